@@ -1,0 +1,49 @@
+# `python3` decides the version: PYENV_VERSION=3.13.0 make test is a 3.13 run.
+SHELL := /bin/sh
+PYTHON ?= python3
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+TOOLS_STAMP := $(VENV)/.tools-$(VERSION)
+DEV_STAMP := $(VENV)/.dev-$(VERSION)
+
+.PHONY: install install-dev demo test lint format types check clean
+
+install: $(TOOLS_STAMP)
+install-dev: $(DEV_STAMP)
+
+# A virtual environment of another Python version is replaced, never mixed.
+$(VENV)/.python-$(VERSION):
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(TOOLS_STAMP): $(VENV)/.python-$(VERSION) requirements.txt requirements-tools.txt
+	$(PIP) -r requirements-tools.txt
+	@touch $@
+
+$(DEV_STAMP): $(TOOLS_STAMP) requirements-dev.txt
+	$(PIP) -r requirements-dev.txt
+	@touch $@
+
+demo: install
+	@$(PY) -m tools demo
+
+test: install-dev
+	@$(PY) -m pytest
+
+lint: install-dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+format: install-dev
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+types: install-dev
+	$(PY) -m mypy
+
+check: lint types test
+
+clean:
+	rm -rf $(VENV) .azurite .demo .cache

@@ -1,0 +1,1 @@
+"""Bytes in, classification out. This room knows nothing of Azure, of settings or of where images live."""

@@ -1,0 +1,92 @@
+"""The vocabulary of results: plain frozen values that every room shares. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One label with its score.
+
+    Attributes:
+        label: The label's text, as the model's label file spells it.
+        label_index: Position in the label file, from 0; equals the model's class index.
+        score: Probability in [0, 1] (softmax or sigmoid of the model's output), never NaN.
+    """
+
+    label: str
+    label_index: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """What the image is, before any reduction.
+
+    Attributes:
+        width: Pixels, after EXIF orientation is applied.
+        height: Pixels, after EXIF orientation is applied.
+        format: Name by content, in lower case: ``jpeg``, ``png``, ``webp``, ``heif`` ...
+    """
+
+    width: int
+    height: int
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which model answered.
+
+    Attributes:
+        name: The model's own name (``model.json``) or its folder's name.
+        version: First 12 hex digits of a SHA-256 over graph, labels and preprocessing: another answer, another version.
+    """
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """What one model says of one image.
+
+    Attributes:
+        label: The verdict: the best prediction's label.
+        label_index: Its position in the label file.
+        score: Its probability in [0, 1].
+        predictions: The ``top_k`` best, best first; never empty.
+        image: The image's own size and format.
+        model: The identity of the model that really answered.
+        decode_ms: Time from bytes to model input, in milliseconds.
+        inference_ms: Time in the ONNX session and its postprocessing, in milliseconds.
+    """
+
+    label: str
+    label_index: int
+    score: float
+    predictions: tuple[Prediction, ...]
+    image: ImageInfo
+    model: ModelIdentity
+    decode_ms: float = field(default=0.0, compare=False)
+    inference_ms: float = field(default=0.0, compare=False)
+
+
+class Classifies(Protocol):
+    """The port through which storage reaches inference. Implementations are safe to call from many threads."""
+
+    @property
+    def model(self) -> ModelIdentity:
+        """The identity that the next ``classify`` will answer with."""
+        ...
+
+    def classify(self, content: bytes) -> Classification:
+        """Classify one encoded image.
+
+        Raises:
+            PermanentError: The image can never be classified.
+            ConfigurationError: The model cannot be used.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""What a person runs: ``python -m tools <command>``. Composes ``inference`` and ``storage``; never deployed."""

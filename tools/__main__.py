@@ -1,0 +1,63 @@
+"""The one door: ``python -m tools <command>``. Each command is a module with ``configure(parser)`` and ``run(args)``.
+
+Only the chosen command's module is imported, so that ``classify`` never loads an Azure package.
+stdout is data, stderr is talk. Exit 0 done, 1 some images rejected or failed, 2 misuse or settings that are wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+
+from inference.errors import ClassificationError, ConfigurationError
+
+COMMANDS = {
+    "classify": "classify local files and folders; needs no storage",
+    "demo": "render sample photos, upload them to a local stack, print the rows",
+    "dev": "run Azurite and the dev host; point Storage Explorer or azcopy at it",
+    "host": "run the dev host on whatever storage the settings name",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(prog="python -m tools", description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--debug", action="store_true", help="show tracebacks instead of sentences")
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    chosen = next((word for word in arguments if word in COMMANDS), None)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if name == chosen:
+            importlib.import_module(f"tools.{name}").configure(command)
+    args = parser.parse_args(arguments)
+    try:
+        return int(importlib.import_module(f"tools.{args.command}").run(args))
+    except ConfigurationError as error:
+        return _say(error, args.debug, 2)
+    except ClassificationError as error:
+        return _say(error, args.debug, 1)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): not an error, but Python must not complain at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _say(error: Exception, debug: bool, code: int) -> int:  # noqa: FBT001 - a private helper with one caller
+    if debug:
+        raise error
+    print(f"{error}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
