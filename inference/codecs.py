@@ -1,0 +1,112 @@
+"""The decoders' edge: bytes become a lazily loaded Pillow image, and every decoder's exception becomes ours.
+
+Pillow's readers are opened by class, not through ``Image.open``: only the reader that the content asks for ever sees
+it, no plugin of the process takes part, and no process-wide limit or warning of Pillow decides for us. HEIF goes to
+``pillow_heif`` directly, so nothing is registered with Pillow either.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from contextlib import contextmanager
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    IcoImagePlugin,
+    Image,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from inference.errors import PermanentError, Reason, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_READERS: dict[str, Callable[[BytesIO], Image.Image]] = {
+    "jpeg": JpegImagePlugin.JpegImageFile,
+    "png": PngImagePlugin.PngImageFile,
+    "webp": WebPImagePlugin.WebPImageFile,
+    "gif": GifImagePlugin.GifImageFile,
+    "bmp": BmpImagePlugin.BmpImageFile,
+    "tiff": TiffImagePlugin.TiffImageFile,
+    "avif": AvifImagePlugin.AvifImageFile,
+    "jpeg2000": Jpeg2KImagePlugin.Jpeg2KImageFile,
+    "ico": IcoImagePlugin.IcoImageFile,
+}
+
+# What the readers raise on hostile bytes, found by fuzzing. UnidentifiedImageError is an OSError, UnicodeDecodeError a
+# ValueError; warnings arrive as exceptions where a user's filters say so.
+IMAGE_FAULTS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    Warning,
+)
+
+
+def open_image(kind: str, content: bytes) -> Image.Image:
+    """Open ``content`` with the reader of format ``kind``; pixels are decoded at the image's first use.
+
+    Raises:
+        PermanentError: The header cannot be read, or (HEIF) the decoder is not installed.
+    """
+    with decoder_errors(kind):
+        return _open_heif(content) if kind == "heif" else _READERS[kind](BytesIO(content))
+
+
+def _open_heif(content: bytes) -> Image.Image:
+    try:
+        from pillow_heif.as_plugin import HeifImageFile
+    except ImportError as error:
+        raise PermanentError(
+            Reason.UNSUPPORTED_FORMAT,
+            "The content is a HEIC/HEIF image, and pillow-heif, its decoder, is not installed.",
+        ) from error
+    image: Image.Image = HeifImageFile(BytesIO(content))
+    return image
+
+
+@contextmanager
+def decoder_errors(kind: str) -> Iterator[None]:
+    """Translate what a reader raises: once, here.
+
+    Raises:
+        PermanentError: ``truncated``, ``decompression_bomb``, ``too_many_pixels`` or ``corrupt``.
+        TransientError: Memory ran out, which is no verdict on the image.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise TransientError(f"Memory ran out while a {kind} image was decoded.") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise PermanentError(Reason.TOO_MANY_PIXELS, f"The {kind} decoder refused its size: {error}") from error
+    except IMAGE_FAULTS as error:
+        raise PermanentError(*_verdict(kind, error)) from error
+
+
+def _verdict(kind: str, error: BaseException) -> tuple[Reason, str]:
+    said = str(error).strip().rstrip(".") or type(error).__name__
+    lowered = said.lower()
+    if "truncated" in lowered or "end of file" in lowered or "unexpected end" in lowered:
+        return Reason.TRUNCATED, f"The {kind} file ends before its picture does: {said}."
+    if "decompressed data too large" in lowered or "too much memory" in lowered:
+        return Reason.DECOMPRESSION_BOMB, f"The {kind} file's metadata inflates beyond all use: {said}."
+    return Reason.CORRUPT, f"The {kind} decoder cannot read it: {said}."

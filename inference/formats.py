@@ -1,0 +1,157 @@
+"""Which format is this? Told from the content; names and extensions are not looked at.
+
+What can be decoded gets its short name; what cannot, but is known, is refused by its own name, so that nobody has to
+guess why a PDF or a raw photo got no label.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from inference.errors import PermanentError, Reason
+
+_SIGNATURES = (
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "jpeg2000"),
+    (b"\xff\x4f\xff\x51", "jpeg2000"),
+)
+
+# Signature -> what a person calls it. Sources: each format's own specification.
+_UNSUPPORTED = (
+    (b"8BPS", "a Photoshop document (PSD)"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"PK\x05\x06", "a ZIP archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ\x00", "an xz archive"),
+    (b"%!PS", "PostScript"),
+    (b"\xc5\xd0\xd3\xc6", "PostScript (EPS)"),
+    (b"FUJIFILMCCD-RAW", "a camera raw file (Fujifilm RAF)"),
+    (b"IIRO", "a camera raw file (Olympus ORF)"),
+    (b"IIRS", "a camera raw file (Olympus ORF)"),
+    (b"MMOR", "a camera raw file (Olympus ORF)"),
+    (b"IIU\x00", "a camera raw file (Panasonic RW2)"),
+    (b"FOVb", "a camera raw file (Sigma X3F)"),
+    (b"II\xbc\x01", "JPEG XR"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "JPEG XL"),
+    (b"gimp xcf", "a GIMP document (XCF)"),
+    (b"qoif", "QOI"),
+    (b"v/1\x01", "OpenEXR"),
+    (b"#?RADIANCE", "Radiance HDR"),
+    (b"DDS ", "DirectDraw Surface (DDS)"),
+    (b"SIMPLE  =", "FITS"),
+    (b"icns", "an Apple icon (ICNS)"),
+    (b"\x8aMNG\r\n\x1a\n", "MNG"),
+    (b"BPG\xfb", "BPG"),
+    (b"\xd7\xcd\xc6\x9a", "a Windows metafile (WMF)"),
+    (b"\x00\x00\x02\x00", "a Windows cursor (CUR)"),
+    (b"\x1a\x45\xdf\xa3", "a Matroska or WebM video"),
+    (b"\x00\x00\x01\xba", "an MPEG video"),
+    (b"\x00\x00\x01\xb3", "an MPEG video"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a Windows Media video"),
+    (b"FLV\x01", "a Flash video"),
+    (b"OggS", "an Ogg recording"),
+    (b"ID3", "an MP3 recording"),
+    (b"fLaC", "a FLAC recording"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Microsoft Office document"),
+    (b"{\\rtf", "an RTF document"),
+    (b"AT&TFORM", "DjVu"),
+)
+
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_HEIF_BRANDS = frozenset(
+    {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1"}
+)
+_BMP_HEADER_SIZES = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
+_TIFF_ORDERS = {b"II*\x00": "<", b"MM\x00*": ">", b"II+\x00": "<", b"MM\x00+": ">"}
+_SNIFFED_BYTES = 1024
+
+
+def sniff(content: bytes) -> str:
+    """Name the format of ``content``.
+
+    Returns:
+        One of ``jpeg png webp gif bmp tiff avif jpeg2000 ico heif``.
+
+    Raises:
+        PermanentError: ``empty``, ``unsupported_format`` (the detail names it) or ``not_an_image``.
+    """
+    if not content:
+        raise PermanentError(Reason.EMPTY, "The file has no content: 0 bytes.")
+    for signature, name in _SIGNATURES:
+        if content.startswith(signature):
+            return name
+    if content[:4] == b"RIFF":
+        return _sniff_riff(content)
+    if content[4:8] == b"ftyp":
+        return _sniff_iso(content)
+    if content[:4] in _TIFF_ORDERS:
+        if content[8:10] == b"CR" and content[:2] == b"II":
+            raise _unsupported("a camera raw file (Canon CR2)")
+        return "tiff"
+    if content[:4] == b"\x00\x00\x01\x00" and content[4:6] != b"\x00\x00":
+        return "ico"
+    if content[:2] == b"BM" and content[14:15] and content[14] in _BMP_HEADER_SIZES and content[15:18] == bytes(3):
+        return "bmp"
+    raise _refusal(content)
+
+
+def _sniff_riff(content: bytes) -> str:
+    kind = content[8:12]
+    if kind == b"WEBP":
+        return "webp"
+    if kind == b"AVI ":
+        raise _unsupported("an AVI video")
+    if kind == b"WAVE":
+        raise _unsupported("a WAV recording")
+    raise _unsupported("a RIFF file that is not WebP")
+
+
+def _sniff_iso(content: bytes) -> str:
+    """Tell AVIF, HEIF and the videos apart: they share one container and differ in the brands they name."""
+    (size,) = struct.unpack(">I", content[:4])
+    end = min(size, len(content), _SNIFFED_BYTES)
+    major = content[8:12]
+    brands = {major} | {content[at : at + 4] for at in range(16, end - 3, 4)}
+    if major in _AVIF_BRANDS or (major in {b"mif1", b"msf1"} and brands & _AVIF_BRANDS):
+        return "avif"
+    if major in _HEIF_BRANDS:
+        return "heif"
+    if major == b"crx ":
+        raise _unsupported("a camera raw file (Canon CR3)")
+    if major == b"qt  ":
+        raise _unsupported("a QuickTime video (MOV)")
+    if major[:3] in {b"M4A", b"M4B"}:
+        raise _unsupported("an MPEG-4 recording")
+    raise _unsupported("an MPEG-4 video (MP4)")
+
+
+def _refusal(content: bytes) -> PermanentError:
+    head = content[:_SNIFFED_BYTES]
+    for signature, name in _UNSUPPORTED:
+        if head.startswith(signature):
+            return _unsupported(name)
+    if b"%PDF-" in head:
+        return _unsupported("a PDF document")
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith(b"<") and b"<svg" in text:
+        return _unsupported("an SVG drawing")
+    if head[4:8] in {b"moov", b"mdat", b"wide", b"free"}:
+        return _unsupported("a QuickTime video (MOV)")
+    if head[128:132] == b"DICM":
+        return _unsupported("a DICOM image")
+    if head[:1] == b"P" and head[1:2] in b"1234567" and head[2:3] in b"\n\r \t" and len(head) > 2:
+        return _unsupported("a portable any-map (PNM)")
+    return PermanentError(
+        Reason.NOT_AN_IMAGE, f"The {len(content):,} bytes do not begin like any image format that is known here."
+    )
+
+
+def _unsupported(name: str) -> PermanentError:
+    return PermanentError(Reason.UNSUPPORTED_FORMAT, f"The content is {name}, which is not decoded here.")

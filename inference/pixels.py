@@ -1,0 +1,89 @@
+"""Any pixel mode becomes RGB or grey, reduced on the way, in bands.
+
+A band is a few hundred rows: converting a 50-megapixel palette, 16-bit or transparent image then costs a few megabytes
+beside the decoder's own buffer, where converting it whole would cost another 200.
+
+Rules: 16 bits and more are scaled, not clipped; whatever is transparent lies on the background; CMYK goes by Pillow's
+formula, without profiles; embedded ICC profiles are not applied, because the models were trained without them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from PIL import Image, TiffImagePlugin
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Mode = Literal["RGB", "L"]
+
+WHITE = (255, 255, 255)
+
+_BAND_PIXELS = 1 << 20  # 4 MiB of RGB
+_TIFF_BITS_PER_SAMPLE = 258
+_TIFF_SAMPLE_FORMAT = 339
+_SIGNED = 2
+
+
+def flatten(
+    image: Image.Image, factor: int, *, mode: Mode = "RGB", background: tuple[int, int, int] = WHITE
+) -> Image.Image:
+    """Convert ``image`` to ``mode`` and shrink it ``factor`` times in both axes by averaging.
+
+    Args:
+        image: Loaded, of any mode but ``F``.
+        factor: 1 or more; the result is ``ceil(size / factor)``.
+        mode: ``RGB`` or ``L``.
+        background: What transparent pixels lie on, RGB in 0..255.
+    """
+    if image.mode == mode and not image.has_transparency_data:
+        return image.reduce(factor) if factor > 1 else image
+    white = _white_level(image)
+    width, height = image.size
+    rows = max(1, _BAND_PIXELS // (width * factor)) * factor
+    flat = Image.new(mode, (-(-width // factor), -(-height // factor)))
+    for top in range(0, height, rows):
+        band = _convert(image.crop((0, top, width, min(top + rows, height))), white, background).convert(mode)
+        flat.paste(band.reduce(factor) if factor > 1 else band, (0, top // factor))
+    return flat
+
+
+def _white_level(image: Image.Image) -> int:
+    """The sample value that means white, for modes deeper than 8 bits."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        bits = image.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (16,))[0]
+        signed = image.tag_v2.get(_TIFF_SAMPLE_FORMAT, (1,))[0] == _SIGNED
+        return int(2 ** (bits - signed) - 1)
+    return 65535
+
+
+def _convert(band: Image.Image, white: int, background: tuple[int, int, int]) -> Image.Image:
+    """Turn one band into RGB or L."""
+    if band.mode.startswith("I"):
+        return _from_deep_grey(band, white, background)
+    if not band.has_transparency_data:
+        return band if band.mode == "L" else band.convert("RGB")
+    transparent = band.info.get("transparency")
+    if isinstance(transparent, tuple) and max(transparent) > 255:  # 16-bit RGB: pixels lost their low byte
+        band.info["transparency"] = tuple(value >> 8 for value in transparent)
+    colours = band.convert("LA").convert("RGBA") if band.mode == "La" else band.convert("RGBA")
+    flat = Image.new("RGB", band.size, background)
+    flat.paste(colours.convert("RGB"), mask=colours.getchannel("A"))
+    return flat
+
+
+def _from_deep_grey(band: Image.Image, white: int, background: tuple[int, int, int]) -> Image.Image:
+    samples: NDArray[np.int64] = np.asarray(band).astype(np.int64)
+    if white > 0xFFFF:
+        samples &= 0xFFFFFFFF if white == 0xFFFFFFFF else -1
+    grey = (np.clip(samples, 0, white) * 255 + white // 2) // white
+    flat = Image.fromarray(grey.astype(np.uint8))
+    transparent = band.info.get("transparency")
+    if not isinstance(transparent, int):
+        return flat
+    seen = Image.fromarray(np.where(samples == transparent, 0, 255).astype(np.uint8))
+    on_background = Image.new("RGB", band.size, background)
+    on_background.paste(flat.convert("RGB"), mask=seen)
+    return on_background

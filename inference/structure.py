@@ -1,0 +1,251 @@
+"""Is the file whole? A walk over each container's own lengths, without decoding a pixel.
+
+Some decoders fill what is missing with grey or stop early without a word (JPEG 2000, GIF, BMP with run lengths), and
+all of them notice late. The walk costs microseconds and also bounds how many chunks and frames a parser will meet.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from inference.errors import PermanentError, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from inference.limits import Limits
+
+_MAX_JUNK_BYTES = 65_536  # between JPEG segments; Pillow walks it byte by byte
+_MAX_EXIF_SEGMENTS = 256  # 16 MiB; Pillow joins them in quadratic time
+_MAX_ICON_PIXELS = 1024 * 1024  # an icon is 256 x 256 by its format; 1024 is seen in the wild
+
+_TIFF_SUB_IFDS = 330
+_TIFF_NEW_SUBFILE_TYPE = 254
+_TIFF_DNG_VERSION = 50706
+
+
+def check_structure(kind: str, content: bytes, limits: Limits) -> int:
+    """Walk the container of format ``kind`` and count its frames (1 where the format has no notion of them).
+
+    Raises:
+        PermanentError: ``truncated``, ``corrupt``, ``too_many_frames`` (or chunks), ``decompression_bomb`` or, for raw
+            photos inside TIFF, ``unsupported_format``.
+    """
+    walk = _WALKS.get(kind)
+    if walk is None:
+        return 1
+    try:
+        frames = walk(content, _Counter(limits.max_chunks))
+    except (struct.error, IndexError) as error:
+        raise _truncated(content, "its header is cut off") from error
+    if frames > limits.max_frames:
+        raise PermanentError(
+            Reason.TOO_MANY_FRAMES, f"The file holds {frames:,} frames or pages; the limit is {limits.max_frames:,}."
+        )
+    return frames
+
+
+class _Counter:
+    """Counts the pieces of one file and refuses at the limit."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+        self._limit = limit
+
+    def count(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise PermanentError(
+                Reason.TOO_MANY_FRAMES, f"The file is made of more than {self._limit:,} chunks, the limit."
+            )
+
+
+def _truncated(content: bytes, why: str) -> PermanentError:
+    return PermanentError(Reason.TRUNCATED, f"The file ends too early, after {len(content):,} bytes: {why}.")
+
+
+def _corrupt(why: str) -> PermanentError:
+    return PermanentError(Reason.CORRUPT, f"The file is damaged: {why}.")
+
+
+def _walk_jpeg(content: bytes, pieces: _Counter) -> int:
+    at = 2
+    junk = exif_segments = 0
+    while True:
+        pieces.count()
+        start = content.find(b"\xff", at)
+        if start < 0:
+            raise _truncated(content, "no picture data begins")
+        marker_at = start + 1
+        while content[marker_at] == 0xFF:  # fill bytes are legal
+            marker_at += 1
+        junk += marker_at - at - 1
+        if junk > _MAX_JUNK_BYTES:
+            raise _corrupt(f"{junk:,} bytes of junk stand between its segments")
+        marker = content[marker_at]
+        at = marker_at + 1
+        if marker == 0xDA:
+            break
+        if marker == 0xD9:
+            raise _corrupt("it ends before any picture data")
+        if marker in {0x00, 0x01} or 0xD0 <= marker <= 0xD8:
+            continue
+        (length,) = struct.unpack_from(">H", content, at)
+        if marker == 0xE1 and content[at + 2 : at + 6] == b"Exif":
+            exif_segments += 1
+            if exif_segments > _MAX_EXIF_SEGMENTS:
+                raise PermanentError(
+                    Reason.DECOMPRESSION_BOMB, f"The file carries more than {_MAX_EXIF_SEGMENTS} EXIF segments."
+                )
+        at += max(length, 2)
+    if content.rfind(b"\xff\xd9", at) < 0:
+        raise _truncated(content, "the end-of-image marker is missing")
+    return 1
+
+
+def _walk_png(content: bytes, pieces: _Counter) -> int:
+    at = 8
+    frames = 1
+    while True:
+        pieces.count()
+        length, kind = struct.unpack_from(">I4s", content, at)
+        if kind == b"acTL":
+            (frames,) = struct.unpack_from(">I", content, at + 8)
+        at += 12 + length
+        if at > len(content):
+            raise _truncated(content, f"a {_printable(kind)} chunk of {length:,} bytes is incomplete")
+        if kind == b"IEND":
+            return frames
+
+
+def _walk_webp(content: bytes, pieces: _Counter) -> int:
+    (size,) = struct.unpack_from("<I", content, 4)
+    if size + 8 > len(content) + 1:  # writers forget the final padding byte
+        raise _truncated(content, f"its header promises {size + 8:,}")
+    at = 12
+    frames = 0
+    while at + 8 <= min(size + 8, len(content)):
+        pieces.count()
+        kind, length = struct.unpack_from("<4sI", content, at)
+        frames += kind == b"ANMF"
+        at += 8 + length + (length & 1)
+    return max(frames, 1)
+
+
+def _walk_gif(content: bytes, pieces: _Counter) -> int:
+    flags = content[10]
+    at = 13 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
+    frames = 0
+    while True:
+        pieces.count()
+        block = content[at]
+        if block == 0x3B:
+            break
+        if block == 0x2C:
+            frames += 1
+            flags = content[at + 9]
+            at += 11 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
+        elif block == 0x21:
+            at += 2
+        elif block == 0:
+            at += 1
+            continue
+        else:
+            raise _corrupt(f"byte {at:,} begins no GIF block")
+        while content[at]:
+            at += 1 + content[at]
+        at += 1
+    if frames == 0:
+        raise _corrupt("it holds no picture")
+    return frames
+
+
+def _walk_boxes(content: bytes, pieces: _Counter) -> int:
+    """Walk the top-level boxes that AVIF, HEIF and JP2 share."""
+    if content[:2] == b"\xff\x4f":  # a bare JPEG 2000 codestream
+        if content.rfind(b"\xff\xd9") < 0:
+            raise _truncated(content, "the end-of-codestream marker is missing")
+        return 1
+    at = 0
+    while at < len(content):
+        pieces.count()
+        size, kind = struct.unpack_from(">I4s", content, at)
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", content, at + 8)
+        elif size == 0:
+            break
+        if size < 8:
+            break  # padding after the last box
+        at += size
+        if at > len(content):
+            raise _truncated(content, f"a {_printable(kind)} box of {size:,} bytes is incomplete")
+    return 1
+
+
+def _walk_ico(content: bytes, pieces: _Counter) -> int:
+    (count,) = struct.unpack_from("<H", content, 4)
+    for index in range(count):
+        pieces.count()
+        size, offset = struct.unpack_from("<II", content, 6 + 16 * index + 8)
+        if offset + size > len(content):
+            raise _truncated(content, f"picture {index + 1} of {count} is incomplete")
+        if content[offset : offset + 8] == b"\x89PNG\r\n\x1a\n":
+            width, height = struct.unpack_from(">II", content, offset + 16)
+            if width * height > _MAX_ICON_PIXELS:
+                raise PermanentError(
+                    Reason.DECOMPRESSION_BOMB, f"An icon's picture claims {width:,} x {height:,} pixels."
+                )
+    return 1
+
+
+def _walk_tiff(content: bytes, pieces: _Counter) -> int:
+    order = "<" if content[:2] == b"II" else ">"
+    big = content[2:4] in {b"+\x00", b"\x00+"}
+    entry_bytes, count_format, offset_format = (20, "Q", "Q") if big else (12, "H", "I")
+    (at,) = struct.unpack_from(order + offset_format, content, 8 if big else 4)
+    seen: set[int] = set()
+    while at and at not in seen:
+        seen.add(at)
+        pieces.count()
+        (count,) = struct.unpack_from(order + count_format, content, at)
+        first = at + struct.calcsize(count_format)
+        if len(seen) == 1:
+            _refuse_raw(content, order, first, count, entry_bytes, pieces)
+        (at,) = struct.unpack_from(order + offset_format, content, first + count * entry_bytes)
+    return len(seen)
+
+
+def _refuse_raw(content: bytes, order: str, first: int, count: int, entry_bytes: int, pieces: _Counter) -> None:  # noqa: PLR0913, PLR0917
+    """Refuse camera raw files that look like TIFF: their first page is a thumbnail, not the photo."""
+    tags: dict[int, int] = {}
+    for index in range(count):
+        pieces.count()
+        at = first + index * entry_bytes
+        tag, kind = struct.unpack_from(order + "HH", content, at)
+        (tags[tag],) = struct.unpack_from(order + ("H" if kind == 3 else "I"), content, at + entry_bytes - 4)
+    if _TIFF_DNG_VERSION in tags:
+        raise PermanentError(
+            Reason.UNSUPPORTED_FORMAT, "The content is a camera raw file (DNG), which is not decoded here."
+        )
+    if _TIFF_SUB_IFDS in tags and tags.get(_TIFF_NEW_SUBFILE_TYPE, 0) & 1:
+        raise PermanentError(
+            Reason.UNSUPPORTED_FORMAT, "The content is a camera raw file (such as NEF), which is not decoded here."
+        )
+
+
+def _printable(kind: bytes) -> str:
+    return kind.decode("ascii", "replace") if kind.isalnum() else "nameless"
+
+
+_WALKS: dict[str, Callable[[bytes, _Counter], int]] = {
+    "jpeg": _walk_jpeg,
+    "png": _walk_png,
+    "webp": _walk_webp,
+    "gif": _walk_gif,
+    "tiff": _walk_tiff,
+    "ico": _walk_ico,
+    "avif": _walk_boxes,
+    "heif": _walk_boxes,
+    "jpeg2000": _walk_boxes,
+}
