@@ -1,0 +1,44 @@
+"""What every room's tests share: one Azurite for the whole run, and names of their own inside it."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tools.azurite import Azurite
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """A real Azurite on free ports, nothing on disk. ``azurite.connection_string`` reaches all three services."""
+    from tools.azurite import running
+
+    with running(in_memory=True) as emulator:
+        yield emulator
+
+
+class Names:
+    """Names nobody else in this run has, so that tests on one Azurite never see each other."""
+
+    def __init__(self) -> None:
+        self._unique = uuid.uuid4().hex[:12]
+
+    def container(self, purpose: str = "c") -> str:
+        return f"{purpose}-{self._unique}"
+
+    def queue(self, purpose: str = "q") -> str:
+        return f"{purpose}-{self._unique}"
+
+    def table(self, purpose: str = "t") -> str:
+        return f"{purpose}{self._unique}"
+
+
+@pytest.fixture
+def names() -> Names:
+    """Container, queue and table names of this one test: the same purpose gives the same name again."""
+    return Names()
