@@ -1,0 +1,137 @@
+r"""Table keys for images and index rows. Pure functions, no I/O.
+
+A folder is one partition: PartitionKey is the encoded ``container/folder``, RowKey the encoded file name. Table keys
+may not hold ``/ \ # ?`` nor control characters, and ``%`` is known trouble in key URLs, so:
+
+    /  ->  |            everything else that is not safe  ->  =XX per UTF-8 byte
+
+which is readable in a table browser and reversible. A key is at most 512 UTF-16 units (1 KiB); a longer one is cut and
+ends in ``==`` and the SHA-256 of the whole, so it stays unique. The raw name is always a column too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+MAX_KEY_UNITS = 512
+MAX_BLOB_NAME = 1024
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\#?%|=']")
+_ESCAPE = re.compile(r"(?:=[0-9A-F]{2})+")
+_HASHED = re.compile(r"==[0-9a-f]{64}$")
+
+
+class RowKeys(NamedTuple):
+    """The address of one entity."""
+
+    partition_key: str
+    row_key: str
+
+
+def encode_component(text: str) -> str:
+    """Encode one name so that it can stand in a key; ``|`` never occurs in the result."""
+    return _UNSAFE.sub(lambda match: "".join(f"={byte:02X}" for byte in match[0].encode()), text)
+
+
+def decode_component(key: str) -> str:
+    """Undo ``encode_component``."""
+    return _ESCAPE.sub(lambda match: bytes.fromhex(match[0].replace("=", "")).decode(), key)
+
+
+def encode_path(path: str) -> str:
+    """Encode a path of names; its slashes become ``|``. Bounded to 512 UTF-16 units."""
+    return _bounded("|".join(map(encode_component, path.split("/"))), path)
+
+
+def decode_path(key: str) -> str:
+    """Undo ``encode_path``.
+
+    Raises:
+        ValueError: The key was cut; only the raw name column knows the path.
+    """
+    if _HASHED.search(key):
+        raise ValueError(f"the key {key!r} was cut to fit: read the name from its column")
+    return "/".join(map(decode_component, key.split("|")))
+
+
+def folder_of(blob_name: str) -> str | None:
+    """The folder part of a blob name, without the last slash; ``None`` at the container's root."""
+    folder, slash, _ = blob_name.rpartition("/")
+    return folder if slash else None
+
+
+def partition_key(container: str, folder: str | None) -> str:
+    """PartitionKey of all images that lie directly in one folder."""
+    return encode_path(container if folder is None else f"{container}/{folder}")
+
+
+def image_keys(container: str, blob_name: str) -> RowKeys:
+    """The address of an image's row."""
+    file_name = blob_name.rpartition("/")[2]
+    return RowKeys(partition_key(container, folder_of(blob_name)), _bounded(encode_component(file_name), file_name))
+
+
+def sidecar_name(blob_name: str) -> str:
+    """The sidecar's blob name: ``<blob name>.json``; one too long for a blob is cut and made unique by a hash."""
+    name = f"{blob_name}.json"
+    if len(name) <= MAX_BLOB_NAME:
+        return name
+    digest = hashlib.sha256(blob_name.encode()).hexdigest()
+    return f"{blob_name[: MAX_BLOB_NAME - len(digest) - 6]}={digest}.json"
+
+
+# --- the index table: newest first, every question a key range -------------------------------------------------------
+#
+#     label|<label>|<inverted day>        <inverted microseconds>|<image hash>      only classified images have a label
+#     status|<status>|<inverted day>      <inverted microseconds>|<image hash>
+#
+#   label            partitions  label|cat|        .. label|cat}         status        likewise
+#   label and day    partition   label|cat|79738879
+#   day              partitions  status|classified|79738879, status|rejected|..., status|failed|...  (merged by RowKey)
+
+_LAST_DAY = 99_999_999
+_LAST_MICROSECOND = 10**18 - 1
+
+
+def inverted_day(moment: datetime) -> str:
+    """Eight digits that sort the newest UTC day first. ``moment`` must be aware and in UTC."""
+    return f"{_LAST_DAY - int(moment.strftime('%Y%m%d')):08d}"
+
+
+def inverted_time(moment: datetime) -> str:
+    """Eighteen digits that sort the newest moment first, by microsecond. ``moment`` must be aware."""
+    seconds = int(moment.timestamp() // 1)
+    return f"{_LAST_MICROSECOND - (seconds * 1_000_000 + moment.microsecond):018d}"
+
+
+def index_partition(kind: str, value: str, moment: datetime) -> str:
+    """PartitionKey of the index rows of one value on one day."""
+    return f"{index_prefix(kind, value)}{inverted_day(moment)}"
+
+
+def index_prefix(kind: str, value: str) -> str:
+    """What every index partition of one value begins with; the range ends where its last ``|`` becomes ``}``."""
+    budget = MAX_KEY_UNITS - len(kind) - 10
+    return f"{kind}|{_bounded(encode_component(value), value, budget)}|"
+
+
+def index_row_key(container: str, blob_name: str, moment: datetime) -> str:
+    """RowKey of an image's index rows: time first, then which image."""
+    digest = hashlib.sha256(f"{container}/{blob_name}".encode()).hexdigest()
+    return f"{inverted_time(moment)}|{digest[:32]}"
+
+
+def _bounded(key: str, raw: str, units: int = MAX_KEY_UNITS) -> str:
+    if _utf16_units(key) <= units:
+        return key
+    suffix = f"=={hashlib.sha256(raw.encode()).hexdigest()}"
+    kept = key.encode("utf-16-le")[: 2 * (units - len(suffix))].decode("utf-16-le", "ignore")
+    return kept + suffix
+
+
+def _utf16_units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2

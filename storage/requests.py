@@ -1,0 +1,66 @@
+"""Messages on ``classify-requests``: which blobs to look at, for backfill, retries and reconciliation."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from storage.records import Image
+
+QUEUE = "classify-requests"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One message.
+
+    Attributes:
+        container: Where the blobs are.
+        blobs: Their names, 1..N.
+        attempt: How many delayed tries there were before this one, from 0.
+        redo_before: Outcomes older than this do not count as done; aware UTC.
+    """
+
+    container: str
+    blobs: tuple[str, ...]
+    attempt: int = 0
+    redo_before: datetime | None = None
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """The blobs as images."""
+        return tuple(Image(self.container, blob) for blob in self.blobs)
+
+    def to_json(self) -> str:
+        """The message's text."""
+        message: dict[str, Any] = {"container": self.container, "blobs": self.blobs}
+        if self.attempt:
+            message["attempt"] = self.attempt
+        if self.redo_before:
+            message["redo_before"] = self.redo_before.isoformat()
+        return json.dumps(message, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Request:
+        """Read a message; fields we do not know are passed over.
+
+        Raises:
+            ValueError: The message does not have the form ``{"container": "...", "blobs": ["...", ...]}``.
+        """
+        message = json.loads(text)
+        if not isinstance(message, dict):
+            raise ValueError("a request must be a JSON object")  # noqa: TRY004 - one class for every malformed message
+        container, blobs = message.get("container"), message.get("blobs")
+        if not isinstance(container, str) or not container:
+            raise ValueError('a request must have "container", the name of a container')
+        if not isinstance(blobs, list) or not blobs or not all(isinstance(blob, str) and blob for blob in blobs):
+            raise ValueError('a request must have "blobs", a list of blob names')
+        redo_before = message.get("redo_before")
+        return cls(
+            container,
+            tuple(blobs),
+            int(message.get("attempt", 0)),
+            datetime.fromisoformat(redo_before) if redo_before else None,
+        )
