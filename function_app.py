@@ -53,7 +53,7 @@ def model() -> classifier.Classifier:
     arg_name="blob",
     path="%INCOMING_CONTAINER%/{name}",
     connection="ImageStorage",
-    source=settings.blob_trigger_source,
+    source=func.BlobSource(settings.blob_trigger_source),
 )
 def classify_uploaded(blob: BlobClient) -> None:
     """Classify one upload."""
@@ -90,5 +90,5 @@ def classify_requested(message: func.QueueMessage) -> None:
 try:
     model().warm()
 except ClassificationError as error:
-    # Never fatal here: the functions must be indexed, so that their blobs reach the retry path until the model is right.
+    # Never fatal here: the functions must be indexed, so that their blobs reach the retry path until it is mended.
     logger.error("model_not_loaded error=%s", error)  # noqa: TRY400 - the sentence says it all

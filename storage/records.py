@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 _TIMES = frozenset({"classified_at", "blob_last_modified"})
-_LARGE = frozenset({"content_length"})  # beyond 2**31 an int must be tagged, or the SDK refuses it
+_INT32 = 2**31  # a larger int must be tagged, or the SDK refuses it: a delay of 25 days in ms already is one
 
 
 class Status(StrEnum):
@@ -127,7 +127,7 @@ class Record:
         partition_key, row_key = keys.image_keys(self.container, self.blob_name)
         entity: dict[str, Any] = {"PartitionKey": partition_key, "RowKey": row_key}
         for name, value in self._plain().items():
-            if name in _LARGE and value is not None:
+            if isinstance(value, int) and value >= _INT32:
                 entity[name] = EntityProperty(value, EdmType.INT64)
             elif value is not None:
                 entity[name] = value

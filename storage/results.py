@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from azure.core import MatchConditions
 from azure.core.exceptions import (
@@ -121,20 +121,19 @@ class Results:
             ConflictError: Somebody else wrote first.
         """
         blob = self._sidecars.get_blob_client(keys.sidecar_name(record.blob_name))
-        guard: dict[str, Any] = {"overwrite": False}
-        if replaced is not None:
-            guard = {
-                "overwrite": True,
-                "etag": replaced.token,
-                "match_condition": MatchConditions.IfNotModified,
-            }
         content = record.to_sidecar()
         with translated(f"writing the sidecar of {record.image}"):
             try:
-                _making(
-                    self._sidecars,
-                    lambda: blob.upload_blob(content, content_settings=_JSON, **guard),
-                )
+                if replaced is None:
+                    _making(self._sidecars, lambda: blob.upload_blob(content, content_settings=_JSON))
+                else:
+                    blob.upload_blob(
+                        content,
+                        overwrite=True,
+                        etag=replaced.token,
+                        match_condition=MatchConditions.IfNotModified,
+                        content_settings=_JSON,
+                    )
             except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError) as error:
                 raise ConflictError(str(record.image)) from error
 
@@ -157,10 +156,8 @@ def _making(home: TableClient | ContainerClient, write: Callable[[], _T]) -> _T:
     """Run a write; where its table or container is missing, make that and write again."""
     try:
         return write()
-    except ResourceNotFoundError as error:
-        if error.error_code not in {"TableNotFound", "ContainerNotFound"}:  # type: ignore[attr-defined]
-            raise
-    # Somebody else may have made it in between, which is as good.
+    except ResourceNotFoundError:
+        pass  # an insert, an upsert or a first upload can miss nothing else
     with suppress(ResourceExistsError):
         if isinstance(home, ContainerClient):
             home.create_container()
