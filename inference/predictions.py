@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+UNKNOWN = "unknown"
+"""The label of an image whose best score is below the wanted minimum."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -54,9 +57,9 @@ class Classification:
     """What one model says of one image.
 
     Attributes:
-        label: The verdict: the best prediction's label.
-        label_index: Its position in the label file.
-        score: Its probability in [0, 1].
+        label: The verdict: the best prediction's label, or ``unknown`` when its score is below the wanted minimum.
+        label_index: Its position in the label file; ``None`` for ``unknown``.
+        score: The best prediction's probability in [0, 1], also when it is too low.
         predictions: The ``top_k`` best, best first; never empty.
         image: The image's own size and format.
         model: The identity of the model that really answered.
@@ -65,7 +68,7 @@ class Classification:
     """
 
     label: str
-    label_index: int
+    label_index: int | None
     score: float
     predictions: tuple[Prediction, ...]
     image: ImageInfo

@@ -1,0 +1,30 @@
+"""Models that are known by the SHA-256 of their ONNX file, because their publisher wrote the facts only in prose."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from inference.facts import Facts
+
+_FILE = Path(__file__).parent.parent / "known_models.json"
+
+
+def read(sha256: str, facts: Facts) -> None:
+    """State what is known of exactly this file; 64 hex digits."""
+    facts.looked_in(f"{_FILE.name} for {sha256[:12]}")
+    model = _models().get(sha256)
+    if model is None:
+        return
+    source = f"{_FILE.name}: {model['name']}"
+    for section in ("input", "output"):
+        for key, value in model[section].items():
+            facts.state(f"{section}.{key}", value, source)
+
+
+@cache
+def _models() -> dict[str, dict[str, Any]]:
+    return {model["sha256"]: model for model in json.loads(_FILE.read_text(encoding="utf-8"))["models"]}

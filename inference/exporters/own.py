@@ -1,0 +1,55 @@
+"""Our own ``model.json``: the one file that wins over every other source. Its schema: ``docs/model.schema.json``."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from inference.errors import ModelError
+from inference.exporters.json_file import read_object
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from inference.facts import Facts
+
+FILE = "model.json"
+
+KEYS = {
+    "": {"$schema", "name", "description", "graph", "labels", "input", "output"},
+    "input": {
+        "layout", "color_order", "size", "resize", "shortest_side", "crop_pct", "interpolation", "scale", "mean", "std",
+        "order", "pad_color",
+    },
+    "output": {"name", "activation", "background"},
+}  # fmt: skip
+
+
+def read(folder: Path, facts: Facts) -> None:
+    """State what ``model.json`` says.
+
+    Raises:
+        ModelError: It is no JSON object, or has a key that nothing reads (a misspelt fact must not be a missing one).
+    """
+    content = read_object(folder / FILE, facts)
+    if content is None:
+        return
+    _refuse_unknown(folder, "", content)
+    for section in ("input", "output"):
+        part = content.pop(section, {})
+        if not isinstance(part, dict):
+            raise ModelError(f'{folder / FILE}: "{section}" must be an object, but is {type(part).__name__}.')
+        _refuse_unknown(folder, section, part)
+        for key, value in part.items():
+            facts.state(f"{section}.{key}", value, f"{FILE}: {section}.{key}")
+    for key, value in content.items():
+        facts.state(key, value, f"{FILE}: {key}")
+
+
+def _refuse_unknown(folder: Path, section: str, part: dict[str, Any]) -> None:
+    for key in part:
+        if key not in KEYS[section]:
+            close = difflib.get_close_matches(key, KEYS[section], n=1)
+            meant = f'; did you mean "{close[0]}"?' if close else f"; it knows {', '.join(sorted(KEYS[section]))}."
+            where = f' in "{section}"' if section else ""
+            raise ModelError(f'{folder / FILE} has an unknown key "{key}"{where}{meant}')

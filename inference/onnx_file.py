@@ -1,0 +1,172 @@
+"""Looks into an ONNX file without loading it: which operator makes each output, and which other files it needs.
+
+ONNX Runtime tells names, types and shapes, but not whether an output comes out of a Softmax, and its words for a file
+that is no ONNX at all help nobody. So this reads the few protobuf fields that do: an ONNX file is a tree of
+``(field number, value)`` pairs, and what we do not ask for is skipped by its length. Field numbers: onnx.proto3.
+"""
+
+from __future__ import annotations
+
+import mmap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from inference.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+# Operators that move, copy or retype numbers without changing what they mean: a Softmax behind them is still a Softmax.
+_PASSES_THROUGH = {
+    "Cast", "CastLike", "Concat", "DequantizeLinear", "Dropout", "Flatten", "Gather", "Identity", "QuantizeLinear",
+    "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze", "ZipMap",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxFile:
+    """What the file says beside what ONNX Runtime tells.
+
+    Attributes:
+        last_operator: Output name to the operator that gives its numbers their meaning (``Softmax``, ``Gemm``), empty
+            when the output is the input passed through.
+        external_files: Names of the weight files beside it, sorted.
+    """
+
+    last_operator: Mapping[str, str]
+    external_files: tuple[str, ...]
+
+
+def read(path: Path) -> OnnxFile:
+    """Read the graph's nodes and the names of its weight files.
+
+    Raises:
+        ModelError: The file is missing, empty, a web page, a Git LFS pointer, or no ONNX for another reason.
+    """
+    try:
+        with path.open("rb") as file:
+            _refuse_impostors(path, file.read(512))
+            # Not closed by hand: a map cannot be while views of it live, and it goes when the last one does.
+            return _read_model(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (_NotProtobufError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} is not an ONNX file, or it is cut short: export or copy it again.") from error
+
+
+class _NotProtobufError(Exception):
+    pass
+
+
+def _refuse_impostors(path: Path, head: bytes) -> None:
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not head:
+        raise ModelError(f"{path} is empty, so it is not an ONNX file: export or copy it again.")
+    if start.startswith(b"version https://git-lfs"):
+        raise ModelError(f"{path} is a Git LFS pointer, not the model itself: run `git lfs pull` where it came from.")
+    if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        raise ModelError(f"{path} is a web page, not an ONNX file: the download saved an error or a login page.")
+    if start.startswith((b"{", b"[")):
+        raise ModelError(f"{path} is JSON text, not an ONNX file: copy the model itself.")
+    if head.startswith(b"PK\x03\x04"):
+        raise ModelError(f"{path} is a ZIP archive, not an ONNX file: unpack it, or export the model to ONNX.")
+
+
+def _read_model(content: memoryview) -> OnnxFile:
+    for field, value in _fields(content):
+        if field == 7 and isinstance(value, memoryview):  # ModelProto.graph
+            return _read_graph(value)
+    raise _NotProtobufError
+
+
+def _read_graph(graph: memoryview) -> OnnxFile:
+    made_by: dict[str, tuple[str, str]] = {}
+    outputs: list[str] = []
+    external: set[str] = set()
+    for field, value in _fields(graph):
+        if not isinstance(value, memoryview):
+            continue
+        if field == 1:  # GraphProto.node
+            operator, first_input, results = _read_node(value)
+            made_by.update(dict.fromkeys(results, (operator, first_input)))
+        elif field == 5:  # GraphProto.initializer
+            external |= _external_location(value)
+        elif field == 12:  # GraphProto.output
+            outputs += [_text(name) for number, name in _fields(value) if number == 1]
+    return OnnxFile({name: _last_operator(name, made_by) for name in outputs}, tuple(sorted(external)))
+
+
+def _last_operator(name: str, made_by: Mapping[str, tuple[str, str]]) -> str:
+    for _ in range(len(made_by) + 1):
+        operator, source = made_by.get(name, ("", ""))
+        if operator not in _PASSES_THROUGH:
+            return operator
+        name = source
+    return ""
+
+
+def _read_node(node: memoryview) -> tuple[str, str, list[str]]:
+    """Return a NodeProto's operator, its first input and its outputs."""
+    operator, inputs, outputs = "", [], []
+    for field, value in _fields(node):
+        if field == 1:
+            inputs.append(_text(value))
+        elif field == 2:
+            outputs.append(_text(value))
+        elif field == 4:
+            operator = _text(value)
+    return operator, inputs[0] if inputs else "", outputs
+
+
+def _external_location(tensor: memoryview) -> set[str]:
+    """Return the file a TensorProto keeps its numbers in, if it does."""
+    found = set()
+    for field, entry in _fields(tensor):
+        if field == 13 and isinstance(entry, memoryview):  # external_data: key and value
+            pair = {number: _text(value) for number, value in _fields(entry)}
+            if pair.get(1) == "location":
+                found.add(pair.get(2, ""))
+    return found
+
+
+def _text(value: int | memoryview) -> str:
+    if isinstance(value, int):
+        raise _NotProtobufError
+    return bytes(value).decode()
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Walk a protobuf message: varints as numbers, everything else as a view of its bytes."""
+    at, end = 0, len(message)
+    while at < end:
+        key, at = _varint(message, at)
+        wire = key & 7
+        if wire == _VARINT:
+            value, at = _varint(message, at)
+            yield key >> 3, value
+            continue
+        if wire == _BYTES:
+            length, at = _varint(message, at)
+        elif wire in (_FIXED64, _FIXED32):
+            length = 8 if wire == _FIXED64 else 4
+        else:
+            raise _NotProtobufError
+        if at + length > end:
+            raise _NotProtobufError
+        yield key >> 3, message[at : at + length]
+        at += length
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while at < len(message) and shift < 64:
+        byte = message[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+    raise _NotProtobufError

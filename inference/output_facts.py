@@ -1,0 +1,186 @@
+"""Settles which output holds the scores, what they are, and which labels they belong to.
+
+Outputs are chosen by what they are, not by position: the graph answers once, and an output with one number per label
+is the one. Labels that come out as text or as a class number are left aside.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from inference import fact_values
+from inference.errors import ModelError
+from inference.exporters.own import FILE
+from inference.model_spec import Activation, Background, InputSpec, OutputSpec
+from inference.preprocess import batched
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from inference.facts import Facts
+    from inference.session import Session
+
+_DONE = {"Softmax": Activation.NONE, "Sigmoid": Activation.NONE, "HardSigmoid": Activation.NONE, "LogSoftmax": Activation.EXP}
+# Operators that may end a hand-made softmax, or that squash in their own way: behind them nobody can say what it is.
+_UNCERTAIN = {
+    "", "Clip", "Div", "Erf", "Exp", "If", "LinearClassifier", "Loop", "LpNormalization", "Max", "Min", "Normalizer",
+    "Pow", "Reciprocal", "SVMClassifier", "Scan", "Softplus", "Tanh", "TreeEnsembleClassifier", "Where",
+}  # fmt: skip
+_KNOWN_NAMES = ("logits", "probabilities")  # of the outputs that exporters add others beside
+_BOX_WORDS = ("box", "bbox", "nms", "detection", "num_det")
+
+
+def settle_output(  # noqa: PLR0913 - one call, and each is a witness of its own
+    folder: Path,
+    facts: Facts,
+    session: Session,
+    input_spec: InputSpec,
+    last_operator: Mapping[str, str],
+    candidates: Mapping[str, tuple[str, ...]],
+) -> tuple[OutputSpec, tuple[str, ...]]:
+    """Let the graph answer once and return the output's specification with its labels.
+
+    Args:
+        folder: For sentences.
+        facts: What is stated; what is found is added.
+        session: The loaded graph.
+        input_spec: What it wants.
+        last_operator: Output name to the operator behind its numbers.
+        candidates: Lists of labels by the file they came from.
+
+    Raises:
+        ModelError: The graph does not run, is no classifier, or its outputs do not fit the labels.
+    """
+    sizes = _answer_sizes(session, input_spec)
+    background = facts.checked("output.background", fact_values.one_of(Background)) or Background.NONE
+    named = _named_output(folder, facts, sizes)
+    wanted = {named: sizes[named]} if named else sizes
+    extra = 0 if background is Background.NONE else 1
+    fitting = {
+        (source, name): labels
+        for source, labels in candidates.items()
+        for name, size in wanted.items()
+        if size == len(labels) + extra
+    }
+    if not fitting:
+        raise ModelError(_misfit(folder, facts, session, wanted, candidates))
+    sources = {source for source, _ in fitting}
+    if len(sources) > 1:
+        raise ModelError(
+            f"{folder} holds different labels in {' and '.join(sorted(sources))}: add"
+            f' "labels": "{min(sources)}" to {FILE} to choose.'
+        )
+    source = sources.pop()
+    name = _choose(folder, [name for _, name in fitting], last_operator)
+    labels = fitting[source, name]
+    facts.state("labels", source, source)
+    facts.state("output.name", name, f"graph: the output with {wanted[name]} numbers")
+    facts.state("output.background", background.value, "default: as many numbers as labels")
+    activation = _activation(folder, facts, name, last_operator.get(name, ""))
+    return OutputSpec(name, activation, background), labels
+
+
+def _answer_sizes(session: Session, input_spec: InputSpec) -> dict[str, int | None]:
+    """Run on zeros; return how many numbers each output has for one image, ``None`` where it is no list of scores."""
+    shape = (input_spec.channels, input_spec.height, input_spec.width)
+    if input_spec.layout == "NHWC":
+        shape = (*shape[1:], shape[0])
+    zeros = batched(input_spec, np.zeros(shape, input_spec.dtype))
+    names = [port.name for port in session.outputs]
+    answers = session.run(names, {input_spec.name: zeros})
+    return {name: _score_count(answer) for name, answer in zip(names, answers, strict=True)}
+
+
+def _score_count(answer: Any) -> int | None:
+    if isinstance(answer, list):
+        return len(answer[0]) if answer and isinstance(answer[0], dict) else None
+    array = np.asarray(answer)
+    if array.dtype.kind != "f":
+        return None
+    axes = [axis for axis in (array.shape if array.ndim == 1 else array.shape[1:]) if axis != 1]
+    return None if len(axes) > 1 else axes[0] if axes else 1
+
+
+def _named_output(folder: Path, facts: Facts, sizes: Mapping[str, int | None]) -> str | None:
+    fact = facts.get("output.name")
+    if fact is None:
+        return None
+    if fact.value not in sizes:
+        raise ModelError(f"{folder}: {fact.source} is {fact.value!r:.60}, but the graph has {', '.join(sizes)}.")
+    return str(fact.value)
+
+
+def _choose(folder: Path, names: list[str], last_operator: Mapping[str, str]) -> str:
+    """Return the one output that holds the scores, of those with the right size."""
+    if len(names) == 1:
+        return names[0]
+    known = [name for name in names if name.lower() in _KNOWN_NAMES]
+    finished = [name for name in names if last_operator.get(name) in _DONE]
+    for few in (finished, known):
+        if len(few) == 1:
+            return few[0]
+    raise ModelError(
+        f"{folder}: outputs {', '.join(names)} all have one number per label:"
+        f' add "output": {{"name": "{names[0]}"}} to {FILE} to choose.'
+    )
+
+
+def _activation(folder: Path, facts: Facts, name: str, operator: str) -> Activation:
+    stated: Activation | None = facts.checked("output.activation", fact_values.one_of(Activation))
+    if stated is not None:
+        if operator in _DONE and stated is not _DONE[operator]:
+            raise ModelError(
+                f"{folder}: {facts.source('output.activation')} is {stated.value!r}, but output {name} of the graph already"
+                f' comes out of {operator}: write "activation": "{_DONE[operator].value}", which is what is still to be done.'
+            )
+        return stated
+    multi_label = facts.get("output.multi_label")
+    if operator in _DONE:
+        found, source = _DONE[operator], f"graph: {name} comes out of {operator}"
+    elif operator in _UNCERTAIN:
+        raise ModelError(
+            f"{folder} does not say whether output {name} holds logits or probabilities, and its last operator"
+            f' {operator or "(none)"} does not tell: add "output": {{"activation": "none"}} (probabilities), "softmax" or'
+            f' "sigmoid" (logits) to {FILE}.'
+        )
+    elif multi_label is not None and multi_label.value:
+        found, source = Activation.SIGMOID, multi_label.source
+    else:
+        found, source = Activation.SOFTMAX, f"graph: {name} comes out of {operator}, so it holds logits"
+    facts.state("output.activation", found.value, source)
+    return found
+
+
+def _misfit(
+    folder: Path,
+    facts: Facts,
+    session: Session,
+    sizes: Mapping[str, int | None],
+    candidates: Mapping[str, tuple[str, ...]],
+) -> str:
+    """Say why no output has one number per label."""
+    shapes = ", ".join(f"{port.name} {list(port.shape) or port.type}" for port in session.outputs)
+    lists = {name: size for name, size in sizes.items() if size is not None}
+    if any(word in name.lower() for name in sizes for word in _BOX_WORDS):
+        return f"{folder} holds a detector, not a classifier: its outputs are {shapes}."
+    if not lists:
+        return f"{folder} holds no classifier, but perhaps a detector or a feature extractor: its outputs are {shapes}."
+    name, size = max(lists.items(), key=lambda item: item[1])
+    if not candidates:
+        return (
+            f"{folder} does not name its labels (looked in {facts.looked}): add"
+            f' "labels": ["first", "second", ...] with {size} names, or the name of a label file, to {FILE}.'
+        )
+    source, labels = next(iter(candidates.items()))
+    if size == len(labels) + 1:
+        return (
+            f"{folder}: output {name} has {size} numbers and {source} has {len(labels)} labels: if the model counts a"
+            f' background class, add "output": {{"background": "first"}} (or "last") to {FILE}, else complete the labels.'
+        )
+    return (
+        f"{folder}: output {name} has {size} numbers and {source} has {len(labels)} labels: give the label file of this"
+        f' model as "labels" in {FILE}; if it was never trained to name things, it is a feature extractor.'
+    )

@@ -1,0 +1,97 @@
+"""The model's output becomes scores in the order of the label file, and scores become predictions.
+
+Nothing here trusts the output: a score that is no number, or no probability where probabilities were promised, is the
+model's fault and says so. It is never a verdict on an image.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from inference.errors import ModelError
+from inference.model_spec import Activation, Background, ModelSpec
+from inference.predictions import Prediction
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_TOLERANCE = 5e-3  # what float16 and int8 models may stray from [0, 1]
+
+
+def raw_scores(spec: ModelSpec, output: Any) -> NDArray[np.float64]:
+    """Return the first image's raw numbers as (C,) float64, one per class, background included.
+
+    Args:
+        spec: Says how the labels are spelled, for outputs that are maps.
+        output: What the graph gave: (N, C), (N, C, 1, 1), (C,) of any number type, or a list of maps from label or
+            class index to number (ZipMap), in any order.
+
+    Raises:
+        ModelError: The output is not one number per class.
+    """
+    wanted = len(spec.labels) + (spec.output.background is not Background.NONE)
+    if isinstance(output, list):
+        values = _from_map(spec, output[0]) if output and isinstance(output[0], dict) else np.empty(0)
+    else:
+        array = np.asarray(output)
+        squeezed = array.reshape(-1) if array.size == wanted else array[0].reshape(-1) if array.ndim else array[None]
+        values = squeezed.astype(np.float64)
+    if values.size != wanted:
+        raise ModelError(f"{spec.graph}: output {spec.output.name} holds {values.size} numbers, not {wanted}.")
+    return values
+
+
+def scores(spec: ModelSpec, output: Any) -> NDArray[np.float64]:
+    """Return one probability in [0, 1] per label, in the order of the label file.
+
+    Softmax gives numbers that sum to one (a background class keeps its share); independent sigmoids do not.
+
+    Raises:
+        ModelError: The output does not fit the labels, holds NaN, or is no probability where it should be one.
+    """
+    values = raw_scores(spec, output)
+    if not np.all(np.isfinite(values)):
+        raise ModelError(f"{spec.graph}: output {spec.output.name} holds NaN or infinity, so it has no best label.")
+    match spec.output.activation:
+        case Activation.SOFTMAX:
+            exponentials = np.exp(values - values.max())
+            values = exponentials / exponentials.sum()
+        case Activation.SIGMOID:
+            values = np.exp(-np.logaddexp(0, -values))
+        case Activation.EXP:
+            values = np.exp(np.minimum(values, 1.0))
+    if values.min() < -_TOLERANCE or values.max() > 1 + _TOLERANCE:
+        raise ModelError(
+            f"{spec.graph}: output {spec.output.name} holds {values[np.argmax(np.abs(values))]:.4g}, which is no"
+            f' probability: add "output": {{"activation": "softmax"}} (one true class) or "sigmoid" to model.json.'
+        )
+    values = np.clip(values, 0.0, 1.0)
+    match spec.output.background:
+        case Background.FIRST:
+            return values[1:]
+        case Background.LAST:
+            return values[:-1]
+    return values
+
+
+def predictions(labels: tuple[str, ...], values: NDArray[np.float64], top_k: int) -> tuple[Prediction, ...]:
+    """Return the ``top_k`` best, best first; equal scores in the order of the label file."""
+    best = np.argsort(-values, kind="stable")[:top_k]
+    return tuple(Prediction(labels[index], int(index), float(values[index])) for index in best)
+
+
+def _from_map(spec: ModelSpec, scores_by_key: dict[Any, float]) -> NDArray[np.float64]:
+    """Order a ZipMap's numbers by the label file: string keys are labels, integer keys are class indices."""
+    if all(isinstance(key, int) for key in scores_by_key):
+        keys: list[Any] = list(range(len(scores_by_key)))
+    else:
+        keys = list(spec.labels)
+    try:
+        return np.array([scores_by_key[key] for key in keys], dtype=np.float64)
+    except KeyError as error:
+        raise ModelError(
+            f"{spec.graph}: output {spec.output.name} names its classes {sorted(map(str, scores_by_key))!s:.120}, and"
+            f" {error.args[0]!r} of the label file is not among them: give the label file that the exporter wrote."
+        ) from error

@@ -1,0 +1,124 @@
+"""An upright image becomes the model's input tensor: one filtered resize, then one multiply-add.
+
+The geometry is that of resizing the whole image and then cropping its centre (offsets rounded down), done as a single
+resize of the cropped box: Pillow lets the filter see past the box's edge, so the result is the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from inference.model_spec import ColorOrder, InputSpec, Interpolation, Layout, Resize
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from inference.decode import DecodedImage
+
+_FILTERS = {
+    Interpolation.NEAREST: Image.Resampling.NEAREST,
+    Interpolation.BILINEAR: Image.Resampling.BILINEAR,
+    Interpolation.BICUBIC: Image.Resampling.BICUBIC,
+    Interpolation.LANCZOS: Image.Resampling.LANCZOS,
+    Interpolation.BOX: Image.Resampling.BOX,
+    Interpolation.HAMMING: Image.Resampling.HAMMING,
+}
+_REDUCING_GAP = 3.0  # shrink by whole numbers down to 3 times the target, then filter: MAE 0.2 of 255, 1.5 times as fast
+
+
+def needed_size(spec: InputSpec, width: int, height: int) -> tuple[int, int]:
+    """Return the (width, height) that the whole image is resized to before any crop.
+
+    ``nearest`` picks single pixels, so it must see the original: it needs every pixel there is.
+    """
+    if spec.interpolation is Interpolation.NEAREST:
+        return width, height
+    return _resized(spec, width, height)
+
+
+def preprocess(spec: InputSpec, decoded: DecodedImage) -> NDArray[np.generic]:
+    """Turn an upright image into the model's input.
+
+    Args:
+        spec: What the model wants.
+        decoded: An ``RGB`` image, or ``L`` for a grey model.
+
+    Returns:
+        An array of ``spec.dtype`` in ``spec.layout`` with the batch the graph wants: (N, C, H, W) or (N, H, W, C), or
+        without N when the graph has no such axis. A fixed batch above one holds the image that many times.
+    """
+    return batched(spec, normalise(spec, _fit(spec, decoded)))
+
+
+def normalise(spec: InputSpec, pixels: NDArray[np.uint8]) -> NDArray[np.generic]:
+    """Apply ``(pixel * scale - mean) / std`` to (H, W, C) uint8 pixels in the model's channel order.
+
+    Returns:
+        (C, H, W) or (H, W, C) of ``spec.dtype``, contiguous. An integer result is rounded and clipped to its range.
+    """
+    # Channels first before the arithmetic: each plane is then one run of memory, six times as fast as (H, W, C).
+    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    mean, std = np.array(spec.mean), np.array(spec.std)
+    factor = (spec.scale / std).astype(np.float32)[:, None, None]
+    offset = (-mean / std).astype(np.float32)[:, None, None]
+    if np.all(factor == 1) and np.all(offset == 0):
+        tensor: NDArray[np.generic] = planes
+    else:
+        tensor = planes * factor
+        tensor += offset
+    if spec.dtype == "uint8" and tensor.dtype != np.uint8:
+        tensor = np.clip(np.rint(tensor), 0, 255)
+    tensor = tensor.astype(spec.dtype, copy=False)
+    return np.ascontiguousarray(tensor.transpose(1, 2, 0)) if spec.layout is Layout.NHWC else tensor
+
+
+def batched(spec: InputSpec, tensor: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Put the axis for the batch in front, as the graph wants it."""
+    if spec.batch == 0:
+        return tensor
+    return tensor[None] if spec.batch in (None, 1) else np.repeat(tensor[None], spec.batch or 1, axis=0)
+
+
+def _fit(spec: InputSpec, decoded: DecodedImage) -> NDArray[np.uint8]:
+    """Return (H, W, C) uint8 pixels of the input's size in the model's channel order."""
+    image, width, height = decoded.image, decoded.info.width, decoded.info.height
+    whole_width, whole_height = _resized(spec, width, height)
+    if spec.resize is Resize.LETTERBOX:
+        background = spec.pad_color if image.mode == "RGB" else Image.new("RGB", (1, 1), spec.pad_color).convert("L")
+        color = background if isinstance(background, tuple) else background.getpixel((0, 0))
+        fitted = Image.new(image.mode, (spec.width, spec.height), color)
+        resized = _resize(spec, image, (whole_width, whole_height), (0, 0, image.width, image.height))
+        fitted.paste(resized, ((spec.width - whole_width) // 2, (spec.height - whole_height) // 2))
+    else:
+        left, top = (whole_width - spec.width) // 2, (whole_height - spec.height) // 2
+        # The same box in the pixels of the image in hand, which may already be a reduced one.
+        across, down = image.width / whole_width, image.height / whole_height
+        box = (left * across, top * down, (left + spec.width) * across, (top + spec.height) * down)
+        fitted = _resize(spec, image, (spec.width, spec.height), box)
+    pixels = np.asarray(fitted)
+    if pixels.ndim == 2:
+        return pixels[:, :, None]
+    return pixels[:, :, ::-1] if spec.color_order is ColorOrder.BGR else pixels
+
+
+def _resized(spec: InputSpec, width: int, height: int) -> tuple[int, int]:
+    """Return the (width, height) of the whole image before the crop or the padding; each at least 1."""
+    if spec.resize is Resize.SHORTEST_SIDE_CROP:
+        side = spec.resized_height
+        if width <= height:
+            return side, max(side, side * height // width)
+        return max(side, side * width // height), side
+    if spec.resize is Resize.LETTERBOX:
+        ratio = min(spec.width / width, spec.height / height)
+        return max(1, round(width * ratio)), max(1, round(height * ratio))
+    return spec.resized_width, spec.resized_height
+
+
+def _resize(
+    spec: InputSpec, image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]
+) -> Image.Image:
+    right, bottom = min(box[2], image.width), min(box[3], image.height)  # rounding may put them a hair outside
+    return image.resize(size, _FILTERS[spec.interpolation], (box[0], box[1], right, bottom), _REDUCING_GAP)

@@ -1,0 +1,199 @@
+"""``python -m tools classify``: local files and folders, no storage. One line per image, in input order, as it comes.
+
+Exit 0: every image classified. 1: some rejected, or could not be read. 2: misuse, or a model that is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inference import classifier
+from inference.errors import ConfigurationError, PermanentError, Reason
+from inference.limits import Limits
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from inference.predictions import Classification, Classifies, ImageInfo
+
+DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "shapes"
+
+_READ_AHEAD = 4  # per thread: enough that no thread waits for a slow neighbour, few enough to bound memory
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="an image, or a folder: every file below it")
+    parser.add_argument(
+        "--model", type=Path, default=DEFAULT_MODEL, metavar="DIR", help="model folder (default: models/shapes)"
+    )
+    parser.add_argument("--top-k", type=int, default=5, metavar="N", help="predictions per image (default: 5)")
+    parser.add_argument(
+        "--min-score", type=float, metavar="P", help='below this probability the label is "unknown" (default: none)'
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object per image instead of a table")
+    parser.epilog = "example: python -m tools classify photos/ --model models/shapes --json"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Classify every image and return the exit code."""
+    if args.top_k < 1:
+        raise ConfigurationError(f"--top-k is {args.top_k}, but must be at least 1.")
+    if args.min_score is not None and not 0 <= args.min_score <= 1:
+        raise ConfigurationError(f"--min-score is {args.min_score:g}, but must be from 0 to 1.")
+    for path in args.paths:
+        _check_path(path)
+    model = _load(args.model, args.top_k, args.min_score)
+    started = time.perf_counter()
+    counts = {"classified": 0, "rejected": 0, "failed": 0}
+    troubles: list[str] = []
+    show = _show_json if args.json else _show_row
+    for outcome in _classify_all(model, _files(args.paths, troubles)):
+        counts[outcome.status] += 1
+        print(show(outcome, model), flush=True)
+    for trouble in troubles:
+        print(trouble, file=sys.stderr)
+    seconds = time.perf_counter() - started
+    said = ", ".join(f"{count} {status}" for status, count in counts.items() if count or status == "classified")
+    print(f"{said} in {seconds:.1f} s by {model.model.name} {model.model.version}", file=sys.stderr)
+    return 1 if troubles or counts["rejected"] or counts["failed"] else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one file.
+
+    Attributes:
+        image: The path as it was given, joined.
+        status: ``classified``, ``rejected`` (the image's fault) or ``failed`` (it could not be read).
+        classification: The answer, when classified.
+        reason: The stable code, when not.
+        detail: The sentence, when not.
+        info: Size and format as far as they are known.
+    """
+
+    image: str
+    status: str
+    classification: Classification | None = None
+    reason: str | None = None
+    detail: str | None = None
+    info: ImageInfo | None = None
+
+
+def _check_path(path: str) -> None:
+    if not os.path.lexists(path):
+        raise ConfigurationError(f"{_printable(path)} does not exist.")
+    if not os.path.exists(path):  # noqa: PTH110 - the path is text to the end: it may hold bytes that are no characters
+        raise ConfigurationError(f"{_printable(path)} is a link to something that does not exist.")
+    if not (os.path.isfile(path) or os.path.isdir(path)):  # noqa: PTH112, PTH113
+        raise ConfigurationError(f"{_printable(path)} is neither a file nor a folder.")
+
+
+def _load(folder: Path, top_k: int, min_score: float | None) -> Classifies:
+    return classifier.load(folder, top_k=top_k, min_score=min_score, limits=Limits(), admission=None)
+
+
+def _files(paths: list[str], troubles: list[str]) -> Iterator[str]:
+    """Yield every regular file, links to files included, in path order; folders are walked as they are reached."""
+    for path in paths:
+        if os.path.isdir(path):  # noqa: PTH112
+            yield from _below(path, troubles)
+        else:
+            yield path
+
+
+def _below(folder: str, troubles: list[str]) -> Iterator[str]:
+    pending = [folder]
+    while pending:
+        path = pending.pop()
+        if os.path.isfile(path):  # noqa: PTH113
+            yield path
+        elif os.path.isdir(path) and (path == folder or not os.path.islink(path)):  # noqa: PTH112, PTH114 - no loops
+            try:
+                pending += sorted((os.path.join(path, name) for name in os.listdir(path)), reverse=True)  # noqa: PTH118, PTH208
+            except OSError as error:
+                troubles.append(f"{_printable(path)} cannot be listed: {error.strerror or error}.")
+        elif os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114
+            troubles.append(f"{_printable(path)} is a link to something that does not exist; skipped.")
+
+
+def _classify_all(model: Classifies, files: Iterator[str]) -> Iterator[Outcome]:
+    """Classify on as many threads as there are usable CPUs; answers come in the order of the files."""
+    from inference.cpus import usable_cpus
+
+    threads = usable_cpus()
+    with ThreadPoolExecutor(threads, thread_name_prefix="classify") as pool:
+        waiting: deque[Future[Outcome]] = deque()
+        try:
+            for file in files:
+                waiting.append(pool.submit(_classify_file, model, file))
+                if len(waiting) > threads * _READ_AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _classify_file(model: Classifies, file: str) -> Outcome:
+    try:
+        with open(file, "rb") as opened:  # noqa: PTH123
+            # A byte more than the limit is enough to refuse the file; nobody has to read a disk image to its end.
+            content = opened.read(Limits().max_bytes + 1)
+            size = os.fstat(opened.fileno()).st_size
+    except OSError as error:
+        return Outcome(file, "failed", reason="unreadable", detail=f"The file cannot be read: {error.strerror or error}.")
+    try:
+        if size > Limits().max_bytes:
+            raise PermanentError(
+                Reason.TOO_MANY_BYTES, f"The file has {size:,} bytes; the limit is {Limits().max_bytes:,}."
+            )
+        answer = model.classify(content)
+    except PermanentError as error:
+        return Outcome(file, "rejected", reason=error.reason.value, detail=error.detail, info=error.image)
+    return Outcome(file, "classified", answer, info=answer.image)
+
+
+def _show_json(outcome: Outcome, model: Classifies) -> str:
+    answer, info = outcome.classification, outcome.info
+    identity = answer.model if answer else model.model
+    row: dict[str, Any] = {
+        "image": outcome.image,
+        "status": outcome.status,
+        "label": answer.label if answer else None,
+        "label_index": answer.label_index if answer else None,
+        "score": answer.score if answer else None,
+        "predictions": [asdict(prediction) for prediction in answer.predictions] if answer else [],
+        "reason": outcome.reason,
+        "detail": outcome.detail,
+        "width": info.width if info else None,
+        "height": info.height if info else None,
+        "format": info.format if info else None,
+        "model": identity.name,
+        "model_version": identity.version,
+    }
+    return json.dumps(row, allow_nan=False)  # ASCII: a file name may hold bytes that no encoding can print
+
+
+def _show_row(outcome: Outcome, _model: Classifies) -> str:
+    answer = outcome.classification
+    if answer is None:
+        return f"{outcome.status:<10} {outcome.reason or '':<24} {'':>5}  {_printable(outcome.image)}: {outcome.detail}"
+    label = _printable(answer.label)
+    label = label if len(label) <= 24 else f"{label[:23]}…"
+    return f"{outcome.status:<10} {label:<24} {answer.score:>5.2f}  {_printable(outcome.image)}"
+
+
+def _printable(text: str) -> str:
+    """Escape what could move a terminal's cursor or has no character: file names are anybody's."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
