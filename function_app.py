@@ -17,13 +17,15 @@ from azurefunctions.extensions.bindings.blob import BlobClient  # noqa: TC002
 
 from inference import classifier
 from inference.admission import Admission, default_budget
-from inference.errors import ClassificationError, ConfigurationError, TransientError
+from inference.errors import ClassificationError, ConfigurationError
 from inference.limits import Limits
 from storage import requests
 from storage.blobs import SourceBlobs
 from storage.clients import connect
+from storage.queues import RequestQueue
 from storage.records import Image
 from storage.results import Results
+from storage.retries import Retries, give_up
 from storage.settings import Settings
 from storage.settle import Desk, settle
 
@@ -39,6 +41,7 @@ desk = Desk(
     Results(clients, table=settings.results_table, container=settings.results_container),
     admit=admission.reserve_content,
 )
+retries = Retries(desk, RequestQueue(clients.queues), settings.retry_delays_seconds)
 app = func.FunctionApp()
 
 
@@ -67,24 +70,31 @@ def classify_uploaded(blob: BlobClient) -> None:
 
 @app.queue_trigger(arg_name="message", queue_name=requests.QUEUE, connection="ImageStorage")
 def classify_requested(message: func.QueueMessage) -> None:
-    """Classify the blobs that a message names; one that fails does not keep the others from being settled."""
-    request = requests.Request.from_json(message.get_body())
+    """Classify the blobs that a message names; what fails goes round again by itself, ever later."""
+    retries.serve(_ours(requests.Request.from_json(message.get_body())), model)
+
+
+@app.queue_trigger(arg_name="message", queue_name=requests.BLOB_POISON_QUEUE, connection="ImageStorage")
+def recover_poisoned(message: func.QueueMessage) -> None:
+    """Send an upload round again that used up its immediate tries, later and later."""
+    request = _ours(requests.from_blob_poison(message.get_body()))
+    retries.later_or_never(request, request.images, "Every try of the blob trigger failed; the host's log says why.")
+
+
+@app.queue_trigger(arg_name="message", queue_name=requests.POISON_QUEUE, connection="ImageStorage")
+def record_abandoned(message: func.QueueMessage) -> None:
+    """Write down what the host gave up without an answer: the worker crashed, or took longer than it may."""
+    for image in _ours(requests.Request.from_json(message.get_body())).images:
+        give_up(desk, image, "The worker ended every try without an answer: it crashed, or took longer than it may.")
+
+
+def _ours(request: requests.Request) -> requests.Request:
     if request.container != settings.incoming_container:
         raise ConfigurationError(
-            f"A request names the container {request.container!r}, but INCOMING_CONTAINER is "
-            f"{settings.incoming_container!r}: send requests to the app that watches that container."
+            f"A message names the container {request.container!r}, but INCOMING_CONTAINER is "
+            f"{settings.incoming_container!r}: it belongs to another app, and stays on the queue's poison queue."
         )
-    failures: list[ClassificationError] = []
-    for image in request.images:
-        try:
-            settle(desk, model(), image, redo_before=request.redo_before)
-        except ClassificationError as error:
-            logger.warning("image_not_settled image=%r error=%s", str(image), error)
-            failures.append(error)
-    if failures:
-        raise TransientError(
-            f"{len(failures)} of {len(request.blobs)} images could not be settled; the last: {failures[-1]}"
-        ) from failures[-1]
+    return request
 
 
 try:

@@ -10,6 +10,8 @@ from typing import Any
 from storage.records import Image
 
 QUEUE = "classify-requests"
+POISON_QUEUE = f"{QUEUE}-poison"
+BLOB_POISON_QUEUE = "webjobs-blobtrigger-poison"  # the host's name for it, one per storage account
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +66,18 @@ class Request:
             int(message.get("attempt", 0)),
             datetime.fromisoformat(redo_before) if redo_before else None,
         )
+
+
+def from_blob_poison(text: str | bytes) -> Request:
+    """Read what the host leaves on its blob poison queue: the trigger's message as it was, without a reason.
+
+    Raises:
+        ValueError: The message does not name a container and a blob.
+    """
+    message = json.loads(text)
+    if not isinstance(message, dict):
+        raise ValueError("a poisoned blob message must be a JSON object")  # noqa: TRY004 - as above
+    container, blob = message.get("ContainerName"), message.get("BlobName")
+    if not (isinstance(container, str) and container and isinstance(blob, str) and blob):
+        raise ValueError('a poisoned blob message must have "ContainerName" and "BlobName"')
+    return Request(container, (blob,))

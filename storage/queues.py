@@ -1,0 +1,43 @@
+"""The app's own queue: requests to look at images again, now or after a delay."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.queue import TextBase64EncodePolicy
+
+from storage.errors import translated
+from storage.requests import QUEUE
+
+if TYPE_CHECKING:
+    from azure.storage.queue import QueueServiceClient
+
+    from storage.requests import Request
+
+_FOR_EVER = -1  # seconds to live: the default of seven days would lose work that waited through a long outage
+
+
+class RequestQueue:
+    """Sends requests. The queue appears on first use. Thread-safe."""
+
+    def __init__(self, service: QueueServiceClient) -> None:
+        # Base64 is what the host expects of every queue (host.json's messageEncoding default).
+        self._queue = service.get_queue_client(QUEUE, message_encode_policy=TextBase64EncodePolicy())
+
+    def send(self, request: Request, *, delay_seconds: int = 0) -> None:
+        """Put a request on the queue, hidden for ``delay_seconds`` (0 to 604,800).
+
+        Raises:
+            TransientError: Storage failed; whoever holds the work must not let go of it.
+            ConfigurationError: Storage refused.
+        """
+        text = request.to_json()
+        with translated(f"sending to the queue {QUEUE}"):
+            try:
+                self._queue.send_message(text, visibility_timeout=delay_seconds, time_to_live=_FOR_EVER)
+            except ResourceNotFoundError:
+                with suppress(ResourceExistsError):
+                    self._queue.create_queue()
+                self._queue.send_message(text, visibility_timeout=delay_seconds, time_to_live=_FOR_EVER)

@@ -1,0 +1,108 @@
+"""What happens to images that could not be settled: tried again after growing delays, at last given up in a row.
+
+Blob retries are immediate, so a short outage burns all five at once; queue retries come at one fixed interval. Neither
+outlives an hour. The attempt count therefore travels in our own message, and each try hides the next for longer.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from inference.errors import ClassificationError
+from inference.predictions import ModelIdentity
+from storage.commit import commit
+from storage.records import Record, Status
+from storage.settle import settle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from inference.predictions import Classifies
+    from storage.queues import RequestQueue
+    from storage.records import Image
+    from storage.requests import Request
+    from storage.settle import Desk
+
+logger = logging.getLogger(__name__)
+
+_NO_MODEL = ModelIdentity("", "")
+_MAX_DETAIL = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """Tries again later, and gives up in the end. Thread-safe.
+
+    Attributes:
+        desk: Where images and outcomes are.
+        queue: Where the next try waits.
+        delays_seconds: Before the first, second ... delayed try; after the last one comes the ``failed`` row.
+    """
+
+    desk: Desk
+    queue: RequestQueue
+    delays_seconds: tuple[int, ...]
+
+    def serve(self, request: Request, classifier: Callable[[], Classifies]) -> None:
+        """Settle every image of a request; those that cannot be settled now are sent round again or given up.
+
+        Raises:
+            TransientError: The next try could not be queued, or giving up could not be written: the message must stay.
+            ConfigurationError: Likewise.
+        """
+        unsettled: list[Image] = []
+        last: ClassificationError | None = None
+        for image in request.images:
+            try:
+                settle(self.desk, classifier(), image, redo_before=request.redo_before)
+            except ClassificationError as error:
+                logger.warning("image_not_settled image=%r attempt=%d error=%s", str(image), request.attempt, error)
+                unsettled.append(image)
+                last = error
+        if last is not None:
+            self.later_or_never(request, unsettled, str(last))
+
+    def later_or_never(self, request: Request, images: Sequence[Image], error: str) -> None:
+        """Queue another try of these images of a request, or write ``failed`` rows after the last one."""
+        if request.attempt < len(self.delays_seconds):
+            delay = self.delays_seconds[request.attempt]
+            blobs = tuple(image.blob_name for image in images)
+            self.queue.send(replace(request, blobs=blobs, attempt=request.attempt + 1), delay_seconds=delay)
+            logger.warning("images_delayed count=%d attempt=%d seconds=%d", len(blobs), request.attempt + 1, delay)
+            return
+        for image in images:
+            give_up(self.desk, image, error)
+
+
+def give_up(desk: Desk, image: Image, error: str) -> Record | None:
+    """Write a ``failed`` row that carries the last error. A verdict on the same content is never overwritten.
+
+    Returns:
+        The record that stands; ``None`` when the blob is gone.
+
+    Raises:
+        TransientError: Storage failed.
+        ConfigurationError: Storage refused.
+    """
+    row = desk.results.read_row(image)
+    info = desk.source.info(image)
+    if info is None:
+        return None
+    record = Record(
+        container=image.container,
+        blob_name=image.blob_name,
+        status=Status.FAILED,
+        etag=info.etag,
+        model=_NO_MODEL.name,
+        model_version=_NO_MODEL.version,
+        classified_at=desk.now(),
+        sidecar=desk.results.sidecar_path(image),
+        reason="gave_up",
+        detail=error[:_MAX_DETAIL],
+        blob_last_modified=info.last_modified,
+        content_length=info.content_length,
+    )
+    logger.error("image_failed image=%r error=%s do=redrive", str(image), error)
+    return commit(desk.results, desk.source, record, row)
