@@ -24,7 +24,12 @@ COMMANDS = {
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = sys.argv[1:] if argv is None else argv
-    parser = argparse.ArgumentParser(prog="python -m tools", description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argparse.ArgumentParser(
+        prog="python -m tools",
+        description="Run, feed and question the image classifier from a terminal.",
+        epilog="example:\n  python -m tools classify photo.jpg\n\nEach command explains itself: python -m tools COMMAND --help",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--debug", action="store_true", help="show tracebacks instead of sentences")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     chosen = next((word for word in arguments if word in COMMANDS), None)
