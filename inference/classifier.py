@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inference.admission import decode_cost
 from inference.decode import decode, read_header
+from inference.decode_cost import decode_cost
 from inference.limits import Limits
 from inference.model_folder import open_model
 from inference.model_spec import ColorOrder, Layout
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from inference.admission import Admission
     from inference.model_spec import ModelSpec
+    from inference.pixels import Mode
     from inference.predictions import ModelIdentity
     from inference.session import Session
 
@@ -89,12 +91,9 @@ class Classifier:
             return needed_size(spec, width, height)
 
         header = read_header(content, self._limits)
-        mode = "L" if spec.color_order is ColorOrder.GREY else "RGB"
-        if self._admission is None:
+        mode: Mode = "L" if spec.color_order is ColorOrder.GREY else "RGB"
+        with self._admission.reserve(decode_cost(header, needed)) if self._admission else nullcontext():
             tensor = preprocess(spec, decode(content, header, needed=needed, mode=mode))
-        else:
-            with self._admission.decoding(decode_cost(header, needed)):
-                tensor = preprocess(spec, decode(content, header, needed=needed, mode=mode))
         decoded = time.perf_counter()
         best = predictions(self.spec.labels, self._run(tensor), self._top_k)
         answered = time.perf_counter()

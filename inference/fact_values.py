@@ -1,4 +1,4 @@
-"""What the values of ``model.json`` may be. Each check returns the value, typed, or raises ``ValueError``: what it must be."""
+"""What the values of ``model.json`` may be. A check returns it typed, or says in a ``ValueError`` what it must be."""
 
 from __future__ import annotations
 

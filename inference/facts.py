@@ -39,6 +39,24 @@ class Facts:
         if value is not None:
             self._facts.setdefault(key, Fact(value, source))
 
+    def state_normalisation(self, scale: Any, mean: Any, std: Any, source: str) -> None:
+        """Add scale, mean and std: three numbers of one formula, so never mixed from two sources."""
+        if not {"input.scale", "input.mean", "input.std"} & self._facts.keys():
+            self.state("input.scale", scale, source)
+            self.state("input.mean", mean, source)
+            self.state("input.std", std, source)
+
+    def state_geometry(
+        self, resize: str, source: str, *, shortest_side: Any = None, crop_pct: Any = None, pad_color: Any = None
+    ) -> None:
+        """Add how an image is fitted, with the numbers that belong to that way and to no other."""
+        if "input.resize" not in self._facts:
+            self.state("input.resize", resize, source)
+            if not {"input.shortest_side", "input.crop_pct"} & self._facts.keys():
+                self.state("input.shortest_side", shortest_side, source)
+                self.state("input.crop_pct", crop_pct, source)
+            self.state("input.pad_color", pad_color, source)
+
     def looked_in(self, place: str) -> None:
         """Remember a place that was read, so that a refusal can say where we looked."""
         if place not in self._looked:

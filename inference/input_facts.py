@@ -6,12 +6,14 @@ is grey whatever an exporter's general defaults say.
 
 from __future__ import annotations
 
+import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from inference import fact_values
 from inference.errors import ModelError
 from inference.exporters.own import FILE
+from inference.missing_facts import missing_facts
 from inference.model_spec import ColorOrder, InputSpec, Interpolation, Layout, Order, Resize
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from inference.facts import Facts
     from inference.session import Port, Session
+
+_Known = TypeVar("_Known")
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -28,16 +32,6 @@ _DTYPES = {
 }
 _CHANNEL_AXIS = {"c", "channel", "channels", "num_channels", "in_channels"}  # how exporters name a dynamic axis
 
-# What a refusal says for each fact that only a person can supply: what it is, an example, the choices.
-_ASK: dict[str, tuple[str, Any, str]] = {
-    "input.layout": ("the order of its input's axes", "NCHW", "NCHW or NHWC"),
-    "input.size": ("the size of its input", [224, 224], "height, width in pixels"),
-    "input.color_order": ("the colour order of its input", "RGB", "RGB, BGR or GREY"),
-    "input.scale": ("the scale of its pixels", 1 / 255, "1 for 0..255, 1/255 for 0..1; mean and std beside it"),
-    "input.resize": ("how an image is fitted to its input", "squash", "squash, shortest_side_crop or letterbox"),
-    "input.shortest_side": ("the shortest side before the crop", 256, "pixels, or crop_pct instead"),
-}
-
 
 def settle_input(folder: Path, facts: Facts, session: Session) -> InputSpec:
     """Return the input's specification.
@@ -46,17 +40,29 @@ def settle_input(folder: Path, facts: Facts, session: Session) -> InputSpec:
         ModelError: A fact is missing, has no sense, or contradicts the graph.
     """
     port = _image_port(folder, session)
-    missing: list[str] = []
     dtype = _DTYPES[port.type]
-    layout = _layout(folder, facts, port) or missing.append("input.layout") or Layout.NCHW
+    missing: list[str] = []
+
+    def known(key: str, value: _Known | None, stand_in: _Known) -> _Known:
+        """Go on with a stand-in when a fact is missing, so that one refusal can name all that are."""
+        if value is None:
+            missing.append(key)
+            return stand_in
+        return value
+
+    layout = known("input.layout", _layout(folder, facts, port), Layout.NCHW)
     channels, height, width = _axes(layout, port)
-    color_order = _color_order(folder, facts, port, channels) or missing.append("input.color_order") or ColorOrder.RGB
-    size = _size(folder, facts, port, (height, width)) or missing.append("input.size") or (1, 1)
-    resize = facts.checked("input.resize", fact_values.one_of(Resize)) or missing.append("input.resize") or Resize.SQUASH
-    resized = _resized(folder, facts, resize, size) or missing.append("input.shortest_side") or size
-    scale, mean, std = _normalisation(facts, dtype, port, 1 if color_order is ColorOrder.GREY else 3, missing)
+    color_order = known("input.color_order", _color_order(folder, facts, port, channels), ColorOrder.RGB)
+    size = known("input.size", _size(folder, facts, port, (height, width)), (1, 1))
+    resize = known("input.resize", facts.checked("input.resize", fact_values.one_of(Resize)), Resize.SQUASH)
+    resized = known("input.shortest_side", _resized(folder, facts, resize, size), size)
+    if dtype == "uint8":
+        # Whole numbers 0..255 are the only pixels that such an input can hold.
+        facts.state_normalisation(1, 0, 1, f"graph: input {port.name} is uint8")
+    scale = known("input.scale", facts.checked("input.scale", fact_values.positive), 1.0)
+    mean, std = _mean_and_std(facts, scale, 1 if color_order is ColorOrder.GREY else 3)
     if missing:
-        raise ModelError(_missing_facts(folder, facts, missing))
+        raise ModelError(missing_facts(folder, facts, missing))
     batch = port.shape[0] if len(port.shape) == 4 else 0
     facts.state("input.interpolation", Interpolation.BILINEAR.value, "default: nobody states it")
     return InputSpec(
@@ -81,10 +87,14 @@ def settle_input(folder: Path, facts: Facts, session: Session) -> InputSpec:
 def _image_port(folder: Path, session: Session) -> Port:
     if len(session.inputs) != 1:
         names = ", ".join(port.name for port in session.inputs)
-        raise ModelError(f"{folder}: the graph wants {len(session.inputs)} inputs ({names}); a classifier wants an image.")
+        raise ModelError(
+            f"{folder}: the graph wants {len(session.inputs)} inputs ({names}); a classifier wants an image."
+        )
     port = session.inputs[0]
     if port.type not in _DTYPES:
-        raise ModelError(f"{folder}: input {port.name} is {port.type}; export it with float32, float16 or uint8 pixels.")
+        raise ModelError(
+            f"{folder}: input {port.name} is {port.type}; export it with float32, float16 or uint8 pixels."
+        )
     if len(port.shape) not in (3, 4):
         raise ModelError(f"{folder}: input {port.name} has shape {list(port.shape)}, which is no image (N, C, H, W).")
     return port
@@ -116,7 +126,7 @@ def _axes(layout: Layout, port: Port) -> tuple[int | None, int | None, int | Non
 def _color_order(folder: Path, facts: Facts, port: Port, channels: int | None) -> ColorOrder | None:
     if channels not in (None, 1, 3):
         raise ModelError(f"{folder}: input {port.name} has {channels} channels; only 1 (grey) and 3 can be filled.")
-    stated = facts.checked("input.color_order", fact_values.one_of(ColorOrder))
+    stated: ColorOrder | None = facts.checked("input.color_order", fact_values.one_of(ColorOrder))
     if channels is None or stated is None or (stated is ColorOrder.GREY) == (channels == 1):
         if channels == 1:
             facts.state("input.color_order", ColorOrder.GREY.value, f"graph: shape of input {port.name}")
@@ -127,9 +137,7 @@ def _color_order(folder: Path, facts: Facts, port: Port, channels: int | None) -
     raise ModelError(_contradiction(folder, facts, "input.color_order", port))
 
 
-def _size(
-    folder: Path, facts: Facts, port: Port, shown: tuple[int | None, int | None]
-) -> tuple[int, int] | None:
+def _size(folder: Path, facts: Facts, port: Port, shown: tuple[int | None, int | None]) -> tuple[int, int] | None:
     stated: tuple[int, int] | None = facts.checked("input.size", fact_values.height_width)
     if stated is None:
         if shown[0] is None or shown[1] is None:
@@ -150,8 +158,8 @@ def _resized(folder: Path, facts: Facts, resize: Resize, size: tuple[int, int]) 
             side = None if crop_pct is None else _before_crop(max(size), crop_pct)
         if side is not None and side < max(size):
             raise ModelError(
-                f"{folder}: {facts.source('input.shortest_side')} is {side}, smaller than the input {size[0]} x {size[1]}"
-                f" that is cropped from it."
+                f"{folder}: {facts.source('input.shortest_side')} is {side}, smaller than the input"
+                f" {size[0]} x {size[1]} that is cropped from it."
             )
         return None if side is None else (side, side)
     if resize is Resize.SQUASH and crop_pct is not None:
@@ -163,44 +171,22 @@ def _before_crop(side: int, crop_pct: float) -> int:
     return math.floor(side / crop_pct + 1e-6)  # 224 / (224 / 235) is a hair under 235
 
 
-def _normalisation(
-    facts: Facts, dtype: str, port: Port, channels: int, missing: list[str]
-) -> tuple[float, tuple[float, ...], tuple[float, ...]]:
-    if dtype == "uint8":
-        # Whole numbers 0..255 are the only pixels that such an input can hold.
-        facts.state("input.scale", 1, f"graph: input {port.name} is uint8")
-    scale: float | None = facts.checked("input.scale", fact_values.positive)
-    if scale is None:
-        missing.append("input.scale")
-        scale = 1.0
-    mean: tuple[float, ...] = facts.checked("input.mean", fact_values.per_channel(channels)) or (0.0,) * channels
-    std: tuple[float, ...] = (
-        facts.checked("input.std", fact_values.per_channel(channels, nonzero=True)) or (1.0,) * channels
-    )
+def _mean_and_std(facts: Facts, scale: float, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return one mean and one std per channel in the order ``(pixel * scale - mean) / std``."""
+    mean: tuple[float, ...] | None = facts.checked("input.mean", fact_values.per_channel(channels))
+    std: tuple[float, ...] | None = facts.checked("input.std", fact_values.per_channel(channels, nonzero=True))
+    mean = mean or (0.0,) * channels
     if facts.checked("input.order", fact_values.one_of(Order)) is Order.MEAN_FIRST:
         mean = tuple(value * scale for value in mean)
-    return scale, mean, std
-
-
-def _missing_facts(folder: Path, facts: Facts, missing: list[str]) -> str:
-    asked = [_ASK[key] for key in missing]
-    what = " and ".join(words for words, _, _ in asked)
-    example = ", ".join(f'"{key.split(".")[1]}": {_json(value)}' for key, (_, value, _) in zip(missing, asked, strict=True))
-    choices = "; ".join(f"{key.split('.')[1]}: {words}" for key, (_, _, words) in zip(missing, asked, strict=True))
-    return (
-        f"{folder} does not say {what} (looked in {facts.looked}): add what the model was trained with to"
-        f' {FILE}, such as "input": {{{example}}} ({choices}).'
-    )
+    return mean, std or (1.0,) * channels
 
 
 def _contradiction(folder: Path, facts: Facts, key: str, port: Port) -> str:
     fact = facts.get(key)
-    said = "" if fact is None else f"{fact.source} says {_json(fact.value)}"
-    return f"{folder}: {said}, but input {port.name} of the graph has shape {list(port.shape)}: correct {key} in {FILE}."
-
-
-def _json(value: Any) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    said = "" if fact is None else f"{fact.source} says {json.dumps(fact.value)}"
+    return (
+        f"{folder}: {said}, but input {port.name} of the graph has shape {list(port.shape)}: correct {key} in {FILE}."
+    )
 
 
 def _is_ours(facts: Facts, key: str) -> bool:

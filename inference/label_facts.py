@@ -1,4 +1,4 @@
-"""Finds the labels of a model folder: named in ``model.json``, written by the exporter, or in a file of a usual name."""
+"""Finds the labels of a model folder: named in ``model.json``, written by the exporter, or in a usual file."""
 
 from __future__ import annotations
 

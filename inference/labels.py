@@ -49,12 +49,9 @@ def read_labels(path: Path) -> tuple[str, ...]:
     except UnicodeDecodeError as error:
         raise ModelError(f"The label file {path} is not UTF-8 text.") from error
     try:
-        labels = _parse(text)
-        if not labels:
-            raise ValueError("holds no label")
+        return _parse(text)
     except ValueError as error:
         raise ModelError(f"The label file {path} {error}.") from error
-    return labels
 
 
 def labels_from(value: Any) -> tuple[str, ...]:
@@ -74,7 +71,8 @@ def labels_from(value: Any) -> tuple[str, ...]:
     elif isinstance(value, list):
         if value and all(isinstance(entry, dict) for entry in value):
             return _from_records(value)
-        return tuple(_name(entry) for entry in value)
+        if value:
+            return tuple(_name(entry) for entry in value)
     raise ValueError("holds neither a list of names nor an object that gives each name its index")
 
 
@@ -98,6 +96,8 @@ def _from_lines(raw: list[str]) -> tuple[str, ...]:
     lines = [line.strip() for line in raw]
     while lines and not lines[-1]:
         lines.pop()
+    if not lines:
+        raise ValueError("holds no label")
     if "" in lines:
         raise ValueError(f"has an empty line {lines.index('') + 1}, which would shift every label behind it")
     return _without_wordnet_ids(_numbered(lines) or _numbered(_without_header(lines)) or tuple(lines))

@@ -53,10 +53,16 @@ def open_model(folder: Path, *, intra_op_threads: int = 1) -> tuple[ModelSpec, S
     teachable_machine.read(folder, facts)
     session = Session(graph, intra_op_threads=intra_op_threads)
     winml.read(graph.name, session.metadata, facts)
+    custom_vision.read_convention(folder, facts)
 
     input_spec = settle_input(folder, facts, session)
     output_spec, labels = settle_output(
-        folder, facts, session, input_spec, content.last_operator, state_labels(folder, facts)
+        folder,
+        facts,
+        session=session,
+        input_spec=input_spec,
+        last_operator=content.last_operator,
+        candidates=state_labels(folder, facts),
     )
     identity = ModelIdentity(
         name=str(facts.value("name") or folder.resolve().name),
@@ -116,9 +122,7 @@ def _sha256(file: Path, graph: Path) -> str:
     return digest.hexdigest()
 
 
-def _version(
-    digests: Iterable[str], labels: tuple[str, ...], input_spec: InputSpec, output_spec: OutputSpec
-) -> str:
-    """First 12 hex digits of a SHA-256 over graph, weights, labels and preprocessing: another answer, another version."""
+def _version(digests: Iterable[str], labels: tuple[str, ...], input_spec: InputSpec, output_spec: OutputSpec) -> str:
+    """First 12 hex digits of a SHA-256 over graph, weights, labels and preprocessing: all that decides an answer."""
     parts = [list(digests), labels, asdict(input_spec), asdict(output_spec)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]

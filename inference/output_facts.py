@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from inference.facts import Facts
     from inference.session import Session
 
-_DONE = {"Softmax": Activation.NONE, "Sigmoid": Activation.NONE, "HardSigmoid": Activation.NONE, "LogSoftmax": Activation.EXP}
+_DONE = {
+    "Softmax": Activation.NONE,
+    "Sigmoid": Activation.NONE,
+    "HardSigmoid": Activation.NONE,
+    "LogSoftmax": Activation.EXP,
+}
 # Operators that may end a hand-made softmax, or that squash in their own way: behind them nobody can say what it is.
 _UNCERTAIN = {
     "", "Clip", "Div", "Erf", "Exp", "If", "LinearClassifier", "Loop", "LpNormalization", "Max", "Min", "Normalizer",
@@ -36,6 +41,7 @@ _BOX_WORDS = ("box", "bbox", "nms", "detection", "num_det")
 def settle_output(  # noqa: PLR0913 - one call, and each is a witness of its own
     folder: Path,
     facts: Facts,
+    *,
     session: Session,
     input_spec: InputSpec,
     last_operator: Mapping[str, str],
@@ -133,8 +139,8 @@ def _activation(folder: Path, facts: Facts, name: str, operator: str) -> Activat
     if stated is not None:
         if operator in _DONE and stated is not _DONE[operator]:
             raise ModelError(
-                f"{folder}: {facts.source('output.activation')} is {stated.value!r}, but output {name} of the graph already"
-                f' comes out of {operator}: write "activation": "{_DONE[operator].value}", which is what is still to be done.'
+                f"{folder}: {facts.source('output.activation')} is {stated.value!r}, but output {name} already comes"
+                f' out of {operator}: write "activation": "{_DONE[operator].value}", what is still to be done.'
             )
         return stated
     multi_label = facts.get("output.multi_label")
@@ -143,8 +149,8 @@ def _activation(folder: Path, facts: Facts, name: str, operator: str) -> Activat
     elif operator in _UNCERTAIN:
         raise ModelError(
             f"{folder} does not say whether output {name} holds logits or probabilities, and its last operator"
-            f' {operator or "(none)"} does not tell: add "output": {{"activation": "none"}} (probabilities), "softmax" or'
-            f' "sigmoid" (logits) to {FILE}.'
+            f' {operator or "(none)"} does not tell: add "output": {{"activation": "none"}} (probabilities),'
+            f' "softmax" or "sigmoid" (logits) to {FILE}.'
         )
     elif multi_label is not None and multi_label.value:
         found, source = Activation.SIGMOID, multi_label.source
@@ -177,8 +183,9 @@ def _misfit(
     source, labels = next(iter(candidates.items()))
     if size == len(labels) + 1:
         return (
-            f"{folder}: output {name} has {size} numbers and {source} has {len(labels)} labels: if the model counts a"
-            f' background class, add "output": {{"background": "first"}} (or "last") to {FILE}, else complete the labels.'
+            f"{folder}: output {name} has {size} numbers and {source} has {len(labels)} labels: if the model counts"
+            f' a background class, add "output": {{"background": "first"}} (or "last") to {FILE},'
+            f" else complete the labels."
         )
     return (
         f"{folder}: output {name} has {size} numbers and {source} has {len(labels)} labels: give the label file of this"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from inference.errors import ModelError, TransientError
 
@@ -91,7 +91,7 @@ class Session:
             return list(self._session.run(list(outputs), dict(inputs)))
         except MemoryError as error:
             raise TransientError("Memory ran out during inference.") from error
-        except (*_onnxruntime_errors(), ValueError, RuntimeError) as error:
+        except _run_errors() as error:
             said = _first_sentence(str(error))
             if "allocat" in said.lower() or "bad_alloc" in said.lower():
                 raise TransientError(f"Memory ran out during inference: {said}.") from error
@@ -107,16 +107,19 @@ def onnxruntime() -> ModuleType:
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime as runtime
 
-    return runtime
+    return cast("ModuleType", runtime)
 
 
 def _onnxruntime_errors() -> tuple[type[Exception], ...]:
     """Every exception ONNX Runtime declares; a test compares this with what its module holds."""
     from onnxruntime.capi import onnxruntime_pybind11_state as declared
 
-    return tuple(
-        value for value in vars(declared).values() if isinstance(value, type) and issubclass(value, Exception)
-    )
+    return tuple(value for value in vars(declared).values() if isinstance(value, type) and issubclass(value, Exception))
+
+
+def _run_errors() -> tuple[type[Exception], ...]:
+    """What ``run`` raises: its own, and what its binding raises for an input it cannot take."""
+    return (*_onnxruntime_errors(), ValueError, RuntimeError)
 
 
 def _load_refusal(graph: Path, said: str) -> str:

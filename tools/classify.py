@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inference import classifier
-from inference.errors import ConfigurationError, PermanentError, Reason
+from inference.admission import Admission
+from inference.cpus import usable_cpus
+from inference.errors import ConfigurationError, PermanentError, Reason, TransientError
 from inference.limits import Limits
+from inference.memory import default_budget_bytes
 
 if TYPE_CHECKING:
     import argparse
@@ -52,12 +55,13 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigurationError(f"--min-score is {args.min_score:g}, but must be from 0 to 1.")
     for path in args.paths:
         _check_path(path)
-    model = _load(args.model, args.top_k, args.min_score)
+    admission = Admission(default_budget_bytes())
+    model = classifier.load(args.model, top_k=args.top_k, min_score=args.min_score, admission=admission)
     started = time.perf_counter()
     counts = {"classified": 0, "rejected": 0, "failed": 0}
     troubles: list[str] = []
     show = _show_json if args.json else _show_row
-    for outcome in _classify_all(model, _files(args.paths, troubles)):
+    for outcome in _classify_all(model, admission, _files(args.paths, troubles)):
         counts[outcome.status] += 1
         print(show(outcome, model), flush=True)
     for trouble in troubles:
@@ -98,10 +102,6 @@ def _check_path(path: str) -> None:
         raise ConfigurationError(f"{_printable(path)} is neither a file nor a folder.")
 
 
-def _load(folder: Path, top_k: int, min_score: float | None) -> Classifies:
-    return classifier.load(folder, top_k=top_k, min_score=min_score, limits=Limits(), admission=None)
-
-
 def _files(paths: list[str], troubles: list[str]) -> Iterator[str]:
     """Yield every regular file, links to files included, in path order; folders are walked as they are reached."""
     for path in paths:
@@ -126,16 +126,14 @@ def _below(folder: str, troubles: list[str]) -> Iterator[str]:
             troubles.append(f"{_printable(path)} is a link to something that does not exist; skipped.")
 
 
-def _classify_all(model: Classifies, files: Iterator[str]) -> Iterator[Outcome]:
+def _classify_all(model: Classifies, admission: Admission, files: Iterator[str]) -> Iterator[Outcome]:
     """Classify on as many threads as there are usable CPUs; answers come in the order of the files."""
-    from inference.cpus import usable_cpus
-
     threads = usable_cpus()
     with ThreadPoolExecutor(threads, thread_name_prefix="classify") as pool:
         waiting: deque[Future[Outcome]] = deque()
         try:
             for file in files:
-                waiting.append(pool.submit(_classify_file, model, file))
+                waiting.append(pool.submit(_classify_file, model, admission, file))
                 if len(waiting) > threads * _READ_AHEAD:
                     yield waiting.popleft().result()
             while waiting:
@@ -145,22 +143,24 @@ def _classify_all(model: Classifies, files: Iterator[str]) -> Iterator[Outcome]:
                 future.cancel()
 
 
-def _classify_file(model: Classifies, file: str) -> Outcome:
+def _classify_file(model: Classifies, admission: Admission, file: str) -> Outcome:
     try:
-        with open(file, "rb") as opened:  # noqa: PTH123
-            # A byte more than the limit is enough to refuse the file; nobody has to read a disk image to its end.
-            content = opened.read(Limits().max_bytes + 1)
-            size = os.fstat(opened.fileno()).st_size
-    except OSError as error:
-        return Outcome(file, "failed", reason="unreadable", detail=f"The file cannot be read: {error.strerror or error}.")
-    try:
+        size = os.stat(file).st_size  # noqa: PTH116 - the path stays the text that was given
         if size > Limits().max_bytes:
-            raise PermanentError(
-                Reason.TOO_MANY_BYTES, f"The file has {size:,} bytes; the limit is {Limits().max_bytes:,}."
-            )
-        answer = model.classify(content)
+            # Refused unread: nobody has to read a disk image to its end to know that it is no photo.
+            detail = f"The file has {size:,} bytes; the limit is {Limits().max_bytes:,}."
+            return Outcome(file, "rejected", reason=Reason.TOO_MANY_BYTES.value, detail=detail)
+        with admission.reserve_content(size):
+            with open(file, "rb") as opened:  # noqa: PTH123
+                content = opened.read(size + 1)  # one more shows a file that grows, and no more memory than asked for
+            answer = model.classify(content)
+    except OSError as error:
+        detail = f"The file cannot be read: {error.strerror or error}."
+        return Outcome(file, "failed", reason="unreadable", detail=detail)
     except PermanentError as error:
         return Outcome(file, "rejected", reason=error.reason.value, detail=error.detail, info=error.image)
+    except TransientError as error:
+        return Outcome(file, "failed", reason="out_of_memory", detail=str(error))
     return Outcome(file, "classified", answer, info=answer.image)
 
 

@@ -20,9 +20,12 @@ def read(sha256: str, facts: Facts) -> None:
     if model is None:
         return
     source = f"{_FILE.name}: {model['name']}"
-    for section in ("input", "output"):
-        for key, value in model[section].items():
-            facts.state(f"{section}.{key}", value, source)
+    pixels, activation = model["input"], model["output"]["activation"]
+    for key in ("layout", "color_order", "size", "interpolation"):
+        facts.state(f"input.{key}", pixels[key], source)
+    facts.state_geometry(pixels["resize"], source, shortest_side=pixels["shortest_side"])
+    facts.state_normalisation(pixels["scale"], pixels["mean"], pixels["std"], source)
+    facts.state("output.activation", activation, source)
 
 
 @cache

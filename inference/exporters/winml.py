@@ -39,7 +39,7 @@ def read(where: str, metadata: Mapping[str, str], facts: Facts) -> None:
         if value.lower() not in known:
             raise ModelError(f"{where}: {key} is {value!r:.40}; only {', '.join(known)} can be filled.")
         state(f"{where}: {key}", value.lower(), facts)
-        facts.state("input.resize", "squash", f"{where}: {key} (a whole frame is stretched to the input)")
+        facts.state_geometry("squash", f"{where}: {key} (a whole frame is stretched to the input)")
 
 
 def _state_color_order(source: str, value: str, facts: Facts) -> None:
@@ -47,8 +47,4 @@ def _state_color_order(source: str, value: str, facts: Facts) -> None:
 
 
 def _state_range(source: str, value: str, facts: Facts) -> None:
-    if facts.get("input.scale") is None:  # scale, mean and std are one statement: never mix two sources
-        scale, mean, std = _RANGES[value]
-        facts.state("input.scale", scale, source)
-        facts.state("input.mean", mean, source)
-        facts.state("input.std", std, source)
+    facts.state_normalisation(*_RANGES[value], source)
