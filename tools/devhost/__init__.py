@@ -1,0 +1,13 @@
+"""A Functions host for one machine: what ``func start`` does for blob, queue and timer triggers, in Python.
+
+It exists because Azure Functions Core Tools cannot be installed everywhere. The folder it serves runs unchanged under
+``func start`` and on Azure. Scale is Azure Functions' own (Flex Consumption), not ours.
+
+    app         functions and triggers, read from function_app.py
+    patterns    blob paths with captures
+    scanner     finds new blobs         --> receipts --> messages on the internal queue
+    listener    serves one queue        --> blobs / queues turn a message into an invocation
+    invoker     runs functions on the worker's thread pool or event loop, with arguments made by bindings
+    timers      runs what has a schedule
+    host        puts them together, starts and stops them
+"""

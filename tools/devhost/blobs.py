@@ -1,0 +1,76 @@
+"""From a message on the internal queue to an invocation: the last checks before a blob's function is called."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING
+
+from azure.core.exceptions import ResourceNotFoundError
+
+from tools.devhost.bindings import blob_reference, input_stream, is_reference
+from tools.devhost.messages import BlobTriggerMessage, function_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
+
+    from azure.storage.queue import QueueMessage
+
+    from tools.devhost.accounts import Account
+    from tools.devhost.app import AppFunction, BlobTrigger
+    from tools.devhost.invoker import Invoker
+
+logger = logging.getLogger(__name__)
+
+
+class BlobMessages:
+    """Serves messages of the internal queue. Thread-safe.
+
+    Args:
+        functions: The app's blob functions by name, each with its trigger and the account that it watches.
+        invoker: Runs them.
+        look_at: Tells the scanner of a connection and container that a blob has a new version.
+    """
+
+    def __init__(
+        self,
+        functions: Mapping[str, tuple[AppFunction, BlobTrigger, Account]],
+        invoker: Invoker,
+        look_at: Callable[[Account, str, str], None],
+    ) -> None:
+        self._functions = functions
+        self._invoker = invoker
+        self._look_at = look_at
+
+    def begin(self, received: QueueMessage) -> Future[None] | None:
+        """Start the invocation a message asks for; ``None`` when there is nothing to do and it may be deleted.
+
+        Raises:
+            UnreadableMessageError: It is no blob trigger message.
+            azure.core.exceptions.AzureError: The blob's account does not answer.
+        """
+        message = BlobTriggerMessage.from_wire(str(received.content))
+        name = json.dumps(f"{message.container}/{message.blob_name}", ensure_ascii=False)
+        known = self._functions.get(function_name(message.function_id))
+        if known is None:
+            logger.warning("message_dropped blob=%s: this app has no blob function %r", name, message.function_id)
+            return None
+        function, trigger, account = known
+        blob = account.container(message.container).get_blob_client(message.blob_name)
+        try:
+            properties = blob.get_blob_properties()
+        except ResourceNotFoundError:
+            logger.info("message_dropped blob=%s: the blob is gone", name)
+            return None
+        if properties.etag != message.etag and not trigger.event_grid:
+            logger.info("message_dropped blob=%s: it was overwritten, the new version gets its own message", name)
+            self._look_at(account, message.container, message.blob_name)
+            return None
+
+        def argument() -> object:
+            if is_reference(function):
+                return blob_reference(function, trigger.connection, message.container, message.blob_name)
+            return input_stream(blob, properties, binary=trigger.binary)
+
+        return self._invoker.submit(function, argument, f"blob={name} dequeue_count={received.dequeue_count}")

@@ -1,0 +1,182 @@
+"""Discovery by listing: every blob written since the last look becomes one message for each function that wants it.
+
+The safe form of the Functions host's algorithm. A sweep lists the whole container. W is the lowest Last-Modified
+still of interest; it moves only when a sweep has reached its last page, so what is written during a sweep is never
+jumped over. The comparison includes W itself, because Last-Modified has one-second precision; receipts absorb repeats.
+
+    |----------- older: known -----------| W - GRACE |---- looked at ----| S: when this sweep began |-- next sweep --|
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from azure.core.exceptions import AzureError, ResourceNotFoundError
+
+from tools.devhost.accounts import AT_ONCE, create_container, describe
+from tools.devhost.messages import BlobTriggerMessage
+from tools.devhost.receipts import queue_once
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from azure.storage.blob import BlobProperties, ContainerClient
+
+    from tools.devhost.accounts import Account
+    from tools.devhost.patterns import PathPattern
+
+logger = logging.getLogger(__name__)
+
+# Azurite stamps a blob when its upload begins but shows it when it has ended: a slow upload appears in the past.
+GRACE = timedelta(seconds=60)
+LOCAL_PAUSE_SECONDS = 0.3
+REMOTE_PAUSE_SECONDS = 10.0  # the Functions host's own; each look costs money there
+# A big container is listed less often, so that listing takes at most a fifth of the time.
+_PAUSE_PER_SWEEP = 4.0
+_HAND_OFF_THREADS = 8
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+
+class Target(NamedTuple):
+    """A function that wants to hear of blobs."""
+
+    function_id: str
+    pattern: PathPattern
+
+
+class ContainerScanner:
+    """Watches one container for all functions that name it. One thread runs it; hints may come from any."""
+
+    def __init__(  # noqa: PLR0913 - what it is made of, named at its one call
+        self,
+        *,
+        account: Account,
+        container: str,
+        hosts: ContainerClient,
+        host_id: str,
+        targets: list[Target],
+        enqueue: Callable[[BlobTriggerMessage], None],
+    ) -> None:
+        self._account = account
+        self._container = account.container(container)
+        self._hosts = hosts
+        self._host_id = host_id
+        self._targets = targets
+        self._enqueue = enqueue
+        self._checkpoint = hosts.get_blob_client(f"blobscaninfo/{host_id}/{account.name}/{container}/scanInfo")
+        self._watermark = _BEGINNING
+        self._saved = _BEGINNING
+        self._handed_off: dict[tuple[str, str], datetime] = {}
+        self._pending: set[str] = set()
+        self._sweep_started = _BEGINNING
+        self.pause_seconds = LOCAL_PAUSE_SECONDS if account.is_local else REMOTE_PAUSE_SECONDS
+
+    def look_at(self, blob_name: str) -> None:
+        """Take a hint: this blob is new, whatever the listing says."""
+        self._pending.add(blob_name)
+
+    def run(self, stopping: threading.Event) -> None:
+        """Sweep until told to stop."""
+        who = f"scanner of {self._container.container_name}"
+        loaded = False
+        with ThreadPoolExecutor(_HAND_OFF_THREADS, thread_name_prefix="scanner") as hand_off:
+            while not stopping.is_set():
+                began = time.monotonic()
+                with self._account.watch(who):
+                    loaded = loaded or self._load_checkpoint()
+                    self._sweep(hand_off, stopping)
+                took = time.monotonic() - began
+                stopping.wait(max(self.pause_seconds, _PAUSE_PER_SWEEP * took))
+
+    def _sweep(self, hand_off: ThreadPoolExecutor, stopping: threading.Event) -> None:
+        names = [self._pending.pop() for _ in range(len(self._pending))]
+        lower = self._watermark - GRACE if self._watermark > _BEGINNING else _BEGINNING
+        highest = self._watermark
+        pages: Any = self._container.list_blobs(raw_response_hook=self._note_time, **AT_ONCE).by_page()
+        try:
+            for number, page in enumerate(pages):
+                blobs = list(page)
+                # Only the first page shows a moment; later ones may hold what was written after the sweep began, whose
+                # neighbours on earlier pages we have not seen.
+                is_whole = number == 0 and not pages.continuation_token
+                fresh = [
+                    blob
+                    for blob in blobs
+                    if lower <= blob.last_modified and (is_whole or blob.last_modified <= self._sweep_started)
+                ]
+                new = [blob for blob in fresh if (blob.name, blob.etag) not in self._handed_off]
+                for blob, done in zip(new, hand_off.map(self._offer, [blob.name for blob in new]), strict=True):
+                    self._remember(blob, done=done)
+                highest = max([highest, *(blob.last_modified for blob in fresh)])
+                if stopping.is_set():
+                    return
+        except ResourceNotFoundError:
+            create_container(self._container)
+            return
+        finally:
+            for name, done in zip(names, hand_off.map(self._offer, names), strict=True):
+                if not done:
+                    self._pending.add(name)
+        self._watermark = highest
+        self._handed_off = {key: when for key, when in self._handed_off.items() if when >= highest - GRACE}
+        self._save_checkpoint()
+
+    def _note_time(self, response: Any) -> None:
+        """Take "now" from the service's clock when a sweep's first answer comes; ours may be wrong."""
+        request, headers = response.http_request, response.http_response.headers
+        if "marker=" not in request.url and "Date" in headers:
+            self._sweep_started = parsedate_to_datetime(headers["Date"])
+
+    def _remember(self, blob: BlobProperties, *, done: bool) -> None:
+        if done:
+            self._handed_off[(blob.name, blob.etag)] = blob.last_modified
+        else:
+            self._pending.add(blob.name)
+
+    def _offer(self, blob_name: str) -> bool:
+        """Queue one blob for every function that wants it. False: try again in the next sweep."""
+        container = self._container.container_name
+        wanted = [target for target in self._targets if target.pattern.match(container, blob_name) is not None]
+        if not wanted:
+            return True
+        try:
+            properties = self._container.get_blob_client(blob_name).get_blob_properties()
+            done = True
+            for target in wanted:
+                kind = str(getattr(properties.blob_type, "value", properties.blob_type))
+                message = BlobTriggerMessage(target.function_id, container, blob_name, str(properties.etag), kind)
+                done &= queue_once(self._hosts, self._host_id, message, partial(self._enqueue, message))
+        except ResourceNotFoundError:
+            return True  # deleted since it was listed
+        except AzureError as error:
+            logger.debug("hand_off_failed blob=%s error=%s", json.dumps(blob_name), describe(error))
+            return False
+        return done
+
+    def _load_checkpoint(self) -> bool:
+        try:
+            saved = json.loads(self._checkpoint.download_blob(**AT_ONCE).readall())["LatestScan"]
+            self._watermark = self._saved = datetime.fromisoformat(saved).astimezone(UTC)
+        except ResourceNotFoundError:
+            pass
+        except (ValueError, KeyError, TypeError):
+            logger.warning("checkpoint_unreadable container=%s; every blob is looked at again, receipts stop repeats",
+                           self._container.container_name)  # fmt: skip
+        return True
+
+    def _save_checkpoint(self) -> None:
+        safe = self._watermark - timedelta(milliseconds=1) if self._watermark > _BEGINNING else _BEGINNING
+        # A hand-off that failed lives in memory only: until it is done, the checkpoint must not pass it.
+        if self._pending or safe <= self._saved:
+            return
+        document = json.dumps({"LatestScan": safe.isoformat(timespec="milliseconds").replace("+00:00", "Z")})
+        self._checkpoint.upload_blob(document.encode(), overwrite=True)
+        self._saved = safe
