@@ -16,19 +16,18 @@ from collections import deque
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
-from inference.decode import Header, Needed, reduction
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CONTENT_SHARE = 0.2  # encoded bytes are a tenth of their pixels or less, except for lossless formats
+_CONTENT_SHARE = 1 / 8  # photographs encode to a tenth of their pixels or less; lossless ones wait for each other
 
 
 class Budget:
     """A number of bytes shared by many threads, handed out strictly in the order of asking.
 
     First come, first served is what makes it fair in both directions: a large request waits only for what came
-    before it, and so does a small one. A request for more than the whole budget runs alone. Safe for any number of threads; not reentrant: a thread asks once at a time.
+    before it, and so does a small one. A request for more than the whole budget runs alone. Safe for any number of
+    threads; not reentrant: a thread asks once at a time.
     """
 
     def __init__(self, total_bytes: int) -> None:
@@ -82,8 +81,3 @@ class Admission:
     def reserve(self, cost_bytes: int) -> AbstractContextManager[None]:
         """Hold memory for one decode: ``decode_cost`` says how much."""
         return self._decoding.reserve(cost_bytes)
-
-
-def decode_cost(header: Header, needed: Needed) -> int:
-    """Peak bytes that decoding takes beside the encoded content itself."""
-    return header.pixels * 16 // reduction(header, needed)

@@ -18,22 +18,21 @@ All functions are safe to call from many threads and change no global of Pillow.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PIL import ExifTags, Image, JpegImagePlugin
+from PIL import Image, JpegImagePlugin
 
-from inference.codecs import IMAGE_FAULTS, decoder_errors, open_image
-from inference.errors import PermanentError, Reason
-from inference.formats import sniff
+from inference.codecs import decoder_errors, open_image
+from inference.errors import PermanentError
+from inference.header import Header, read_header
 from inference.pixels import WHITE, Mode, flatten
-from inference.predictions import ImageInfo
-from inference.structure import check_structure
 
 if TYPE_CHECKING:
-    from inference.limits import Limits
+    from inference.predictions import ImageInfo
+
+__all__ = ["DecodedImage", "Header", "Needed", "decode", "jpeg_scale", "read_header", "reduction"]
 
 Needed = Callable[[int, int], tuple[int, int]]
 
@@ -50,34 +49,6 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_SWAPS_AXES = 5
-_SELF_ROTATING = frozenset({"heif", "tiff"})  # their readers deliver upright pixels
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What the header says, before any pixel exists.
-
-    Attributes:
-        info: The upright size and the format's name.
-        orientation: EXIF orientation 1..8 that is still to be applied to the stored pixels.
-        mode: Pillow's mode of the stored pixels, such as ``RGB``, ``P``, ``I;16`` or ``CMYK``.
-        frames: Frames or pages in the file; only the first is decoded.
-        progressive: A JPEG whose coefficients must all be held before the first pixel appears.
-        samples: Samples per pixel as stored: 1.5 for 4:2:0 JPEG, 3.0 for 4:4:4, else the mode's channels.
-    """
-
-    info: ImageInfo
-    orientation: int
-    mode: str
-    frames: int
-    progressive: bool
-    samples: float
-
-    @property
-    def pixels(self) -> int:
-        """Stored pixels of the first frame."""
-        return self.info.width * self.info.height
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,43 +57,6 @@ class DecodedImage:
 
     image: Image.Image
     info: ImageInfo
-
-
-def read_header(content: bytes, limits: Limits) -> Header:
-    """Read what the header says and refuse what cannot or must not be decoded.
-
-    Raises:
-        PermanentError: Any reason but those that only pixels reveal; ``error.image`` is set where the size is known.
-    """
-    if len(content) > limits.max_bytes:
-        raise PermanentError(
-            Reason.TOO_MANY_BYTES, f"The file has {len(content):,} bytes; the limit is {limits.max_bytes:,}."
-        )
-    kind = sniff(content)
-    if kind == "webp":
-        _check_pixels(ImageInfo(*_webp_size(content), kind), limits)  # Pillow makes the canvas when it opens one
-    frames = check_structure(kind, content, limits)
-    image = open_image(kind, content)
-    orientation = _orientation(image) if kind not in _SELF_ROTATING else 1
-    width, height = image.size
-    if orientation >= _SWAPS_AXES:
-        width, height = height, width
-    info = ImageInfo(width, height, kind)
-    _check_pixels(info, limits)
-    if image.mode == "F":
-        raise PermanentError(
-            Reason.UNSUPPORTED_FORMAT,
-            "The content is a TIFF of floating-point samples, which have no agreed white.",
-            info,
-        )
-    return Header(
-        info=info,
-        orientation=orientation,
-        mode=image.mode,
-        frames=frames,
-        progressive="progressive" in image.info,
-        samples=_samples(image),
-    )
 
 
 def decode(
@@ -152,7 +86,7 @@ def decode(
     try:
         with decoder_errors(info.format):
             if isinstance(image, JpegImagePlugin.JpegImageFile):
-                scale = next((scale for scale in _JPEG_SCALES if scale <= factor), 1)
+                scale = jpeg_scale(factor)
                 image.draft(mode, (image.width // scale, image.height // scale))
                 factor //= scale
             image.load()
@@ -172,46 +106,6 @@ def reduction(header: Header, needed: Needed) -> int:
     return max(1, min(width // (_OVERSAMPLING * needed_width), height // (_OVERSAMPLING * needed_height)))
 
 
-def _check_pixels(info: ImageInfo, limits: Limits) -> None:
-    if info.width * info.height > limits.max_pixels:
-        raise PermanentError(
-            Reason.TOO_MANY_PIXELS,
-            f"The image has {info.width:,} x {info.height:,} = {info.width * info.height:,} pixels;"
-            f" the limit is {limits.max_pixels:,}.",
-            info,
-        )
-
-
-def _orientation(image: Image.Image) -> int:
-    """Read the EXIF orientation; a broken or odd one counts as upright, as every viewer does."""
-    try:
-        value = image.getexif().get(ExifTags.Base.Orientation)
-    except IMAGE_FAULTS:
-        return 1
-    return value if isinstance(value, int) and value in _UPRIGHT else 1
-
-
-def _samples(image: Image.Image) -> float:
-    if isinstance(image, JpegImagePlugin.JpegImageFile):
-        widest = max((h * v for _, h, v, _ in image.layer), default=1) or 1
-        return sum(h * v for _, h, v, _ in image.layer) / widest
-    return float(len(image.getbands()))
-
-
-def _webp_size(content: bytes) -> tuple[int, int]:
-    """Read the canvas size from a WebP's first chunk (RFC 9649, sections 2.5 to 2.7)."""
-    kind = content[12:16]
-    try:
-        if kind == b"VP8X":
-            low, high = struct.unpack_from("<IH", content, 24)
-            bits = low | high << 32
-            return (bits & 0xFFFFFF) + 1, (bits >> 24) + 1
-        if kind == b"VP8L":
-            (bits,) = struct.unpack_from("<I", content, 21)
-            return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-        width, height = struct.unpack_from("<HH", content, 26)
-    except struct.error as error:
-        raise PermanentError(
-            Reason.TRUNCATED, f"The file ends inside its header, after {len(content)} bytes."
-        ) from error
-    return width & 0x3FFF, height & 0x3FFF
+def jpeg_scale(factor: int) -> int:
+    """How much of a reduction a JPEG decoder does itself, where it costs nothing: 8, 4, 2 or 1."""
+    return next((scale for scale in _JPEG_SCALES if scale <= factor), 1)

@@ -6,6 +6,7 @@ guess why a PDF or a raw photo got no label.
 
 from __future__ import annotations
 
+import re
 import struct
 
 from inference.errors import PermanentError, Reason
@@ -62,6 +63,14 @@ _UNSUPPORTED = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Microsoft Office document"),
     (b"{\\rtf", "an RTF document"),
     (b"AT&TFORM", "DjVu"),
+)
+
+_UNSUPPORTED_PATTERNS = (
+    ("a PDF document", re.compile(rb".{0,1019}%PDF-", re.DOTALL)),  # anywhere in the first 1,024 bytes
+    ("an SVG drawing", re.compile(rb"(\xef\xbb\xbf)?\s*<.*?<svg|(\xef\xbb\xbf)?\s*<svg", re.DOTALL | re.IGNORECASE)),
+    ("a QuickTime video (MOV)", re.compile(rb".{4}(moov|mdat|wide|free)", re.DOTALL)),
+    ("a DICOM image", re.compile(rb".{128}DICM", re.DOTALL)),
+    ("a portable any-map (PNM)", re.compile(rb"P[1-7]\s")),
 )
 
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
@@ -137,17 +146,9 @@ def _refusal(content: bytes) -> PermanentError:
     for signature, name in _UNSUPPORTED:
         if head.startswith(signature):
             return _unsupported(name)
-    if b"%PDF-" in head:
-        return _unsupported("a PDF document")
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if text.startswith(b"<") and b"<svg" in text:
-        return _unsupported("an SVG drawing")
-    if head[4:8] in {b"moov", b"mdat", b"wide", b"free"}:
-        return _unsupported("a QuickTime video (MOV)")
-    if head[128:132] == b"DICM":
-        return _unsupported("a DICOM image")
-    if head[:1] == b"P" and head[1:2] in b"1234567" and head[2:3] in b"\n\r \t" and len(head) > 2:
-        return _unsupported("a portable any-map (PNM)")
+    for name, pattern in _UNSUPPORTED_PATTERNS:
+        if pattern.match(head):
+            return _unsupported(name)
     return PermanentError(
         Reason.NOT_AN_IMAGE, f"The {len(content):,} bytes do not begin like any image format that is known here."
     )

@@ -21,10 +21,11 @@ Mode = Literal["RGB", "L"]
 
 WHITE = (255, 255, 255)
 
-_BAND_PIXELS = 1 << 20  # 4 MiB of RGB
+_BAND_PIXELS = 1 << 18  # 1 MiB of RGB: stays in the cache
 _TIFF_BITS_PER_SAMPLE = 258
 _TIFF_SAMPLE_FORMAT = 339
 _SIGNED = 2
+_UNSIGNED_32 = 2**32 - 1
 
 
 def flatten(
@@ -45,7 +46,8 @@ def flatten(
     rows = max(1, _BAND_PIXELS // (width * factor)) * factor
     flat = Image.new(mode, (-(-width // factor), -(-height // factor)))
     for top in range(0, height, rows):
-        band = _convert(image.crop((0, top, width, min(top + rows, height))), white, background).convert(mode)
+        band = _convert(image.crop((0, top, width, min(top + rows, height))), white, background)
+        band = band if band.mode == mode else band.convert(mode)
         flat.paste(band.reduce(factor) if factor > 1 else band, (0, top // factor))
     return flat
 
@@ -75,15 +77,15 @@ def _convert(band: Image.Image, white: int, background: tuple[int, int, int]) ->
 
 
 def _from_deep_grey(band: Image.Image, white: int, background: tuple[int, int, int]) -> Image.Image:
-    samples: NDArray[np.int64] = np.asarray(band).astype(np.int64)
-    if white > 0xFFFF:
-        samples &= 0xFFFFFFFF if white == 0xFFFFFFFF else -1
-    grey = (np.clip(samples, 0, white) * 255 + white // 2) // white
-    flat = Image.fromarray(grey.astype(np.uint8))
+    """Scale 0..white to 0..255; one value may be transparent."""
+    samples: NDArray[np.generic] = np.asarray(band)
+    if white == _UNSIGNED_32:
+        samples = samples.view(np.uint32)  # Pillow keeps 32 bits as signed
+    scaled = samples.astype(np.float32) * np.float32(255 / white) + np.float32(0.5)
+    grey = Image.fromarray(np.clip(scaled, 0, 255).astype(np.uint8))
     transparent = band.info.get("transparency")
     if not isinstance(transparent, int):
-        return flat
-    seen = Image.fromarray(np.where(samples == transparent, 0, 255).astype(np.uint8))
-    on_background = Image.new("RGB", band.size, background)
-    on_background.paste(flat.convert("RGB"), mask=seen)
-    return on_background
+        return grey
+    flat = Image.new("RGB", band.size, background)
+    flat.paste(grey.convert("RGB"), mask=Image.fromarray(samples != transparent))
+    return flat

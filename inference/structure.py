@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from inference.errors import PermanentError, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from inference.limits import Limits
 
@@ -39,6 +39,8 @@ def check_structure(kind: str, content: bytes, limits: Limits) -> int:
         frames = walk(content, _Counter(limits.max_chunks))
     except (struct.error, IndexError) as error:
         raise _truncated(content, "its header is cut off") from error
+    except OverflowError as error:  # a 64-bit offset no file can have
+        raise _corrupt("it points outside of any file") from error
     if frames > limits.max_frames:
         raise PermanentError(
             Reason.TOO_MANY_FRAMES, f"The file holds {frames:,} frames or pages; the limit is {limits.max_frames:,}."
@@ -72,21 +74,15 @@ def _corrupt(why: str) -> PermanentError:
 def _walk_jpeg(content: bytes, pieces: _Counter) -> int:
     at = 2
     junk = exif_segments = 0
-    while True:
+    marker = 0
+    while marker != 0xDA:  # start of scan
         pieces.count()
-        start = content.find(b"\xff", at)
-        if start < 0:
-            raise _truncated(content, "no picture data begins")
-        marker_at = start + 1
-        while content[marker_at] == 0xFF:  # fill bytes are legal
-            marker_at += 1
+        marker_at = _next_jpeg_marker(content, at)
         junk += marker_at - at - 1
         if junk > _MAX_JUNK_BYTES:
             raise _corrupt(f"{junk:,} bytes of junk stand between its segments")
         marker = content[marker_at]
         at = marker_at + 1
-        if marker == 0xDA:
-            break
         if marker == 0xD9:
             raise _corrupt("it ends before any picture data")
         if marker in {0x00, 0x01} or 0xD0 <= marker <= 0xD8:
@@ -104,24 +100,39 @@ def _walk_jpeg(content: bytes, pieces: _Counter) -> int:
     return 1
 
 
+def _next_jpeg_marker(content: bytes, at: int) -> int:
+    """Find the code of the next marker; any number of 0xFF may stand before it."""
+    at = content.find(b"\xff", at)
+    if at < 0:
+        raise _truncated(content, "no picture data begins")
+    while content[at] == 0xFF:
+        at += 1
+    return at
+
+
 def _walk_png(content: bytes, pieces: _Counter) -> int:
-    at = 8
     frames = 1
-    while True:
+    for kind, start, length in png_chunks(content):
         pieces.count()
-        length, kind = struct.unpack_from(">I4s", content, at)
         if kind == b"acTL":
-            (frames,) = struct.unpack_from(">I", content, at + 8)
-        at += 12 + length
-        if at > len(content):
+            (frames,) = struct.unpack_from(">I", content, start)
+        if start + length + 4 > len(content):
             raise _truncated(content, f"a {_printable(kind)} chunk of {length:,} bytes is incomplete")
-        if kind == b"IEND":
-            return frames
+    return frames
+
+
+def png_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield kind, start of the body and length of every chunk, up to and with ``IEND``."""
+    at, kind = 8, b""
+    while kind != b"IEND":
+        length, kind = struct.unpack_from(">I4s", content, at)
+        yield kind, at + 8, length
+        at += 12 + length
 
 
 def _walk_webp(content: bytes, pieces: _Counter) -> int:
     (size,) = struct.unpack_from("<I", content, 4)
-    if size + 8 > len(content) + 1:  # writers forget the final padding byte
+    if size + 8 > len(content):
         raise _truncated(content, f"its header promises {size + 8:,}")
     at = 12
     frames = 0

@@ -1,0 +1,58 @@
+"""What a decode takes at its peak, in bytes beside the encoded content.
+
+Measured: one image per fresh process, the peak of its resident set over what it was before, 12 and 50 megapixels,
+Pillow 13.0 and pillow-heif 1.8 on Linux; ``docs/images.md`` has the table, ``tests/inference/test_decode_cost.py``
+holds the formula to the truth. Bytes per pixel; a Pillow pixel is 4 bytes (1 for grey and palette, 2 for 16 bits):
+
+    JPEG        the reduced image only; progressive: 2 per stored sample more, at full scale, whatever the reduction
+    PNG, BMP    one Pillow image
+    GIF, ICO    two Pillow images
+    TIFF        three: strips, image, and a turned copy
+    HEIF        9 (planes, interleaved copy, image)
+    AVIF        12
+    WebP        16 (two canvases, a copy, the image) and twice the file
+    JPEG 2000   4 per channel (32-bit samples), 8 for copy and image
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from inference.decode import jpeg_scale, reduction
+
+if TYPE_CHECKING:
+    from inference.decode import Header, Needed
+
+_FIXED_BYTES = 8 * 1024 * 1024  # conversion bands, decoder tables, allocator slack
+_PILLOW_PIXEL_BYTES = 4
+_COEFFICIENT_BYTES = 2  # libjpeg's JCOEF
+_BYTES_PER_PIXEL = {"heif": 9, "avif": 12}
+_IMAGES = {"png": 1, "bmp": 1, "gif": 2, "ico": 2, "tiff": 3}
+
+
+def decode_cost(header: Header, needed: Needed) -> int:
+    """Bound the peak bytes of ``decode(content, header, needed=needed)`` beside ``content`` itself."""
+    factor = reduction(header, needed)
+    result = 2 * _PILLOW_PIXEL_BYTES * (header.pixels // factor**2)  # the result and a turned copy of it
+    return int(_decoder_bytes(header, factor)) + result + _FIXED_BYTES
+
+
+def _decoder_bytes(header: Header, factor: int) -> float:
+    stored = _stored_pixel_bytes(header.mode) * header.pixels
+    kind = header.info.format
+    if kind == "jpeg":
+        coefficients = _COEFFICIENT_BYTES * header.samples * header.pixels if header.progressive else 0
+        return coefficients + stored / jpeg_scale(factor) ** 2
+    if kind == "webp":
+        return 16 * header.pixels + 2 * header.encoded_bytes
+    if kind == "jpeg2000":
+        return (4 * header.samples + 8) * header.pixels
+    if kind in _BYTES_PER_PIXEL:
+        return _BYTES_PER_PIXEL[kind] * header.pixels
+    return _IMAGES[kind] * stored
+
+
+def _stored_pixel_bytes(mode: str) -> int:
+    if mode in {"1", "L", "P"}:
+        return 1
+    return 2 if mode.startswith("I;16") else _PILLOW_PIXEL_BYTES
