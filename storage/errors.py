@@ -1,8 +1,9 @@
 """The one place where ``azure.core`` errors are given a class: whose fault is it?
 
 ``ServiceRequestError`` and ``ServiceResponseError`` (connection refused, dropped, timed out) are *not*
-``HttpResponseError``; credential errors carry no response at all. Expected answers (404 on a read, 409 and 412 on a
-guarded write, 304 on a conditional read) are handled where they are expected and never come here.
+``HttpResponseError``; credential errors carry no response at all; garbled answers are not even ``AzureError``.
+Expected answers (404 on a read, 409 and 412 on a guarded write, 304 on a conditional read) are handled where they are
+expected and never come here.
 """
 
 from __future__ import annotations
@@ -10,7 +11,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    DeserializationError,
+    HttpResponseError,
+    SerializationError,
+)
 
 from inference.errors import ConfigurationError, TransientError
 
@@ -18,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from inference.errors import ClassificationError
+
+SDK_ERRORS = (AzureError, DeserializationError, SerializationError)
+"""Every exception of the SDK descends from one of these; a test enumerates them."""
 
 # What a person must mend: the request itself is refused, and will be refused again.
 _REFUSED = frozenset({400, 401, 403, 405, 411, 413, 414, 415, 416})
@@ -31,7 +41,7 @@ class SettingsError(ConfigurationError):
     """Settings that are missing or wrong. The message lists every problem by setting name, never a secret value."""
 
 
-def translate(error: AzureError, action: str) -> ClassificationError:
+def translate(error: Exception, action: str) -> ClassificationError:
     """Give an SDK error its class.
 
     Args:
@@ -57,5 +67,5 @@ def translated(action: str) -> Iterator[None]:
     """Raise SDK errors of the block as our own classes; see ``translate``."""
     try:
         yield
-    except AzureError as error:
+    except SDK_ERRORS as error:
         raise translate(error, action) from error

@@ -13,13 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 MAX_KEY_UNITS = 512
-MAX_BLOB_NAME = 1024
+MAX_BLOB_NAME = 1024  # UTF-16 units
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\#?%|=']")
 _ESCAPE = re.compile(r"(?:=[0-9A-F]{2})+")
 _HASHED = re.compile(r"==[0-9a-f]{64}$")
@@ -76,12 +74,15 @@ def image_keys(container: str, blob_name: str) -> RowKeys:
 
 
 def sidecar_name(blob_name: str) -> str:
-    """The sidecar's blob name: ``<blob name>.json``; one too long for a blob is cut and made unique by a hash."""
+    """The sidecar's blob name: ``<blob name>.json``; one too long for a blob is cut and made unique by a hash.
+
+    A name of the last two lengths is always a cut one, so that nobody can upload a blob whose sidecar is another's.
+    """
     name = f"{blob_name}.json"
-    if len(name) <= MAX_BLOB_NAME:
+    if _utf16_units(name) < MAX_BLOB_NAME - 1:
         return name
-    digest = hashlib.sha256(blob_name.encode()).hexdigest()
-    return f"{blob_name[: MAX_BLOB_NAME - len(digest) - 6]}={digest}.json"
+    ending = f"={hashlib.sha256(blob_name.encode()).hexdigest()}.json"
+    return _cut(blob_name, MAX_BLOB_NAME - len(ending)) + ending
 
 
 # --- the index table: newest first, every question a key range -------------------------------------------------------
@@ -93,19 +94,19 @@ def sidecar_name(blob_name: str) -> str:
 #   label and day    partition   label|cat|79738879
 #   day              partitions  status|classified|79738879, status|rejected|..., status|failed|...  (merged by RowKey)
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_DAY = 99_999_999
 _LAST_MICROSECOND = 10**18 - 1
 
 
 def inverted_day(moment: datetime) -> str:
-    """Eight digits that sort the newest UTC day first. ``moment`` must be aware and in UTC."""
-    return f"{_LAST_DAY - int(moment.strftime('%Y%m%d')):08d}"
+    """Eight digits that sort the newest UTC day first. ``moment`` must be aware."""
+    return f"{_LAST_DAY - int(moment.astimezone(UTC).strftime('%Y%m%d')):08d}"
 
 
 def inverted_time(moment: datetime) -> str:
-    """Eighteen digits that sort the newest moment first, by microsecond. ``moment`` must be aware."""
-    seconds = int(moment.timestamp() // 1)
-    return f"{_LAST_MICROSECOND - (seconds * 1_000_000 + moment.microsecond):018d}"
+    """Eighteen digits that sort the newest moment first, by microsecond. ``moment`` must be aware, from 1970 on."""
+    return f"{_LAST_MICROSECOND - (moment - _EPOCH) // timedelta(microseconds=1):018d}"
 
 
 def index_partition(kind: str, value: str, moment: datetime) -> str:
@@ -129,8 +130,12 @@ def _bounded(key: str, raw: str, units: int = MAX_KEY_UNITS) -> str:
     if _utf16_units(key) <= units:
         return key
     suffix = f"=={hashlib.sha256(raw.encode()).hexdigest()}"
-    kept = key.encode("utf-16-le")[: 2 * (units - len(suffix))].decode("utf-16-le", "ignore")
-    return kept + suffix
+    return _cut(key, units - len(suffix)) + suffix
+
+
+def _cut(text: str, units: int) -> str:
+    """The text's beginning; a surrogate pair is kept whole or left out."""
+    return text.encode("utf-16-le")[: 2 * units].decode("utf-16-le", "ignore")
 
 
 def _utf16_units(text: str) -> int:

@@ -7,9 +7,11 @@ aware UTC everywhere; a score is never NaN.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from azure.data.tables import EdmType, EntityProperty
@@ -18,9 +20,14 @@ from inference.predictions import Prediction
 from storage import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 SCHEMA_VERSION = 1
+MAX_TEXT_UNITS = 32 * 1024
+"""A string column holds 64 KiB of UTF-16."""
+MAX_SUPERSEDED = 32
+"""Index keys a record remembers of attempts it beat, newest kept: 16 attempts, which fit a column at full length."""
+
 _TIMES = frozenset({"classified_at", "blob_last_modified"})
 _INT32 = 2**31  # a larger int must be tagged, or the SDK refuses it: a delay of 25 days in ms already is one
 
@@ -94,6 +101,10 @@ class Record:
     duration_ms: int | None = None
     superseded: tuple[keys.RowKeys, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.score is not None and not math.isfinite(self.score):
+            raise ValueError(f"the score {self.score} is no number, so it is no score")
+
     @property
     def image(self) -> Image:
         """Which image this is about."""
@@ -120,7 +131,9 @@ class Record:
         """This record, remembering the index rows that the other attempt wrote or may still write."""
         mine = {row.keys for row in self.index_rows()}
         theirs = [*self.superseded, *other.superseded, *(row.keys for row in other.index_rows())]
-        return replace(self, superseded=tuple(dict.fromkeys(key for key in theirs if key not in mine)))
+        return replace(
+            self, superseded=tuple(dict.fromkeys(key for key in theirs if key not in mine))[-MAX_SUPERSEDED:]
+        )
 
     def to_entity(self) -> dict[str, Any]:
         """The table row."""
@@ -132,9 +145,9 @@ class Record:
             elif value is not None:
                 entity[name] = value
         if self.predictions:
-            entity["top_k"] = json.dumps(_predictions_json(self.predictions), ensure_ascii=False)
+            entity["top_k"] = _bounded_json(_predictions_json(self.predictions))
         if self.superseded:
-            entity["superseded"] = json.dumps(self.superseded)
+            entity["superseded"] = _bounded_json(self.superseded)
         return entity
 
     @classmethod
@@ -160,16 +173,22 @@ class Record:
         """Read a sidecar back.
 
         Raises:
-            ValueError: These bytes are not a sidecar of ours (KeyError and TypeError are turned into it).
+            ValueError: These bytes are not a sidecar of ours, of this version (whatever is odd about them: they may be
+                anybody's).
         """
         try:
             document = json.loads(content)
             values = {name: document[name] for name in _COLUMNS}
-            for name in _TIMES & values.keys():
+            for name in _TIMES:
                 values[name] = datetime.fromisoformat(values[name]) if values[name] else None
-            return cls._restored(values, document["predictions"], document.get("superseded", ()))
-        except (KeyError, TypeError, AttributeError) as error:
+            record = cls._restored(values, document["predictions"], document.get("superseded", ()))
+            texts = (record.container, record.blob_name, record.etag, record.model_version)
+            ours = document["schema_version"] == SCHEMA_VERSION and all(isinstance(text, str) for text in texts)
+            if not ours or record.classified_at.utcoffset() is None:
+                raise ValueError("not a sidecar of this version")
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"not a sidecar: {error}") from error
+        return record
 
     def _plain(self) -> dict[str, Any]:
         """The scalar columns, in their order."""
@@ -202,10 +221,18 @@ def _predictions_json(predictions: tuple[Prediction, ...]) -> list[dict[str, Any
     return [{"label": p.label, "label_index": p.label_index, "score": p.score} for p in predictions]
 
 
+def _bounded_json(items: Sequence[Any]) -> str:
+    """JSON text of a list, or of as many of its first items as a column holds."""
+    texts = [json.dumps(item, ensure_ascii=False, allow_nan=False) for item in items]
+    units = accumulate((len(text.encode("utf-16-le")) // 2 + len(", ") for text in texts), initial=len("[]"))
+    fitting = sum(1 for total in units if total <= MAX_TEXT_UNITS) - 1
+    return f"[{', '.join(texts[:fitting])}]"
+
+
 def _value(value: Any) -> Any:
     """A column as this house writes it: plain ints, aware UTC datetimes of the standard class."""
     if isinstance(value, EntityProperty):
         return value.value
     if isinstance(value, datetime):
-        return datetime.fromtimestamp(value.timestamp(), UTC).replace(microsecond=value.microsecond)
+        return datetime.combine(value.date(), value.time(), UTC)
     return value

@@ -43,7 +43,9 @@ DEFAULTS: Mapping[str, str] = {
 }
 
 _CONTAINER = re.compile(r"(?!.*--)[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9]")
+_A_CONTAINER = "a container name: 3 to 63 lower-case letters, digits and single dashes, none at the ends"
 _TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,57}")  # 63 at most, and "index" is appended
+_A_TABLE = "a table name: 3 to 58 letters and digits, a letter first"
 _SOURCES = ("EventGrid", "LogsAndContainerScan")
 _MAX_DELAY_SECONDS = 7 * 24 * 3600  # a queue message may not be hidden for longer
 
@@ -110,9 +112,9 @@ class Settings:
         read = _Reader(environ)
         settings = cls(
             image_storage=read.connection("ImageStorage"),
-            incoming_container=read.matching("INCOMING_CONTAINER", _CONTAINER, "a container name"),
-            results_container=read.matching("RESULTS_CONTAINER", _CONTAINER, "a container name"),
-            results_table=read.matching("RESULTS_TABLE", _TABLE, "a table name of 3 to 58 letters and digits"),
+            incoming_container=read.matching("INCOMING_CONTAINER", _CONTAINER, _A_CONTAINER),
+            results_container=read.matching("RESULTS_CONTAINER", _CONTAINER, _A_CONTAINER),
+            results_table=read.matching("RESULTS_TABLE", _TABLE, _A_TABLE),
             model_dir=(APP_ROOT / read.text("MODEL_DIR")).resolve(),
             blob_trigger_source=read.one_of("BLOB_TRIGGER_SOURCE", _SOURCES),
             top_k=read.whole("TOP_K", 1, 1000) or 0,
@@ -134,7 +136,7 @@ class Settings:
 
 
 class _Reader:
-    """Reads settings one by one and remembers every problem."""
+    """Reads settings one by one and remembers every problem, never a value: it may be a secret in the wrong place."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -150,7 +152,7 @@ class _Reader:
         try:
             return parse(value)
         except ValueError:
-            self.problems.append(f"{name} is {value!r}, but must be {wanted}")
+            self.problems.append(f"{name} must be {wanted}")
             return None
 
     def whole(self, name: str, least: int, most: int) -> int | None:
@@ -165,13 +167,13 @@ class _Reader:
     def matching(self, name: str, pattern: re.Pattern[str], wanted: str) -> str:
         value = self.text(name)
         if not pattern.fullmatch(value):
-            self.problems.append(f"{name} is {value!r}, which is not {wanted}")
+            self.problems.append(f"{name} must be {wanted}")
         return value
 
     def one_of(self, name: str, choices: tuple[str, ...]) -> str:
         value = self.text(name)
         if value not in choices:
-            self.problems.append(f"{name} is {value!r}, but must be {' or '.join(choices)}")
+            self.problems.append(f"{name} must be {' or '.join(choices)}")
         return value
 
     def connection(self, name: str) -> Connection:
@@ -196,24 +198,7 @@ def read_connection(environ: Mapping[str, str], name: str) -> Connection:
             raise SettingsError(f"{name} is not a connection string (Name=value;...): copy it from the account's keys.")
         return Connection(name, connection_string=value)
 
-    account = environ.get(f"{name}__accountName", "").strip()
-    uris: dict[str, str] = {}
-    problems: list[str] = []
-    for service in ("blob", "queue", "table"):
-        setting = f"{name}__{service}ServiceUri"
-        uri = environ.get(setting, "").strip() or (f"https://{account}.{service}.core.windows.net" if account else "")
-        if not uri:
-            problems.append(setting)
-        elif not uri.lower().startswith("https://"):
-            raise SettingsError(f"{setting} must begin with https://: tokens are never sent in the clear.")
-        uris[service] = uri.rstrip("/")
-    if len(problems) == len(uris):
-        raise SettingsError(
-            f"{name} is not set: give a connection string, or {name}__blobServiceUri, {name}__queueServiceUri and "
-            f"{name}__tableServiceUri for an identity."
-        )
-    if problems:
-        raise SettingsError(f"{' and '.join(problems)} missing beside the other {name}__ settings.")
+    uris = _service_uris(environ, name)
     return Connection(
         name,
         blob_uri=uris["blob"],
@@ -222,6 +207,32 @@ def read_connection(environ: Mapping[str, str], name: str) -> Connection:
         managed_identity=environ.get(f"{name}__credential", "").strip().lower() == "managedidentity",
         client_id=environ.get(f"{name}__clientId", "").strip() or None,
     )
+
+
+def _service_uris(environ: Mapping[str, str], name: str) -> dict[str, str]:
+    """The URI of each service of an account that is reached by identity."""
+    account = environ.get(f"{name}__accountName", "").strip()
+    uris: dict[str, str] = {}
+    missing: list[str] = []
+    problems: list[str] = []
+    for service in ("blob", "queue", "table"):
+        setting = f"{name}__{service}ServiceUri"
+        uri = environ.get(setting, "").strip() or (f"https://{account}.{service}.core.windows.net" if account else "")
+        if not uri:
+            missing.append(setting)
+        elif not uri.lower().startswith("https://"):
+            problems.append(f"{setting} must begin with https://: tokens are never sent in the clear")
+        uris[service] = uri.rstrip("/")
+    if len(missing) == len(uris):
+        raise SettingsError(
+            f"{name} is not set: give a connection string, or {name}__blobServiceUri, {name}__queueServiceUri and "
+            f"{name}__tableServiceUri for an identity."
+        )
+    if missing:
+        problems.append(f"{' and '.join(missing)} missing beside the other {name}__ settings")
+    if problems:
+        raise SettingsError("; ".join(problems) + ".")
+    return uris
 
 
 def _score(value: str) -> float:

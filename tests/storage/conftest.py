@@ -1,0 +1,89 @@
+"""One emulated account for the storage tests, and a count of what is asked of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import requests
+
+from storage.blobs import SourceBlobs
+from storage.clients import Clients, connect
+from storage.records import Image
+from storage.results import Results
+from storage.settings import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import Names
+    from tools.azurite import Azurite
+
+MAX_BYTES = 256 * 1024
+
+
+@pytest.fixture(scope="session")
+def clients(azurite: Azurite) -> Iterator[Clients]:
+    """Clients exactly as the app makes them."""
+    made = connect(Connection("ImageStorage", azurite.connection_string), max_blob_bytes=MAX_BYTES)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every HTTP request, as ``METHOD path``, that clients made after this fixture send."""
+    seen: list[str] = []
+
+    class Recording(requests.Session):
+        def request(self, method: str, url: str, *positional: Any, **options: Any) -> requests.Response:  # type: ignore[override]
+            seen.append(f"{method} {unquote(urlsplit(url).path).removeprefix('/devstoreaccount1/')}")
+            return super().request(method, url, *positional, **options)
+
+    monkeypatch.setattr(requests, "Session", Recording)
+    return seen
+
+
+class Account:
+    """One test's own container, results container and tables."""
+
+    def __init__(self, clients: Clients, names: Names) -> None:
+        self.clients = clients
+        self.incoming = names.container("incoming")
+        self.container = names.container("results")
+        self.table = names.table("rows")
+        self.source = SourceBlobs(clients.blobs, MAX_BYTES)
+        self.results = Results(clients, table=self.table, container=self.container)
+
+    def over(self, clients: Clients) -> Account:
+        """The same places, reached through other clients."""
+        other = object.__new__(Account)
+        vars(other).update(vars(self))
+        other.clients = clients
+        other.source = SourceBlobs(clients.blobs, MAX_BYTES)
+        other.results = Results(clients, table=self.table, container=self.container)
+        return other
+
+    def image(self, blob_name: str = "cat.jpg") -> Image:
+        return Image(self.incoming, blob_name)
+
+    def upload(self, blob_name: str, content: bytes) -> str:
+        """Put a blob; returns its ETag without quotes."""
+        blob = self.clients.blobs.get_blob_client(self.incoming, blob_name)
+        return str(blob.upload_blob(content, overwrite=True)["etag"]).strip('"')
+
+    def delete(self, blob_name: str) -> None:
+        self.clients.blobs.get_blob_client(self.incoming, blob_name).delete_blob()
+
+    def index_keys(self) -> set[tuple[str, str]]:
+        table = self.clients.tables.get_table_client(f"{self.table}index")
+        return {(entity["PartitionKey"], entity["RowKey"]) for entity in table.list_entities()}
+
+
+@pytest.fixture
+def account(clients: Clients, names: Names) -> Account:
+    """An account with an empty incoming container, and nothing else."""
+    made = Account(clients, names)
+    clients.blobs.create_container(made.incoming)
+    return made

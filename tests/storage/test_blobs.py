@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from inference.errors import Reason, TransientError
+from storage.blobs import SourceBlobs, TooLargeError
+from storage.clients import connect
+from storage.records import Image
+from storage.settings import Connection
+from tests.storage.conftest import MAX_BYTES
+from tests.storage.samples import AWKWARD_NAMES
+from tests.storage.wire import Wire, wire
+from tools.azurite import connection_string
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from storage.clients import Clients
+    from tests.storage.conftest import Account
+    from tools.azurite import Azurite
+
+
+@pytest.fixture
+def between(azurite: Azurite) -> Iterator[Wire]:
+    """A wire to the emulator's blob service."""
+    with wire(azurite.ports.blob) as made:
+        yield made
+
+
+@pytest.fixture
+def wired(azurite: Azurite, between: Wire, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clients]:
+    """Clients whose blob requests pass the wire, and whose patience is short."""
+    text = connection_string(azurite.ports._replace(blob=between.port))
+    monkeypatch.setattr("azure.storage.blob._shared.policies.StorageRetryPolicy.sleep", lambda *_: None)
+    made = connect(Connection("ImageStorage", text), max_blob_bytes=MAX_BYTES)
+    yield made
+    made.close()
+
+
+def test_bytes_come_with_their_own_etag_length_and_time(account: Account) -> None:
+    etag = account.upload("cat.jpg", b"miaow")
+    blob = account.source.read(account.image())
+    assert blob is not None
+    assert blob.content == b"miaow"
+    assert (blob.info.etag, blob.info.content_length) == (etag, 5)
+    assert account.source.info(account.image()) == blob.info
+
+
+def test_reading_is_one_request(account: Account, azurite: Azurite, sent: list[str]) -> None:
+    account.upload("cat.jpg", bytes(MAX_BYTES))
+    fresh = connect(Connection("ImageStorage", azurite.connection_string), max_blob_bytes=MAX_BYTES)
+    sent.clear()
+    assert SourceBlobs(fresh.blobs, MAX_BYTES).read(account.image()) is not None
+    assert sent == [f"GET {account.incoming}/cat.jpg"]
+
+
+def test_an_empty_blob_is_empty_bytes(account: Account) -> None:
+    account.upload("empty.jpg", b"")
+    lengths: list[int] = []
+    blob = account.source.read(account.image("empty.jpg"), on_length=lengths.append)
+    assert blob is not None
+    assert (blob.content, blob.info.content_length) == (b"", 0)
+
+
+@pytest.mark.parametrize("name", AWKWARD_NAMES.values(), ids=AWKWARD_NAMES.keys())
+def test_names_of_all_kinds_are_read(account: Account, name: str) -> None:
+    etag = account.upload(name, name.encode())
+    blob = account.source.read(account.image(name))
+    assert blob is not None
+    assert blob.content == name.encode()
+    assert account.source.is_current(account.image(name), etag)
+
+
+@pytest.mark.parametrize("quoted", [False, True], ids=["bare", "quoted"])
+def test_an_unchanged_blob_is_not_downloaded(
+    account: Account,
+    wired: Clients,
+    between: Wire,
+    quoted: bool,  # noqa: FBT001
+) -> None:
+    etag = account.upload("cat.jpg", b"miaow")
+    asked = f'"{etag}"' if quoted else etag
+    assert SourceBlobs(wired.blobs, MAX_BYTES).read(account.image(), unless_etag=asked) is None
+    assert between.body_bytes == 0
+    assert len(between.requests) == 1
+
+
+def test_a_changed_blob_is_downloaded(account: Account) -> None:
+    old = account.upload("cat.jpg", b"miaow")
+    new = account.upload("cat.jpg", b"purr")
+    blob = account.source.read(account.image(), unless_etag=old)
+    assert blob is not None
+    assert (blob.info.etag, blob.content) == (new, b"purr")
+
+
+def test_an_empty_blob_that_is_unchanged_is_nothing_to_do(account: Account) -> None:
+    etag = account.upload("empty.jpg", b"")
+    assert account.source.read(account.image("empty.jpg"), unless_etag=etag) is None
+
+
+def test_a_blob_that_is_too_large_is_refused_before_its_body(
+    account: Account, azurite: Azurite, wired: Clients, between: Wire
+) -> None:
+    """The wire counts what came: a little may already be under way in socket buffers, the blob is not."""
+    size = 8 * 1024 * 1024
+    account.upload("huge.jpg", bytes(size))
+    lengths: list[int] = []
+    with pytest.raises(TooLargeError, match="8,388,608 bytes; the limit is 1,000 ") as raised:
+        SourceBlobs(wired.blobs, 1000).read(account.image("huge.jpg"), on_length=lengths.append)
+    assert raised.value.reason is Reason.TOO_MANY_BYTES
+    assert raised.value.info.content_length == size
+    assert lengths == []
+    assert between.body_bytes <= MAX_BYTES
+    assert len(between.requests) == 1
+
+
+def test_the_length_is_told_once_before_the_body(account: Account, wired: Clients, between: Wire) -> None:
+    account.upload("cat.jpg", b"x" * 1000)
+    lengths: list[int] = []
+    SourceBlobs(wired.blobs, MAX_BYTES).read(account.image(), on_length=lengths.append)
+    assert lengths == [1000]
+
+
+def test_a_refusal_for_lack_of_memory_comes_through(account: Account) -> None:
+    def refuse(_length: int) -> None:
+        raise TransientError("no memory")
+
+    account.upload("cat.jpg", b"x")
+    with pytest.raises(TransientError, match="no memory"):
+        account.source.read(account.image(), on_length=refuse)
+
+
+def test_bytes_that_do_not_match_the_stored_md5_are_no_image(account: Account, clients: Clients) -> None:
+    account.upload("cat.jpg", b"miaow")
+    blob = clients.blobs.get_blob_client(account.incoming, "cat.jpg")
+    from azure.storage.blob import ContentSettings
+
+    blob.set_http_headers(ContentSettings(content_md5=bytearray(16)))
+    with pytest.raises(TransientError, match="MD5"):
+        account.source.read(account.image())
+
+
+def test_a_body_that_breaks_off_is_an_error_never_an_image(account: Account, wired: Clients, between: Wire) -> None:
+    account.upload("cat.jpg", b"x" * 10_000)
+    between.body_limit = 5000
+    with pytest.raises(TransientError, match=r"^reading .*/cat.jpg "):
+        SourceBlobs(wired.blobs, MAX_BYTES).read(account.image())
+
+
+@pytest.mark.parametrize("missing", ["blob", "container"])
+def test_a_blob_that_is_not_there_is_a_file_that_is_not_found(account: Account, missing: str) -> None:
+    image = account.image("gone.jpg") if missing == "blob" else Image("no-such-container", "cat.jpg")
+    with pytest.raises(FileNotFoundError):
+        account.source.read(image)
+    assert account.source.info(image) is None
+    assert not account.source.is_current(image, "0x1")
+
+
+def test_a_deleted_blob_is_not_found_even_when_its_etag_is_known(account: Account) -> None:
+    etag = account.upload("cat.jpg", b"miaow")
+    account.delete("cat.jpg")
+    with pytest.raises(FileNotFoundError):
+        account.source.read(account.image(), unless_etag=etag)
+
+
+def test_only_the_current_etag_is_current(account: Account) -> None:
+    old = account.upload("cat.jpg", b"miaow")
+    new = account.upload("cat.jpg", b"purr")
+    assert not account.source.is_current(account.image(), old)
+    assert account.source.is_current(account.image(), new)
+    assert account.source.is_current(account.image(), f'"{new}"')
+
+
+def test_a_server_that_is_not_there_is_transient(account: Account, wired: Clients, between: Wire) -> None:
+    between.close()
+    source = SourceBlobs(wired.blobs, MAX_BYTES)
+    for call in (source.read, source.info):
+        with pytest.raises(TransientError):
+            call(account.image())
+    with pytest.raises(TransientError):
+        source.is_current(account.image(), "0x1")
