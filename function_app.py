@@ -10,15 +10,19 @@ from __future__ import annotations
 import logging
 import os
 
+import storage.platform_name  # noqa: F401 - before any Azure package, see there
+
+# isort: split
 import azure.functions as func
 
 # Not under TYPE_CHECKING: the worker reads the annotation to choose the binding.
 from azurefunctions.extensions.bindings.blob import BlobClient  # noqa: TC002
 
 from inference import classifier
-from inference.admission import Admission, default_budget
+from inference.admission import Admission
 from inference.errors import ClassificationError, ConfigurationError
 from inference.limits import Limits
+from inference.memory import default_budget_bytes
 from storage import requests
 from storage.blobs import SourceBlobs
 from storage.clients import connect
@@ -34,7 +38,8 @@ logging.getLogger("azure").setLevel(logging.WARNING)  # the SDK logs every reque
 
 settings = Settings.from_environ(os.environ)
 limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
-admission = Admission(default_budget())
+budget_mib = settings.decode_budget_mib
+admission = Admission(budget_mib * 1024 * 1024 if budget_mib else default_budget_bytes())
 clients = connect(settings.image_storage, max_blob_bytes=limits.max_bytes)
 desk = Desk(
     SourceBlobs(clients.blobs, limits.max_bytes),
