@@ -1,0 +1,97 @@
+"""``python -m tools dev``: Azurite, the dev host and a line for each image, in one terminal, until Ctrl+C."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tools import azurite
+from tools.host import serve
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tools.devhost.host import DevHost
+
+# What the app logs when an image has its row: the event's name, then key=value, texts as JSON strings.
+SETTLED = "image_settled "
+_FIELD = re.compile(r'(?P<key>\w+)=(?P<value>"(?:[^"\\]|\\.)*"|\S+)')
+_MAX_NAME = 48
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    for service, usual in azurite.Ports()._asdict().items():
+        parser.add_argument(
+            f"--{service}-port",
+            type=int,
+            metavar="PORT",
+            help=f"where Azurite's {service} service listens (default {usual}, or AZURITE_{service.upper()}_PORT)",
+        )
+    parser.add_argument("--data", type=Path, metavar="DIR", help="where Azurite keeps its data (default .azurite/data)")
+    parser.add_argument("--verbose", action="store_true", help="show the log too, not only its warnings")
+    parser.description = (
+        "Run Azurite and the dev host on it, and print a line for each image that is settled. Stays up, so that\n"
+        "Storage Explorer or azcopy can be pointed at it. Ctrl+C stops everything."
+    )
+    parser.epilog = "example:\n  python -m tools dev --blob-port 11000 --queue-port 11001 --table-port 11002"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until SIGTERM or SIGINT; leave nothing behind."""
+    usual = azurite.ports_from_environ(os.environ)
+    chosen = (getattr(args, f"{service}_port") for service in usual._fields)
+    ports = azurite.Ports(*(mine if given is None else given for given, mine in zip(chosen, usual, strict=True)))
+    with azurite.running(args.data, ports) as emulator:
+        # This command is for the emulator only, whatever account the environment or local.settings.json names.
+        os.environ.update(dict.fromkeys(("AzureWebJobsStorage", "ImageStorage"), emulator.connection_string))
+        return serve(Path.cwd(), started=lambda host: _invite(host, emulator, verbose=args.verbose))
+
+
+def _invite(host: DevHost, emulator: azurite.Azurite, *, verbose: bool) -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a blob's name must not end us on a terminal without UTF-8
+    if not verbose:
+        for handler in logging.getLogger().handlers:
+            handler.setLevel(logging.WARNING)
+    logging.getLogger().addHandler(SettledLines())
+    container = host.settings["INCOMING_CONTAINER"]
+    print(
+        f"\nUpload images into the container {container!r}. For Storage Explorer and azcopy, this reaches everything\n"
+        f"(the key is Azurite's own, the same on every machine):\n\n  {emulator.connection_string}\n\n"
+        f"{'image':<{_MAX_NAME}} {'status':<10} {'label':<20} {'score':>6} {'ms':>6}",
+        flush=True,
+    )
+
+
+class SettledLines(logging.Handler):
+    """Prints a row on stdout for each image the app has settled."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the row; other records are not ours."""
+        line = row(record.getMessage())
+        if line:
+            print(line, file=sys.stdout, flush=True)
+
+
+def row(message: str) -> str | None:
+    """Return the terminal row for the app's log message, or ``None`` when it is another message."""
+    if not message.startswith(SETTLED):
+        return None
+    fields = {match["key"]: _plain(match["value"]) for match in _FIELD.finditer(message, len(SETTLED))}
+    name, score, elapsed = fields.get("image", "?"), fields.get("score", ""), fields.get("total_ms", "")
+    name = name if len(name) <= _MAX_NAME else f"...{name[3 - _MAX_NAME :]}"
+    verdict = fields.get("label") or fields.get("reason", "")
+    return f"{name:<{_MAX_NAME}} {fields.get('status', '?'):<10} {verdict:<20} {score:>6} {elapsed:>6}"
+
+
+def _plain(value: str) -> str:
+    """Undo the JSON string; what could steer a terminal is shown, not obeyed."""
+    text = json.loads(value, strict=False) if value.startswith('"') else value
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
