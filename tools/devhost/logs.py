@@ -31,6 +31,8 @@ def configure_logging(levels: Mapping[str, str]) -> None:
     logging.basicConfig(level=logging.DEBUG, handlers=[handler], force=True)
     for chatty in ("azure", "urllib3", "asyncio", "PIL"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # It warns of every answer it cannot read, beside the error that we report in one line.
+    logging.getLogger("azure.storage").setLevel(logging.ERROR)
 
 
 class _CategoryFilter(logging.Filter):

@@ -41,6 +41,7 @@ LOCAL_PAUSE_SECONDS = 0.3
 REMOTE_PAUSE_SECONDS = 10.0  # the Functions host's own; each look costs money there
 # A big container is listed less often, so that listing takes at most a fifth of the time.
 _PAUSE_PER_SWEEP = 4.0
+_LONGEST_PAUSE_SECONDS = 5.0  # between looks at storage that does not answer
 _HAND_OFF_THREADS = 8
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
@@ -87,14 +88,16 @@ class ContainerScanner:
         """Sweep until told to stop."""
         who = f"scanner of {self._container.container_name}"
         loaded = False
+        pause = self.pause_seconds
         with ThreadPoolExecutor(_HAND_OFF_THREADS, thread_name_prefix="scanner") as hand_off:
             while not stopping.is_set():
                 began = time.monotonic()
+                pause = min(2 * pause, max(pause, _LONGEST_PAUSE_SECONDS))
                 with self._account.watch(who):
                     loaded = loaded or self._load_checkpoint()
                     self._sweep(hand_off, stopping)
-                took = time.monotonic() - began
-                stopping.wait(max(self.pause_seconds, _PAUSE_PER_SWEEP * took))
+                    pause = max(self.pause_seconds, _PAUSE_PER_SWEEP * (time.monotonic() - began))
+                stopping.wait(pause)
 
     def _sweep(self, hand_off: ThreadPoolExecutor, stopping: threading.Event) -> None:
         names = [self._pending.pop() for _ in range(len(self._pending))]
