@@ -25,6 +25,7 @@ _ASK: dict[str, tuple[str, Any, str]] = {
 
 def missing_facts(folder: Path, facts: Facts, missing: list[str]) -> str:
     """Return one sentence: what nobody states, where we looked, and what to write."""
+    missing = [key for key in _ASK if key in missing]
     asked = [_ASK[key] for key in missing]
     what = " and ".join(words for words, _, _ in asked)
     example = ", ".join(

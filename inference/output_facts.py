@@ -13,7 +13,7 @@ import numpy as np
 from inference import fact_values
 from inference.errors import ModelError
 from inference.exporters.own import FILE
-from inference.model_spec import Activation, Background, InputSpec, OutputSpec
+from inference.model_spec import Activation, Background, InputSpec, Layout, OutputSpec
 from inference.preprocess import batched
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ def settle_output(  # noqa: PLR0913 - one call, and each is a witness of its own
     Raises:
         ModelError: The graph does not run, is no classifier, or its outputs do not fit the labels.
     """
-    sizes = _answer_sizes(session, input_spec)
+    answers = _answers(session, input_spec)
+    sizes = {name: _score_count(answer) for name, answer in answers.items()}
     background = facts.checked("output.background", fact_values.one_of(Background)) or Background.NONE
     named = _named_output(folder, facts, sizes)
     wanted = {named: sizes[named]} if named else sizes
@@ -82,6 +83,7 @@ def settle_output(  # noqa: PLR0913 - one call, and each is a witness of its own
     source = sources.pop()
     name = _choose(folder, [name for _, name in fitting], last_operator)
     labels = fitting[source, name]
+    _check_keys(folder, name, answers[name], source, labels)
     facts.state("labels", source, source)
     facts.state("output.name", name, f"graph: the output with {wanted[name]} numbers")
     facts.state("output.background", background.value, "default: as many numbers as labels")
@@ -89,18 +91,18 @@ def settle_output(  # noqa: PLR0913 - one call, and each is a witness of its own
     return OutputSpec(name, activation, background), labels
 
 
-def _answer_sizes(session: Session, input_spec: InputSpec) -> dict[str, int | None]:
-    """Run on zeros; return how many numbers each output has for one image, ``None`` where it is no list of scores."""
+def _answers(session: Session, input_spec: InputSpec) -> dict[str, Any]:
+    """Run on zeros and return every output by name."""
     shape = (input_spec.channels, input_spec.height, input_spec.width)
-    if input_spec.layout == "NHWC":
+    if input_spec.layout is Layout.NHWC:
         shape = (*shape[1:], shape[0])
     zeros = batched(input_spec, np.zeros(shape, input_spec.dtype))
     names = [port.name for port in session.outputs]
-    answers = session.run(names, {input_spec.name: zeros})
-    return {name: _score_count(answer) for name, answer in zip(names, answers, strict=True)}
+    return dict(zip(names, session.run(names, {input_spec.name: zeros}), strict=True))
 
 
 def _score_count(answer: Any) -> int | None:
+    """Return how many numbers an output has for one image, ``None`` where it is no list of scores."""
     if isinstance(answer, list):
         return len(answer[0]) if answer and isinstance(answer[0], dict) else None
     array = np.asarray(answer)
@@ -108,6 +110,19 @@ def _score_count(answer: Any) -> int | None:
         return None
     axes = [axis for axis in (array.shape if array.ndim == 1 else array.shape[1:]) if axis != 1]
     return None if len(axes) > 1 else axes[0] if axes else 1
+
+
+def _check_keys(folder: Path, name: str, answer: Any, source: str, labels: tuple[str, ...]) -> None:
+    """Compare the names that a ZipMap gives its classes with the labels."""
+    if not isinstance(answer, list):
+        return
+    keys = set(answer[0])
+    expected = set(range(len(labels))) if all(isinstance(key, int) for key in keys) else set(labels)
+    if keys != expected:
+        raise ModelError(
+            f"{folder}: output {name} calls its classes {sorted(keys)!s:.100}, but {source} says"
+            f' {sorted(expected)!s:.100}: give the label file of this model as "labels" in {FILE}.'
+        )
 
 
 def _named_output(folder: Path, facts: Facts, sizes: Mapping[str, int | None]) -> str | None:

@@ -15,6 +15,8 @@ from inference.model_spec import Activation, Background, ModelSpec
 from inference.predictions import Prediction
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 _TOLERANCE = 5e-3  # what float16 and int8 models may stray from [0, 1]
@@ -33,7 +35,7 @@ def raw_scores(spec: ModelSpec, output: Any) -> NDArray[np.float64]:
     """
     wanted = len(spec.labels) + (spec.output.background is not Background.NONE)
     if isinstance(output, list):
-        values = _from_map(spec, output[0]) if output and isinstance(output[0], dict) else np.empty(0)
+        values = _from_map(spec.labels, output[0]) if output and isinstance(output[0], dict) else np.empty(0)
     else:
         array = np.asarray(output)
         squeezed = array.reshape(-1) if array.size == wanted else array[0].reshape(-1) if array.ndim else array[None]
@@ -82,16 +84,11 @@ def predictions(labels: tuple[str, ...], values: NDArray[np.float64], top_k: int
     return tuple(Prediction(labels[index], int(index), float(values[index])) for index in best)
 
 
-def _from_map(spec: ModelSpec, scores_by_key: dict[Any, float]) -> NDArray[np.float64]:
-    """Order a ZipMap's numbers by the label file: string keys are labels, integer keys are class indices."""
-    if all(isinstance(key, int) for key in scores_by_key):
-        keys: list[Any] = list(range(len(scores_by_key)))
-    else:
-        keys = list(spec.labels)
-    try:
-        return np.array([scores_by_key[key] for key in keys], dtype=np.float64)
-    except KeyError as error:
-        raise ModelError(
-            f"{spec.graph}: output {spec.output.name} names its classes {sorted(map(str, scores_by_key))!s:.120}, and"
-            f" {error.args[0]!r} of the label file is not among them: give the label file that the exporter wrote."
-        ) from error
+def _from_map(labels: tuple[str, ...], scores_by_key: dict[Any, float]) -> NDArray[np.float64]:
+    """Order a ZipMap's numbers by the label file: string keys are labels, integer keys are class indices.
+
+    The keys are part of the graph and were compared with the labels when it was loaded.
+    """
+    by_index = all(isinstance(key, int) for key in scores_by_key)
+    keys: Iterable[Any] = range(len(scores_by_key)) if by_index else labels
+    return np.array([scores_by_key[key] for key in keys], dtype=np.float64)

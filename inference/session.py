@@ -7,6 +7,7 @@ class, so they are named here, and nowhere else.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -92,7 +93,7 @@ class Session:
         except MemoryError as error:
             raise TransientError("Memory ran out during inference.") from error
         except _run_errors() as error:
-            said = _first_sentence(str(error))
+            said = _plain_words(str(error))
             if "allocat" in said.lower() or "bad_alloc" in said.lower():
                 raise TransientError(f"Memory ran out during inference: {said}.") from error
             raise ModelError(f"{self._graph} loads but does not run: {said}.") from error
@@ -124,23 +125,32 @@ def _run_errors() -> tuple[type[Exception], ...]:
 
 def _load_refusal(graph: Path, said: str) -> str:
     """Turn ONNX Runtime's words into one sentence with a way out."""
-    reason = _first_sentence(said)
+    reason = _plain_words(said)
     lowered = said.lower()
-    if "opset" in lowered or "unsupported model ir version" in lowered:
-        return f"{graph} is newer than this ONNX Runtime: {reason}; export it with a lower opset."
-    if "is not a registered function/op" in lowered or "not_implemented" in lowered or "no op registered" in lowered:
+    if any(
+        words in lowered
+        for words in ("not a registered function", "no op registered", "not_implemented", "for domain '")
+    ):
         return f"{graph} uses an operator that ONNX Runtime lacks: {reason}; export it with standard ONNX operators."
+    if versions := _OPSETS.search(said):
+        reason = f"it is of opset {versions[1]}, and this one reads up to {versions[2]}"
+        return f"{graph} is newer than this ONNX Runtime: {reason}; export it with a lower opset."
+    if "opset" in lowered or "ir version" in lowered or "ir_version" in lowered:
+        return f"{graph} is newer than this ONNX Runtime: {reason}; export it with a lower opset."
     if "external data" in lowered or "external_data" in lowered or "external initializer" in lowered:
         return f"{graph} cannot read its weight file: {reason}; put that file beside it."
     return f"{graph} is refused by ONNX Runtime: {reason}; export it again."
 
 
-def _first_sentence(said: str) -> str:
-    """Strip ``[ONNXRuntimeError] : 1 : FAIL :`` and source positions, keep one line of at most 300 characters."""
+_OPSETS = re.compile(r"Opset (\d+) is under development.*till opset (\d+)", re.DOTALL)
+_CODE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
+_PREAMBLE = re.compile(r"^(Load model from .+? failed:)?\s*(This is an invalid model\. )?")
+_SOURCE_POSITION = re.compile(r"/onnxruntime_src/\S+:\d+ .*\)(?: const)? (?=[A-Z]\w* )")
+
+
+def _plain_words(said: str) -> str:
+    """Strip error codes, source positions and C++ signatures; keep one line of at most 300 characters."""
     line = " ".join(said.split())
-    for _ in range(3):
-        head, separator, rest = line.partition(" : ")
-        if not separator or " " in head.strip("[]"):
-            break
-        line = rest
+    for noise in (_CODE, _PREAMBLE, _SOURCE_POSITION):
+        line = noise.sub("", line, count=1)
     return line[:300].rstrip(" .")

@@ -1,0 +1,152 @@
+"""Builds small ONNX graphs and the folders that exporters leave around them. Their answers can be worked out by hand.
+
+Unless told otherwise the logits are the means of the input's channels: an all-red picture answers class 0 to a model
+that was fed RGB and class 2 to one that was fed BGR.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+FLOAT, FLOAT16, UINT8 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.UINT8
+
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+
+def graph(
+    *,
+    shape: Sequence[int | str | None] = ("N", 3, 8, 8),
+    layout: str = "NCHW",
+    dtype: int = FLOAT,
+    classes: int = 3,
+    ending: Sequence[str] = (),
+    output: str = "logits",
+    output_shape: Sequence[int | str | None] | None = None,
+    input_name: str = "input",
+    metadata: Mapping[str, str] | None = None,
+    opset: int = 13,
+) -> onnx.ModelProto:
+    """A graph whose logits are its channel means, times a fixed matrix when there are more classes than channels.
+
+    Args:
+        shape: Of the input; three axes mean there is none for the batch.
+        layout: ``NCHW`` or ``NHWC``.
+        dtype: Of input and output.
+        classes: How many numbers come out.
+        ending: Operators after the logits, such as ``Softmax`` or ``Sigmoid``.
+        output: Its name.
+        output_shape: ``[N, C]`` unless given; ``[N, C, 1, 1]`` and ``[C]`` are reshaped to.
+        input_name: The input's name.
+        metadata: For ``metadata_props``.
+        opset: Of the default domain.
+    """
+    last = len(shape) - 1
+    axes = [last - 1, last] if layout == "NCHW" else [last - 2, last - 1]
+    channels = 1 if 1 in (shape[-3], shape[-1]) else 3
+    weights = np.eye(channels, classes, dtype=np.float32)
+    nodes = [
+        helper.make_node("Cast", [input_name], ["pixels"], to=FLOAT),
+        helper.make_node("ReduceMean", ["pixels"], ["means"], axes=axes, keepdims=0),
+        helper.make_node("MatMul", ["means", "weights"], ["step0"]),
+    ]
+    for number, operator in enumerate(ending):
+        nodes.append(helper.make_node(operator, [f"step{number}"], [f"step{number + 1}"]))
+    made = f"step{len(ending)}"
+    constants = [numpy_helper.from_array(weights, "weights")]
+    if output_shape is not None:
+        target = np.array([-1 if isinstance(axis, str) else axis for axis in output_shape], np.int64)
+        constants.append(numpy_helper.from_array(target, "target"))
+        nodes.append(helper.make_node("Reshape", [made, "target"], ["reshaped"]))
+        made = "reshaped"
+    nodes.append(helper.make_node("Cast", [made], [output], to=FLOAT if dtype == UINT8 else dtype))
+    out_shape = output_shape or (shape[0], classes)
+    out_type = FLOAT if dtype == UINT8 else dtype
+    model = helper.make_model(
+        helper.make_graph(
+            nodes,
+            "channel_means",
+            [helper.make_tensor_value_info(input_name, dtype, list(shape))],
+            [helper.make_tensor_value_info(output, out_type, list(out_shape))],
+            constants,
+        ),
+        opset_imports=[helper.make_opsetid("", opset), helper.make_opsetid("ai.onnx.ml", 3)],
+        ir_version=8,
+    )
+    if metadata:
+        helper.set_model_props(model, dict(metadata))
+    return model
+
+
+def zip_map_graph(keys: Sequence[str] | Sequence[int], *, label_first: bool = True) -> onnx.ModelProto:
+    """Custom Vision's shape: a text or number output ``classLabel`` and ``loss``, a sequence of maps."""
+    classes = len(keys)
+    base = graph(shape=("N", 3, 8, 8), classes=classes, ending=("Softmax",), output="scores", input_name="data")
+    text = isinstance(keys[0], str)
+    attribute = {"classlabels_strings": list(keys)} if text else {"classlabels_int64s": list(keys)}
+    value = helper.make_tensor_value_info
+    if text:
+        names = helper.make_tensor("names", TensorProto.STRING, [classes], [str(key).encode() for key in keys])
+    else:
+        names = helper.make_tensor("names", TensorProto.INT64, [classes], list(keys))
+    base.graph.initializer.append(names)
+    base.graph.node.extend(
+        [
+            helper.make_node("ArgMax", ["scores"], ["best"], axis=1, keepdims=0),
+            helper.make_node("Gather", ["names", "best"], ["classLabel"]),
+            helper.make_node("ZipMap", ["scores"], ["loss"], domain="ai.onnx.ml", **attribute),
+        ]
+    )
+    kind = TensorProto.STRING if text else TensorProto.INT64
+    label = value("classLabel", kind, ["N"])
+    key_type = TensorProto.STRING if text else TensorProto.INT64
+    maps = helper.make_value_info(
+        "loss",
+        helper.make_sequence_type_proto(helper.make_map_type_proto(key_type, helper.make_tensor_type_proto(FLOAT, []))),
+    )
+    del base.graph.output[:]
+    base.graph.output.extend([label, maps] if label_first else [maps, label])
+    return base
+
+
+def folder(path: Path, model: onnx.ModelProto | bytes, name: str = "model.onnx", **files: Any) -> Path:
+    """Write a graph and files; ``labels_txt="..."`` becomes ``labels.txt``, and what is no text is written as JSON."""
+    (path / name).parent.mkdir(parents=True, exist_ok=True)
+    (path / name).write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
+    for key, content in files.items():
+        stem, _, suffix = key.rpartition("_")
+        text = content if isinstance(content, str) else json.dumps(content)
+        (path / f"{stem}.{suffix}").write_text(text, encoding="utf-8")
+    return path
+
+
+OURS: dict[str, Any] = {"input": {"color_order": "RGB", "scale": 1 / 255, "resize": "squash"}}
+"""A ``model.json`` that says just enough for a graph with a fixed shape."""
+
+
+def png(color: tuple[int, int, int] = RED, size: tuple[int, int] = (8, 8)) -> bytes:
+    """A picture of one colour, lossless."""
+    return encoded(Image.new("RGB", size, color))
+
+
+def encoded(image: Image.Image) -> bytes:
+    """The picture as PNG."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def noise(width: int, height: int, seed: int = 7) -> Image.Image:
+    """A picture of which no two pixels are alike."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inference import classifier, session
+from inference.admission import Admission
+from inference.errors import ModelError, PermanentError, Reason, TransientError
+from inference.limits import Limits
+from inference.predictions import UNKNOWN
+from inference.session import Session
+from tests.inference.model_folders import OURS, RED, encoded, folder, graph, noise, png
+
+LINES = "red\ngreen\nblue\n"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def model_dir(tmp_path: Path) -> Path:
+    return folder(tmp_path / "colours", graph(), labels_txt=LINES, model_json=OURS)
+
+
+def test_answer_carries_label_score_image_and_model(model_dir: Path) -> None:
+    model = classifier.load(model_dir, top_k=2)
+    answer = model.classify(png(RED, (30, 20)))
+    assert (answer.label, answer.label_index) == ("red", 0)
+    assert answer.score == pytest.approx(np.e / (np.e + 2))
+    assert [one.label for one in answer.predictions] == ["red", "green"]
+    assert (answer.image.width, answer.image.height, answer.image.format) == (30, 20, "png")
+    assert answer.model == model.model
+    assert answer.model.name == "colours"
+    assert answer.decode_ms > 0
+    assert answer.inference_ms > 0
+
+
+def test_below_the_minimum_the_label_is_unknown_and_the_best_guess_stays_visible(model_dir: Path) -> None:
+    answer = classifier.load(model_dir, min_score=0.9).classify(png(RED))
+    assert (answer.label, answer.label_index) == (UNKNOWN, None)
+    assert answer.predictions[0].label == "red"
+    assert answer.score == answer.predictions[0].score
+    assert classifier.load(model_dir, min_score=0.5).classify(png(RED)).label == "red"
+
+
+def test_a_bad_image_is_the_images_fault(model_dir: Path) -> None:
+    with pytest.raises(PermanentError) as rejection:
+        classifier.load(model_dir).classify(b"not an image")
+    assert rejection.value.reason is Reason.NOT_AN_IMAGE
+
+
+def test_limits_are_checked(model_dir: Path) -> None:
+    with pytest.raises(PermanentError, match="too_many_pixels"):
+        classifier.load(model_dir, limits=Limits(max_pixels=10)).classify(png())
+
+
+def test_images_wait_for_memory(model_dir: Path) -> None:
+    admission = Admission(1)
+    model = classifier.load(model_dir, admission=admission)
+    with ThreadPoolExecutor(1) as pool:
+        with admission.reserve(1):
+            waiting = pool.submit(model.classify, png())
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.2)
+        assert waiting.result(timeout=10).label == "red"
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Every graph that a session is made of, and an empty cache."""
+    graphs: list[Path] = []
+    original = Session.__init__
+
+    def counted(self: Session, graph: Path, *, intra_op_threads: int = 1) -> None:
+        graphs.append(graph)
+        original(self, graph, intra_op_threads=intra_op_threads)
+
+    monkeypatch.setattr(Session, "__init__", counted)
+    monkeypatch.setattr(classifier, "_shared", {})
+    return graphs
+
+
+def test_sixteen_first_calls_build_one_session(model_dir: Path, built: list[Path]) -> None:
+    barrier = threading.Barrier(16)
+
+    def first_call(_: int) -> tuple[int, str]:
+        barrier.wait(timeout=10)
+        model = classifier.shared(model_dir)
+        return id(model), model.classify(png()).label
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = set(pool.map(first_call, range(16)))
+    assert len(built) == 1
+    assert answers == {(id(classifier.shared(model_dir)), "red")}
+
+
+def test_a_failed_load_is_tried_again(model_dir: Path, built: list[Path]) -> None:
+    labels = (model_dir / "labels.txt").rename(model_dir / "hidden")
+    with pytest.raises(ModelError, match="labels"):
+        classifier.shared(model_dir)
+    labels.rename(model_dir / "labels.txt")
+    assert classifier.shared(model_dir).classify(png()).label == "red"
+    assert len(built) == 2
+
+
+def test_eight_threads_answer_bit_for_bit_what_one_does(model_dir: Path) -> None:
+    model = classifier.load(model_dir)
+    images = [encoded(noise(40, 30, seed)) for seed in range(8)]
+    alone = [model.classify(image) for image in images]
+
+    def many(number: int) -> bool:
+        return all(model.classify(images[(number + turn) % 8]) == alone[(number + turn) % 8] for turn in range(100))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(many, range(8)))
+
+
+def test_warming_runs_the_model_and_changes_nothing(model_dir: Path) -> None:
+    model = classifier.load(model_dir)
+    before = model.classify(png())
+    model.warm()
+    assert model.classify(png()) == before
+
+
+def test_every_error_onnxruntime_declares_is_ours_to_map() -> None:
+    session.onnxruntime()
+    from onnxruntime.capi import onnxruntime_pybind11_state as declared
+
+    names = {
+        name for name, value in vars(declared).items() if isinstance(value, type) and issubclass(value, BaseException)
+    }
+    assert names == {error.__name__ for error in session._onnxruntime_errors()}
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Failed to allocate memory for requested buffer", TransientError),
+        ("[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : Got invalid dimensions for input", ModelError),
+    ],
+    ids=["memory may be there next time", "a wrong shape never changes"],
+)
+def test_what_fails_at_run_time_has_a_class(model_dir: Path, said: str, kind: type[Exception]) -> None:
+    loaded = Session(model_dir / "model.onnx")
+    declared = {error.__name__: error for error in session._onnxruntime_errors()}
+    error = declared["RuntimeException" if "RUNTIME" in said else "InvalidArgument"](said)
+
+    class Failing:
+        def run(self, _outputs: list[str], _inputs: dict[str, object]) -> list[object]:
+            raise error
+
+    loaded._session = Failing()
+    with pytest.raises(kind) as raised:
+        loaded.run([], {})
+    assert "ONNXRuntimeError" not in str(raised.value)
+
+
+def test_the_sessions_options_are_the_measured_ones(model_dir: Path) -> None:
+    options = Session(model_dir / "model.onnx")._session.get_session_options()
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
+    assert options.enable_cpu_mem_arena is True
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    assert options.graph_optimization_level == session.onnxruntime().GraphOptimizationLevel.ORT_ENABLE_ALL
+
+
+def test_nothing_leaves_the_machine_and_nothing_is_written_home(model_dir: Path, tmp_path: Path) -> None:
+    """In a clean process: telemetry is off before onnxruntime is imported, which is lazy, and no socket is opened."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "image.png").write_bytes(png())
+    script = f"""
+import os, sys
+def watch(event, args):
+    if event.startswith("socket."):
+        print("SOCKET", event, args)
+    if event == "import" and args[0] == "onnxruntime":
+        print("IMPORT", os.environ.get("ORT_DISABLE_TELEMETRY"))
+sys.addaudithook(watch)
+from pathlib import Path
+from inference import classifier
+assert "onnxruntime" not in sys.modules
+model = classifier.load(Path({str(model_dir)!r}))
+print(model.classify(Path({str(tmp_path / "image.png")!r}).read_bytes()).label)
+"""
+    environment = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=environment | {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert run.stdout.splitlines() == ["IMPORT 1", "red"]
+    assert run.stderr == "", "no affinity noise, no warnings"
+    assert list(home.rglob("*")) == []
