@@ -31,8 +31,16 @@ from inference.errors import PermanentError, Reason, TransientError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+
+class _JpegReader(JpegImagePlugin.JpegImageFile):
+    """Pillow's own, but broken EXIF cannot cost us the photo: it looks for a resolution there, which is of no use."""
+
+    def _read_dpi_from_exif(self) -> None:
+        pass
+
+
 _READERS: dict[str, Callable[[BytesIO], Image.Image]] = {
-    "jpeg": JpegImagePlugin.JpegImageFile,
+    "jpeg": _JpegReader,
     "png": PngImagePlugin.PngImageFile,
     "webp": WebPImagePlugin.WebPImageFile,
     "gif": GifImagePlugin.GifImageFile,

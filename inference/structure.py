@@ -6,6 +6,7 @@ all of them notice late. The walk costs microseconds and also bounds how many ch
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from inference.limits import Limits
 
+_JPEG_MARKER = re.compile(rb"\xff+[^\xff]")
 _MAX_JUNK_BYTES = 65_536  # between JPEG segments; Pillow walks it byte by byte
 _MAX_EXIF_SEGMENTS = 256  # 16 MiB; Pillow joins them in quadratic time
 _MAX_ICON_PIXELS = 1024 * 1024  # an icon is 256 x 256 by its format; 1024 is seen in the wild
@@ -23,6 +25,23 @@ _MAX_ICON_PIXELS = 1024 * 1024  # an icon is 256 x 256 by its format; 1024 is se
 _TIFF_SUB_IFDS = 330
 _TIFF_NEW_SUBFILE_TYPE = 254
 _TIFF_DNG_VERSION = 50706
+_TIFF_LAYOUT = frozenset({258, 273, 279, 324, 325})  # bits per sample, offsets and lengths of strips and tiles
+_TIFF_SHORT = 3
+_TIFF_SIZES = {
+    3: 2,
+    4: 4,
+    5: 8,
+    8: 2,
+    9: 4,
+    10: 8,
+    11: 4,
+    12: 8,
+    13: 4,
+    16: 8,
+    17: 8,
+    18: 8,
+}  # bytes of a value by type
+_BIG_TIFF_ENTRY_BYTES = 20
 
 
 def check_structure(kind: str, content: bytes, limits: Limits) -> int:
@@ -102,12 +121,10 @@ def _walk_jpeg(content: bytes, pieces: _Counter) -> int:
 
 def _next_jpeg_marker(content: bytes, at: int) -> int:
     """Find the code of the next marker; any number of 0xFF may stand before it."""
-    at = content.find(b"\xff", at)
-    if at < 0:
+    marker = _JPEG_MARKER.search(content, at)
+    if marker is None:
         raise _truncated(content, "no picture data begins")
-    while content[at] == 0xFF:
-        at += 1
-    return at
+    return marker.end() - 1
 
 
 def _walk_png(content: bytes, pieces: _Counter) -> int:
@@ -213,7 +230,7 @@ def _walk_ico(content: bytes, pieces: _Counter) -> int:
 def _walk_tiff(content: bytes, pieces: _Counter) -> int:
     order = "<" if content[:2] == b"II" else ">"
     big = content[2:4] in {b"+\x00", b"\x00+"}
-    entry_bytes, count_format, offset_format = (20, "Q", "Q") if big else (12, "H", "I")
+    entry_bytes, count_format, offset_format = (_BIG_TIFF_ENTRY_BYTES, "Q", "Q") if big else (12, "H", "I")
     (at,) = struct.unpack_from(order + offset_format, content, 8 if big else 4)
     seen: set[int] = set()
     while at and at not in seen:
@@ -222,27 +239,33 @@ def _walk_tiff(content: bytes, pieces: _Counter) -> int:
         (count,) = struct.unpack_from(order + count_format, content, at)
         first = at + struct.calcsize(count_format)
         if len(seen) == 1:
-            _refuse_raw(content, order, first, count, entry_bytes, pieces)
+            _check_first_page(content, order, range(first, first + count * entry_bytes, entry_bytes), pieces)
         (at,) = struct.unpack_from(order + offset_format, content, first + count * entry_bytes)
     return len(seen)
 
 
-def _refuse_raw(content: bytes, order: str, first: int, count: int, entry_bytes: int, pieces: _Counter) -> None:  # noqa: PLR0913, PLR0917
-    """Refuse camera raw files that look like TIFF: their first page is a thumbnail, not the photo."""
+def _check_first_page(content: bytes, order: str, entries: range, pieces: _Counter) -> None:
+    """Check that the layout of the picture is in the file, and that the picture is not a raw photo's thumbnail."""
+    wide = entries.step == _BIG_TIFF_ENTRY_BYTES
     tags: dict[int, int] = {}
-    for index in range(count):
+    for at in entries:
         pieces.count()
-        at = first + index * entry_bytes
-        tag, kind = struct.unpack_from(order + "HH", content, at)
-        (tags[tag],) = struct.unpack_from(order + ("H" if kind == 3 else "I"), content, at + entry_bytes - 4)
+        tag, kind, count, value = struct.unpack_from(order + ("HHQQ" if wide else "HHII"), content, at)
+        size = count * _TIFF_SIZES.get(kind, 1)
+        if tag in _TIFF_LAYOUT and size > (8 if wide else 4) and value + size > len(content):
+            raise _truncated(content, f"its layout (tag {tag}) stands behind the end")
+        (tags[tag],) = (
+            struct.unpack_from(order + "H", content, at + (12 if wide else 8)) if kind == _TIFF_SHORT else (value,)
+        )
     if _TIFF_DNG_VERSION in tags:
-        raise PermanentError(
-            Reason.UNSUPPORTED_FORMAT, "The content is a camera raw file (DNG), which is not decoded here."
-        )
+        raise _raw("DNG")
     if _TIFF_SUB_IFDS in tags and tags.get(_TIFF_NEW_SUBFILE_TYPE, 0) & 1:
-        raise PermanentError(
-            Reason.UNSUPPORTED_FORMAT, "The content is a camera raw file (such as NEF), which is not decoded here."
-        )
+        raise _raw("such as NEF")
+
+
+def _raw(name: str) -> PermanentError:
+    detail = f"The content is a camera raw file ({name}), which is not decoded here."
+    return PermanentError(Reason.UNSUPPORTED_FORMAT, detail)
 
 
 def _printable(kind: bytes) -> str:

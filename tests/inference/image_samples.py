@@ -52,7 +52,7 @@ def as_rgb(grey: Pixels) -> Pixels:
 
 def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
     stream = BytesIO()
-    image.save(stream, kind, **options)
+    image.copy().save(stream, kind, **options)  # a copy: a saved image remembers its last encoder
     return stream.getvalue()
 
 
@@ -84,7 +84,8 @@ def png_rows(rows: list[bytes]) -> tuple[bytes, bytes]:
 def cmyk(pixels: Pixels) -> Image.Image:
     """An ink picture whose naive conversion gives ``pixels`` back."""
     return Image.merge(
-        "CMYK", [*(ImageChops.invert(band) for band in Image.fromarray(pixels).split()), Image.new("L", (WIDTH, HEIGHT))]
+        "CMYK",
+        [*(ImageChops.invert(band) for band in Image.fromarray(pixels).split()), Image.new("L", (WIDTH, HEIGHT))],
     )
 
 
