@@ -1,0 +1,237 @@
+"""``python -m tools classify``: its two streams and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.inference.model_folders import BLUE, GREEN, OURS, RED, folder, graph, png
+from tools.__main__ import main
+
+ROOT = Path(__file__).resolve().parents[2]
+KEYS = [
+    "image", "status", "label", "label_index", "score", "predictions", "reason", "detail", "width", "height", "format",
+    "model", "model_version",
+]  # fmt: skip
+
+
+@pytest.fixture
+def model_dir(tmp_path: Path) -> Path:
+    return folder(tmp_path / "colours", graph(), labels_txt="red\ngreen\nblue\n", model_json=OURS)
+
+
+def classify(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run the command in this process, which is what takes no second to start."""
+    command = ["classify", *map(str, arguments)]
+    with redirect_stdout(StringIO()) as stdout, redirect_stderr(StringIO()) as stderr, chdir(cwd):
+        try:
+            code = main(command)
+        except SystemExit as ended:  # argparse
+            code = int(str(ended.code))
+    return subprocess.CompletedProcess(command, code, stdout.getvalue(), stderr.getvalue())
+
+
+def rows(run: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    place = tmp_path / "photos"
+    (place / "a" / "deep").mkdir(parents=True)
+    (place / "b.png").write_bytes(png(GREEN, (5, 4)))
+    (place / "a" / "no extension").write_bytes(png(RED))
+    (place / "a" / "deep" / "Käse #1%20?.jpg").write_bytes(png(BLUE))
+    (place / "a-first").write_bytes(png(RED))
+    return place
+
+
+def test_a_folder_is_every_file_below_it_in_path_order(photos: Path, model_dir: Path) -> None:
+    run = classify(photos, "--model", model_dir, "--json")
+    assert run.returncode == 0
+    found = rows(run)
+    assert [row["image"] for row in found] == [
+        f"{photos}/a/deep/Käse #1%20?.jpg", f"{photos}/a/no extension", f"{photos}/a-first", f"{photos}/b.png",
+    ]  # fmt: skip
+    assert [row["label"] for row in found] == ["blue", "red", "red", "green"]
+    assert all(list(row) == KEYS for row in found)
+
+
+def test_as_a_process(photos: Path, model_dir: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "tools", "classify", str(photos), "--model", str(model_dir), "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert [row["label"] for row in rows(run)] == ["blue", "red", "red", "green"]
+    assert len(run.stderr.splitlines()) == 1, "a summary and no noise"
+
+
+def test_every_key_of_a_classified_image(photos: Path, model_dir: Path) -> None:
+    (row,) = rows(classify(photos / "b.png", "--model", model_dir, "--json", "--top-k", "2"))
+    assert row["status"] == "classified"
+    assert (row["label_index"], row["width"], row["height"], row["format"]) == (1, 5, 4, "png")
+    assert [one["label"] for one in row["predictions"]] == ["green", "red"]
+    assert row["predictions"][0] == {"label": "green", "label_index": 1, "score": row["score"]}
+    assert (row["reason"], row["detail"]) == (None, None)
+    assert row["model"] == "colours"
+    assert len(row["model_version"]) == 12
+
+
+def test_rejections_are_rows_in_their_place_and_exit_1(photos: Path, model_dir: Path) -> None:
+    (photos / "a" / "empty.jpg").touch()
+    (photos / "a" / "notes.txt").write_text("no picture")
+    run = classify(photos, "--model", model_dir, "--json")
+    assert run.returncode == 1
+    assert [(row["status"], row["reason"]) for row in rows(run)] == [
+        ("classified", None), ("rejected", "empty"), ("classified", None), ("rejected", "not_an_image"),
+        ("classified", None), ("classified", None),
+    ]  # fmt: skip
+    rejected = rows(run)[1]
+    assert rejected["label"] is None
+    assert rejected["score"] is None
+    assert rejected["predictions"] == []
+    assert rejected["detail"]
+    assert rejected["model"] == "colours"
+
+
+def test_the_path_stays_as_it_was_given(photos: Path, model_dir: Path) -> None:
+    run = classify("./photos/a/", "photos/b.png", "--model", model_dir, "--json", cwd=photos.parent)
+    assert [row["image"] for row in rows(run)] == [
+        "./photos/a/deep/Käse #1%20?.jpg", "./photos/a/no extension", "photos/b.png",
+    ]  # fmt: skip
+
+
+def test_a_name_that_is_no_text_is_still_a_row(photos: Path, model_dir: Path) -> None:
+    odd = os.path.join(os.fsencode(photos / "a"), b"\xff\n.png")  # noqa: PTH118 - bytes that no Path decodes
+    with open(odd, "wb") as file:  # noqa: PTH123
+        file.write(png(RED))
+    run = classify(photos / "a", "--model", model_dir, "--json")
+    assert run.returncode == 0
+    assert rows(run)[-1]["image"].endswith("\udcff\n.png")
+    table = classify(photos / "a", "--model", model_dir)
+    assert len(table.stdout.splitlines()) == 3, "a line break in a name breaks no line"
+
+
+@pytest.mark.parametrize("command", [["nowhere.jpg"], ["photos", "nowhere"], ["link"], ["pipe"], []], ids=str)
+def test_misuse_is_one_sentence_and_exit_2(photos: Path, model_dir: Path, command: list[str]) -> None:
+    (photos.parent / "link").symlink_to(photos.parent / "gone")
+    os.mkfifo(photos.parent / "pipe")
+    run = classify(*command, "--model", model_dir, "--json", cwd=photos.parent)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("option", [("--top-k", "0"), ("--min-score", "1.5"), ("--top-k", "x")], ids=str)
+def test_options_out_of_range_are_misuse(photos: Path, model_dir: Path, option: tuple[str, str]) -> None:
+    run = classify(photos, "--model", model_dir, *option)
+    assert (run.returncode, run.stdout) == (2, "")
+
+
+def test_a_refused_model_is_one_sentence_and_nothing_on_stdout(photos: Path, tmp_path: Path) -> None:
+    bad = folder(tmp_path / "bad", b"<!doctype html><html>404</html>")
+    for model in (bad, tmp_path / "none"):
+        run = classify(photos, "--model", model, "--json")
+        assert (run.returncode, run.stdout) == (2, "")
+        assert len(run.stderr.splitlines()) == 1
+        assert str(model) in run.stderr
+
+
+def test_what_cannot_be_walked_is_said_and_the_rest_is_done(photos: Path, model_dir: Path) -> None:
+    (photos / "a" / "dangling.png").symlink_to(photos / "gone")
+    (photos / "a" / "loop").symlink_to(photos, target_is_directory=True)
+    (photos / "a" / "linked.png").symlink_to(photos / "b.png")
+    os.mkfifo(photos / "a" / "pipe")
+    run = classify(photos, "--model", model_dir, "--json")
+    assert run.returncode == 1
+    assert [Path(row["image"]).name for row in rows(run)] == [
+        "Käse #1%20?.jpg", "linked.png", "no extension", "a-first", "b.png",
+    ]  # fmt: skip
+    assert "dangling.png" in run.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that nobody can read")
+def test_a_file_that_cannot_be_read_has_failed_and_is_not_rejected(model_dir: Path) -> None:
+    run = classify("/proc/self/mem", "--model", model_dir, "--json")
+    assert run.returncode == 1
+    assert (rows(run)[0]["status"], rows(run)[0]["reason"]) == ("failed", "unreadable")
+
+
+def test_a_file_too_large_is_rejected_unread(photos: Path, model_dir: Path) -> None:
+    with (photos / "b.png").open("wb") as file:
+        file.truncate(1 << 40)  # sparse: reading it would take an hour
+    run = classify(photos / "b.png", "--model", model_dir, "--json")
+    assert run.returncode == 1
+    assert rows(run)[0]["reason"] == "too_many_bytes"
+
+
+def test_min_score_makes_the_label_unknown(photos: Path, model_dir: Path) -> None:
+    run = classify(photos / "b.png", "--model", model_dir, "--json", "--min-score", "0.99")
+    (row,) = rows(run)
+    assert run.returncode == 0
+    assert (row["status"], row["label"], row["label_index"]) == ("classified", "unknown", None)
+    assert row["predictions"][0]["label"] == "green"
+
+
+def test_lines_arrive_while_later_images_are_still_waiting(photos: Path, model_dir: Path) -> None:
+    """Answers are streamed: the reader of a pipe sees the first line although the last file has no end in sight."""
+    late = photos.parent / "late"
+    late.mkdir()
+    for number in range(200):
+        (late / f"{number:04}.png").write_bytes(png(RED))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tools", "classify", str(late), "--model", str(model_dir), "--json"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    process.stdout.close()  # the reader has seen enough, as `head -1` has
+    assert json.loads(first)["image"].endswith("0000.png")
+    assert process.stderr is not None
+    said = process.stderr.read()
+    assert process.wait(timeout=30) in (0, 141)
+    assert "Traceback" not in said
+    process.stderr.close()
+
+
+def test_no_azure_package_is_imported(photos: Path, model_dir: Path) -> None:
+    script = f"""
+import sys
+from tools.__main__ import main
+code = main(["classify", {str(photos)!r}, "--model", {str(model_dir)!r}, "--json"])
+print([name for name in sys.modules if name.split(".")[0] in ("azure", "azurefunctions", "storage")], file=sys.stderr)
+sys.exit(code)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert run.stderr.splitlines()[-1] == "[]"
+
+
+def test_the_model_that_ships_is_the_default(photos: Path) -> None:
+    assert rows(classify(photos / "b.png", "--json"))[0]["model"] == "shapes"
+
+
+def test_the_table_is_for_people(photos: Path, model_dir: Path) -> None:
+    (photos / "empty.jpg").touch()
+    run = classify(photos, "--model", model_dir)
+    assert run.returncode == 1
+    lines = run.stdout.splitlines()
+    assert lines[0].split()[:2] == ["classified", "blue"]
+    assert lines[-1].split()[:2] == ["rejected", "empty"]
+    assert "4 classified, 1 rejected" in run.stderr
