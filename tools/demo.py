@@ -12,6 +12,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -23,12 +24,12 @@ from storage.records import Image, Record, Status
 from storage.results import Results
 from storage.settings import APP_ROOT, DEFAULTS, Connection
 from tools.azurite import running
+from tools.contact_sheet import Tile, contact_sheet
 from tools.samples import Sample, render_samples
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
-    from pathlib import Path
 
 HOME = APP_ROOT / ".demo"
 _INCOMING = DEFAULTS["INCOMING_CONTAINER"]
@@ -38,10 +39,11 @@ _POLL_SECONDS = 0.2
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
-    parser.epilog = "example:\n  python -m tools demo"
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="also draw the samples and their answers as a PNG")
+    parser.epilog = "example:\n  python -m tools demo --picture demo.png"
 
 
-def run(_args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Run the demo; 0 only if every sample ended as it should."""
     talk = Console(stderr=True)
     shutil.rmtree(HOME, ignore_errors=True)
@@ -57,6 +59,8 @@ def run(_args: argparse.Namespace) -> int:
                 talk.print(f"Uploaded {len(samples)} files to the container {_INCOMING!r}.", highlight=False)
                 records = _wait_for_rows(clients, samples)
             _save_sidecars(clients, records)
+    if args.picture:
+        _draw(args.picture, samples, records)
     return _show(samples, records)
 
 
@@ -124,6 +128,21 @@ def _inside(folder: Path, name: str) -> Path:
     if not path.is_relative_to(folder.resolve()):
         raise ValueError(f"{name!r} leads out of {folder}")
     return path
+
+
+def _draw(picture: Path, samples: list[Sample], records: dict[str, Record]) -> None:
+    tiles = []
+    for sample in samples:
+        record = records.get(sample.name)
+        title = "missing"
+        if record is not None:
+            title = str(record.reason) if record.score is None else f"{record.label} {record.score:.2f}"
+        tiles.append(
+            Tile(
+                sample.content, title, PurePosixPath(sample.name).name, record is not None and record.score is not None
+            )
+        )
+    contact_sheet(tiles).save(picture, optimize=True)
 
 
 def _show(samples: list[Sample], records: dict[str, Record]) -> int:
