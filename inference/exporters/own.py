@@ -25,6 +25,9 @@ KEYS = {
 }  # fmt: skip
 
 
+_OF_TENSORFLOW_JS = {"modelTopology", "weightsManifest"}  # its graph has our file's name, and may lie beside ours
+
+
 def read(folder: Path, facts: Facts) -> None:
     """State what ``model.json`` says.
 
@@ -32,7 +35,7 @@ def read(folder: Path, facts: Facts) -> None:
         ModelError: It is no JSON object, or has a key that nothing reads (a misspelt fact must not be a missing one).
     """
     content = read_object(folder / FILE, facts)
-    if content is None:
+    if content is None or not _OF_TENSORFLOW_JS.isdisjoint(content):
         return
     _refuse_unknown(folder, "", content)
     for section in ("input", "output"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,8 +32,6 @@ from tests.inference.model_folders import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from inference.model_spec import InputSpec
 
 NAMES = ["red", "green", "blue"]
@@ -374,6 +374,12 @@ class TestTensorFlow:
         np.testing.assert_allclose(tensor(path, noise(8, 8)), np.asarray(noise(8, 8)) / 127.5 - 1, atol=1e-5)
         assert spec_of(path).resize is Resize.SHORTEST_SIDE_CROP
 
+    def test_the_graph_of_tensorflow_js_is_not_taken_for_our_model_json(self, tmp_path: Path) -> None:
+        metadata = {"packageName": "@teachablemachine/image", "labels": NAMES, "imageSize": 8}
+        theirs = {"modelTopology": {}, "weightsManifest": [], "format": "layers-model"}
+        model = graph(shape=("N", 8, 8, 3), layout="NHWC", ending=("Softmax",))
+        assert_tells_colours_apart(folder(tmp_path, model, metadata_json=metadata, model_json=theirs))
+
     def test_a_quantised_model_takes_the_pixels_themselves(self, tmp_path: Path) -> None:
         ours = {"input": {"color_order": "RGB", "resize": "squash"}}
         model = graph(shape=(1, 8, 8, 3), layout="NHWC", dtype=UINT8)
@@ -463,3 +469,16 @@ class TestGraphs:
         else:
             expected = list(np.exp([1, 128 / 255, 0]) / np.exp([1, 128 / 255, 0]).sum())
         assert scores == pytest.approx(expected, abs=1e-5)
+
+
+class TestDocs:
+    """The JSON that ``docs/models.md`` shows is the JSON that works."""
+
+    BLOCKS = re.findall(
+        r"```json\n(.+?)```", (Path(__file__).resolve().parents[2] / "docs" / "models.md").read_text(), re.DOTALL
+    )
+
+    @pytest.mark.parametrize("block", BLOCKS, ids=["everything", "PyTorch", "TensorFlow"])
+    def test_each_model_json_shown_is_enough(self, tmp_path: Path, block: str) -> None:
+        model = graph(shape=("N", 3, 224, 224))
+        assert_tells_colours_apart(folder(tmp_path, model, labels_txt=LINES, model_json=block))
