@@ -202,6 +202,11 @@ def _misfit(
             f' a background class, add "output": {{"background": "first"}} (or "last") to {FILE},'
             f" else complete the labels."
         )
+    if size == 1 and len(labels) == 2:
+        return (
+            f"{folder}: output {name} has 1 number for the 2 labels of {source}, and which one it counts is written"
+            f" nowhere: export the model with one output per label."
+        )
     return (
         f"{folder}: output {name} has {size} numbers and {source} has {len(labels)} labels: give the label file of this"
         f' model as "labels" in {FILE}; if it was never trained to name things, it is a feature extractor.'

@@ -158,6 +158,11 @@ class TestLabels:
         said = refusal(folder(tmp_path, graph(classes=8), labels_txt=LINES, model_json=OURS))
         assert "8 numbers and labels.txt has 3 labels" in said
 
+    def test_one_sigmoid_for_two_labels_does_not_say_which(self, tmp_path: Path) -> None:
+        model = graph(classes=1, ending=("Sigmoid",))
+        said = refusal(folder(tmp_path, model, labels_txt="cat\ndog", model_json=OURS))
+        assert "one output per label" in said
+
     def test_a_background_class_must_be_stated(self, tmp_path: Path) -> None:
         path = folder(tmp_path, graph(classes=4), labels_txt=LINES, model_json=OURS)
         assert '"output": {"background": "first"}' in refusal(path)
