@@ -40,7 +40,7 @@ GRACE = timedelta(seconds=60)
 LOCAL_PAUSE_SECONDS = 0.3
 REMOTE_PAUSE_SECONDS = 10.0  # the Functions host's own; each look costs money there
 # A big container is listed less often, so that listing takes at most a fifth of the time.
-_PAUSE_PER_SWEEP = 4.0
+_PAUSE_PER_LISTING = 4.0
 _LONGEST_PAUSE_SECONDS = 5.0  # between looks at storage that does not answer
 _HAND_OFF_THREADS = 8
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
@@ -78,6 +78,7 @@ class ContainerScanner:
         self._handed_off: dict[tuple[str, str], datetime] = {}
         self._pending: set[str] = set()
         self._sweep_started = _BEGINNING
+        self._listing_seconds = 0.0  # of the last sweep, without what was done about what it found
         self.pause_seconds = LOCAL_PAUSE_SECONDS if account.is_local else REMOTE_PAUSE_SECONDS
 
     def look_at(self, blob_name: str) -> None:
@@ -91,12 +92,11 @@ class ContainerScanner:
         pause = self.pause_seconds
         with ThreadPoolExecutor(_HAND_OFF_THREADS, thread_name_prefix="scanner") as hand_off:
             while not stopping.is_set():
-                began = time.monotonic()
                 pause = min(2 * pause, max(pause, _LONGEST_PAUSE_SECONDS))
                 with self._account.watch(who):
                     loaded = loaded or self._load_checkpoint()
                     self._sweep(hand_off, stopping)
-                    pause = max(self.pause_seconds, _PAUSE_PER_SWEEP * (time.monotonic() - began))
+                    pause = max(self.pause_seconds, _PAUSE_PER_LISTING * self._listing_seconds)
                 stopping.wait(pause)
 
     def _sweep(self, hand_off: ThreadPoolExecutor, stopping: threading.Event) -> None:
@@ -104,9 +104,12 @@ class ContainerScanner:
         lower = self._watermark - GRACE if self._watermark > _BEGINNING else _BEGINNING
         highest = self._watermark
         pages: Any = self._container.list_blobs(raw_response_hook=self._note_time, **AT_ONCE).by_page()
+        self._listing_seconds, number = 0.0, 0
         try:
-            for number, page in enumerate(pages):
-                blobs = list(page)
+            while True:
+                began = time.monotonic()
+                blobs: list[BlobProperties] = list(next(pages, ()))
+                self._listing_seconds += time.monotonic() - began
                 # Only the first page shows a moment; later ones may hold what was written after the sweep began, whose
                 # neighbours on earlier pages we have not seen.
                 is_whole = number == 0 and not pages.continuation_token
@@ -119,8 +122,11 @@ class ContainerScanner:
                 for blob, done in zip(new, hand_off.map(self._offer, [blob.name for blob in new]), strict=True):
                     self._remember(blob, done=done)
                 highest = max([highest, *(blob.last_modified for blob in fresh)])
+                number += 1
                 if stopping.is_set():
                     return
+                if not pages.continuation_token:
+                    break
         except ResourceNotFoundError:
             create_container(self._container)
             return
