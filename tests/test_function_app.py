@@ -1,0 +1,390 @@
+"""The composition root: what the host finds in it, what its import does not do, and what each trigger does."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import io
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import azure.functions as func
+import pytest
+from azure.storage.blob import BlobClient, ContentSettings
+from PIL import Image as Picture
+
+from inference.errors import ConfigurationError, ModelError, TransientError
+from inference.session import onnxruntime
+from storage.errors import SettingsError
+from storage.records import Image, Record, Status
+from storage.settings import DEFAULTS
+from tests.triggers import TRIGGERS, trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+    from tests.conftest import Names
+    from tools.azurite import Azurite
+
+ROOT = Path(__file__).resolve().parent.parent
+SHAPES = ROOT / "models" / "shapes"
+
+
+def load(monkeypatch: pytest.MonkeyPatch, **settings: str) -> ModuleType:
+    """Import ``function_app.py`` anew, with exactly these settings."""
+    for name in [name for name in os.environ if name in DEFAULTS or name.startswith("ImageStorage")]:
+        monkeypatch.delenv(name)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    spec = importlib.util.spec_from_file_location("function_app", ROOT / "function_app.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """The app on a storage account of its own names, and hands to upload and look with."""
+
+    app: ModuleType
+    incoming: str
+    connection_string: str
+
+    def upload(self, name: str, content: bytes, container: str | None = None) -> BlobClient:
+        """Upload a blob and return the reference a trigger would be given."""
+        blob = BlobClient.from_connection_string(self.connection_string, container or self.incoming, name)
+        blob.upload_blob(content, overwrite=True)
+        return blob
+
+    def row(self, name: str, container: str | None = None) -> Record | None:
+        stored = self.app.desk.results.read_row(Image(container or self.incoming, name))
+        return None if stored is None else stored.record
+
+    def request(self, *names: str, **more: object) -> func.QueueMessage:
+        """A message on ``classify-requests``."""
+        document = {"container": self.incoming, "blobs": names, **more}
+        return func.QueueMessage(body=json.dumps(document).encode())
+
+    def requested(self) -> dict[str, Any]:
+        """The next message the app sent itself; it is taken off the queue."""
+        queue = self.app.clients.queues.get_queue_client("classify-requests")
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            for message in queue.receive_messages():
+                queue.delete_message(message)
+                document: dict[str, Any] = json.loads(base64.b64decode(message.content))
+                return document
+            time.sleep(0.05)
+        raise AssertionError("no message came")
+
+
+@pytest.fixture
+def settings(azurite: Azurite, names: Names) -> dict[str, str]:
+    return {
+        "ImageStorage": azurite.connection_string,
+        "INCOMING_CONTAINER": names.container("incoming"),
+        "RESULTS_CONTAINER": names.container("results"),
+        "RESULTS_TABLE": names.table("rows"),
+        "MODEL_DIR": str(SHAPES),
+        "RETRY_DELAYS_SECONDS": "1",
+    }
+
+
+@pytest.fixture
+def bench(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    made = Bench(load(monkeypatch, **settings), settings["INCOMING_CONTAINER"], settings["ImageStorage"])
+    made.app.clients.blobs.create_container(made.incoming)
+    yield made
+    made.app.clients.close()
+
+
+@pytest.fixture(scope="module")
+def photo() -> bytes:
+    file = io.BytesIO()
+    Picture.effect_mandelbrot((160, 120), (-2, -1, 1, 1), 40).convert("RGB").save(file, "JPEG")
+    return file.getvalue()
+
+
+class TestIndexing:
+    def test_the_host_finds_exactly_our_functions_and_no_http(self, bench: Bench) -> None:
+        found = {each.get_function_name(): each.get_raw_bindings() for each in bench.app.app.get_functions()}
+        assert {name: trigger([json.loads(raw) for raw in bindings]) for name, bindings in found.items()} == TRIGGERS
+        assert "http" not in json.dumps(found).lower()
+
+    def test_on_azure_the_events_come_from_event_grid(
+        self, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        app = load(monkeypatch, **settings, BLOB_TRIGGER_SOURCE="EventGrid")
+        (upload,) = [each for each in app.app.get_functions() if each.get_function_name() == "classify_uploaded"]
+        assert json.loads(upload.get_raw_bindings()[0])["source"] == "EventGrid"
+
+
+IMPORT_UNDER_GUARD = """
+import os, sys
+
+seen = []
+telemetry = []
+
+def guard(event, arguments):
+    # Not socket.bind: urllib3 binds a port of the loopback address to learn whether IPv6 is there.
+    forbidden = (
+        *("socket.connect", "socket.get", "socket.send"),
+        *("subprocess.", "os.fork", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "pty."),
+    )
+    if event == "import" and arguments[0] == "onnxruntime":
+        telemetry.append(os.environ.get("ORT_DISABLE_TELEMETRY"))
+    if event.startswith(forbidden):
+        seen.append(f"{event} {arguments!r}")
+
+sys.addaudithook(guard)
+import function_app
+
+assert "onnxruntime" in sys.modules, "the model was not warmed"
+assert telemetry == ["1"], f"telemetry was {telemetry} when onnxruntime was imported"
+assert seen == [], seen
+# What native code opens passes no audit hook, but it has a file descriptor.
+if os.path.isdir("/proc/self/fd"):
+    links = []
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            links.append(os.readlink(f"/proc/self/fd/{number}"))
+        except FileNotFoundError:
+            pass
+    assert not [link for link in links if link.startswith("socket:")], links
+"""
+
+
+class TestImport:
+    def test_makes_no_network_call_starts_no_process_and_silences_telemetry_first(self) -> None:
+        """Nothing listens at this address, and nothing should ask."""
+        connection = (
+            "DefaultEndpointsProtocol=https;AccountName=nobody;AccountKey=bm9uZQ==;EndpointSuffix=example.invalid"
+        )
+        environ = {
+            name: value for name, value in os.environ.items() if name not in {*DEFAULTS, "ORT_DISABLE_TELEMETRY"}
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", IMPORT_UNDER_GUARD],
+            cwd=ROOT,
+            env={**environ, "ImageStorage": connection},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+    def test_says_every_setting_that_is_missing_or_wrong_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with pytest.raises(SettingsError) as refused:
+            load(monkeypatch, TOP_K="none", MIN_SCORE="7", RESULTS_TABLE="no-dashes-here")
+        for name in ("ImageStorage", "TOP_K", "MIN_SCORE", "RESULTS_TABLE"):
+            assert name in str(refused.value)
+
+    def test_refuses_results_that_would_feed_the_trigger(
+        self, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings["RESULTS_CONTAINER"] = settings["INCOMING_CONTAINER"]
+        with pytest.raises(SettingsError, match="RESULTS_CONTAINER"):
+            load(monkeypatch, **settings)
+
+    def test_says_nothing_of_the_key_it_was_given(
+        self, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        app = load(monkeypatch, **settings)
+        assert "AccountKey" not in repr(app.settings)
+
+
+class TestUpload:
+    def test_ends_in_a_row_and_its_sidecar(self, bench: Bench, photo: bytes) -> None:
+        bench.app.classify_uploaded(bench.upload("trap 7/2026/Fuchs #1.jpg", photo))
+        row = bench.row("trap 7/2026/Fuchs #1.jpg")
+        assert row is not None
+        assert row.status is Status.CLASSIFIED
+        container, _, sidecar = row.sidecar.partition("/")
+        told = bench.app.clients.blobs.get_blob_client(container, sidecar).download_blob().readall()
+        assert Record.from_sidecar(told) == row
+
+    def test_of_what_is_no_image_is_a_verdict_and_no_error(self, bench: Bench) -> None:
+        bench.app.classify_uploaded(bench.upload("notes.jpg", b"Buy batteries.\n"))
+        row = bench.row("notes.jpg")
+        assert row is not None
+        assert (row.status, row.reason) == (Status.REJECTED, "not_an_image")
+
+    def test_of_a_blob_that_is_gone_ends_quietly(self, bench: Bench, photo: bytes) -> None:
+        blob = bench.upload("brief.jpg", photo)
+        blob.delete_blob()
+        bench.app.classify_uploaded(blob)
+        assert bench.row("brief.jpg") is None
+
+    def test_to_another_container_is_ignored(
+        self, bench: Bench, photo: bytes, names: Names, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Event Grid filters by prefix: ``incoming`` without its slash lets ``incoming-old`` in."""
+        neighbour = f"{bench.incoming}-old"
+        bench.app.clients.blobs.create_container(neighbour)
+        bench.app.classify_uploaded(bench.upload("a.jpg", photo, neighbour))
+        assert bench.row("a.jpg", neighbour) is None
+        assert bench.row("a.jpg") is None
+        assert [record.getMessage().split()[0] for record in caplog.records if record.name == "function_app"] == [
+            "event_ignored"
+        ]
+
+
+class TestModel:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        """Where a model is expected and is not."""
+        return tmp_path / "model"
+
+    @pytest.fixture
+    def settings(self, settings: dict[str, str], folder: Path) -> dict[str, str]:
+        return {**settings, "MODEL_DIR": str(folder)}
+
+    @pytest.fixture
+    def startup(self, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+        """Asked for before ``bench``, so that it hears the import."""
+        caplog.set_level(logging.INFO)
+        return caplog
+
+    def test_that_is_missing_is_reported_once_and_fails_no_import(
+        self, startup: pytest.LogCaptureFixture, bench: Bench, folder: Path, photo: bytes
+    ) -> None:
+        errors = [record for record in startup.get_records("setup") if record.levelno >= logging.ERROR]
+        assert len(errors) == 1
+        assert errors[0].getMessage().startswith("model_not_loaded")
+        assert str(folder) in errors[0].getMessage()
+        assert {each.get_function_name() for each in bench.app.app.get_functions()} == TRIGGERS.keys()
+
+        blob = bench.upload("a.jpg", photo)
+        for _ in range(2):
+            with pytest.raises(ModelError):
+                bench.app.classify_uploaded(blob)
+        assert bench.row("a.jpg") is None, "a missing model is no verdict on an image"
+        assert [record for record in startup.get_records("call") if record.levelno >= logging.ERROR] == []
+
+    def test_that_is_repaired_serves_the_next_call(self, bench: Bench, folder: Path, photo: bytes) -> None:
+        blob = bench.upload("a.jpg", photo)
+        folder.mkdir()
+        shutil.copy(SHAPES / "labels.txt", folder)
+        shutil.copy(SHAPES / "model.json", folder)
+        (folder / "model.onnx").write_bytes((SHAPES / "model.onnx").read_bytes()[:4096])
+        with pytest.raises(ModelError, match=r"model\.onnx"):
+            bench.app.classify_uploaded(blob)
+        shutil.copy(SHAPES / "model.onnx", folder)
+        bench.app.classify_uploaded(blob)
+        row = bench.row("a.jpg")
+        assert row is not None
+        assert row.status is Status.CLASSIFIED
+
+    def test_is_loaded_once_when_sixteen_first_calls_come_together(
+        self, bench: Bench, folder: Path, photo: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sessions: list[str] = []
+        runtime = onnxruntime()
+
+        class Counted(runtime.InferenceSession):  # type: ignore[misc, name-defined]
+            def __init__(self, *args: Any, **options: Any) -> None:
+                sessions.append(str(args[0]))
+                time.sleep(0.05)  # hold the door open for a second one to slip in
+                super().__init__(*args, **options)
+
+        monkeypatch.setattr(runtime, "InferenceSession", Counted)
+        blobs = [bench.upload(f"{number}.jpg", photo) for number in range(16)]
+        shutil.copytree(SHAPES, folder)
+        together = threading.Barrier(len(blobs))
+
+        def first_call(blob: BlobClient) -> None:
+            together.wait()
+            bench.app.classify_uploaded(blob)
+
+        with ThreadPoolExecutor(len(blobs)) as pool:
+            list(pool.map(first_call, blobs))
+        assert sessions == [str(folder / "model.onnx")]
+        rows = [bench.row(blob.blob_name) for blob in blobs]
+        assert {row.status for row in rows if row is not None} == {Status.CLASSIFIED}
+        assert None not in rows
+
+
+def damaged(bench: Bench, name: str, photo: bytes) -> BlobClient:
+    """A blob whose bytes are not what its stored MD5 promises: a transfer error that repeats on every read."""
+    blob = bench.upload(name, photo)
+    blob.set_http_headers(ContentSettings(content_md5=bytearray(16)))
+    return blob
+
+
+class TestRequest:
+    def test_settles_the_others_when_one_fails_and_sends_that_one_round_again(self, bench: Bench, photo: bytes) -> None:
+        bench.upload("first.jpg", photo)
+        damaged(bench, "second.jpg", photo)
+        bench.upload("third.jpg", b"no image")
+        bench.app.classify_requested(bench.request("first.jpg", "second.jpg", "third.jpg", "never was.jpg"))
+        statuses = {name: row.status for name in ("first", "second", "third") if (row := bench.row(f"{name}.jpg"))}
+        assert statuses == {"first": Status.CLASSIFIED, "third": Status.REJECTED}
+        assert bench.requested() == {"container": bench.incoming, "blobs": ["second.jpg"], "attempt": 1}
+
+    def test_is_given_up_in_a_row_after_the_last_delay(self, bench: Bench, photo: bytes) -> None:
+        damaged(bench, "a.jpg", photo)
+        bench.app.classify_requested(bench.request("a.jpg", attempt=1))
+        row = bench.row("a.jpg")
+        assert row is not None
+        assert (row.status, row.reason) == (Status.FAILED, "gave_up")
+        assert "MD5" in (row.detail or "")
+
+    def test_stays_with_the_host_when_the_next_try_cannot_be_queued(
+        self, bench: Bench, photo: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Azurite cannot refuse one queue only, so the queue is replaced."""
+
+        class Full:
+            def send(self, *_: object, **__: object) -> None:
+                raise TransientError("sending failed for now (503).")
+
+        monkeypatch.setattr(bench.app, "retries", replace(bench.app.retries, queue=Full()))
+        damaged(bench, "first.jpg", photo)
+        bench.upload("second.jpg", photo)
+        with pytest.raises(TransientError, match="503"):
+            bench.app.classify_requested(bench.request("first.jpg", "second.jpg"))
+        assert bench.row("second.jpg") is not None, "the failure of one kept the other from being settled"
+
+    def test_for_another_apps_container_is_refused(self, bench: Bench) -> None:
+        message = func.QueueMessage(body=b'{"container": "theirs", "blobs": ["a.jpg"]}')
+        with pytest.raises(ConfigurationError, match="theirs"):
+            bench.app.classify_requested(message)
+
+    @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"container": "x", "blobs": []}', b"\xff\xfe"], ids=repr)
+    def test_that_cannot_be_read_is_an_error(self, bench: Bench, body: bytes) -> None:
+        with pytest.raises(ValueError):
+            bench.app.classify_requested(func.QueueMessage(body=body))
+
+
+class TestPoison:
+    def test_upload_is_sent_round_again(self, bench: Bench) -> None:
+        document = {
+            "Type": "BlobTrigger",
+            "FunctionId": "Host.Functions.classify_uploaded",
+            "BlobType": "BlockBlob",
+            "ContainerName": bench.incoming,
+            "BlobName": "ä/b #1.jpg",
+            "ETag": '"0x1"',
+        }
+        bench.app.recover_poisoned(func.QueueMessage(body=json.dumps(document, indent=2).encode()))
+        assert bench.requested() == {"container": bench.incoming, "blobs": ["ä/b #1.jpg"], "attempt": 1}
+
+    def test_request_ends_in_failed_rows_and_overwrites_no_verdict(self, bench: Bench, photo: bytes) -> None:
+        bench.app.classify_uploaded(bench.upload("done.jpg", photo))
+        bench.upload("stuck.jpg", photo)
+        bench.app.record_abandoned(bench.request("done.jpg", "stuck.jpg", "gone.jpg"))
+        statuses = {name: row.status for name in ("done", "stuck", "gone") if (row := bench.row(f"{name}.jpg"))}
+        assert statuses == {"done": Status.CLASSIFIED, "stuck": Status.FAILED}

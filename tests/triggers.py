@@ -1,0 +1,42 @@
+"""What the host must find when it indexes the app: every function, and what triggers it. Said once, for two tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+TRIGGERS: dict[str, dict[str, Any]] = {
+    "classify_uploaded": {
+        "type": "blobTrigger",
+        "name": "blob",
+        "path": "%INCOMING_CONTAINER%/{name}",
+        "connection": "ImageStorage",
+        "source": "LogsAndContainerScan",
+    },
+    "classify_requested": {
+        "type": "queueTrigger",
+        "name": "message",
+        "queueName": "classify-requests",
+        "connection": "ImageStorage",
+    },
+    "recover_poisoned": {
+        "type": "queueTrigger",
+        "name": "message",
+        "queueName": "webjobs-blobtrigger-poison",
+        "connection": "ImageStorage",
+    },
+    "record_abandoned": {
+        "type": "queueTrigger",
+        "name": "message",
+        "queueName": "classify-requests-poison",
+        "connection": "ImageStorage",
+    },
+}
+
+
+def trigger(bindings: list[dict[str, Any]]) -> dict[str, Any]:
+    """A function's one binding as far as we choose it: the rest is the library's to say."""
+    (binding,) = bindings
+    assert str(binding["direction"]).lower() == "in"
+    return {
+        name: binding[name] for name in ("type", "name", "path", "queueName", "connection", "source") if name in binding
+    }
