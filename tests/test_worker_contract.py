@@ -1,0 +1,342 @@
+"""Our functions, indexed and invoked by the library that indexes and invokes them on Azure.
+
+``azure-functions-runtime`` needs Python 3.13. Where that is the interpreter that runs these tests, its own packages are
+used; where it is another one on this machine, a virtual environment for it is built once under ``.cache``; where there
+is none, there is nothing to test with. ``worker_driver`` plays the host.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import io
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from azure.storage.blob import BlobClient, BlobServiceClient
+from PIL import Image as Picture
+
+from storage.clients import connect
+from storage.records import Image, Record, Status
+from storage.results import Results
+from storage.settings import DEFAULTS, Connection
+from tests.triggers import TRIGGERS, trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tools.azurite import Azurite
+
+ROOT = Path(__file__).resolve().parent.parent
+DRIVER = ROOT / "tests" / "worker_driver.py"
+WANTED = (3, 13)
+INCOMING = "worker-incoming"
+RESULTS = "worker-results"
+TABLE = "workerrows"
+
+
+@pytest.fixture(scope="session")
+def worker_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python that has the worker library and what the app needs."""
+    if sys.version_info[:2] >= WANTED and importlib.util.find_spec("azure_functions_runtime"):
+        return Path(sys.executable)
+    base = find_python()
+    if base is None:
+        pytest.skip("Python 3.13 is not on this machine, and the worker library runs on nothing older.")
+    return environment_of(base)
+
+
+def find_python() -> Path | None:
+    """A working Python 3.13: on PATH, or one of pyenv's."""
+    candidates = [shutil.which("python3.13")]
+    if pyenv := shutil.which("pyenv"):
+        versions = subprocess.run([pyenv, "versions", "--bare"], capture_output=True, text=True, check=False).stdout
+        for version in versions.split():
+            if version.startswith("3.13."):
+                prefix = subprocess.run([pyenv, "prefix", version], capture_output=True, text=True, check=False).stdout
+                candidates.append(f"{prefix.strip()}/bin/python3.13")
+    for candidate in filter(None, candidates):
+        # A shim of pyenv is on PATH also when the version it stands for is not chosen: ask it.
+        told = subprocess.run(
+            [candidate, "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True, check=False
+        )
+        if told.stdout.split() == [str(number) for number in WANTED]:
+            return Path(candidate)
+    return None
+
+
+def environment_of(base: Path) -> Path:
+    """Build a virtual environment with ``requirements.txt`` and the worker library, once per set of requirements.
+
+    It is complete or not there: it is built beside its place and renamed. Without a network this fails, and should.
+    """
+    pin = re.search(r"^azure-functions-runtime==[^;\s]+", (ROOT / "requirements-dev.txt").read_text(), re.MULTILINE)
+    assert pin, "requirements-dev.txt pins no azure-functions-runtime"
+    requirements = (ROOT / "requirements.txt").read_bytes() + pin[0].encode()
+    home = ROOT / ".cache" / f"worker-{hashlib.sha256(requirements).hexdigest()[:16]}"
+    if not home.is_dir():
+        home.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="worker-building-", dir=home.parent) as scratch:
+            built = Path(scratch) / "venv"
+            subprocess.run([base, "-m", "venv", built], check=True)
+            install = [
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "-r",
+                "requirements.txt",
+                pin[0],
+            ]
+            subprocess.run([built / "bin" / "python", *install], cwd=ROOT, check=True)
+            if not home.is_dir():  # nobody was quicker
+                built.rename(home)
+    return home / "bin" / "python"
+
+
+class Worker:
+    """The library in a process of its own, spoken to in JSON lines."""
+
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+        self._process = process
+        self._log = log
+        self.capabilities: dict[str, str] = {}
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(encoding="utf-8")
+
+    def send(self, do: str, **command: object) -> None:
+        assert self._process.stdin is not None
+        print(json.dumps({"do": do, **command}), file=self._process.stdin, flush=True)
+
+    def answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, f"the worker ended:\n{self.log}"
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def ask(self, do: str, **command: object) -> dict[str, Any]:
+        self.send(do, **command)
+        return self.answer()
+
+    def ids(self) -> dict[str, str]:
+        return {name: function["id"] for name, function in self.ask("index")["functions"].items()}
+
+
+@contextmanager
+def running(python: Path, environ: dict[str, str], log: Path) -> Iterator[Worker]:
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            [python, DRIVER],
+            cwd=ROOT,
+            env=inherited | environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+        try:
+            yield Worker(process, log)
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def settings(connection_string: str) -> dict[str, str]:
+    return {
+        **DEFAULTS,
+        "AzureWebJobsStorage": connection_string,
+        "ImageStorage": connection_string,
+        "INCOMING_CONTAINER": INCOMING,
+        "RESULTS_CONTAINER": RESULTS,
+        "RESULTS_TABLE": TABLE,
+    }
+
+
+@pytest.fixture(scope="module")
+def storage(azurite: Azurite) -> Iterator[Results]:
+    """The results as the worker writes them; the incoming container exists."""
+    BlobServiceClient.from_connection_string(azurite.connection_string).create_container(INCOMING)
+    clients = connect(Connection("ImageStorage", connection_string=azurite.connection_string))
+    yield Results(clients, table=TABLE, container=RESULTS)
+    clients.close()
+
+
+@pytest.fixture(scope="module")
+def worker(
+    worker_python: Path, azurite: Azurite, storage: Results, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Worker]:
+    """A worker that was started for our app, its functions indexed."""
+    log = tmp_path_factory.mktemp("worker") / "log"
+    with running(worker_python, settings(azurite.connection_string), log) as started:
+        told = started.ask("start", directory=str(ROOT))
+        assert told["status"] == "Success", told["trace"]
+        started.capabilities = told["capabilities"]
+        yield started
+
+
+def upload(azurite: Azurite, name: str, content: bytes) -> None:
+    BlobClient.from_connection_string(azurite.connection_string, INCOMING, name).upload_blob(content, overwrite=True)
+
+
+def row(storage: Results, name: str) -> Record | None:
+    stored = storage.read_row(Image(INCOMING, name))
+    return None if stored is None else stored.record
+
+
+@pytest.fixture(scope="module")
+def photo() -> bytes:
+    file = io.BytesIO()
+    Picture.effect_mandelbrot((160, 120), (-2, -1, 1, 1), 40).convert("RGB").save(file, "JPEG")
+    return file.getvalue()
+
+
+def test_indexes_exactly_our_functions(worker: Worker) -> None:
+    told = worker.ask("index")
+    assert told["status"] == "Success"
+    assert {name: trigger(function["bindings"]) for name, function in told["functions"].items()} == TRIGGERS
+    for function in told["functions"].values():
+        assert (function["script"], function["language"]) == ("function_app.py", "python")
+
+
+def test_has_no_http_path(worker: Worker) -> None:
+    assert (
+        "http"
+        not in json.dumps([function["bindings"] for function in worker.ask("index")["functions"].values()]).lower()
+    )
+    assert worker.capabilities
+    assert "HttpUri" not in worker.capabilities, "the worker serves HTTP beside its channel to the host"
+
+
+def test_binds_uploads_as_a_reference_and_not_as_bytes(worker: Worker) -> None:
+    """This is the word that makes the host send a name where it would send the whole blob."""
+    functions = worker.ask("index")["functions"]
+    (binding,) = functions["classify_uploaded"]["bindings"]
+    assert binding["properties"] == {"SupportsDeferredBinding": True}
+    (other,) = functions["classify_requested"]["bindings"]
+    assert not other.get("properties", {}).get("SupportsDeferredBinding", False)
+
+
+def test_indexes_after_a_placeholder_learns_which_app_it_serves(
+    worker_python: Path, azurite: Azurite, storage: Results, photo: bytes, tmp_path: Path
+) -> None:
+    """Flex Consumption keeps workers in store: the settings come with the second message, not with the process."""
+    upload(azurite, "specialised.jpg", photo)
+    (tmp_path / "placeholder").mkdir()
+    with running(worker_python, {}, tmp_path / "log") as worker:
+        told = worker.ask(
+            "specialize",
+            placeholder=str(tmp_path / "placeholder"),
+            directory=str(ROOT),
+            environment=settings(azurite.connection_string),
+        )
+        assert told["status"] == "Success", told["trace"]
+        ids = worker.ids()
+        assert ids.keys() == TRIGGERS.keys()
+        assert (
+            worker.ask("upload", id=ids["classify_uploaded"], container=INCOMING, blob="specialised.jpg")["status"]
+            == "Success"
+        )
+    assert row(storage, "specialised.jpg") is not None
+
+
+def test_an_upload_becomes_a_row(worker: Worker, azurite: Azurite, storage: Results, photo: bytes) -> None:
+    name = "trap 7/2026/Fuchs & Dachs #1 100%.jpg"
+    upload(azurite, name, photo)
+    told = worker.ask("upload", id=worker.ids()["classify_uploaded"], container=INCOMING, blob=name)
+    assert told["status"] == "Success", told["trace"]
+    written = row(storage, name)
+    assert written is not None
+    assert (written.status, written.width, written.height) == (Status.CLASSIFIED, 160, 120)
+    sidecar = storage.read_sidecar(Image(INCOMING, name))
+    assert sidecar is not None
+    assert sidecar.record == written
+
+
+def test_a_corrupt_image_is_a_success_with_a_rejected_row(
+    worker: Worker, azurite: Azurite, storage: Results, photo: bytes
+) -> None:
+    """A failure here would be four more deliveries of an image that will never be one."""
+    upload(azurite, "cut.jpg", photo[: len(photo) // 2])
+    told = worker.ask("upload", id=worker.ids()["classify_uploaded"], container=INCOMING, blob="cut.jpg")
+    assert told["status"] == "Success", told["trace"]
+    written = row(storage, "cut.jpg")
+    assert written is not None
+    assert (written.status, written.reason) == (Status.REJECTED, "truncated")
+
+
+def test_a_request_becomes_rows(worker: Worker, azurite: Azurite, storage: Results, photo: bytes) -> None:
+    names = ["requested/ä.jpg", "requested/b.jpg"]
+    for name in names:
+        upload(azurite, name, photo)
+    text = json.dumps({"container": INCOMING, "blobs": names})
+    told = worker.ask("message", id=worker.ids()["classify_requested"], text=text)
+    assert told["status"] == "Success", told["trace"]
+    assert [written.status for name in names if (written := row(storage, name))] == [Status.CLASSIFIED] * 2
+
+
+def test_a_broken_model_fails_invocations_but_not_indexing(
+    worker_python: Path, azurite: Azurite, storage: Results, photo: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.onnx").write_bytes(b"not a graph")
+    upload(azurite, "unlucky.jpg", photo)
+    environ = settings(azurite.connection_string) | {"MODEL_DIR": str(tmp_path / "model")}
+    with running(worker_python, environ, tmp_path / "log") as worker:
+        assert worker.ask("start", directory=str(ROOT))["status"] == "Success"
+        ids = worker.ids()
+        assert ids.keys() == TRIGGERS.keys()
+        told = worker.ask("upload", id=ids["classify_uploaded"], container=INCOMING, blob="unlucky.jpg")
+        assert told["status"] == "Failure"
+        assert told["message"].startswith("ModelError: ")
+        assert "model.onnx" in told["message"]
+        assert worker.log.count("model_not_loaded") == 1
+    assert row(storage, "unlucky.jpg") is None, "a broken model is no verdict on an image"
+
+
+def test_storage_that_is_gone_fails_the_invocation(worker_python: Path, tmp_path: Path) -> None:
+    """So the host delivers again. The port was free a moment ago: nobody answers there."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    endpoints = "".join(f"{service}Endpoint=http://127.0.0.1:{port}/gone;" for service in ("Blob", "Queue", "Table"))
+    environ = settings(f"DefaultEndpointsProtocol=http;AccountName=gone;AccountKey=c2VjcmV0LWtleQ==;{endpoints}")
+    with running(worker_python, environ, tmp_path / "log") as worker:
+        assert worker.ask("start", directory=str(ROOT))["status"] == "Success"
+        told = worker.ask("upload", id=worker.ids()["classify_uploaded"], container=INCOMING, blob="a.jpg")
+        assert told["status"] == "Failure"
+        assert told["message"].startswith("TransientError: ")
+        assert "c2VjcmV0" not in json.dumps(told) + worker.log
+
+
+def test_wrong_settings_fail_indexing_with_one_sentence(worker_python: Path, tmp_path: Path) -> None:
+    with running(worker_python, {"TOP_K": "many"}, tmp_path / "log") as worker:
+        told = worker.ask("start", directory=str(ROOT))
+        assert told["status"] == "Failure"
+        assert told["message"].startswith("SettingsError: ")
+        assert "ImageStorage" in told["message"]
+        assert "TOP_K" in told["message"]
+
+
+def test_five_thousand_blob_names_leave_no_client_behind(worker: Worker) -> None:
+    """Older workers kept a client for every name they had ever seen. Names of another container cost no storage."""
+    some = {"id": worker.ids()["classify_uploaded"], "container": "somewhere-else"}
+    before = worker.ask("uploads", first=0, count=500, **some)
+    after = worker.ask("uploads", first=500, count=4500, **some)
+    assert (before["succeeded"], after["succeeded"]) == (500, 4500)
+    assert after["clients"] <= before["clients"] + 2
+    assert after["resident_kib"] - before["resident_kib"] < 16 * 1024, "memory grew with the number of names"

@@ -1,0 +1,252 @@
+"""Stands in for the Functions host: drives the real ``azure-functions-runtime`` library, one JSON line per request.
+
+    host            worker proxy         azure-functions-runtime        our function_app.py
+    this file  -->  this file       -->  the real thing            -->  the real thing
+
+Run by ``test_worker_contract`` with a Python 3.13 that has ``requirements.txt`` and the library installed. The messages
+are real protobuf classes, built below from the names and types that the library reads and writes, so that a wrong type
+or a field nobody knows fails here as it fails on Azure. stdin: one command per line; stdout: one answer per line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import json
+import os
+import sys
+from types import SimpleNamespace
+from typing import Any, TextIO
+
+# Not typed here and not installed for Python 3.11: looked up by name.
+worker: Any = importlib.import_module("azure_functions_runtime")
+descriptors: Any = importlib.import_module("google.protobuf.descriptor_pb2")
+pools: Any = importlib.import_module("google.protobuf.descriptor_pool")
+factory: Any = importlib.import_module("google.protobuf.message_factory")
+
+# message -> fields; `|` begins the members of its oneof, `*` repeats, `{}` maps from text. An enum is a field type.
+MESSAGES = {
+    "ModelBindingData": "version:string source:string content_type:string content:bytes",
+    "TypedData": "| data string:string json:string bytes:bytes int:int64 double:double"
+    " model_binding_data:ModelBindingData",
+    "ParameterBinding": "name:string | rpc_data data:TypedData",
+    "RpcException": "source:string stack_trace:string message:string",
+    "StatusResult": "status:Status result:string exception:RpcException",
+    "WorkerMetadata": "runtime_name:string runtime_version:string worker_version:string worker_bitness:string"
+    " custom_properties:{}string",
+    "WorkerInitResponse": "worker_version:string capabilities:{}string result:StatusResult"
+    " worker_metadata:WorkerMetadata",
+    "FunctionEnvironmentReloadResponse": "worker_metadata:WorkerMetadata capabilities:{}string result:StatusResult",
+    "BindingInfo": "type:string direction:Direction data_type:DataType properties:{}string",
+    "RpcFunctionMetadata": "name:string directory:string script_file:string entry_point:string"
+    " bindings:{}BindingInfo is_proxy:bool status:StatusResult language:string raw_bindings:*string"
+    " function_id:string managed_dependency_enabled:bool retry_options:RpcRetryOptions properties:{}string",
+    "RpcRetryOptions": "max_retry_count:int32",
+    "FunctionMetadataResponse": "function_metadata_results:*RpcFunctionMetadata result:StatusResult"
+    " use_default_metadata_indexing:bool",
+    "RpcTraceContext": "trace_parent:string trace_state:string attributes:{}string",
+    "RetryContext": "retry_count:int32 max_retry_count:int32 exception:RpcException",
+    "InvocationRequest": "invocation_id:string function_id:string input_data:*ParameterBinding"
+    " trigger_metadata:{}TypedData trace_context:RpcTraceContext retry_context:RetryContext",
+    "InvocationResponse": "invocation_id:string output_data:*ParameterBinding return_value:TypedData"
+    " result:StatusResult",
+    "WorkerInitRequest": "host_version:string capabilities:{}string function_app_directory:string",
+    "FunctionsMetadataRequest": "function_app_directory:string",
+    "FunctionEnvironmentReloadRequest": "environment_variables:{}string function_app_directory:string",
+}
+ENUMS = {
+    "Status": ("StatusResult", ("Failure", "Success", "Cancelled")),
+    "Direction": ("BindingInfo", ("in", "out", "inout")),
+    "DataType": ("BindingInfo", ("undefined", "string", "binary", "stream")),
+}
+
+
+def build_protos() -> Any:
+    """The message classes, as attributes of one object, as the proxy hands them to the library."""
+    file = descriptors.FileDescriptorProto(name="host.proto", package="host", syntax="proto3")
+    for name, fields in MESSAGES.items():
+        message = file.message_type.add(name=name)
+        for enum, (owner, values) in ENUMS.items():
+            if owner == name:
+                declared = message.enum_type.add(name=enum)
+                for number, value in enumerate(values):
+                    declared.value.add(name=value, number=number)
+        number, in_oneof, words = 0, False, iter(fields.split())
+        for word in words:
+            if word == "|":
+                message.oneof_decl.add(name=next(words))
+                in_oneof = True
+                continue
+            number += 1
+            _add_field(message, word, number, in_oneof=in_oneof)
+    pool = pools.DescriptorPool()
+    pool.Add(file)
+    return SimpleNamespace(
+        **{name: factory.GetMessageClass(pool.FindMessageTypeByName(f"host.{name}")) for name in MESSAGES}
+    )
+
+
+def _add_field(message: Any, word: str, number: int, *, in_oneof: bool) -> None:
+    name, _, kind = word.partition(":")
+    field = message.field.add(name=name, number=number, label=3 if kind[0] in "*{" else 1)
+    if in_oneof:
+        field.oneof_index = 0
+    if kind.startswith("{}"):
+        entry = message.nested_type.add(name=f"{name.title().replace('_', '')}Entry")
+        entry.options.map_entry = True
+        entry.field.add(name="key", number=1, label=1, type=9)
+        _set_type(entry.field.add(name="value", number=2, label=1), kind[2:])
+        field.type, field.type_name = 11, f".host.{message.name}.{entry.name}"
+    else:
+        _set_type(field, kind.removeprefix("*"))
+
+
+def _set_type(field: Any, kind: str) -> None:
+    scalars = {"double": 1, "int64": 3, "int32": 5, "bool": 8, "string": 9, "bytes": 12}
+    if kind in scalars:
+        field.type = scalars[kind]
+    elif kind in ENUMS:
+        field.type, field.type_name = 14, f".host.{ENUMS[kind][0]}.{kind}"
+    else:
+        field.type, field.type_name = 11, f".host.{kind}"
+
+
+protos = build_protos()
+
+
+def envelope(**request: Any) -> Any:
+    """What the proxy passes on: the streaming message, and what only the proxy knows."""
+    return SimpleNamespace(request=SimpleNamespace(**request), properties={"host": "127.0.0.1", "protos": protos})
+
+
+def told(result: Any) -> dict[str, Any]:
+    name = {number: name for name, number in protos.StatusResult.Status.items()}[result.status]
+    return {"status": name, "message": result.exception.message, "trace": result.exception.stack_trace}
+
+
+async def start(command: dict[str, Any]) -> dict[str, Any]:
+    """A worker on a host that knows its app: the proxy has put the app's folder on the path."""
+    sys.path.insert(0, command["directory"])
+    request = protos.WorkerInitRequest(host_version="4.0", function_app_directory=command["directory"])
+    response = await worker.worker_init_request(envelope(worker_init_request=request))
+    return told(response.result) | {"capabilities": dict(response.capabilities)}
+
+
+async def specialize(command: dict[str, Any]) -> dict[str, Any]:
+    """A worker that was started before anybody knew for which app: Flex Consumption does this."""
+    empty = protos.WorkerInitRequest(host_version="4.0", function_app_directory=command["placeholder"])
+    placeholder = await worker.worker_init_request(envelope(worker_init_request=empty))
+    if placeholder.result.status != protos.StatusResult.Success:
+        return told(placeholder.result)
+    request = protos.FunctionEnvironmentReloadRequest(
+        environment_variables=command["environment"], function_app_directory=command["directory"]
+    )
+    response = await worker.function_environment_reload_request(envelope(function_environment_reload_request=request))
+    return told(response.result)
+
+
+async def index(_command: dict[str, Any]) -> dict[str, Any]:
+    request = protos.FunctionsMetadataRequest(function_app_directory=os.getcwd())  # noqa: PTH109
+    response = await worker.functions_metadata_request(envelope(functions_metadata_request=request))
+    functions = {
+        each.name: {
+            "id": each.function_id,
+            "script": each.script_file,
+            "language": each.language,
+            "bindings": [json.loads(raw) for raw in each.raw_bindings],
+        }
+        for each in response.function_metadata_results
+    }
+    return told(response.result) | {"functions": functions}
+
+
+def upload_input(container: str, blob: str) -> tuple[Any, dict[str, Any]]:
+    """What arrives for an upload: a reference only, and the metadata of the trigger."""
+    reference = {"Connection": "ImageStorage", "ContainerName": container, "BlobName": blob}
+    data = protos.TypedData(
+        model_binding_data=protos.ModelBindingData(
+            version="1.0",
+            source="AzureStorageBlobs",
+            content_type="application/json",
+            content=json.dumps(reference).encode(),
+        )
+    )
+    metadata = {
+        "BlobTrigger": protos.TypedData(string=f"{container}/{blob}"),
+        "Uri": protos.TypedData(json=json.dumps(f"https://account.invalid/{container}/blob")),
+        "Properties": protos.TypedData(json="{}"),
+        "Metadata": protos.TypedData(json="{}"),
+        "name": protos.TypedData(string=blob),
+    }
+    return protos.ParameterBinding(name="blob", data=data), metadata
+
+
+def message_input(text: str) -> tuple[Any, dict[str, Any]]:
+    """What arrives for a queue message."""
+    moment = json.dumps("2026-05-01T12:00:00+00:00")
+    metadata = {
+        "Id": protos.TypedData(string="a-message"),
+        "PopReceipt": protos.TypedData(string="a-receipt"),
+        "DequeueCount": protos.TypedData(json="1"),
+        "ExpirationTime": protos.TypedData(json=moment),
+        "InsertionTime": protos.TypedData(json=moment),
+        "NextVisibleTime": protos.TypedData(json=moment),
+    }
+    return protos.ParameterBinding(name="message", data=protos.TypedData(string=text)), metadata
+
+
+async def invoke(function_id: str, binding: Any, metadata: dict[str, Any]) -> dict[str, Any]:
+    request = protos.InvocationRequest(
+        invocation_id=os.urandom(8).hex(), function_id=function_id, input_data=[binding], trigger_metadata=metadata
+    )
+    response = await worker.invocation_request(envelope(invocation_request=request))
+    return told(response.result)
+
+
+async def upload(command: dict[str, Any]) -> dict[str, Any]:
+    return await invoke(command["id"], *upload_input(command["container"], command["blob"]))
+
+
+async def message(command: dict[str, Any]) -> dict[str, Any]:
+    return await invoke(command["id"], *message_input(command["text"]))
+
+
+async def uploads(command: dict[str, Any]) -> dict[str, Any]:
+    """Many distinct uploads, one after the other; tells how many were well and what memory they left behind."""
+    well = 0
+    for number in range(command["first"], command["first"] + command["count"]):
+        well += (await invoke(command["id"], *upload_input(command["container"], f"folder/{number}.jpg")))[
+            "status"
+        ] == "Success"
+    gc.collect()
+    clients = sum("BlobClient" in type(thing).__name__ for thing in gc.get_objects())
+    return {"succeeded": well, "clients": clients, "resident_kib": resident_kib()}
+
+
+def resident_kib() -> int:
+    """Memory of this process that is in RAM, in KiB; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123
+            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+    except FileNotFoundError:
+        return 0
+
+
+COMMANDS = {each.__name__: each for each in (start, specialize, index, upload, message, uploads)}
+
+
+async def serve(answers: TextIO) -> None:
+    worker.start_threadpool_executor()
+    for line in sys.stdin:
+        command = json.loads(line)
+        answer = await COMMANDS[command.pop("do")](command)
+        print(json.dumps(answer), file=answers, flush=True)
+    worker.stop_threadpool_executor()
+
+
+if __name__ == "__main__":
+    # The library flushes what functions print to stdout: keep that channel for answers, send talk to stderr.
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    asyncio.run(serve(channel))
