@@ -1,0 +1,370 @@
+"""The main job as a person meets it: upload with the SDK, look at the table, while the host runs as a process.
+
+The host gets an Azurite of its own: the names of some queues are fixed, and other tests' messages are none of its
+business. It is stopped by SIGTERM and by SIGKILL in the middle of its work, and what it owed must still arrive.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from azure.core.exceptions import ResourceNotFoundError
+from azure.data.tables import TableServiceClient
+from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueServiceClient
+from PIL import Image as Picture
+
+from storage.settings import DEFAULTS
+from tools.azurite import running
+from tools.shapes.render import render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from azure.data.tables import TableEntity
+
+ROOT = Path(__file__).resolve().parent.parent
+INCOMING, RESULTS, TABLE = "photos-in", "photos-out", "verdicts"
+HOST_ID = "end-to-end"
+INTERNAL_QUEUE = f"azure-webjobs-blobtrigger-{HOST_ID}"
+
+ALWAYS = {
+    *("container", "blob_name", "status", "classified_at", "model", "model_version", "etag", "blob_last_modified"),
+    *("content_length", "queue_delay_ms", "duration_ms", "sidecar"),
+}
+PICTURE = {"width", "height", "format"}
+VERDICT = {"label", "label_index", "score", "top_k"}
+WHY_NOT = {"reason", "detail"}
+COLUMNS = ALWAYS | PICTURE | VERDICT | WHY_NOT
+
+
+class Account:
+    """The storage account, through the plain SDK: nothing of ours stands between the test and what was written."""
+
+    def __init__(self, connection_string: str) -> None:
+        self.connection_string = connection_string
+        self.blobs = BlobServiceClient.from_connection_string(connection_string)
+        self.incoming = self.blobs.create_container(INCOMING)
+        self._table = TableServiceClient.from_connection_string(connection_string).get_table_client(TABLE)
+        self._queue = QueueServiceClient.from_connection_string(connection_string).get_queue_client(INTERNAL_QUEUE)
+
+    def upload(self, name: str, content: bytes) -> str:
+        """Upload, and return the ETag."""
+        etag: str = self.incoming.upload_blob(name, content, overwrite=True).get_blob_properties().etag
+        return etag.strip('"')
+
+    def rows(self) -> dict[str, TableEntity]:
+        """All rows by blob name; none while there is no table."""
+        try:
+            return {str(row["blob_name"]): row for row in self._table.list_entities()}
+        except ResourceNotFoundError:
+            return {}
+
+    def rows_of(self, etags: Mapping[str, str], host: Host) -> dict[str, TableEntity]:
+        """The rows of these blobs, once each describes the content with this ETag."""
+
+        def settled() -> dict[str, TableEntity]:
+            rows = self.rows()
+            wanted = {name: row for name in etags if (row := rows.get(name)) and row["etag"] == etags[name]}
+            return wanted if len(wanted) == len(etags) else {}
+
+        rows: dict[str, TableEntity] = host.eventually(settled, f"rows of {len(etags)} images")
+        return rows
+
+    def sidecar(self, row: TableEntity) -> dict[str, Any]:
+        container, _, name = row["sidecar"].partition("/")
+        document: dict[str, Any] = json.loads(self.blobs.get_blob_client(container, name).download_blob().readall())
+        return document
+
+    def send_event(self, name: str, etag: str) -> None:
+        """Queue an upload's message, in the form in which the host queues it."""
+        event = {
+            "Type": "BlobTrigger",
+            "FunctionId": "Host.Functions.classify_uploaded",
+            "BlobType": "BlockBlob",
+            "ContainerName": INCOMING,
+            "BlobName": name,
+            "ETag": f'"{etag}"',
+        }
+        self._queue.send_message(base64.b64encode(json.dumps(event, indent=2).encode()).decode())
+
+
+class Host:
+    """The dev host as a process, and what it says."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process = process
+        self._log = log
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(encoding="utf-8")
+
+    def settled(self, ending: str = "settled") -> int:
+        """How many deliveries ended like this, by the line that each image leaves in the log."""
+        return sum("image_settled" in line and f"ending={ending} " in line for line in self.log.splitlines())
+
+    def eventually(self, look: Callable[[], Any], what: str, seconds: float = 30) -> Any:
+        """Look until there is something to see; say what was missing when the time is up."""
+        deadline = time.monotonic() + seconds
+        while not (seen := look()):
+            assert self.process.poll() is None, f"the host ended:\n{self.log[-4000:]}"
+            assert time.monotonic() < deadline, f"after {seconds} s: no {what}\n{self.log[-4000:]}"
+            time.sleep(0.05)
+        return seen
+
+    def end(self, by: signal.Signals) -> int:
+        """Send a signal and return the exit code."""
+        self.process.send_signal(by)
+        return self.process.wait(30)
+
+
+@contextmanager
+def serving(account: Account, log: Path) -> Iterator[Host]:
+    """Start the host as a person does; whatever happens, it does not outlive the block."""
+    environ = {
+        **{name: value for name, value in os.environ.items() if name not in DEFAULTS},
+        "AzureWebJobsStorage": account.connection_string,
+        "ImageStorage": account.connection_string,
+        "AzureFunctionsWebHost__hostid": HOST_ID,
+        "DEV_HOST_VISIBILITY_SECONDS": "2",
+        "INCOMING_CONTAINER": INCOMING,
+        "RESULTS_CONTAINER": RESULTS,
+        "RESULTS_TABLE": TABLE,
+        "MODEL_DIR": "models/shapes",
+    }
+    with log.open("wb") as output:
+        command = [sys.executable, "-m", "tools", "host"]
+        process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            yield Host(process, log)
+        finally:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Account]:
+    with running(in_memory=True) as azurite:
+        yield Account(azurite.connection_string)
+
+
+@pytest.fixture(scope="class")
+def host(account: Account, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """One host for a class of tests; nothing that they upload may make it report an error."""
+    with serving(account, tmp_path_factory.mktemp("host") / "log") as started:
+        yield started
+        assert started.end(signal.SIGTERM) == 0
+    assert [line for line in started.log.splitlines() if "ERROR" in line or "Traceback" in line] == []
+
+
+def encoded(picture: Picture.Image, image_format: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, image_format, **options)
+    return file.getvalue()
+
+
+def upside_down(picture: Picture.Image) -> bytes:
+    """A portrait as a phone stores it: lying down, with a note that says how to turn it."""
+    exif = Picture.Exif()
+    exif[0x0112] = 6
+    return encoded(picture.transpose(Picture.Transpose.ROTATE_90), "JPEG", quality=90, exif=exif)
+
+
+@pytest.fixture(scope="module")
+def cube() -> Picture.Image:
+    return render("cube", (0, 1), 480, 640)
+
+
+@pytest.fixture(scope="module")
+def heart() -> Picture.Image:
+    return render("heart", (0, 2), 640, 480)
+
+
+@pytest.fixture(scope="module")
+def slow() -> bytes:
+    """A small file that takes a while to decode, so that a signal finds the host at work."""
+    tile = np.random.default_rng(7).integers(0, 256, (64, 64, 3), np.uint8)
+    return encoded(Picture.fromarray(np.tile(tile, (36, 48, 1))), "PNG", compress_level=6)
+
+
+AWKWARD_NAMES = (
+    "plain.jpg",
+    "UPPER.JPG",
+    "no extension",
+    "trap 7/2026-05-01/Füchse & Dachs #1 100%.jpg",
+    "%41 is not A.jpg",
+    "what?/why=because&+.jpg",
+    'it\'s/"quoted".jpg',
+    "double//slash.jpg",
+    "星/心.jpg",
+    "e\u0301 decomposed.jpg",
+    "🦊.jpg",
+    "/".join(["deep"] * 40) + "/down.jpg",
+    "long " + "n" * 600 + ".jpg",
+)
+
+
+class TestUploads:
+    def test_become_rows_and_sidecars(
+        self, account: Account, host: Host, cube: Picture.Image, heart: Picture.Image
+    ) -> None:
+        jpeg = upside_down(cube)
+        began = datetime.now(UTC)
+        files = {
+            "portrait.jpg": jpeg,
+            "shop/heart.png": encoded(heart.convert("RGBA"), "PNG", compress_level=1),
+            "cut short.jpg": jpeg[: len(jpeg) // 2],
+            "notes.jpg": b"Buy batteries for camera 2.\n",
+            "card full.jpg": b"",
+        }
+        etags = {name: account.upload(name, content) for name, content in files.items()}
+        rows = account.rows_of(etags, host)
+
+        shape = {name: (row["status"], row.get("label"), row.get("reason")) for name, row in rows.items()}
+        assert shape == {
+            "portrait.jpg": ("classified", "cube", None),
+            "shop/heart.png": ("classified", "heart", None),
+            "cut short.jpg": ("rejected", None, "truncated"),
+            "notes.jpg": ("rejected", None, "not_an_image"),
+            "card full.jpg": ("rejected", None, "empty"),
+        }
+        assert (rows["portrait.jpg"]["width"], rows["portrait.jpg"]["height"]) == (480, 640)
+        for name, content in files.items():
+            check_row(rows[name], name, content, began)
+            check_sidecar(account.sidecar(rows[name]), rows[name])
+
+    def test_with_awkward_names_become_rows_that_carry_the_raw_name(
+        self, account: Account, host: Host, cube: Picture.Image
+    ) -> None:
+        content = encoded(cube.resize((96, 128)), "JPEG")
+        etags = {f"awkward/{name}": account.upload(f"awkward/{name}", content) for name in AWKWARD_NAMES}
+        rows = account.rows_of(etags, host)
+        assert {row["status"] for row in rows.values()} == {"classified"}
+        for name, row in rows.items():
+            assert account.sidecar(row)["blob_name"] == name
+            if len(name) < 500:
+                assert row["sidecar"] == f"{RESULTS}/{name}.json"
+
+    def test_are_classified_soon(self, account: Account, host: Host, cube: Picture.Image) -> None:
+        """Less than a second on a quiet machine; the best of three says so on a busy one too, given two."""
+        content = encoded(cube.resize((96, 128)), "JPEG")
+        seconds = []
+        for number in range(3):
+            began = time.monotonic()
+            name = f"soon {number}.jpg"
+            account.rows_of({name: account.upload(name, content)}, host)
+            seconds.append(time.monotonic() - began)
+        assert min(seconds) < 2
+
+    def test_under_the_same_name_describe_the_new_content(
+        self, account: Account, host: Host, cube: Picture.Image, heart: Picture.Image
+    ) -> None:
+        first = account.rows_of({"door.jpg": account.upload("door.jpg", encoded(cube, "JPEG"))}, host)["door.jpg"]
+        second = account.rows_of({"door.jpg": account.upload("door.jpg", encoded(heart, "WEBP"))}, host)["door.jpg"]
+        assert (first["label"], first["format"]) == ("cube", "jpeg")
+        assert (second["label"], second["format"]) == ("heart", "webp")
+        assert second["classified_at"] > first["classified_at"]
+        check_sidecar(account.sidecar(second), second)
+
+    def test_delivered_again_cost_no_second_inference(self, account: Account, host: Host, cube: Picture.Image) -> None:
+        etag = account.upload("twice.jpg", encoded(cube, "JPEG"))
+        before = account.rows_of({"twice.jpg": etag}, host)["twice.jpg"]
+        told = host.settled("duplicate")
+        account.send_event("twice.jpg", etag)
+        account.send_event("twice.jpg", etag)
+        host.eventually(lambda: host.settled("duplicate") == told + 2, "second and third delivery")
+        after = account.rows()["twice.jpg"]
+        assert after == before
+        assert after.metadata["etag"] == before.metadata["etag"], "the row was written again"
+
+
+def check_row(row: TableEntity, name: str, content: bytes, began: datetime) -> None:
+    """A row holds the columns of DESIGN section 6, of the right types, and no other."""
+    columns = row.keys() - {"PartitionKey", "RowKey"}
+    classified = row["status"] == "classified"
+    if classified:
+        assert columns == ALWAYS | PICTURE | VERDICT
+    else:
+        assert columns - PICTURE == ALWAYS | WHY_NOT
+    assert (row["container"], row["blob_name"], row["content_length"]) == (INCOMING, name, len(content))
+    assert row["sidecar"] == f"{RESULTS}/{name}.json"
+    # Azurite's clock and ours are one; Last-Modified is cut to seconds.
+    assert began - timedelta(seconds=1) <= row["blob_last_modified"] <= row["classified_at"] <= datetime.now(UTC)
+    assert row["queue_delay_ms"] >= 0
+    assert row["duration_ms"] >= 0
+    assert row["model"] == "shapes"
+    assert len(row["model_version"]) == 12
+    if not classified:
+        assert row["detail"].endswith(".")
+        return
+    best = json.loads(row["top_k"])
+    assert len(best) == 5
+    assert best[0] == {"label": row["label"], "label_index": row["label_index"], "score": row["score"]}
+    assert [each["score"] for each in best] == sorted((each["score"] for each in best), reverse=True)
+    assert isinstance(row["score"], float)
+    assert 0 < row["score"] <= 1
+
+
+def check_sidecar(document: dict[str, Any], row: TableEntity) -> None:
+    """A sidecar says what the row says; what a row leaves out is null."""
+    assert document.keys() == COLUMNS | {"schema_version", "predictions"}
+    for name in COLUMNS:
+        value = document[name]
+        if name in {"classified_at", "blob_last_modified"}:
+            value = datetime.fromisoformat(value)
+            assert value.tzinfo is not None
+        assert value == row.get(name), name
+    assert document["predictions"] == json.loads(row.get("top_k", "[]"))
+
+
+class TestSignals:
+    def test_interrupt_the_host_and_lose_and_repeat_nothing(
+        self, account: Account, slow: bytes, tmp_path: Path
+    ) -> None:
+        """SIGTERM in the middle of a heap of uploads, SIGKILL in the middle of the rest, then a third run."""
+        etags = {f"heap/{number:02}.png": account.upload(f"heap/{number:02}.png", slow) for number in range(40)}
+
+        with serving(account, tmp_path / "first.log") as first:
+            first.eventually(lambda: first.settled() >= 4, "work to interrupt")
+            assert first.end(signal.SIGTERM) == 0
+            finished = self.heap(account)
+            assert first.settled() == len(finished), "what was begun was not finished"
+        assert 4 <= len(finished) < len(etags) // 2
+
+        with serving(account, tmp_path / "second.log") as second:
+            second.eventually(lambda: second.settled() >= 4, "work to interrupt")
+            assert second.end(signal.SIGKILL) == -signal.SIGKILL
+        survived = self.heap(account)
+        assert len(finished) + 4 <= len(survived) < len(etags)
+
+        with serving(account, tmp_path / "third.log") as third:
+            rows = account.rows_of(etags, third)
+            assert third.end(signal.SIGTERM) == 0
+        for name, row in survived.items():
+            assert rows[name].metadata["etag"] == row.metadata["etag"], f"{name} was written again"
+        for row in rows.values():
+            check_sidecar(account.sidecar(row), row)
+
+    @staticmethod
+    def heap(account: Account) -> dict[str, TableEntity]:
+        return {name: row for name, row in account.rows().items() if name.startswith("heap/")}
+
+    def test_end_an_idle_host_with_exit_code_zero(self, account: Account, tmp_path: Path) -> None:
+        with serving(account, tmp_path / "log") as idle:
+            idle.eventually(lambda: "The host is up." in idle.log, "host")
+            assert idle.end(signal.SIGINT) == 0
+            assert "Traceback" not in idle.log
