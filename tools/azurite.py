@@ -59,11 +59,15 @@ def ports_from_environ(environ: Mapping[str, str]) -> Ports:
     values = []
     for service, usual in Ports()._asdict().items():
         name = f"AZURITE_{service.upper()}_PORT"
-        text = environ.get(name, "").strip() or str(usual)
-        if not (text.isascii() and text.isdigit() and int(text) < 65536):
-            raise ConfigurationError(f"{name} must be a port number from 0 to 65535.")
-        values.append(int(text))
+        values.append(port_number(environ.get(name, "").strip() or str(usual), name))
     return Ports(*values)
+
+
+def port_number(text: str, name: str) -> int:
+    """Read a port; ``name`` is what the error calls it."""
+    if not (text.isascii() and text.isdigit() and int(text) < 65536):
+        raise ConfigurationError(f"{name} must be a port number from 0 to 65535.")
+    return int(text)
 
 
 def connection_string(ports: Ports) -> str:

@@ -30,7 +30,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for service, usual in azurite.Ports()._asdict().items():
         parser.add_argument(
             f"--{service}-port",
-            type=int,
             metavar="PORT",
             help=f"where Azurite's {service} service listens (default {usual}, or AZURITE_{service.upper()}_PORT)",
         )
@@ -46,8 +45,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT; leave nothing behind."""
     usual = azurite.ports_from_environ(os.environ)
-    chosen = (getattr(args, f"{service}_port") for service in usual._fields)
-    ports = azurite.Ports(*(mine if given is None else given for given, mine in zip(chosen, usual, strict=True)))
+    given = {service: getattr(args, f"{service}_port") for service in usual._fields}
+    ports = usual._replace(
+        **{name: azurite.port_number(text, f"--{name}-port") for name, text in given.items() if text is not None}
+    )
     with azurite.running(args.data, ports) as emulator:
         # This command is for the emulator only, whatever account the environment or local.settings.json names.
         os.environ.update(dict.fromkeys(("AzureWebJobsStorage", "ImageStorage"), emulator.connection_string))

@@ -85,6 +85,8 @@ def load_functions(root: Path, settings: Mapping[str, str]) -> list[AppFunction]
     sys.modules["function_app"] = module
     try:
         spec.loader.exec_module(module)
+    except ConfigurationError:
+        raise
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         said = f"{type(error).__name__}: {error} ({place.filename}:{place.lineno})"
