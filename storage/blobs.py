@@ -22,10 +22,11 @@ from azure.core.exceptions import (
 
 from inference.errors import PermanentError, Reason, TransientError
 from storage.errors import translate, translated
+from storage.listing import Listed, list_pages
 from storage.records import Image, bare_etag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from azure.storage.blob import BlobServiceClient
@@ -120,6 +121,10 @@ class SourceBlobs:
             raise TransientError(f"{action} failed for now (the answer had no ETag).")
         _check_integrity(action, content, info, arrival.md5)
         return SourceBlob(info, content)
+
+    def pages(self, container: str, *, prefix: str | None = None) -> Iterator[list[Listed]]:
+        """Yield what a container holds; see ``list_pages``."""
+        return list_pages(self._service.get_container_client(container), prefix=prefix)
 
     def is_current(self, image: Image, etag: str) -> bool:
         """Whether the blob exists and still has this ETag (a conditional HEAD: Last-Modified is too coarse to tell)."""

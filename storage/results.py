@@ -21,10 +21,12 @@ from azure.storage.blob import ContainerClient, ContentSettings
 
 from storage import keys
 from storage.errors import ConflictError, translated
+from storage.listing import Listed, list_pages
+from storage.ranges import TableRanges
 from storage.records import Image, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from azure.data.tables import TableClient
 
@@ -101,8 +103,12 @@ class Results:
 
     def read_sidecar(self, image: Image) -> Stored | None:
         """What the sidecar says, committed or not; ``None`` when there is none."""
-        blob = self._sidecars.get_blob_client(keys.sidecar_name(image.blob_name))
-        with translated(f"reading the sidecar of {image}"):
+        return self.sidecar_at(keys.sidecar_name(image.blob_name))
+
+    def sidecar_at(self, name: str) -> Stored | None:
+        """What the blob of this name in the results container says; ``None`` when there is none."""
+        blob = self._sidecars.get_blob_client(name)
+        with translated(f"reading {self.container}/{name}"):
             try:
                 download = blob.download_blob()
                 content = download.readall()
@@ -150,6 +156,46 @@ class Results:
                 self._index.delete_entity(address.partition_key, address.row_key)
             except ResourceNotFoundError:
                 return
+
+    def delete_sidecar(self, image: Image, token: str) -> None:
+        """Remove exactly the sidecar that was read.
+
+        Raises:
+            ConflictError: Somebody else wrote meanwhile.
+        """
+        blob = self._sidecars.get_blob_client(keys.sidecar_name(image.blob_name))
+        with translated(f"removing the sidecar of {image}"):
+            try:
+                blob.delete_blob(etag=token, match_condition=MatchConditions.IfNotModified)
+            except (ResourceModifiedError, ResourceNotFoundError) as error:
+                raise ConflictError(str(image)) from error
+
+    def delete_row(self, image: Image, token: str) -> None:
+        """Remove exactly the row that was read.
+
+        Raises:
+            ConflictError: Somebody else committed meanwhile.
+        """
+        address = keys.image_keys(image.container, image.blob_name)
+        with translated(f"removing the row of {image}"):
+            try:
+                self._rows.delete_entity(
+                    address.partition_key, address.row_key, etag=token, match_condition=MatchConditions.IfNotModified
+                )
+            except (ResourceModifiedError, ResourceNotFoundError) as error:
+                raise ConflictError(str(image)) from error
+
+    def row_ranges(self, select: Sequence[str] | None = None) -> TableRanges:
+        """The results table, for reading in bulk; all columns where ``select`` is ``None``."""
+        return TableRanges(self._rows, select)
+
+    def index_ranges(self) -> TableRanges:
+        """The index table, for reading in bulk."""
+        return TableRanges(self._index)
+
+    def sidecar_pages(self) -> Iterator[list[Listed]]:
+        """Yield what the results container holds; see ``list_pages``."""
+        return list_pages(self._sidecars)
 
 
 def _making(home: TableClient | ContainerClient, write: Callable[[], _T]) -> _T:
