@@ -87,11 +87,11 @@ def _banner(host: DevHost, root: Path) -> str:
     lines = [
         "Dev host for one machine. The same folder runs under `func start` and, at scale, on Azure Functions",
         "(Flex Consumption).",
-        f"  folder       {root}",
-        f"  host id      {host.host_id}",
+        f"  {'folder':<20} {root}",
+        f"  {'host id':<20} {host.host_id}",
     ]
     for name, account in host.accounts.items():
-        lines.append(f"  {name:<12} {account.endpoint}")
+        lines.append(f"  {name:<20} {account.endpoint}")
     for function in host.functions:
         trigger = function.trigger
         if isinstance(trigger, BlobTrigger):
@@ -101,11 +101,11 @@ def _banner(host: DevHost, root: Path) -> str:
             what = f"queue  {trigger.queue}  ({trigger.connection})"
         else:
             what = f"timer  {trigger.schedule}"
-        lines.append(f"  function     {function.name:<20} {what}")
+        lines.append(f"  {function.name:<20} {what}")
     blobs, queues = host.options.blob_queue, host.options.queues
     lines += [
-        f"  at once      {blobs.at_once} blobs, {queues.at_once} messages of each queue, on {host.threads} threads",
-        f"  gives up     after {blobs.max_dequeue_count} deliveries of a blob, {queues.max_dequeue_count} of a message",
-        f"  hides        what it has received for {host.visibility_seconds} s, again at half time",
+        f"  {'at once':<20} {blobs.at_once} blobs, {queues.at_once} messages of each queue, on {host.threads} threads",
+        f"  {'gives up':<20} after {blobs.max_dequeue_count} deliveries of a blob, {queues.max_dequeue_count} of a message",
+        f"  {'hides':<20} what it has received for {host.visibility_seconds} s, again at half time",
     ]
     return "\n".join(lines)
