@@ -12,7 +12,8 @@ before any crop: for "shortest side 256" and 4000 x 3000 it answers ``(341, 256)
 that in both axes, or the original where that is smaller: docs/adr/0004-reduced-scale-decode.md.
 JPEG shrinks inside the decoder, which is where the time goes; all other formats shrink right after it.
 
-``decoded.image`` is upright: nothing more has to be rotated. ``decoded.info`` tells the original's upright size.
+``decoded.image`` is upright: nothing more has to be rotated. ``decoded.info`` tells the original's upright size, and
+``decoded.box`` where exactly the original lies in the reduced image.
 All functions are safe to call from many threads and change no global of Pillow.
 """
 
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image, JpegImagePlugin
 
@@ -32,11 +33,14 @@ from inference.pixels import WHITE, Mode, flatten
 if TYPE_CHECKING:
     from inference.predictions import ImageInfo
 
-__all__ = ["DecodedImage", "Header", "Needed", "decode", "jpeg_scale", "read_header", "reduction"]
+__all__ = ["DecodedImage", "Header", "Needed", "Reduction", "decode", "read_header", "reduction"]
 
 Needed = Callable[[int, int], tuple[int, int]]
 
-_OVERSAMPLING = 2  # the reduced image keeps at least this many pixels per needed pixel and axis (ADR 0004)
+# The reduced image keeps at least this many pixels per needed pixel and axis (ADR 0004). Inside the decoder a reduction
+# saves most of the time; after it, it only saves memory, so there we can afford to be nearly exact.
+_OVERSAMPLING_INSIDE = 2
+_OVERSAMPLING_AFTER = 3
 _JPEG_SCALES = (8, 4, 2)
 
 # EXIF orientation -> what makes the stored pixels upright (EXIF 2.32, tag 0x0112).
@@ -51,12 +55,38 @@ _UPRIGHT = {
 }
 
 
+# Orientations whose upright left (top) edge was stored at the right or at the bottom.
+_LEFT_WAS_RIGHT_OR_BOTTOM = frozenset({2, 3, 6, 7})
+_TOP_WAS_RIGHT_OR_BOTTOM = frozenset({3, 4, 7, 8})
+
+
+class Reduction(NamedTuple):
+    """How many times both axes shrink: inside the decoder (JPEG: 1, 2, 4 or 8), and by averaging after it."""
+
+    inside: int
+    after: int
+
+    @property
+    def total(self) -> int:
+        """Both together."""
+        return self.inside * self.after
+
+
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
-    """An upright picture in the mode that was asked for, at least twice the needed size, and what the original was."""
+    """An upright, possibly reduced picture and what the original was.
+
+    Attributes:
+        image: ``RGB`` or ``L``, as asked for.
+        info: The original's upright size and its format.
+        box: Where the original lies in ``image``: left, top, right, bottom in pixels of ``image``, for
+            ``Image.resize(box=...)``, where ``None`` is all of it. In a reduced image the outermost pixels may reach past the
+            original by a fraction, because 1001 pixels reduced four times are 250.25 and are kept as 251.
+    """
 
     image: Image.Image
     info: ImageInfo
+    box: tuple[float, float, float, float] | None = None
 
 
 def decode(
@@ -81,31 +111,46 @@ def decode(
         TransientError: Memory ran out.
     """
     info = header.info
-    factor = reduction(header, needed)
+    shrink = reduction(header, needed)
     image = open_image(info.format, content)
     try:
         with decoder_errors(info.format):
             if isinstance(image, JpegImagePlugin.JpegImageFile):
-                scale = jpeg_scale(factor)
-                image.draft(mode, (image.width // scale, image.height // scale))
-                factor //= scale
+                image.draft(mode, (image.width // shrink.inside, image.height // shrink.inside))
             image.load()
-            image = flatten(image, factor, mode=mode, background=background)
+            image = flatten(image, shrink.after, mode=mode, background=background)
             if header.orientation in _UPRIGHT:
                 image = image.transpose(_UPRIGHT[header.orientation])
     except PermanentError as error:
         error.image = info
         raise
-    return DecodedImage(image, info)
+    return DecodedImage(image, info, _box(header, shrink.total, image.size))
 
 
-def reduction(header: Header, needed: Needed) -> int:
-    """How many times the stored image may be shrunk in both axes: the result stays twice the needed size."""
+def reduction(header: Header, needed: Needed) -> Reduction:
+    """How far ``decode`` will shrink the image."""
+    inside = 1
+    if header.info.format == "jpeg":
+        room = _room(header, needed, _OVERSAMPLING_INSIDE)
+        inside = next((scale for scale in _JPEG_SCALES if scale <= room), 1)
+    return Reduction(inside, max(1, _room(header, needed, _OVERSAMPLING_AFTER) // inside))
+
+
+def _room(header: Header, needed: Needed, oversampling: int) -> int:
+    """The largest factor that leaves ``oversampling`` pixels for each needed one, in both axes."""
     width, height = header.info.width, header.info.height
     needed_width, needed_height = needed(width, height)
-    return max(1, min(width // (_OVERSAMPLING * needed_width), height // (_OVERSAMPLING * needed_height)))
+    return max(1, min(width // (oversampling * needed_width), height // (oversampling * needed_height)))
 
 
-def jpeg_scale(factor: int) -> int:
-    """How much of a reduction a JPEG decoder does itself, where it costs nothing: 8, 4, 2 or 1."""
-    return next((scale for scale in _JPEG_SCALES if scale <= factor), 1)
+def _box(header: Header, factor: int, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Where the original lies in an upright image that was shrunk to whole pixels.
+
+    What a size is short of a multiple of ``factor`` was at the right and bottom of the stored image; turning it upright
+    may have brought that to the left or top.
+    """
+    spare_width = size[0] - header.info.width / factor
+    spare_height = size[1] - header.info.height / factor
+    left = spare_width if header.orientation in _LEFT_WAS_RIGHT_OR_BOTTOM else 0.0
+    top = spare_height if header.orientation in _TOP_WAS_RIGHT_OR_BOTTOM else 0.0
+    return left, top, left + header.info.width / factor, top + header.info.height / factor

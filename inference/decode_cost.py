@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from inference.decode import jpeg_scale, reduction
+from inference.decode import reduction
 
 if TYPE_CHECKING:
     from inference.decode import Header, Needed
@@ -32,17 +32,17 @@ _IMAGES = {"png": 1, "bmp": 1, "gif": 2, "ico": 2, "tiff": 3}
 
 def decode_cost(header: Header, needed: Needed) -> int:
     """Bound the peak bytes of ``decode(content, header, needed=needed)`` beside ``content`` itself."""
-    factor = reduction(header, needed)
-    result = 2 * _PILLOW_PIXEL_BYTES * (header.pixels // factor**2)  # the result and a turned copy of it
-    return int(_decoder_bytes(header, factor)) + result + _FIXED_BYTES
+    shrink = reduction(header, needed)
+    result = 2 * _PILLOW_PIXEL_BYTES * (header.pixels // shrink.total**2)  # the result and a turned copy of it
+    return int(_decoder_bytes(header, shrink.inside)) + result + _FIXED_BYTES
 
 
-def _decoder_bytes(header: Header, factor: int) -> float:
+def _decoder_bytes(header: Header, scale: int) -> float:
     stored = _stored_pixel_bytes(header.mode) * header.pixels
     kind = header.info.format
     if kind == "jpeg":
         coefficients = _COEFFICIENT_BYTES * header.samples * header.pixels if header.progressive else 0
-        return coefficients + stored / jpeg_scale(factor) ** 2
+        return coefficients + stored / scale**2
     if kind == "webp":
         return 16 * header.pixels + 2 * header.encoded_bytes
     if kind == "jpeg2000":

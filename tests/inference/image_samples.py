@@ -83,10 +83,8 @@ def png_rows(rows: list[bytes]) -> tuple[bytes, bytes]:
 
 def cmyk(pixels: Pixels) -> Image.Image:
     """An ink picture whose naive conversion gives ``pixels`` back."""
-    return Image.merge(
-        "CMYK",
-        [*(ImageChops.invert(band) for band in Image.fromarray(pixels).split()), Image.new("L", (WIDTH, HEIGHT))],
-    )
+    inks = [ImageChops.invert(band) for band in Image.fromarray(pixels).split()]
+    return Image.merge("CMYK", [*inks, Image.new("L", (WIDTH, HEIGHT))])
 
 
 def exif_orientation(value: object, byte_order: str = ">") -> bytes:

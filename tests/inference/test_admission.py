@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -96,10 +97,10 @@ def test_a_small_one_does_not_slip_past_a_waiting_large_one() -> None:
 
 def test_a_queue_of_large_ones_does_not_starve_a_small_one() -> None:
     budget = Budget(100)
-    order: list[str] = []
+    order: list[int] = []
     with budget.reserve(100):
         costs = [90, 1, *[90] * 20]
-        threads = [start_waiting(budget, cost, lambda cost=cost: order.append(cost)) for cost in costs]
+        threads = [start_waiting(budget, cost, partial(order.append, cost)) for cost in costs]
     for thread in threads:
         thread.join(DEADLINE)
     assert len(order) == len(costs)

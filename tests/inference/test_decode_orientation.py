@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,9 @@ def written(kind: str, orientation: int) -> bytes:
     exif = exif_orientation(orientation)
     if kind == "HEIC":  # the writer turns the tag into HEIF's own rotation and mirror boxes, and keeps the tag
         return encode_heif(stored(orientation), exif=exif)
-    options = {"WEBP": {"lossless": True}, "AVIF": {"quality": 95}, "JPEG": {"quality": 95}}.get(kind, {})
+    options: dict[str, Any] = {"WEBP": {"lossless": True}, "AVIF": {"quality": 95}, "JPEG": {"quality": 95}}.get(
+        kind, {}
+    )
     return encode(stored(orientation), kind, exif=exif, **options)
 
 

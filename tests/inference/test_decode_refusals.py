@@ -1,4 +1,4 @@
-"""What cannot be classified is refused: one stable reason, one sentence in the image's own numbers, never half a picture."""
+"""What cannot be classified is refused: a stable reason, a sentence in its own numbers, and never half a picture."""
 
 from __future__ import annotations
 
