@@ -41,3 +41,16 @@ class RequestQueue:
                 with suppress(ResourceExistsError):
                     self._queue.create_queue()
                 self._queue.send_message(text, visibility_timeout=delay_seconds, time_to_live=_FOR_EVER)
+
+    def waiting(self) -> int:
+        """About how many requests there are, those hidden for later included.
+
+        Raises:
+            TransientError: Storage failed.
+            ConfigurationError: Storage refused.
+        """
+        with translated(f"looking at the queue {QUEUE}"):
+            try:
+                return int(self._queue.get_queue_properties().approximate_message_count or 0)
+            except ResourceNotFoundError:
+                return 0

@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from storage.records import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 QUEUE = "classify-requests"
 POISON_QUEUE = f"{QUEUE}-poison"
 BLOB_POISON_QUEUE = "webjobs-blobtrigger-poison"  # the host's name for it, one per storage account
+
+_MAX_BLOBS = 32  # at a second or two each, a message stays far below the function's ten minutes
+_MAX_TEXT_BYTES = 40 * 1024  # a queue message holds 64 KiB, Base64 makes three bytes four
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,21 @@ class Request:
             int(message.get("attempt", 0)),
             datetime.fromisoformat(redo_before) if redo_before else None,
         )
+
+
+def batches(container: str, blobs: Iterable[str], *, redo_before: datetime | None = None) -> Iterator[Request]:
+    """Pack blob names into requests as they come: at most 32 names and 40 KiB of text each, order kept."""
+    batch: list[str] = []
+    room = _MAX_TEXT_BYTES
+    for blob in blobs:
+        size = len(json.dumps(blob, ensure_ascii=False).encode()) + len(", ")
+        if batch and (len(batch) == _MAX_BLOBS or size > room):
+            yield Request(container, tuple(batch), redo_before=redo_before)
+            batch, room = [], _MAX_TEXT_BYTES
+        batch.append(blob)
+        room -= size
+    if batch:
+        yield Request(container, tuple(batch), redo_before=redo_before)
 
 
 def from_blob_poison(text: str | bytes) -> Request:
