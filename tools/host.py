@@ -105,7 +105,7 @@ def _banner(host: DevHost, root: Path) -> str:
     blobs, queues = host.options.blob_queue, host.options.queues
     lines += [
         f"  {'at once':<20} {blobs.at_once} blobs, {queues.at_once} messages of each queue, on {host.threads} threads",
-        f"  {'gives up':<20} after {blobs.max_dequeue_count} deliveries of a blob, {queues.max_dequeue_count} of a message",
+        f"  {'gives up':<20} after {blobs.max_dequeue_count} tries of a blob, {queues.max_dequeue_count} of a message",
         f"  {'hides':<20} what it has received for {host.visibility_seconds} s, again at half time",
     ]
     return "\n".join(lines)
