@@ -53,8 +53,19 @@ class ModelIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What one of several models says of an image; the attributes are those of ``Classification``."""
+
+    model: ModelIdentity
+    label: str
+    label_index: int | None
+    score: float
+    predictions: tuple[Prediction, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Classification:
-    """What one model says of one image.
+    """What is said of one image. Where several models were asked, the first one's answer is the verdict.
 
     Attributes:
         label: The verdict: the best prediction's label, or ``unknown`` when its score is below the wanted minimum.
@@ -62,7 +73,8 @@ class Classification:
         score: The best prediction's probability in [0, 1], also when it is too low.
         predictions: The ``top_k`` best, best first; never empty.
         image: The image's own size and format.
-        model: The identity of the model that really answered.
+        model: The identity of the model that really answered; of several, the one that they have together.
+        answers: What each of several models says, in their order; empty where there is one model.
         decode_ms: Time from bytes to model input, in milliseconds.
         inference_ms: Time in the ONNX session and its postprocessing, in milliseconds.
     """
@@ -73,6 +85,7 @@ class Classification:
     predictions: tuple[Prediction, ...]
     image: ImageInfo
     model: ModelIdentity
+    answers: tuple[Answer, ...] = ()
     decode_ms: float = field(default=0.0, compare=False)
     inference_ms: float = field(default=0.0, compare=False)
 
