@@ -8,8 +8,11 @@ import logging
 import os
 import re
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 
 from tools import azurite
 from tools.host import serve
@@ -64,11 +67,24 @@ def _invite(host: DevHost, emulator: azurite.Azurite, *, verbose: bool) -> None:
     logging.getLogger().addHandler(SettledLines())
     container = host.settings["INCOMING_CONTAINER"]
     print(
-        f"\nUpload images into the container {container!r}. For Storage Explorer and azcopy, this reaches everything\n"
+        f"\nUpload images into the container {container!r}. Storage Explorer reaches everything with this connection string\n"
         f"(the key is Azurite's own, the same on every machine):\n\n  {emulator.connection_string}\n\n"
+        f"azcopy with this URL:\n\n  export INCOMING_URL='{_signed_url(emulator, container)}'\n\n"
         f"{'image':<{_MAX_NAME}} {'status':<10} {'label':<20} {'score':>6} {'ms':>6}",
         flush=True,
     )
+
+
+def _signed_url(emulator: azurite.Azurite, container: str) -> str:
+    """The container's address with a SAS for a day: azcopy takes no connection string."""
+    signature = generate_container_sas(
+        azurite.ACCOUNT,
+        container,
+        account_key=azurite.ACCOUNT_KEY,
+        permission=ContainerSasPermissions(read=True, add=True, create=True, write=True, list=True),
+        expiry=datetime.now(UTC) + timedelta(days=1),
+    )
+    return f"http://127.0.0.1:{emulator.ports.blob}/{azurite.ACCOUNT}/{container}?{signature}"
 
 
 class SettledLines(logging.Handler):
@@ -89,7 +105,7 @@ def row(message: str) -> str | None:
     name, score, elapsed = fields.get("image", "?"), fields.get("score", ""), fields.get("total_ms", "")
     name = name if len(name) <= _MAX_NAME else f"...{name[3 - _MAX_NAME :]}"
     verdict = fields.get("label") or fields.get("reason", "")
-    return f"{name:<{_MAX_NAME}} {fields.get('status', '?'):<10} {verdict:<20} {score:>6} {elapsed:>6}"
+    return f"{name:<{_MAX_NAME}} {fields.get('status') or fields.get('ending', '?'):<10} {verdict:<20} {score:>6} {elapsed:>6}"
 
 
 def _plain(value: str) -> str:
