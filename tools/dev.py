@@ -67,7 +67,7 @@ def _invite(host: DevHost, emulator: azurite.Azurite, *, verbose: bool) -> None:
     logging.getLogger().addHandler(SettledLines())
     container = host.settings["INCOMING_CONTAINER"]
     print(
-        f"\nUpload images into the container {container!r}. Storage Explorer reaches everything with this connection string\n"
+        f"\nUpload images into the container {container!r}. Storage Explorer reaches everything with this\n"
         f"(the key is Azurite's own, the same on every machine):\n\n  {emulator.connection_string}\n\n"
         f"azcopy with this URL:\n\n  export INCOMING_URL='{_signed_url(emulator, container)}'\n\n"
         f"{'image':<{_MAX_NAME}} {'status':<10} {'label':<20} {'score':>6} {'ms':>6}",
@@ -105,7 +105,8 @@ def row(message: str) -> str | None:
     name, score, elapsed = fields.get("image", "?"), fields.get("score", ""), fields.get("total_ms", "")
     name = name if len(name) <= _MAX_NAME else f"...{name[3 - _MAX_NAME :]}"
     verdict = fields.get("label") or fields.get("reason", "")
-    return f"{name:<{_MAX_NAME}} {fields.get('status') or fields.get('ending', '?'):<10} {verdict:<20} {score:>6} {elapsed:>6}"
+    status = fields.get("status") or fields.get("ending", "?")
+    return f"{name:<{_MAX_NAME}} {status:<10} {verdict:<20} {score:>6} {elapsed:>6}"
 
 
 def _plain(value: str) -> str:
