@@ -105,7 +105,7 @@ class SourceBlobs:
             conditions = {"etag": f'"{bare_etag(unless_etag)}"', "match_condition": MatchConditions.IfModified}
         blob = self._service.get_blob_client(image.container, image.blob_name)
         try:
-            content = blob.download_blob(raw_response_hook=arrival.check, max_concurrency=1, **conditions).readall()
+            content = blob.download_blob(raw_request_hook=arrival.watch, max_concurrency=1, **conditions).readall()
         except ResourceNotFoundError as error:
             raise FileNotFoundError(str(image)) from error
         except ResourceNotModifiedError:
@@ -156,6 +156,11 @@ class _Arrival:
         self._on_length = on_length
         self.info: SourceInfo | None = None
         self.md5: bytes | None = None
+
+    def watch(self, request: Any) -> None:
+        # Not raw_response_hook: the SDK forgets that one when a connection drops and it sends the request again, and
+        # the second answer would come unchecked. What stands in the request's context is asked each time.
+        request.context["response_callback"] = self.check
 
     def check(self, response: Any) -> None:
         http = response.http_response

@@ -1,21 +1,25 @@
 """The commit protocol: however attempts race, repeat or die, an image ends in one row, one sidecar, their index rows.
 
-    1  sidecar       guarded by the ETag of what it replaces: the attempts of one image line up here
+    1  sidecar       guarded by the ETag of what it replaces: who holds it decides what the row will say
     2  index rows    upserts; their keys follow from the sidecar, so that any later attempt can name and remove them
-    3  row           guarded likewise: the commit mark
+    3  row           guarded likewise: the commit mark, carried out after the sidecar
 
-Whoever meets another content (ETag) at step 1 or 3 asks the source which is current, by a conditional HEAD: the loser
-stops quietly, removing the index rows it wrote. Whoever meets its own content adopts what stands there, so a second
-delivery never changes a verdict. A fresh image costs a sidecar write, two upserts and an insert, nothing else.
+Whoever meets another content (ETag) in the sidecar asks the source which is current, by a conditional HEAD: the loser
+stops quietly. Whoever meets its own content adopts what stands there, so a second delivery never changes a verdict. The
+row's guard is read before the sidecar is held; whoever finds the row changed looks at the sidecar again, and goes on
+only while still holding it, or removes its index rows. So rows follow sidecars, and both end alike. A fresh image costs
+a sidecar write, two upserts and an insert, nothing else.
 
-An attempt that lost at step 1 may be asleep before its step 2. The winner therefore writes down which index rows that
+An attempt that lost the sidecar may be asleep before its step 2. The winner therefore writes down which index rows that
 one may yet write (``superseded``), so that whoever comes next can remove them. Drawn out in ``docs/adr/0003``.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from inference.errors import TransientError
 from storage.errors import ConflictError
 from storage.records import Status, same_etag
 
@@ -66,15 +70,15 @@ def _stands(other: Record, record: Record, redo_before: datetime | None) -> bool
     """Whether what another attempt wrote is kept, and ``record`` yields to it.
 
     Among attempts at one content by different models the later judgement wins, so that a slow old worker cannot
-    overwrite a new one; giving up (``failed``) never overwrites a verdict.
+    overwrite a new one; giving up (``failed``) never overwrites a verdict. Of two attempts never each beats the other.
     """
     if is_done(other, record.etag, record.model_version, redo_before):
         return True
-    if other.status is Status.FAILED or not same_etag(other.etag, record.etag):
+    if not same_etag(other.etag, record.etag):
         return False
-    return record.status is Status.FAILED or (
-        other.model_version != record.model_version and other.classified_at > record.classified_at
-    )
+    if (other.status is Status.FAILED) != (record.status is Status.FAILED):
+        return record.status is Status.FAILED
+    return (other.classified_at, other.model_version) >= (record.classified_at, record.model_version)
 
 
 def commit(
@@ -98,33 +102,52 @@ def commit(
         ConfigurationError: Storage refused.
     """
     image = record.image
-    written = _write_sidecar(ledger, source, record, row, redo_before)
-    if written is None:
-        return None
-    record = written
-
-    index_rows = record.index_rows()
-    for index_row in index_rows:
-        ledger.write_index_row(index_row)
-    mine = {index_row.keys for index_row in index_rows}
-    _remove(ledger, record.superseded)
-
+    beside = ledger.read_sidecar(image) if row else None
     while True:
-        standing = row.record if row else None
-        if standing is not None:
-            if _stands(standing, record, redo_before):
-                _remove(ledger, mine - _index_keys(standing))
-                return standing
-            if not source.is_current(image, record.etag):
-                _remove(ledger, mine - _index_keys(standing))
-                return None
-            _remove(ledger, _index_keys(standing) - mine)
-        try:
-            ledger.write_row(record, row)
-        except ConflictError:
-            row = ledger.read_row(image)
+        other = beside.record if beside else None
+        if other is not None and _same_attempt(other, record):
+            held = other  # our own write, whose answer was lost
+        elif other is not None and _stands(other, record, redo_before):
+            if _is_committed(other, ledger.read_row(image)):
+                clean_up_after_races(ledger, other)
+                return other
+            held = replace(other, shared=True)
         else:
-            return record
+            won = _superseding(ledger, source, record, row, beside)
+            if won is None:
+                return None
+            held = won
+        try:
+            if held != other:
+                ledger.write_sidecar(held, beside)
+        except ConflictError:
+            beside = ledger.read_sidecar(image)
+        else:
+            return _carry_out(ledger, held, row)
+
+
+def finish(ledger: Ledger, image: Image, row: Stored | None) -> None:
+    """Carry out what an attempt left half-written at an image that is gone by now, so that it can be pruned whole.
+
+    Args:
+        ledger: Where results are kept.
+        image: An image that the source does not have.
+        row: Its row, as read before the source was asked.
+    """
+    if row and row.record:
+        clean_up_after_races(ledger, row.record)
+    while True:
+        beside = ledger.read_sidecar(image)
+        if beside is None or beside.record is None or _is_committed(beside.record, row):
+            return
+        held = replace(beside.record, shared=True)
+        try:
+            if held != beside.record:
+                ledger.write_sidecar(held, beside)
+        except ConflictError:
+            continue
+        _carry_out(ledger, held, row)
+        return
 
 
 def clean_up_after_races(ledger: Ledger, record: Record) -> None:
@@ -132,31 +155,60 @@ def clean_up_after_races(ledger: Ledger, record: Record) -> None:
     _remove(ledger, record.superseded)
 
 
-def _write_sidecar(
-    ledger: Ledger, source: Source, record: Record, row: Stored | None, redo_before: datetime | None
+def _superseding(
+    ledger: Ledger, source: Source, record: Record, row: Stored | None, beside: Stored | None
 ) -> Record | None:
-    """Step 1. Returns the record to carry on with, or ``None`` when this attempt has lost."""
+    """What to write in place of a sidecar that does not stand; ``None`` when the source has moved on."""
+    if beside is None:
+        return record
+    other = beside.record
+    if not source.is_current(record.image, record.etag):
+        if other is not None:
+            clean_up_after_races(ledger, other)
+        return None
+    if other is None:  # a person edited it: it tells nothing
+        return record
+    return record.superseding(other, settled=_is_committed(other, row) and not other.shared)
+
+
+def _carry_out(ledger: Ledger, record: Record, row: Stored | None) -> Record | None:
+    """Steps 2 and 3 for the record in the sidecar; ``row`` was read before the sidecar was seen to hold it."""
     image = record.image
-    beside = ledger.read_sidecar(image) if row else None
+    for index_row in record.index_rows():
+        ledger.write_index_row(index_row)
+    _remove(ledger, record.superseded)
+    mine = _index_keys(record)
     while True:
-        if beside is not None:
-            other = beside.record
-            if other is not None and _stands(other, record, redo_before):
-                return other
-            if not source.is_current(image, record.etag):
-                return None
-            if other is not None and (row is None or row.record is None or not _same_attempt(other, row.record)):
-                record = record.superseding(other)
+        if row and row.record:
+            _remove(ledger, _index_keys(row.record) - mine)
         try:
-            ledger.write_sidecar(record, beside)
+            ledger.write_row(record, row)
         except ConflictError:
-            beside = ledger.read_sidecar(image)
+            row = ledger.read_row(image)
         else:
+            return record
+        beside = ledger.read_sidecar(image)
+        holder = beside.record if beside else None
+        if holder is None:
+            raise TransientError(f"The sidecar of {image} was taken away while its row was written.")
+        if not _same_attempt(holder, record):
+            _remove(ledger, mine - _index_keys(holder))
+            return holder if same_etag(holder.etag, record.etag) else None
+        if _is_committed(record, row):
             return record
 
 
 def _same_attempt(one: Record, other: Record) -> bool:
-    return one.etag == other.etag and one.classified_at == other.classified_at
+    return (one.etag, one.model_version, one.status, one.classified_at) == (
+        other.etag,
+        other.model_version,
+        other.status,
+        other.classified_at,
+    )
+
+
+def _is_committed(record: Record, row: Stored | None) -> bool:
+    return row is not None and row.record is not None and _same_attempt(row.record, record)
 
 
 def _index_keys(record: Record) -> set[RowKeys]:

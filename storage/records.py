@@ -76,6 +76,7 @@ class Record:
         duration_ms: From the start of work to the first result write.
         sidecar: ``container/name`` of the sidecar blob.
         superseded: Index rows that an abandoned attempt may yet have written beside this one (see ``commit``).
+        shared: More than one attempt carries this outcome on, so that one of them may be asleep when another is done.
     """
 
     container: str
@@ -100,6 +101,7 @@ class Record:
     queue_delay_ms: int | None = None
     duration_ms: int | None = None
     superseded: tuple[keys.RowKeys, ...] = ()
+    shared: bool = False
 
     def __post_init__(self) -> None:
         if self.score is not None and not math.isfinite(self.score):
@@ -127,10 +129,15 @@ class Record:
             for kind, value in facets
         )
 
-    def superseding(self, other: Record) -> Record:
-        """This record, remembering the index rows that the other attempt wrote or may still write."""
+    def superseding(self, other: Record, *, settled: bool = False) -> Record:
+        """This record, remembering the index rows that others may still write.
+
+        Args:
+            other: What this record replaces in the sidecar.
+            settled: The other's own attempt has finished, and nobody shared it: its index rows go with its row.
+        """
         mine = {row.keys for row in self.index_rows()}
-        theirs = [*self.superseded, *other.superseded, *(row.keys for row in other.index_rows())]
+        theirs = [*self.superseded, *other.superseded, *(() if settled else (row.keys for row in other.index_rows()))]
         return replace(
             self, superseded=tuple(dict.fromkeys(key for key in theirs if key not in mine))[-MAX_SUPERSEDED:]
         )
@@ -148,13 +155,16 @@ class Record:
             entity["top_k"] = _bounded_json(_predictions_json(self.predictions))
         if self.superseded:
             entity["superseded"] = _bounded_json(self.superseded)
+        if self.shared:
+            entity["shared"] = True
         return entity
 
     @classmethod
     def from_entity(cls, entity: Mapping[str, Any]) -> Record:
         """Read a row back."""
         values = {name: _value(entity.get(name)) for name in _COLUMNS}
-        return cls._restored(values, json.loads(entity.get("top_k", "[]")), json.loads(entity.get("superseded", "[]")))
+        races = (json.loads(entity.get("superseded", "[]")), entity.get("shared", False))
+        return cls._restored(values, json.loads(entity.get("top_k", "[]")), *races)
 
     def to_sidecar(self) -> bytes:
         """The sidecar's JSON, UTF-8."""
@@ -166,6 +176,8 @@ class Record:
         document["predictions"] = predictions
         if self.superseded:
             document["superseded"] = self.superseded
+        if self.shared:
+            document["shared"] = True
         return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2).encode()
 
     @classmethod
@@ -181,7 +193,8 @@ class Record:
             values = {name: document[name] for name in _COLUMNS}
             for name in _TIMES:
                 values[name] = datetime.fromisoformat(values[name]) if values[name] else None
-            record = cls._restored(values, document["predictions"], document.get("superseded", ()))
+            races = (document.get("superseded", ()), document.get("shared", False))
+            record = cls._restored(values, document["predictions"], *races)
             texts = (record.container, record.blob_name, record.etag, record.model_version)
             ours = document["schema_version"] == SCHEMA_VERSION and all(isinstance(text, str) for text in texts)
             if not ours or record.classified_at.utcoffset() is None:
@@ -195,16 +208,17 @@ class Record:
         return {name: str(self.status) if name == "status" else getattr(self, name) for name in _COLUMNS}
 
     @classmethod
-    def _restored(cls, values: dict[str, Any], predictions: Any, superseded: Any) -> Record:
+    def _restored(cls, values: dict[str, Any], predictions: Any, superseded: Any, shared: Any) -> Record:
         values["status"] = Status(values["status"])
         return cls(
             **values,
             predictions=tuple(Prediction(**prediction) for prediction in predictions),
             superseded=tuple(keys.RowKeys(*pair) for pair in superseded),
+            shared=bool(shared),
         )
 
 
-_COLUMNS = tuple(field.name for field in fields(Record) if field.name not in {"predictions", "superseded"})
+_COLUMNS = tuple(field.name for field in fields(Record) if field.name not in {"predictions", "superseded", "shared"})
 
 
 def same_etag(one: str | None, other: str | None) -> bool:

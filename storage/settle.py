@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from inference.errors import PermanentError
 from storage.blobs import SourceBlobs, SourceInfo, TooLargeError
-from storage.commit import clean_up_after_races, commit, is_done
+from storage.commit import clean_up_after_races, commit, finish, is_done
 from storage.records import Image, Record, Status
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def settle(desk: Desk, classifier: Classifies, image: Image, *, redo_before: dat
                     on_length=lambda length: held.enter_context(desk.admit(length)),
                 )
         except FileNotFoundError:
+            finish(desk.results, image, row)
             return _told(image, Settled(Ending.GONE), stages, started)
         except TooLargeError as error:
             record = _Judgement(image, error.info, arrived, started).rejected(desk, error, model)

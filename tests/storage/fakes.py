@@ -1,0 +1,160 @@
+"""An account in memory: the same public surface as ``Results`` and ``SourceBlobs``, and a state that can be wound back.
+
+``test_storage_contract.py`` runs one suite on this and on Azurite, and compares the signatures. ETags count up per
+place and are never used again, so that two histories which end alike are alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from storage import keys
+from storage.blobs import SourceBlob, SourceInfo, TooLargeError
+from storage.errors import ConflictError
+from storage.records import Record, same_etag
+from storage.results import Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from storage.records import Image, IndexRow
+
+UPLOADED = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
+Snapshot = tuple[frozenset[Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Something stored, and its ETag without quotes."""
+
+    value: Any
+    etag: str
+
+
+class MemoryAccount:
+    """What an account holds. Not thread-safe: whoever drives it takes one step at a time."""
+
+    def __init__(self) -> None:
+        self.blobs: dict[Hashable, Kept] = {}  # Image: bytes
+        self.rows: dict[Hashable, Kept] = {}  # RowKeys: Record, as read back from an entity
+        self.sidecars: dict[Hashable, Kept] = {}  # blob name: bytes
+        self.index: dict[Hashable, tuple[tuple[str, Any], ...]] = {}
+        self._versions: dict[Hashable, int] = {}
+
+    def upload(self, image: Image, content: bytes) -> str:
+        """Put a source blob; returns its new ETag."""
+        return self.put(self.blobs, image, content)
+
+    def delete(self, image: Image) -> None:
+        """Delete a source blob."""
+        del self.blobs[image]
+
+    def put(self, place: dict[Hashable, Kept], key: Hashable, value: Any) -> str:
+        """Store something under a new ETag."""
+        version = self._versions.get(key, 0) + 1
+        self._versions[key] = version
+        place[key] = Kept(value, f"0x{version:X}")
+        return place[key].etag
+
+    def guarded_put(self, place: dict[Hashable, Kept], key: Hashable, value: Any, replaced: Stored | None) -> None:
+        """Store something where nothing is, or in place of exactly what was read."""
+        standing = place.get(key)
+        if (standing and standing.etag) != (replaced and replaced.token):
+            raise ConflictError(str(key))
+        self.put(place, key, value)
+
+    def snapshot(self) -> Snapshot:
+        """Everything, as a value that can be compared and hashed."""
+        parts = (self.blobs, self.rows, self.sidecars, self.index, self._versions)
+        return tuple(frozenset(part.items()) for part in parts)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot."""
+        parts: tuple[dict[Hashable, Any], ...] = (self.blobs, self.rows, self.sidecars, self.index, self._versions)
+        for part, saved in zip(parts, snapshot, strict=True):
+            part.clear()
+            part.update(saved)
+
+
+class MemoryResults:
+    """``Results`` in memory."""
+
+    def __init__(self, account: MemoryAccount, container: str = "results") -> None:
+        self._account = account
+        self.container = container
+
+    def sidecar_path(self, image: Image) -> str:
+        return f"{self.container}/{keys.sidecar_name(image.blob_name)}"
+
+    def read_row(self, image: Image) -> Stored | None:
+        kept = self._account.rows.get(keys.image_keys(image.container, image.blob_name))
+        return Stored(kept.value, kept.etag) if kept else None
+
+    def write_row(self, record: Record, replaced: Stored | None) -> None:
+        address = keys.image_keys(record.container, record.blob_name)
+        self._account.guarded_put(self._account.rows, address, _as_row(record), replaced)
+
+    def read_sidecar(self, image: Image) -> Stored | None:
+        kept = self._account.sidecars.get(keys.sidecar_name(image.blob_name))
+        return Stored(_parsed(kept.value), kept.etag) if kept else None
+
+    def write_sidecar(self, record: Record, replaced: Stored | None) -> None:
+        name = keys.sidecar_name(record.blob_name)
+        self._account.guarded_put(self._account.sidecars, name, _as_sidecar(record), replaced)
+
+    def write_index_row(self, row: IndexRow) -> None:
+        self._account.index[row.keys] = tuple(row.columns.items())
+
+    def delete_index_row(self, address: keys.RowKeys) -> None:
+        self._account.index.pop(address, None)
+
+
+class MemorySource:
+    """``SourceBlobs`` in memory."""
+
+    def __init__(self, account: MemoryAccount, max_bytes: int = 1000) -> None:
+        self._account = account
+        self._max_bytes = max_bytes
+
+    def read(
+        self, image: Image, *, unless_etag: str | None = None, on_length: Callable[[int], object] = lambda _: None
+    ) -> SourceBlob | None:
+        info = self.info(image)
+        if info is None:
+            raise FileNotFoundError(str(image))
+        if same_etag(info.etag, unless_etag):
+            return None
+        if info.content_length > self._max_bytes:
+            raise TooLargeError(info, self._max_bytes)
+        on_length(info.content_length)
+        return SourceBlob(info, self._account.blobs[image].value)
+
+    def is_current(self, image: Image, etag: str) -> bool:
+        info = self.info(image)
+        return info is not None and same_etag(info.etag, etag)
+
+    def info(self, image: Image) -> SourceInfo | None:
+        kept = self._account.blobs.get(image)
+        return SourceInfo(kept.etag, UPLOADED, len(kept.value)) if kept else None
+
+
+# What is written is what storage would keep of it, so that a value lost on the way is lost here too.
+@lru_cache(10_000)
+def _as_row(record: Record) -> Record:
+    return Record.from_entity(record.to_entity())
+
+
+@lru_cache(10_000)
+def _as_sidecar(record: Record) -> bytes:
+    return record.to_sidecar()
+
+
+@lru_cache(10_000)
+def _parsed(content: bytes) -> Record | None:
+    try:
+        return Record.from_sidecar(content)
+    except ValueError:
+        return None

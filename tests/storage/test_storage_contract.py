@@ -1,0 +1,202 @@
+"""One suite for the account in memory and the real one, so that what is proved on the first holds on the second."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from storage.blobs import SourceBlobs, TooLargeError
+from storage.commit import Ledger, Source
+from storage.errors import ConflictError
+from storage.records import Image, Record, same_etag
+from storage.results import Results, Stored
+from tests.storage.conftest import MAX_BYTES
+from tests.storage.fakes import MemoryAccount, MemoryResults, MemorySource
+from tests.storage.samples import NOON, record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from storage.keys import RowKeys
+
+
+@dataclass
+class Rig:
+    """One account, fake or real."""
+
+    results: Any
+    source: Any
+    image: Image
+    upload: Callable[[bytes], str]
+    delete: Callable[[], object]
+    index: Callable[[], set[tuple[str, str]]]
+
+    def record(self, **changes: Any) -> Record:
+        return record(self.image.blob_name, container=self.image.container, **changes)
+
+
+@pytest.fixture(params=["memory", "azurite"])
+def rig(request: pytest.FixtureRequest) -> Rig:
+    if request.param == "azurite":
+        account = request.getfixturevalue("account")
+        image = account.image()
+        return Rig(
+            account.results,
+            account.source,
+            image,
+            lambda content: str(account.upload(image.blob_name, content)),
+            lambda: account.delete(image.blob_name),
+            account.index_keys,
+        )
+    memory = MemoryAccount()
+    image = Image("incoming", "cat.jpg")
+    return Rig(
+        MemoryResults(memory),
+        MemorySource(memory, MAX_BYTES),
+        image,
+        lambda content: memory.upload(image, content),
+        lambda: memory.delete(image),
+        lambda: {tuple(address) for address in memory.index},  # type: ignore[arg-type, misc]
+    )
+
+
+def other(one: Record) -> Record:
+    return replace(one, etag="0x2", classified_at=one.classified_at + timedelta(seconds=1))
+
+
+PLACES = {"row": ("read_row", "write_row"), "sidecar": ("read_sidecar", "write_sidecar")}
+
+
+@pytest.mark.parametrize(("read", "write"), PLACES.values(), ids=PLACES.keys())
+class TestGuardedPlaces:
+    """Rows and sidecars obey the same rules."""
+
+    def test_nothing_is_there_at_first(self, rig: Rig, read: str, write: str) -> None:
+        assert getattr(rig.results, read)(rig.image) is None
+
+    def test_what_was_written_is_read(self, rig: Rig, read: str, write: str) -> None:
+        raced = rig.record().superseding(other(rig.record()))
+        outcome = replace(raced, shared=True)
+        getattr(rig.results, write)(outcome, None)
+        assert getattr(rig.results, read)(rig.image).record == outcome
+
+    def test_a_first_write_loses_where_something_is(self, rig: Rig, read: str, write: str) -> None:
+        getattr(rig.results, write)(rig.record(), None)
+        with pytest.raises(ConflictError):
+            getattr(rig.results, write)(other(rig.record()), None)
+        assert getattr(rig.results, read)(rig.image).record == rig.record()
+
+    def test_a_replacement_replaces_what_was_read(self, rig: Rig, read: str, write: str) -> None:
+        getattr(rig.results, write)(rig.record(), None)
+        stored = getattr(rig.results, read)(rig.image)
+        getattr(rig.results, write)(other(rig.record()), stored)
+        again = getattr(rig.results, read)(rig.image)
+        assert again.record == other(rig.record())
+        assert again.token != stored.token
+
+    def test_a_replacement_loses_when_another_came_first(self, rig: Rig, read: str, write: str) -> None:
+        getattr(rig.results, write)(rig.record(), None)
+        stored = getattr(rig.results, read)(rig.image)
+        getattr(rig.results, write)(other(rig.record()), stored)
+        with pytest.raises(ConflictError):
+            getattr(rig.results, write)(rig.record(), stored)
+        assert getattr(rig.results, read)(rig.image).record == other(rig.record())
+
+    def test_the_same_write_again_is_guarded_too(self, rig: Rig, read: str, write: str) -> None:
+        """An ETag changes with each write, also with one that changes nothing."""
+        getattr(rig.results, write)(rig.record(), None)
+        stored = getattr(rig.results, read)(rig.image)
+        getattr(rig.results, write)(rig.record(), stored)
+        with pytest.raises(ConflictError):
+            getattr(rig.results, write)(rig.record(), stored)
+
+    def test_a_replacement_of_what_was_never_there_loses(self, rig: Rig, read: str, write: str) -> None:
+        getattr(rig.results, write)(replace(rig.record(), blob_name="other.jpg"), None)
+        with pytest.raises(ConflictError):
+            getattr(rig.results, write)(rig.record(), Stored(None, 'W/"0"' if "row" in read else "0x0"))
+
+
+def test_index_rows_are_written_and_removed_any_number_of_times(rig: Rig) -> None:
+    rows = rig.record().index_rows()
+    for row in (*rows, *rows):
+        rig.results.write_index_row(row)
+    assert rig.index() == {tuple(row.keys) for row in rows}
+    for row in (*rows, *rows):
+        rig.results.delete_index_row(row.keys)
+    assert rig.index() == set()
+
+
+def test_an_index_row_can_be_removed_before_there_is_a_table(rig: Rig) -> None:
+    address: RowKeys = rig.record().index_rows()[0].keys
+    rig.results.delete_index_row(address)
+
+
+def test_a_sidecars_place_is_told_without_asking(rig: Rig) -> None:
+    assert rig.results.sidecar_path(rig.image) == f"{rig.results.container}/cat.jpg.json"
+
+
+def test_a_source_tells_content_and_etag(rig: Rig) -> None:
+    etag = rig.upload(b"miaow")
+    blob = rig.source.read(rig.image)
+    assert blob.content == b"miaow"
+    assert same_etag(blob.info.etag, etag)
+    assert blob.info.content_length == 5
+    assert rig.source.info(rig.image) == blob.info
+    assert rig.source.read(rig.image, unless_etag=etag) is None
+    assert rig.source.is_current(rig.image, etag)
+
+
+def test_a_source_moves_on(rig: Rig) -> None:
+    old = rig.upload(b"miaow")
+    new = rig.upload(b"miaow")
+    assert not same_etag(old, new)
+    assert not rig.source.is_current(rig.image, old)
+    assert rig.source.read(rig.image, unless_etag=old).content == b"miaow"
+    rig.delete()
+    assert not rig.source.is_current(rig.image, new)
+    assert rig.source.info(rig.image) is None
+    with pytest.raises(FileNotFoundError):
+        rig.source.read(rig.image, unless_etag=new)
+
+
+def test_a_source_refuses_what_is_too_large(rig: Rig) -> None:
+    rig.upload(bytes(MAX_BYTES + 1))
+    lengths: list[int] = []
+    with pytest.raises(TooLargeError):
+        rig.source.read(rig.image, on_length=lengths.append)
+    assert lengths == []
+    rig.upload(bytes(MAX_BYTES))
+    rig.source.read(rig.image, on_length=lengths.append)
+    assert lengths == [MAX_BYTES]
+
+
+def shape(signature: inspect.Signature) -> list[Any]:
+    """Names, kinds and types; a default that is a function has no value to compare."""
+    parameters = signature.parameters.values()
+    told = [(one.name, one.kind, one.annotation, one.default is one.empty) for one in parameters]
+    return [*told, signature.return_annotation]
+
+
+def _public(kind: type) -> dict[str, inspect.Signature]:
+    methods = inspect.getmembers(kind, inspect.isfunction)
+    return {name: inspect.signature(method) for name, method in methods if not name.startswith("_")}
+
+
+@pytest.mark.parametrize(
+    ("fake", "real", "port"), [(MemoryResults, Results, Ledger), (MemorySource, SourceBlobs, Source)]
+)
+def test_the_fakes_have_the_signatures_of_the_real_ones(fake: type, real: type, port: type) -> None:
+    real_methods = _public(real)
+    for name, signature in _public(fake).items():
+        assert shape(signature) == shape(real_methods[name]), name
+    assert _public(port).keys() <= _public(fake).keys()
+
+
+def test_moments_within_a_second_differ() -> None:
+    assert (
+        record(classified_at=NOON).index_rows() != record(classified_at=NOON + timedelta(microseconds=1)).index_rows()
+    )
