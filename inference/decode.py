@@ -23,11 +23,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from PIL import Image, JpegImagePlugin
+from PIL import Image
 
 from inference.codecs import decoder_errors, open_image
 from inference.errors import PermanentError
 from inference.header import Header, read_header
+from inference.jpeg_gaps import refuse_gaps
 from inference.pixels import WHITE, Mode, flatten
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ class DecodedImage:
         image: ``RGB`` or ``L``, as asked for.
         info: The original's upright size and its format.
         box: Where the original lies in ``image``: left, top, right, bottom in pixels of ``image``, for
-            ``Image.resize(box=...)``, where ``None`` is all of it. In a reduced image the outermost pixels may reach past the
-            original by a fraction, because 1001 pixels reduced four times are 250.25 and are kept as 251.
+            ``Image.resize(box=...)``, where ``None`` is all of it. In a reduced image the outermost pixels may reach
+            past the original: 1001 pixels reduced four times are 250.25 and are kept as 251.
     """
 
     image: Image.Image
@@ -115,9 +116,11 @@ def decode(
     image = open_image(info.format, content)
     try:
         with decoder_errors(info.format):
-            if isinstance(image, JpegImagePlugin.JpegImageFile):
+            if header.info.format == "jpeg":
                 image.draft(mode, (image.width // shrink.inside, image.height // shrink.inside))
             image.load()
+            if header.info.format == "jpeg":
+                refuse_gaps(content, image, mode, shrink.inside)
             image = flatten(image, shrink.after, mode=mode, background=background)
             if header.orientation in _UPRIGHT:
                 image = image.transpose(_UPRIGHT[header.orientation])

@@ -90,7 +90,18 @@ def _corrupt(why: str) -> PermanentError:
     return PermanentError(Reason.CORRUPT, f"The file is damaged: {why}.")
 
 
+def jpeg_scan_start(content: bytes) -> int:
+    """Find where the first scan's header stands in a JPEG that ``check_structure`` has passed."""
+    return _jpeg_scan(content, _Counter(len(content)))
+
+
 def _walk_jpeg(content: bytes, pieces: _Counter) -> int:
+    if content.rfind(b"\xff\xd9", _jpeg_scan(content, pieces)) < 0:
+        raise _truncated(content, "the end-of-image marker is missing")
+    return 1
+
+
+def _jpeg_scan(content: bytes, pieces: _Counter) -> int:
     at = 2
     junk = exif_segments = 0
     marker = 0
@@ -114,9 +125,7 @@ def _walk_jpeg(content: bytes, pieces: _Counter) -> int:
                     Reason.DECOMPRESSION_BOMB, f"The file carries more than {_MAX_EXIF_SEGMENTS} EXIF segments."
                 )
         at += max(length, 2)
-    if content.rfind(b"\xff\xd9", at) < 0:
-        raise _truncated(content, "the end-of-image marker is missing")
-    return 1
+    return at
 
 
 def _next_jpeg_marker(content: bytes, at: int) -> int:

@@ -39,9 +39,9 @@ def written(kind: str, orientation: int) -> bytes:
     exif = exif_orientation(orientation)
     if kind == "HEIC":  # the writer turns the tag into HEIF's own rotation and mirror boxes, and keeps the tag
         return encode_heif(stored(orientation), exif=exif)
-    options: dict[str, Any] = {"WEBP": {"lossless": True}, "AVIF": {"quality": 95}, "JPEG": {"quality": 95}}.get(
-        kind, {}
-    )
+    options: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {}
+    if kind in {"JPEG", "AVIF"}:
+        options["quality"] = 95
     return encode(stored(orientation), kind, exif=exif, **options)
 
 

@@ -7,6 +7,7 @@ import sys
 import tracemalloc
 import warnings
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,6 +127,25 @@ def test_a_cut_file_is_truncated_at_any_point(name: str, share: float) -> None:
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_file_without_its_last_byte_is_truncated(name: str) -> None:
     assert refusal(WHOLE[name][:-1]).reason is Reason.TRUNCATED
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.7, 0.9])
+@pytest.mark.parametrize("side", [8, 100], ids=["reduced", "whole"])
+def test_a_cut_jpeg_that_was_closed_properly_is_truncated_all_the_same(share: float, side: int) -> None:
+    """libjpeg fills the rest with one colour and says nothing: the half-grey picture of a camera that lost power."""
+    content = encode(Image.fromarray(scene(600, 400)), "JPEG", quality=90)
+    start = content.index(b"\xff\xda")
+    cut = content[: start + int((len(content) - start) * share)] + b"\xff\xd9"
+    with pytest.raises(PermanentError) as caught:
+        decode(cut, read_header(cut, Limits()), needed=lambda _width, _height: (side, side))
+    assert caught.value.reason is Reason.TRUNCATED
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 1}, {"subsampling": 0}])
+@pytest.mark.parametrize("colour", [(255, 255, 255), (12, 200, 90)])
+def test_a_flat_picture_is_whole(colour: tuple[int, int, int], options: dict[str, Any]) -> None:
+    content = encode(Image.new("RGB", (123, 77), colour), "JPEG", **options) + b"and what a camera appends \xff\xd9"
+    assert decode(content, read_header(content, Limits()), needed=lambda _width, _height: (8, 8)).image
 
 
 def test_trailing_bytes_harm_nobody() -> None:
