@@ -4,7 +4,8 @@ Measured: one image per fresh process, the peak of its resident set over what it
 Pillow 13.0 and pillow-heif 1.8 on Linux; ``docs/images.md`` has the table, ``tests/inference/test_decode_cost.py``
 holds the formula to the truth. Bytes per pixel; a Pillow pixel is 4 bytes (1 for grey and palette, 2 for 16 bits):
 
-    JPEG        the reduced image only; progressive: 2 per stored sample more, at full scale, whatever the reduction
+    JPEG        the reduced image, three times and the file where a flat last row is looked into (``jpeg_gaps``);
+                progressive: 2 per stored sample more, at full scale, whatever the reduction
     PNG, BMP    one Pillow image
     GIF, ICO    two Pillow images
     TIFF        three: strips, image, and a turned copy
@@ -42,7 +43,7 @@ def _decoder_bytes(header: Header, scale: int) -> float:
     kind = header.info.format
     if kind == "jpeg":
         coefficients = _COEFFICIENT_BYTES * header.samples * header.pixels if header.progressive else 0
-        return coefficients + stored / scale**2
+        return coefficients + 3 * stored / scale**2 + header.encoded_bytes
     if kind == "webp":
         return 16 * header.pixels + 2 * header.encoded_bytes
     if kind == "jpeg2000":

@@ -1,9 +1,10 @@
 """JPEGs that end properly and yet lack a part of their picture.
 
 A camera that loses power, or a program that "repairs" a cut file, closes it with an end-of-image marker. libjpeg then
-repeats the last colour to the bottom and only counts a warning, which Pillow does not show. Such a picture has a flat last
-row; few photos have one. For those the question is settled by an experiment: with other bytes put before the end
-marker, a whole picture decodes to the same pixels, and one that lacks data takes them for its own.
+repeats the last colour to the bottom and only counts a warning, which Pillow does not show. Such a picture has a flat
+last row; few photos have one. For those an experiment decides: with other bytes put before the end marker, a whole
+picture decodes to the same pixels, and one that lacks data takes them for its own. (A progressive file that was cut
+after its first scan is whole but less sharp, and passes.)
 """
 
 from __future__ import annotations
@@ -38,7 +39,5 @@ def refuse_gaps(content: bytes, image: Image.Image, mode: Mode, scale: int) -> N
     probe = open_image("jpeg", content[:end] + _PADDING + content[end:])
     probe.draft(mode, (probe.width // scale, probe.height // scale))
     if ImageChops.difference(image, probe).getbbox(alpha_only=False):
-        raise PermanentError(
-            Reason.TRUNCATED,
-            f"The file ends properly after {len(content):,} bytes, but a part of its picture is missing.",
-        )
+        detail = f"The file ends properly after {len(content):,} bytes, but a part of its picture is missing."
+        raise PermanentError(Reason.TRUNCATED, detail)

@@ -291,6 +291,7 @@ def test_lab_tiff_is_converted_by_its_definition() -> None:
     assert worst(encode(lab, "TIFF"), scene()) <= 16  # eight bits of L*a*b* are coarse
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow remarks on the EXIF
 @pytest.mark.parametrize(
     "segment",
     [
