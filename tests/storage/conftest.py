@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import types
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
 import requests
 
+from storage import retries, settle
 from storage.blobs import SourceBlobs
 from storage.clients import Clients, connect
 from storage.records import Image
@@ -87,3 +89,11 @@ def account(clients: Clients, names: Names) -> Account:
     made = Account(clients, names)
     clients.blobs.create_container(made.incoming)
     return made
+
+
+@pytest.fixture
+def nothing_but_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code that is played back sees no clock but its desk's, and does not log each of a million attempts."""
+    monkeypatch.setattr(settle, "time", types.SimpleNamespace(perf_counter=lambda: 0.0))
+    for module in (settle, retries):
+        monkeypatch.setattr(module.logger, "disabled", True)

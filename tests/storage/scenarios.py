@@ -18,7 +18,7 @@ from tests.storage.samples import FixedClassifier
 from tests.storage.schedules import EPOCH, Delivery, Event, Search
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 IMAGE = Image("incoming", "a/cat.jpg")
 OLD_MODEL = ModelIdentity("shapes", "old")
@@ -102,42 +102,52 @@ class Scenario:
 
 
 def one_truth(account: MemoryAccount) -> Record | None:
+    """What ``agreed`` says, and each index row tells what the row tells."""
+    blob = account.blobs.get(IMAGE)
+    record = agreed(MemoryResults(account), blob.etag if blob else None, set(account.index), CONTENTS)
+    for index_row in record.index_rows() if record else ():
+        assert account.index[index_row.keys] == tuple(index_row.columns.items()), "an index row that lies"
+    return record
+
+
+def agreed(results: Any, etag: str | None, index: set[Any], contents: Mapping[str, bytes]) -> Record | None:
     """One row, one sidecar, their index rows and no others, all about the content that is there now.
 
     Of an image that was deleted meanwhile, all or nothing may be left: pruning is the work of ``reconcile``.
+
+    Args:
+        results: A ledger, in memory or real.
+        etag: Of the image as it is now; ``None`` when it is gone.
+        index: The keys of every index row.
+        contents: Every content that ever was, by ETag.
     """
-    results = MemoryResults(account)
     row, sidecar = results.read_row(IMAGE), results.read_sidecar(IMAGE)
-    blob = account.blobs.get(IMAGE)
-    if blob is None and row is None:
+    if etag is None and row is None:
         assert sidecar is None, "a sidecar without a row"
-        assert not account.index, "index rows without a row"
+        assert not index, "index rows without a row"
         return None
     assert row is not None, "no row"
     assert row.record is not None
     assert sidecar is not None, "no sidecar"
-    record = row.record
+    record: Record = row.record
     assert sidecar.record is not None, "a sidecar that is not ours"
     assert told(sidecar.record) == told(record), "row and sidecar differ"
-    assert set(account.index) == {index_row.keys for index_row in record.index_rows()}, "not the index rows of the row"
-    for index_row in record.index_rows():
-        assert account.index[index_row.keys] == tuple(index_row.columns.items()), "an index row that lies"
-    assert blob is None or same_etag(record.etag, blob.etag), "a row about content that is gone"
-    honest(record)
+    assert index == {index_row.keys for index_row in record.index_rows()}, "not the index rows of the row"
+    assert etag is None or same_etag(record.etag, etag), "a row about content that is gone"
+    honest(record, contents)
     return record
 
 
 def told(record: Record) -> Record:
     """A record without what it remembers of races."""
-    bare = replace(record, superseded=())
-    return replace(bare, shared=False) if hasattr(bare, "shared") else bare
+    return replace(record, superseded=(), shared=False)
 
 
-def honest(record: Record) -> None:
+def honest(record: Record, contents: Mapping[str, bytes] = CONTENTS) -> None:
     """The verdict is what the named model says of the named content."""
     if record.status is Status.FAILED:
         return
-    content = CONTENTS[record.etag]
+    content = contents[record.etag]
     model = {model.version: model for model in (OLD_MODEL, NEW_MODEL)}[record.model_version]
     with contextlib.suppress(PermanentError):
         answer = Honest(model).classify(content)

@@ -241,12 +241,12 @@ class Search:
         if key not in self._pending:
             assert len(state.answers) < _MOST_STEPS, "an attempt that does not end"
             delivery = cast("Delivery", self.actors[place])
-            tape = _Tape([self._answers.values[number] for number in state.answers])
+            tape = Tape([self._answers.values[number] for number in state.answers])
             moment = EPOCH + timedelta(minutes=delivery.minute, seconds=state.attempt)
             results = self.around(MemoryResults(self.account))
             source = self.around(MemorySource(self.account))
             desk = Desk(
-                source=cast(Any, _Taped(source, tape)), results=cast(Any, _Taped(results, tape)), now=lambda: moment
+                source=cast(Any, Taped(source, tape)), results=cast(Any, Taped(results, tape)), now=lambda: moment
             )
             try:
                 delivery.work(desk)
@@ -277,7 +277,7 @@ class Search:
         return blob is None or blob.etag != etag
 
 
-class _Tape:
+class Tape:
     """Answers in their order, then a suspension."""
 
     def __init__(self, answers: list[Any]) -> None:
@@ -292,10 +292,10 @@ class _Tape:
         raise Suspended(step, call)
 
 
-class _Taped:
+class Taped:
     """Makes every method call a step. What is no I/O (``sidecar_path``, ``container``) passes through."""
 
-    def __init__(self, target: Any, tape: _Tape) -> None:
+    def __init__(self, target: Any, tape: Tape) -> None:
         self._target = target
         self._tape = tape
 

@@ -33,6 +33,8 @@ from tests.storage.schedules import BrokenPromiseError, Delivery, Search
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.usefixtures("nothing_but_answers")
+
 # Three at once: the searches are large, so fewer of their steps go wrong. Searched with more faults by hand, see ADR 3.
 THREE = [
     Scenario(
@@ -75,14 +77,6 @@ THREE = [
     ),
 ]
 ALL = {scenario.name: scenario for scenario in SCENARIOS + THREE}
-
-
-@pytest.fixture(autouse=True)
-def nothing_but_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The code under search sees no clock but its desk's, and does not log each of a million attempts."""
-    monkeypatch.setattr(settle, "time", types.SimpleNamespace(perf_counter=lambda: 0.0))
-    for module in (settle, retries):
-        monkeypatch.setattr(module.logger, "disabled", True)
 
 
 @pytest.mark.parametrize("scenario", ALL.values(), ids=ALL.keys())
