@@ -16,9 +16,13 @@ from collections import deque
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
+from inference.errors import PermanentError, Reason
+from inference.memory import available_bytes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_MIB = 1024 * 1024
 _CONTENT_SHARE = 1 / 8  # photographs encode to a tenth of their pixels or less; lossless ones wait for each other
 
 
@@ -67,17 +71,34 @@ class Budget:
 
 
 class Admission:
-    """The two budgets of one process. One instance, made where the process is wired together."""
+    """The two budgets of one process. One instance, made where the process is wired together.
 
-    def __init__(self, budget_bytes: int) -> None:
+    Args:
+        budget_bytes: Both together.
+        ceiling_bytes: What the process could ever give; by default what its container or machine leaves it. An image
+            that needs more than the budget runs alone; one that needs more than this would end the process and is
+            refused.
+    """
+
+    def __init__(self, budget_bytes: int, ceiling_bytes: int | None = None) -> None:
         content_bytes = max(1, int(budget_bytes * _CONTENT_SHARE))
         self._content = Budget(content_bytes)
         self._decoding = Budget(max(1, budget_bytes - content_bytes))
+        ceiling_bytes = available_bytes() if ceiling_bytes is None else ceiling_bytes
+        self._ceiling_bytes = max(budget_bytes, ceiling_bytes) - content_bytes
 
     def reserve_content(self, length_bytes: int) -> AbstractContextManager[None]:
         """Hold memory for one downloaded image; ask before the body is read, and never inside ``reserve``."""
         return self._content.reserve(length_bytes)
 
     def reserve(self, cost_bytes: int) -> AbstractContextManager[None]:
-        """Hold memory for one decode: ``decode_cost`` says how much."""
+        """Hold memory for one decode: ``decode_cost`` says how much.
+
+        Raises:
+            PermanentError: ``too_many_pixels``: no amount of waiting would make room for it here.
+        """
+        if cost_bytes > self._ceiling_bytes:
+            needed, most = cost_bytes // _MIB, self._ceiling_bytes // _MIB
+            detail = f"Decoding it takes {needed:,} MiB of memory; at most {most:,} MiB are there for one image."
+            raise PermanentError(Reason.TOO_MANY_PIXELS, detail)
         return self._decoding.reserve(cost_bytes)

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MIB = 1024 * 1024
-_PROCESS_BYTES = 320 * _MIB  # interpreter, Azure SDKs, onnxruntime, a small model and its arena: 210 MiB measured
+_PROCESS_BYTES = (
+    320 * _MIB
+)  # interpreter, Azure SDKs, onnxruntime, a small model and its arena for 16 threads: 160 MiB, and the worker
 _BYTES_PER_CPU = 384 * _MIB  # only as many decodes advance as there are CPUs; more memory would buy nothing
 _LEAST_BYTES = 64 * _MIB
 _M_MMAP_THRESHOLD = -3  # <malloc.h>
@@ -22,10 +24,21 @@ _MAPPED_FROM_BYTES = 4 * _MIB  # above a reduced JPEG, whose memory is worth kee
 
 
 def default_budget_bytes(root: Path = ROOT) -> int:
-    """Choose the decode budget of a process that was told none.
+    """Choose the decode budget of a process that was told none: what is available, or 384 MiB per usable CPU.
 
-    The smallest of: the control groups' memory limit (version 1 and 2), ``RLIMIT_AS``, ``RLIMIT_DATA`` and the
-    machine's memory, each less what the process itself needs; and 384 MiB per usable CPU, for two CPUs at least.
+    The smaller of the two; two CPUs are assumed at least.
+
+    Args:
+        root: Where ``proc`` and ``sys`` are found; a test gives its own.
+    """
+    return min(available_bytes(root), _BYTES_PER_CPU * max(2, usable_cpus(root)))
+
+
+def available_bytes(root: Path = ROOT) -> int:
+    """Say what is left for images once the process itself has what it needs; 64 MiB at least.
+
+    The smallest of the control groups' memory limits (version 1 and 2), ``RLIMIT_AS``, ``RLIMIT_DATA`` and the
+    machine's memory, less 320 MiB.
 
     Args:
         root: Where ``proc`` and ``sys`` are found; a test gives its own.
@@ -37,8 +50,7 @@ def default_budget_bytes(root: Path = ROOT) -> int:
         soft, _ = resource.getrlimit(kind)
         if soft != resource.RLIM_INFINITY:
             limits.append(soft)
-    useful = _BYTES_PER_CPU * max(2, usable_cpus(root))
-    return max(_LEAST_BYTES, min(min(limits) - _PROCESS_BYTES, useful))
+    return max(_LEAST_BYTES, min(limits) - _PROCESS_BYTES)
 
 
 def return_freed_memory() -> None:

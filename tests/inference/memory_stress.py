@@ -2,8 +2,8 @@
 
     python -m tests.inference.memory_stress --megapixels 50 --budget-mib 768
 
-One process writes the images to a temporary folder, another decodes them and prints one line of JSON: the budget, the
-resident set before and at its peak, and how many images came through. ``test_decode_memory.py`` runs a small form of it.
+One process writes the images to a temporary folder, another decodes them and prints one line of JSON: the budget,
+the resident set before and at its peak, and how many images came through. ``test_decode_memory.py`` is its small form.
 """
 
 from __future__ import annotations

@@ -14,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.admission import Admission, Budget
+from inference.errors import PermanentError, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+MIB = 1024 * 1024
 DEADLINE = 20  # seconds: only a deadlock takes that long
 
 
@@ -105,6 +107,16 @@ def test_a_queue_of_large_ones_does_not_starve_a_small_one() -> None:
         thread.join(DEADLINE)
     assert len(order) == len(costs)
     assert order.index(1) <= 2
+
+
+def test_more_than_the_process_could_ever_give_is_refused() -> None:
+    """A two-kilobyte WebP may claim a canvas of three gigabytes: trying would end the worker, waiting not help."""
+    admission = Admission(8 * MIB, ceiling_bytes=100 * MIB)
+    with admission.reserve(99 * MIB):
+        pass
+    with pytest.raises(PermanentError, match="takes 200 MiB of memory; at most 99 MiB") as caught:
+        admission.reserve(200 * MIB)
+    assert caught.value.reason is Reason.TOO_MANY_PIXELS
 
 
 def test_an_error_gives_the_memory_back() -> None:

@@ -98,4 +98,4 @@ def test_the_formula_bounds_what_a_decode_takes(name: str, tmp_path: Path) -> No
         header, lambda width, height: (width * 256 // min(width, height), height * 256 // min(width, height))
     )
     assert measured <= cost
-    assert cost <= 3 * measured + 12 * 1024 * 1024  # three: a TIFF that is neither turned nor in one strip
+    assert cost <= 3 * measured + 20 * 1024 * 1024  # three: a TIFF that is neither turned nor in one strip
