@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 _MIB = 1024 * 1024
 _PROCESS_BYTES = 320 * _MIB  # 160 measured: SDKs, onnxruntime, a small model and 16 threads; the worker comes on top
-    320 * _MIB
-)  # interpreter, Azure SDKs, onnxruntime, a small model and its arena for 16 threads: 160 MiB, and the worker
 _BYTES_PER_CPU = 384 * _MIB  # only as many decodes advance as there are CPUs; more memory would buy nothing
 _LEAST_BYTES = 64 * _MIB
 _M_MMAP_THRESHOLD = -3  # <malloc.h>
