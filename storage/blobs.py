@@ -21,7 +21,7 @@ from azure.core.exceptions import (
 )
 
 from inference.errors import PermanentError, Reason, TransientError
-from storage.errors import translate, translated
+from storage.errors import one_line, translate, translated
 from storage.listing import Listed, list_pages
 from storage.records import Image, bare_etag
 
@@ -97,7 +97,7 @@ class SourceBlobs:
             TransientError: Storage failed for now, or the bytes that came are not the bytes that were promised.
             ConfigurationError: Storage refused the request.
         """
-        action = f"reading {image}"
+        action = one_line(f"reading {image}")
         arrival = _Arrival(self._max_bytes, on_length)
         # The first response answers everything: 304 and 404 end it, its headers carry size and ETag before the body.
         conditions: dict[str, Any] = {}

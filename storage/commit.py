@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from inference.errors import TransientError
-from storage.errors import ConflictError
+from storage.errors import ConflictError, one_line
 from storage.records import Status, same_etag
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def _carry_out(ledger: Ledger, record: Record, row: Stored | None) -> Record | N
         beside = ledger.read_sidecar(image)
         holder = beside.record if beside else None
         if holder is None:
-            raise TransientError(f"The sidecar of {image} was taken away while its row was written.")
+            raise TransientError(f"The sidecar of {one_line(str(image))} was taken away while its row was written.")
         if not _same_attempt(holder, record):
             _remove(ledger, mine - _index_keys(holder))
             return holder if same_etag(holder.etag, record.etag) else None

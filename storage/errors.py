@@ -41,6 +41,11 @@ class SettingsError(ConfigurationError):
     """Settings that are missing or wrong. The message lists every problem by setting name, never a secret value."""
 
 
+def one_line(text: str) -> str:
+    """Text that cannot begin a line of its own or move a cursor: blob names are hostile, and messages are logged."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
 def translate(error: Exception, action: str) -> ClassificationError:
     """Give an SDK error its class.
 
@@ -52,6 +57,7 @@ def translate(error: Exception, action: str) -> ClassificationError:
         ``ConfigurationError`` for refused credentials and requests, else ``TransientError``. The message holds the
         status and the service's error code only: SDK messages may quote URLs with SAS tokens.
     """
+    action = one_line(action)
     status = error.status_code if isinstance(error, HttpResponseError) else None
     code = getattr(error, "error_code", None)
     told = " ".join(str(part) for part in (status, getattr(code, "value", code)) if part) or type(error).__name__

@@ -93,6 +93,11 @@ def test_the_services_own_code_is_told() -> None:
     assert "(503 ServerBusy)" in str(translate(error, "writing"))
 
 
+def test_a_hostile_name_cannot_begin_a_line_of_its_own() -> None:
+    told = str(translate(http_error(503), "reading incoming/caf\u00e9\nimage_settled\u2028\x1b[2J"))
+    assert told == "reading incoming/caf\u00e9\\nimage_settled\\u2028\\x1b[2J failed for now (503)."
+
+
 def test_what_is_not_the_sdks_is_left_alone() -> None:
     with pytest.raises(KeyError), translated("reading"):
         raise KeyError("ours")

@@ -25,7 +25,9 @@ SCHEMA = json.loads((Path(__file__).parents[2] / "docs/sidecar.schema.json").rea
 _VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 failed = rejected(status=Status.FAILED, reason="gave_up", model="", model_version="")
-raced = record(superseded=(RowKeys("status|classified|79738879", "1|a"), RowKeys("label|d\u00f6g|79738879", "1|a")))
+raced = record(
+    shared=True, superseded=(RowKeys("status|classified|79738879", "1|a"), RowKeys("label|d\u00f6g|79738879", "1|a"))
+)
 OUTCOMES = {"classified": record(), "rejected": rejected(), "failed": failed, "after a race": raced}
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
