@@ -16,8 +16,8 @@ PYTHONS = ("3.11", "3.12", "3.13")
 OUR_OWN = {"function_app", "inference", "storage", "tools", "tests"}
 # Brought by another on purpose: the session is handed to azure-core, so the version is the one that azure-core takes.
 BROUGHT_BY = {"requests": "azure-core"}
-# Only who trains the model that ships needs it, and nobody else should have to download it.
-DEVELOPERS_TOOL = {"torch"}
+# Only who makes a model needs these, and nobody else should have to download them: torch trains, onnx quantises.
+DEVELOPERS_TOOLS = {"torch", "onnx"}
 
 
 def declared(file: str, python: str | None = None) -> list[Requirement]:
@@ -49,7 +49,7 @@ def imported(paths: list[Path]) -> dict[str, str]:
             names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
             for name in names:
                 top = name.partition(".")[0]
-                if top in sys.stdlib_module_names or top in OUR_OWN | DEVELOPERS_TOOL:
+                if top in sys.stdlib_module_names or top in OUR_OWN | DEVELOPERS_TOOLS:
                     continue
                 # `azure` belongs to many: azure.data.tables comes from azure-data-tables.
                 owners = {canonical(owner) for owner in distributions.get(top, [top])}
