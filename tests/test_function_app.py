@@ -15,7 +15,9 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
@@ -388,3 +390,16 @@ class TestPoison:
         bench.app.record_abandoned(bench.request("done.jpg", "stuck.jpg", "gone.jpg"))
         statuses = {name: row.status for name in ("done", "stuck", "gone") if (row := bench.row(f"{name}.jpg"))}
         assert statuses == {"done": Status.CLASSIFIED, "stuck": Status.FAILED}
+
+
+class TestTimer:
+    def test_asks_for_an_upload_whose_event_was_lost(
+        self, bench: Bench, photo: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An hour later, by the desk's clock: what has just arrived is on its way and not lost."""
+        bench.app.classify_uploaded(bench.upload("seen.jpg", photo))
+        bench.upload("overlooked.jpg", photo)
+        later = replace(bench.app.desk, now=lambda: datetime.now(UTC) + timedelta(hours=1))
+        monkeypatch.setattr(bench.app, "desk", later)
+        bench.app.reconcile(SimpleNamespace(past_due=False))
+        assert bench.requested() == {"container": bench.incoming, "blobs": ["overlooked.jpg"]}

@@ -289,6 +289,11 @@ def test_a_request_becomes_rows(worker: Worker, azurite: Azurite, storage: Resul
     assert [written.status for name in names if (written := row(storage, name))] == [Status.CLASSIFIED] * 2
 
 
+def test_a_timer_reconciles(worker: Worker) -> None:
+    told = worker.ask("tick", id=worker.ids()["reconcile"])
+    assert told["status"] == "Success", told["trace"]
+
+
 def test_a_broken_model_fails_invocations_but_not_indexing(
     worker_python: Path, azurite: Azurite, storage: Results, photo: bytes, tmp_path: Path
 ) -> None:

@@ -30,13 +30,18 @@ TRIGGERS: dict[str, dict[str, Any]] = {
         "queueName": "classify-requests-poison",
         "connection": "ImageStorage",
     },
+    "reconcile": {
+        "type": "timerTrigger",
+        "name": "timer",
+        "schedule": "%RECONCILE_SCHEDULE%",
+        "runOnStartup": False,
+    },
 }
+_CHOSEN = {name for each in TRIGGERS.values() for name in each}
 
 
 def trigger(bindings: list[dict[str, Any]]) -> dict[str, Any]:
     """A function's one binding as far as we choose it: the rest is the library's to say."""
     (binding,) = bindings
     assert str(binding["direction"]).lower() == "in"
-    return {
-        name: binding[name] for name in ("type", "name", "path", "queueName", "connection", "source") if name in binding
-    }
+    return {name: value for name, value in binding.items() if name in _CHOSEN}

@@ -196,6 +196,12 @@ def message_input(text: str) -> tuple[Any, dict[str, Any]]:
     return protos.ParameterBinding(name="message", data=protos.TypedData(string=text)), metadata
 
 
+def timer_input() -> tuple[Any, dict[str, Any]]:
+    """What arrives when a timer is due."""
+    due = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": None, "IsPastDue": False}
+    return protos.ParameterBinding(name="timer", data=protos.TypedData(json=json.dumps(due))), {}
+
+
 async def invoke(function_id: str, binding: Any, metadata: dict[str, Any]) -> dict[str, Any]:
     request = protos.InvocationRequest(
         invocation_id=os.urandom(8).hex(), function_id=function_id, input_data=[binding], trigger_metadata=metadata
@@ -210,6 +216,10 @@ async def upload(command: dict[str, Any]) -> dict[str, Any]:
 
 async def message(command: dict[str, Any]) -> dict[str, Any]:
     return await invoke(command["id"], *message_input(command["text"]))
+
+
+async def tick(command: dict[str, Any]) -> dict[str, Any]:
+    return await invoke(command["id"], *timer_input())
 
 
 async def uploads(command: dict[str, Any]) -> dict[str, Any]:
@@ -233,7 +243,7 @@ def resident_kib() -> int:
         return 0
 
 
-COMMANDS = {each.__name__: each for each in (start, specialize, index, upload, message, uploads)}
+COMMANDS = {each.__name__: each for each in (start, specialize, index, upload, message, tick, uploads)}
 
 
 async def serve(answers: TextIO) -> None:
