@@ -1,14 +1,15 @@
 """An upright image becomes the model's input tensor: one filtered resize, then one multiply-add.
 
-The geometry is that of resizing the whole image and then cropping its centre (offsets rounded down), done as a single
-resize of the cropped box: Pillow lets the filter see past the box's edge, so the result is the same but for rounding
-(Pillow keeps the box in float32 and orders its two passes by the size of the result), and it takes 40 % less time.
+The geometry is that of resizing the whole image and then cropping its centre (offsets rounded down), as exporters' own
+preprocessing does it. An image that the decoder left whole is done just so, and agrees to the bit. One that the decoder
+has reduced differs by the reduction anyway, so only the cropped box is resized: Pillow lets the filter see past the
+box's edge, which is the same but for rounding (it keeps the box in float32 and orders its two passes by the size of the
+result) and takes 40 % less time.
 No ``reducing_gap``: the decoder has already brought the image to two to four times the size that is needed.
 """
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,21 +87,29 @@ def batched(spec: InputSpec, tensor: NDArray[np.generic]) -> NDArray[np.generic]
 
 def _fit(spec: InputSpec, decoded: DecodedImage) -> NDArray[np.uint8]:
     """Return (H, W, C) uint8 pixels of the input's size in the model's channel order."""
-    image, width, height = decoded.image, decoded.info.width, decoded.info.height
-    whole_width, whole_height = _resized(spec, width, height)
+    image = decoded.image
+    # Where the original lies in the image in hand: a reduced image may reach past it by a part of a pixel.
+    x0, y0, x1, y1 = whole = decoded.box or (0.0, 0.0, float(image.width), float(image.height))
+    whole_width, whole_height = _resized(spec, decoded.info.width, decoded.info.height)
     if spec.resize is Resize.LETTERBOX:
         background = spec.pad_color if image.mode == "RGB" else Image.new("RGB", (1, 1), spec.pad_color).convert("L")
         color = background if isinstance(background, tuple) else background.getpixel((0, 0))
         fitted = Image.new(image.mode, (spec.width, spec.height), color)
-        resized = _resize(spec, image, (whole_width, whole_height), (0, 0, image.width, image.height))
+        resized = _resize(spec, image, (whole_width, whole_height), whole)
         fitted.paste(resized, ((spec.width - whole_width) // 2, (spec.height - whole_height) // 2))
+    elif image.size == (decoded.info.width, decoded.info.height):
+        left, top = (whole_width - spec.width) // 2, (whole_height - spec.height) // 2
+        resized = _resize(spec, image, (whole_width, whole_height), whole)
+        fitted = resized.crop((left, top, left + spec.width, top + spec.height))
     else:
         left, top = (whole_width - spec.width) // 2, (whole_height - spec.height) // 2
-        # The same box in the pixels of the image in hand. A reduced image has ceil(size / factor) of them, so its last
-        # column may stand for less than the others: the factor must come from the sizes, not the other way round.
-        factor = max(math.ceil(width / image.width), math.ceil(height / image.height))
-        across, down = width / factor / whole_width, height / factor / whole_height
-        box = (left * across, top * down, (left + spec.width) * across, (top + spec.height) * down)
+        across, down = (x1 - x0) / whole_width, (y1 - y0) / whole_height
+        box = (
+            x0 + left * across,
+            y0 + top * down,
+            x0 + (left + spec.width) * across,
+            y0 + (top + spec.height) * down,
+        )
         fitted = _resize(spec, image, (spec.width, spec.height), box)
     pixels = np.asarray(fitted)
     if pixels.ndim == 2:

@@ -49,6 +49,21 @@ def tensor_of(image: Image.Image, wanted: InputSpec) -> np.ndarray[Any, Any]:
     return tensor
 
 
+def reduced_twice(image: Image.Image) -> DecodedImage:
+    """What the decoder hands over for an original of twice the size."""
+    return DecodedImage(image, ImageInfo(2 * image.width, 2 * image.height, "jpeg"))
+
+
+def crop(side: int, interpolation: Interpolation, **numbers: Any) -> InputSpec:
+    return spec(
+        resize=Resize.SHORTEST_SIDE_CROP,
+        resized_height=side,
+        resized_width=side,
+        interpolation=interpolation,
+        **{"scale": 1.0, **numbers},
+    )
+
+
 def reference(image: Image.Image, wanted: InputSpec) -> np.ndarray[Any, Any]:
     """The straightforward way: resize all of it, crop the centre, calculate in float64 as the formula is written."""
     filters = {kind: Image.Resampling[kind.name] for kind in Interpolation}
@@ -109,31 +124,33 @@ def test_squash_is_the_reference_for_every_interpolation(interpolation: Interpol
     st.sampled_from([32, 36, 40]),
     st.sampled_from([Interpolation.BILINEAR, Interpolation.BICUBIC, Interpolation.LANCZOS, Interpolation.HAMMING]),
 )
-def test_crop_in_one_resize_is_the_crop_of_the_whole(
+def test_crop_in_one_resize_of_a_reduced_image_is_the_crop_of_the_whole(
     width: int, height: int, side: int, interpolation: Interpolation
 ) -> None:
-    wanted = spec(
-        resize=Resize.SHORTEST_SIDE_CROP,
-        resized_height=side,
-        resized_width=side,
-        interpolation=interpolation,
-        scale=1.0,
-    )
+    wanted = crop(side, interpolation)
     image = noise(width, height)
-    difference = np.abs(tensor_of(image, wanted) - reference(image, wanted))
+    difference = np.abs(preprocess(wanted, reduced_twice(image)) - reference(image, wanted))
     # Pillow chooses the order of its two passes by the size of the result, and rounds in between; noise is the worst
     # case. A crop that is off by half a pixel differs by 20 levels on average.
     assert difference.mean() < 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(20, 130), st.integers(20, 130), st.sampled_from([32, 36, 40]), st.sampled_from(Interpolation))
+def test_crop_of_an_image_that_was_not_reduced_is_the_reference(
+    width: int, height: int, side: int, interpolation: Interpolation
+) -> None:
+    wanted = crop(side, interpolation, **IMAGENET)
+    image = noise(width, height)
+    np.testing.assert_allclose(tensor_of(image, wanted), reference(image, wanted), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("interpolation", [Interpolation.NEAREST, Interpolation.BOX])
 def test_filters_with_sharp_edges_are_off_by_a_pixel_at_most(interpolation: Interpolation) -> None:
     """Where their edge falls on the border of two pixels, float32 decides which one it is."""
     ramp = Image.fromarray(np.add.outer(np.arange(90), np.arange(121)).astype(np.uint8)[:, :, None].repeat(3, axis=2))
-    wanted = spec(
-        resize=Resize.SHORTEST_SIDE_CROP, resized_height=40, resized_width=40, interpolation=interpolation, scale=1.0
-    )
-    assert np.abs(tensor_of(ramp, wanted) - reference(ramp, wanted)).max() <= 2
+    wanted = crop(40, interpolation)
+    assert np.abs(preprocess(wanted, reduced_twice(ramp)) - reference(ramp, wanted)).max() <= 2
 
 
 def test_squash_and_crop_takes_the_centre() -> None:
