@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": "render sample photos, upload them to a local stack, print the rows",
     "dev": "run Azurite and the dev host; point Storage Explorer or azcopy at it",
     "host": "run the dev host on whatever storage the settings name",
+    "model": "look into a model, get one, publish it, measure it, quantise it",
 }
 
 

@@ -29,5 +29,12 @@ def read(sha256: str, facts: Facts) -> None:
 
 
 @cache
+def content() -> dict[str, Any]:
+    """Return the catalogue: ``repository`` and ``commit`` where the files are, and ``models`` with all that is known."""
+    catalogue: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))
+    return catalogue
+
+
+@cache
 def _models() -> dict[str, dict[str, Any]]:
-    return {model["sha256"]: model for model in json.loads(_FILE.read_text(encoding="utf-8"))["models"]}
+    return {model["sha256"]: model for model in content()["models"]}

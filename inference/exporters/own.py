@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FILE = "model.json"
 
 KEYS = {
-    "": {"$schema", "name", "description", "graph", "labels", "input", "output"},
+    "": {"$schema", "name", "description", "graph", "labels", "input", "output", "sources"},
     "input": {
         "layout", "color_order", "size", "resize", "shortest_side", "crop_pct", "interpolation", "scale", "mean", "std",
         "order", "pad_color",
@@ -38,15 +38,23 @@ def read(folder: Path, facts: Facts) -> None:
     if content is None or not _OF_TENSORFLOW_JS.isdisjoint(content):
         return
     _refuse_unknown(folder, "", content)
+    sources = content.pop("sources", {})
+    if not isinstance(sources, dict):
+        raise ModelError(f'{folder / FILE}: "sources" must be an object, but is {type(sources).__name__}.')
+
+    def state(key: str, value: Any) -> None:
+        said_by = f" (from {sources[key]})" if key in sources else ""
+        facts.state(key, value, f"{FILE}: {key}{said_by}")
+
     for section in ("input", "output"):
         part = content.pop(section, {})
         if not isinstance(part, dict):
             raise ModelError(f'{folder / FILE}: "{section}" must be an object, but is {type(part).__name__}.')
         _refuse_unknown(folder, section, part)
         for key, value in part.items():
-            facts.state(f"{section}.{key}", value, f"{FILE}: {section}.{key}")
+            state(f"{section}.{key}", value)
     for key, value in content.items():
-        facts.state(key, value, f"{FILE}: {key}")
+        state(key, value)
 
 
 def _refuse_unknown(folder: Path, section: str, part: dict[str, Any]) -> None:
