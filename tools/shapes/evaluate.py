@@ -14,15 +14,18 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
 from inference.classifier import load
 from tools.shapes.meshes import LABELS
-from tools.shapes.photographs import EVALUATION, photograph
+from tools.shapes.photographs import EVALUATION, MIXED_PX, photograph
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from inference.classifier import Classifier
 
 MODEL_FOLDER = Path("models/shapes")
@@ -46,10 +49,11 @@ class Answer:
     long_side_px: int
 
 
-def evaluate(count: int, model: Path = MODEL_FOLDER) -> list[Answer]:
-    """Classify ``count`` fresh photographs, on every core."""
-    with ProcessPoolExecutor() as pool:
-        return list(pool.map(partial(_answer, model), range(count), chunksize=10))
+def evaluate(count: int, model: Path = MODEL_FOLDER, long_sides_px: Sequence[int] = MIXED_PX) -> list[Answer]:
+    """Classify ``count`` fresh photographs of those sizes, on every core."""
+    # Spawned, not forked: whoever calls may have threads, and a session of its own, already.
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        return list(pool.map(partial(_answer, model, long_sides_px), range(count), chunksize=10))
 
 
 def accuracy(answers: list[Answer]) -> float:
@@ -84,8 +88,8 @@ def _classifier(model: Path) -> Classifier:
     return load(model)
 
 
-def _answer(model: Path, number: int) -> Answer:
-    taken = photograph(EVALUATION, number)
+def _answer(model: Path, long_sides_px: Sequence[int], number: int) -> Answer:
+    taken = photograph(EVALUATION, number, long_sides_px)
     said = _classifier(model).classify(taken.content)
     return Answer(LABELS[taken.label_index], said.label, said.score, max(taken.width, taken.height))
 

@@ -62,7 +62,7 @@ def main() -> None:
     """Render, train, measure and export, as the command line says."""
     parser = argparse.ArgumentParser(description="Train the shapes model and write models/shapes.")
     parser.add_argument("--count", type=int, default=14_000, help="training photographs (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=18, help="times each is seen (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=24, help="times each is seen (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=MODEL_FOLDER, help="folder to write (default: %(default)s)")
     arguments = parser.parse_args()
     training = _pixels(TRAINING, arguments.count)
