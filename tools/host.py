@@ -45,16 +45,18 @@ def serve(root: Path, started: Callable[[DevHost], None] | None = None) -> int:
         0, or 1 when a part of the host itself failed.
     """
     import threading
+    from queue import SimpleQueue
 
-    told = threading.Event()
-    hosts: list[DevHost] = []
+    # A handler runs in the middle of whatever the main thread does, which may be inside the very Event it would set,
+    # holding its lock. SimpleQueue.put is the one call that is documented to be safe there.
+    wishes: SimpleQueue[int] = SimpleQueue()
+    told: list[int] = []
 
     def stop(number: int, _frame: object) -> None:
-        if told.is_set():
+        if told:
             os._exit(128 + number)
-        told.set()
-        for host in hosts:
-            host.stopping.set()
+        told.append(number)
+        wishes.put(number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
@@ -62,9 +64,12 @@ def serve(root: Path, started: Callable[[DevHost], None] | None = None) -> int:
     from tools.devhost.host import DevHost
 
     host = DevHost(root)
-    hosts.append(host)
-    if told.is_set():
+
+    def obey() -> None:
+        wishes.get()
         host.stopping.set()
+
+    threading.Thread(target=obey, name="signals", daemon=True).start()
     print(_banner(host, root), file=sys.stderr, flush=True)
     if host.start():
         print("The host is up.", file=sys.stderr, flush=True)
