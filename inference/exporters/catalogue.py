@@ -30,7 +30,7 @@ def read(sha256: str, facts: Facts) -> None:
 
 @cache
 def content() -> dict[str, Any]:
-    """Return the catalogue: ``repository`` and ``commit`` where the files are, and ``models`` with all that is known."""
+    """Return the catalogue: ``repository`` and ``commit`` where the files are, and ``models`` with what is known."""
     catalogue: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))
     return catalogue
 
