@@ -1,0 +1,87 @@
+"""``python -m tools reconcile`` as a person runs it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from storage.requests import Request
+from storage.settle import settle
+from tools.__main__ import main
+from tools.wiring import Wiring, wired
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from tests.conftest import Names
+    from tools.azurite import Azurite
+
+NOTHING = {"missing": 0, "stale": 0, "enqueued": 0, "repaired": 0, "index_removed": 0, "pruned": 0}
+
+
+@pytest.fixture
+def wiring(azurite: Azurite, names: Names, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
+    """The account as the command will find it, through the environment."""
+    monkeypatch.setenv("ImageStorage", azurite.connection_string)
+    monkeypatch.setenv("INCOMING_CONTAINER", names.container("incoming"))
+    monkeypatch.setenv("RESULTS_CONTAINER", names.container("results"))
+    monkeypatch.setenv("RESULTS_TABLE", names.table("rows"))
+    wires: AbstractContextManager[Wiring] = wired()
+    with wires as made:
+        made.clients.blobs.create_container(made.settings.incoming_container)
+        yield made
+
+
+def upload(wiring: Wiring, *names: str) -> None:
+    container = wiring.clients.blobs.get_container_client(wiring.settings.incoming_container)
+    for name in names:
+        container.upload_blob(name, name.encode(), overwrite=True)
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_lost_images_are_told_and_the_summary_comes_last(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
+    upload(wiring, "a.jpg", "b.jpg")
+    assert main(["reconcile", "--json"]) == 0
+    *told, summary = lines(capsys)
+    assert told == [{"event": "missing", "image": "a.jpg"}, {"event": "missing", "image": "b.jpg"}]
+    wanted = {"images": 2, "rows": 0, **NOTHING, "missing": 2, "enqueued": 2, "coverage": 0.0}
+    assert summary == {"event": "summary", **wanted, "dry_run": False}
+
+
+def test_an_empty_account_is_no_error(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
+    wiring.clients.blobs.delete_container(wiring.settings.incoming_container)
+    assert main(["reconcile", "--json", "--prune"]) == 0
+    summary = {"event": "summary", "images": 0, "rows": 0, **NOTHING, "coverage": 1.0, "dry_run": False}
+    assert lines(capsys) == [summary]
+
+
+def test_a_person_reads_coverage_rounded_down_and_names_that_cannot_move_the_cursor(
+    wiring: Wiring, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.storage.samples import FixedClassifier
+
+    upload(wiring, "a.jpg", "b.jpg", "c\u202e.jpg")
+    for request in (Request(wiring.settings.incoming_container, ("a.jpg", "b.jpg")),):
+        for image in request.images:
+            settle(wiring.desk, FixedClassifier(), image)
+    assert main(["reconcile", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "missing        c\\u202e.jpg\n" in said
+    assert " 66.66 %" in said
+    assert said.endswith("Nothing was changed: this was a dry run.\n")
+
+
+def test_settings_that_are_wrong_are_a_sentence(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    monkeypatch.setenv("ImageStorage", "")
+    monkeypatch.setenv("RESULTS_CONTAINER", "No Such Name")
+    assert main(["reconcile"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "RESULTS_CONTAINER" in said.err
+    assert "Traceback" not in said.err

@@ -1,0 +1,164 @@
+"""``python -m tools redrive`` as a person runs it."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from inference.errors import PermanentError, Reason
+from storage.records import Image, IndexRow
+from storage.requests import QUEUE, Request
+from storage.retries import give_up
+from storage.settle import settle
+from tests.storage.samples import FixedClassifier
+from tools.__main__ import main
+from tools.moments import moment
+from tools.wiring import Wiring, wired
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import Names
+    from tools.azurite import Azurite
+
+
+@pytest.fixture
+def wiring(azurite: Azurite, names: Names, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
+    """An account with a cat, a dog, an image too large, a text and one that was given up."""
+    monkeypatch.setenv("ImageStorage", azurite.connection_string)
+    monkeypatch.setenv("INCOMING_CONTAINER", names.container("incoming"))
+    monkeypatch.setenv("RESULTS_CONTAINER", names.container("results"))
+    monkeypatch.setenv("RESULTS_TABLE", names.table("rows"))
+    large = PermanentError(Reason.TOO_MANY_PIXELS, "It has 300,000,000 pixels.")
+    text = PermanentError(Reason.NOT_AN_IMAGE, "It is no image.")
+    with wired() as made:
+        container = made.settings.incoming_container
+        made.clients.blobs.create_container(container)
+        for name, classifier in {
+            "pets/cat.jpg": FixedClassifier("cat"),
+            "pets/dog.jpg": FixedClassifier("dog"),
+            "large.png": FixedClassifier(error=large),
+            "text.txt": FixedClassifier(error=text),
+            "given up.jpg": None,
+        }.items():
+            made.clients.blobs.get_blob_client(container, name).upload_blob(b"x")
+            image = Image(container, name)
+            if classifier:
+                settle(made.desk, classifier, image)
+            else:
+                give_up(made.desk, image, "The model was away.")
+        yield made
+
+
+def queues(wiring: Wiring) -> list[str]:
+    return [str(queue.name) for queue in wiring.clients.queues.list_queues()]
+
+
+def sent(wiring: Wiring) -> list[Request]:
+    """What is on the queue for this test's container; it is taken off."""
+    if QUEUE not in queues(wiring):
+        return []
+    queue = wiring.clients.queues.get_queue_client(QUEUE)
+    taken = []
+    for message in queue.receive_messages():
+        request = Request.from_json(b64decode(message.content))
+        if request.container == wiring.settings.incoming_container:
+            taken.append(request)
+            queue.delete_message(message)
+    return taken
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("options", "images"),
+    [
+        ([], {"given up.jpg"}),
+        (["--status", "failed"], {"given up.jpg"}),
+        (["--status", "rejected"], {"large.png", "text.txt"}),
+        (["--status", "rejected", "--reason", "too_many_pixels"], {"large.png"}),
+        (["--reason", "not_an_image"], {"text.txt"}),
+        (["--reason", "gave_up"], {"given up.jpg"}),
+        (["--label", "dog"], {"pets/dog.jpg"}),
+        (["--label", "do"], set()),
+        (["--status", "rejected", "--since", "1h"], {"large.png", "text.txt"}),
+        (["--status", "rejected", "--since", "2999-01-01"], set()),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_the_chosen_go_round_again(
+    wiring: Wiring, capsys: pytest.CaptureFixture[str], options: list[str], images: set[str]
+) -> None:
+    before = datetime.now(UTC)
+    assert main(["redrive", "--json", *options]) == 0
+    *told, summary = lines(capsys)
+    assert {line["image"] for line in told} == images
+    assert summary == {"event": "summary", "found": len(images), "enqueued": len(images), "dry_run": False}
+    requests = sent(wiring)
+    assert {name for request in requests for name in request.blobs} == images
+    assert all(request.redo_before and before <= request.redo_before <= datetime.now(UTC) for request in requests)
+
+
+def test_a_rejected_image_is_judged_again(wiring: Wiring) -> None:
+    assert main(["redrive", "--reason", "too_many_pixels"]) == 0
+    (request,) = sent(wiring)
+    (image,) = request.images
+    settled = settle(wiring.desk, FixedClassifier("cat"), image, redo_before=request.redo_before)
+    assert settled.record is not None
+    assert settled.record.label == "cat"
+    assert main(["redrive", "--reason", "too_many_pixels"]) == 0
+    assert sent(wiring) == []
+
+
+def test_a_dry_run_shows_and_sends_nothing(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["redrive", "--dry-run"]) == 0
+    assert capsys.readouterr().out == (
+        "failed     gave_up                  given up.jpg\n1 found, 0 sent to be classified again.\n"
+    )
+    assert sent(wiring) == []
+
+
+def test_an_index_row_that_lies_chooses_nothing(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
+    row = wiring.desk.results.read_row(Image(wiring.settings.incoming_container, "given up.jpg"))
+    assert row is not None
+    assert row.record is not None
+    (true,) = row.record.index_rows()
+    another_time = true.keys._replace(row_key="0" + true.keys.row_key[1:])
+    for blob_name in ("given up.jpg", "pets/cat.jpg", "never.jpg"):
+        address = another_time._replace(row_key=another_time.row_key + blob_name[0])
+        wiring.desk.results.write_index_row(IndexRow(address, {**true.columns, "blob_name": blob_name}))
+    assert main(["redrive", "--json"]) == 0
+    assert [line["image"] for line in lines(capsys)[:-1]] == ["given up.jpg"]
+
+
+def test_label_with_status_is_refused(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["redrive", "--label", "cat", "--status", "failed"]) == 2
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "ago"), [("7d", timedelta(days=7)), ("1h", timedelta(hours=1)), ("30M", timedelta(minutes=30))]
+)
+def test_a_moment_may_be_said_as_ago(text: str, ago: timedelta) -> None:
+    assert abs(datetime.now(UTC) - ago - moment(text)) < timedelta(seconds=5)
+
+
+def test_a_moment_without_an_offset_is_utc() -> None:
+    assert moment("2026-11-20") == datetime(2026, 11, 20, tzinfo=UTC)
+    assert moment("2026-11-20T12:00:00+02:00") == datetime(2026, 11, 20, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "7", "999999d", "-1d"])
+def test_a_moment_that_is_none_is_refused_with_the_ways_to_say_it(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["redrive", f"--since={text}"])
+    assert refused.value.code == 2
+    assert "write 7d, 1h or 30m" in capsys.readouterr().err
