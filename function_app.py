@@ -27,6 +27,7 @@ from storage import requests
 from storage.blobs import SourceBlobs
 from storage.clients import connect
 from storage.queues import RequestQueue
+from storage.reconcile import heal
 from storage.records import Image
 from storage.results import Results
 from storage.retries import Retries, give_up
@@ -46,7 +47,8 @@ desk = Desk(
     Results(clients, table=settings.results_table, container=settings.results_container),
     admit=admission.reserve_content,
 )
-retries = Retries(desk, RequestQueue(clients.queues), settings.retry_delays_seconds)
+queue = RequestQueue(clients.queues)
+retries = Retries(desk, queue, settings.retry_delays_seconds)
 app = func.FunctionApp()
 
 
@@ -91,6 +93,12 @@ def record_abandoned(message: func.QueueMessage) -> None:
     """Write down what the host gave up without an answer: the worker crashed, or took longer than it may."""
     for image in _ours(requests.Request.from_json(message.get_body())).images:
         give_up(desk, image, "The worker ended every try without an answer: it crashed, or took longer than it may.")
+
+
+@app.timer_trigger(arg_name="timer", schedule="%RECONCILE_SCHEDULE%", run_on_startup=False)
+def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's own parameter
+    """Find uploads whose event was lost, send them to be classified, and mend results that are half-written."""
+    heal(desk, queue, settings.incoming_container)
 
 
 def _ours(request: requests.Request) -> requests.Request:

@@ -19,6 +19,8 @@ COMMANDS = {
     "dev": "run Azurite and the dev host; point Storage Explorer or azcopy at it",
     "host": "run the dev host on whatever storage the settings name",
     "model": "look into a model, get one, publish it, measure it, quantise it",
+    "reconcile": "find images that got lost, and mend results that are half-written",
+    "redrive": "send failed or rejected images round again",
 }
 
 
