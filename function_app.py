@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 
 import storage.platform_name  # noqa: F401 - before any Azure package, see there
 
@@ -31,6 +32,7 @@ from storage.reconcile import heal
 from storage.records import Image
 from storage.results import Results
 from storage.retries import Retries, give_up
+from storage.serving import served
 from storage.settings import Settings
 from storage.settle import Desk, settle
 
@@ -49,14 +51,14 @@ desk = Desk(
 )
 queue = RequestQueue(clients.queues)
 retries = Retries(desk, queue, settings.retry_delays_seconds)
+load = partial(classifier.load, top_k=settings.top_k, min_score=settings.min_score, limits=limits, admission=admission)
+models = served(settings, clients.blobs, load)
 app = func.FunctionApp()
 
 
 def model() -> classifier.Classifier:
-    """The one classifier of this process; built at first use, tried again after a failure."""
-    return classifier.shared(
-        settings.model_dir, top_k=settings.top_k, min_score=settings.min_score, limits=limits, admission=admission
-    )
+    """The one classifier of this process, as it is now; built at first use, tried again after a failure."""
+    return models.current()
 
 
 @app.blob_trigger(
@@ -110,8 +112,11 @@ def _ours(request: requests.Request) -> requests.Request:
     return request
 
 
-try:
-    model().warm()
-except ClassificationError as error:
-    # Never fatal here: the functions must be indexed, so that their blobs reach the retry path until it is mended.
-    logger.error("model_not_loaded error=%s", error)  # noqa: TRY400 - the sentence says it all
+if settings.model_blobs:
+    models.prepare()  # on a thread of its own: indexing does not wait for a download
+else:
+    try:
+        model().warm()
+    except ClassificationError as error:
+        # Never fatal here: the functions must be indexed, so that their blobs reach the retry path until it is mended.
+        logger.error("model_not_loaded error=%s", error)  # noqa: TRY400 - the sentence says it all

@@ -1,14 +1,10 @@
 """One model or several, ready to answer: bytes in, ``Classification`` out, from as many threads as call.
 
 An image is decoded once, at the largest size that any of the models needs, and shown to each of them.
-
-``shared`` keeps one classifier per choice of folders for the life of the process: it is built once, under a lock,
-however many threads ask first, and a failed load is not remembered, so that the next call tries again.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
@@ -139,38 +135,3 @@ def load(
     """
     models = [Model(*open_model(folder, intra_op_threads=intra_op_threads)) for folder in folders]
     return Classifier(models, top_k=top_k, min_score=min_score, limits=limits, admission=admission)
-
-
-_shared: dict[tuple[Path, ...], Classifier] = {}
-_shared_lock = threading.Lock()
-
-
-def shared(
-    *folders: Path,
-    top_k: int = 5,
-    min_score: float | None = None,
-    limits: Limits | None = None,
-    admission: Admission | None = None,
-    intra_op_threads: int = 1,
-) -> Classifier:
-    """Return this process's one classifier for these folders, loading it on the first call.
-
-    Threads that come meanwhile wait for the one that loads. The options of the call that loaded it hold: a process has
-    one set of settings. A load that fails is not kept.
-
-    Raises:
-        ModelError: As ``load``; the next call tries again.
-        TransientError: Memory ran out.
-    """
-    key = tuple(folder.resolve() for folder in folders)
-    with _shared_lock:
-        if key not in _shared:
-            _shared[key] = load(
-                *folders,
-                top_k=top_k,
-                min_score=min_score,
-                limits=limits,
-                admission=admission,
-                intra_op_threads=intra_op_threads,
-            )
-        return _shared[key]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from storage.blob_folder import CONTAINER, BlobFolder
 from storage.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ DEFAULTS: Mapping[str, str] = {
     "RESULTS_CONTAINER": "results",
     "RESULTS_TABLE": "classifications",
     "MODEL_DIR": "models/shapes",
+    "MODEL_REFRESH_SECONDS": "300",
     "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan",
     "TOP_K": "5",
     "MAX_IMAGE_BYTES": str(64 * 1024 * 1024),
@@ -42,11 +44,12 @@ DEFAULTS: Mapping[str, str] = {
     "RECONCILE_SCHEDULE": "0 0 * * * *",
 }
 
-_CONTAINER = re.compile(r"(?!.*--)[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9]")
 _A_CONTAINER = "a container name: 3 to 63 lower-case letters, digits and single dashes, none at the ends"
 _TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,57}")  # 63 at most, and "index" is appended
 _A_TABLE = "a table name: 3 to 58 letters and digits, a letter first"
 _SOURCES = ("EventGrid", "LogsAndContainerScan")
+_FOLDERS = "a folder, or several with ; between them"
+_BLOB_FOLDERS = "container/prefix, or several with ; between them"
 _MAX_DELAY_SECONDS = 7 * 24 * 3600  # a queue message may not be hidden for longer
 
 
@@ -80,6 +83,10 @@ class Settings:
     Attributes:
         retry_delays_seconds: The growing delays before another try, in seconds.
         min_score: Below it the label is ``unknown``; ``None`` keeps every label.
+        model_dirs: The models' folders, the first one's answer being the verdict; empty where ``model_blobs`` are set.
+        model_blobs: The same in blob storage.
+        model_cache_dir: Where models of blob storage are kept on this machine; ``None`` is the temporary folder.
+        model_refresh_seconds: How often to look for another version there; 0 is never.
         decode_budget_mib: Memory for what is downloaded and decoded at one moment, in MiB; ``None`` derives it.
     """
 
@@ -87,7 +94,10 @@ class Settings:
     incoming_container: str
     results_container: str
     results_table: str
-    model_dir: Path
+    model_dirs: tuple[Path, ...]
+    model_blobs: tuple[BlobFolder, ...]
+    model_cache_dir: Path | None
+    model_refresh_seconds: int
     blob_trigger_source: str
     top_k: int
     min_score: float | None
@@ -112,10 +122,13 @@ class Settings:
         read = _Reader(environ)
         settings = cls(
             image_storage=read.connection("ImageStorage"),
-            incoming_container=read.matching("INCOMING_CONTAINER", _CONTAINER, _A_CONTAINER),
-            results_container=read.matching("RESULTS_CONTAINER", _CONTAINER, _A_CONTAINER),
+            incoming_container=read.matching("INCOMING_CONTAINER", CONTAINER, _A_CONTAINER),
+            results_container=read.matching("RESULTS_CONTAINER", CONTAINER, _A_CONTAINER),
             results_table=read.matching("RESULTS_TABLE", _TABLE, _A_TABLE),
-            model_dir=(APP_ROOT / read.text("MODEL_DIR")).resolve(),
+            model_dirs=() if read.text("MODEL_BLOB") else read.parsed("MODEL_DIR", _folders, _FOLDERS) or (),
+            model_blobs=read.parsed("MODEL_BLOB", _blob_folders, _BLOB_FOLDERS) or (),
+            model_cache_dir=read.parsed("MODEL_CACHE_DIR", lambda text: (APP_ROOT / text).resolve(), "a folder"),
+            model_refresh_seconds=read.whole("MODEL_REFRESH_SECONDS", 0, 7 * 24 * 3600) or 0,
             blob_trigger_source=read.one_of("BLOB_TRIGGER_SOURCE", _SOURCES),
             top_k=read.whole("TOP_K", 1, 1000) or 0,
             min_score=read.parsed("MIN_SCORE", _score, "a number from 0 to 1"),
@@ -129,6 +142,14 @@ class Settings:
             read.problems.append(
                 "INCOMING_CONTAINER and RESULTS_CONTAINER are the same container, so each sidecar would be classified "
                 "again, for ever: give RESULTS_CONTAINER a name of its own"
+            )
+        if read.text("MODEL_BLOB") and read.text("MODEL_DIR") != DEFAULTS["MODEL_DIR"]:
+            read.problems.append("MODEL_DIR and MODEL_BLOB both name a model: remove one of them")
+        written = {settings.incoming_container, settings.results_container}
+        if any(folder.container in written for folder in settings.model_blobs):
+            read.problems.append(
+                "MODEL_BLOB lies in INCOMING_CONTAINER or RESULTS_CONTAINER, where its files would be taken for images "
+                "or results: give it a container of its own"
             )
         if read.problems:
             raise SettingsError("; ".join(read.problems) + ".")
@@ -233,6 +254,21 @@ def _service_uris(environ: Mapping[str, str], name: str) -> dict[str, str]:
     if problems:
         raise SettingsError("; ".join(problems) + ".")
     return uris
+
+
+def _folders(value: str) -> tuple[Path, ...]:
+    return tuple((APP_ROOT / part).resolve() for part in _several(value))
+
+
+def _blob_folders(value: str) -> tuple[BlobFolder, ...]:
+    return tuple(BlobFolder.parse(part) for part in _several(value))
+
+
+def _several(value: str) -> list[str]:
+    parts = [part.strip() for part in value.split(";") if part.strip()]  # not a colon: Windows has one behind the drive
+    if not parts:
+        raise ValueError
+    return parts
 
 
 def _score(value: str) -> float:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import argparse
 
-from tools.modelling import add, bench, check, inspect, quantize
+from tools.modelling import add, bench, check, inspect, publish, quantize
 
 _COMMANDS = {
     "inspect": (inspect, "show every fact of a model and the file that states it"),
     "check": (check, "show what the model sees of an image, and what it answers"),
     "add": (add, "fetch a published model, or take a folder in and write its model.json"),
+    "publish": (publish, "put a model into blob storage, for MODEL_BLOB"),
     "bench": (bench, "measure time and memory of models on this machine"),
     "quantize": (quantize, "write an int8 sibling, calibrated on your own images, and compare the two"),
 }

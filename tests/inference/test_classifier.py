@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -68,44 +67,6 @@ def test_images_wait_for_memory(model_dir: Path) -> None:
             with pytest.raises(TimeoutError):
                 waiting.result(timeout=0.2)
         assert waiting.result(timeout=10).label == "red"
-
-
-@pytest.fixture
-def built(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Every graph that a session is made of, and an empty cache."""
-    graphs: list[Path] = []
-    original = Session.__init__
-
-    def counted(self: Session, graph: Path, *, intra_op_threads: int = 1) -> None:
-        graphs.append(graph)
-        original(self, graph, intra_op_threads=intra_op_threads)
-
-    monkeypatch.setattr(Session, "__init__", counted)
-    monkeypatch.setattr(classifier, "_shared", {})
-    return graphs
-
-
-def test_sixteen_first_calls_build_one_session(model_dir: Path, built: list[Path]) -> None:
-    barrier = threading.Barrier(16)
-
-    def first_call(_: int) -> tuple[int, str]:
-        barrier.wait(timeout=10)
-        model = classifier.shared(model_dir)
-        return id(model), model.classify(png()).label
-
-    with ThreadPoolExecutor(16) as pool:
-        answers = set(pool.map(first_call, range(16)))
-    assert len(built) == 1
-    assert answers == {(id(classifier.shared(model_dir)), "red")}
-
-
-def test_a_failed_load_is_tried_again(model_dir: Path, built: list[Path]) -> None:
-    labels = (model_dir / "labels.txt").rename(model_dir / "hidden")
-    with pytest.raises(ModelError, match="labels"):
-        classifier.shared(model_dir)
-    labels.rename(model_dir / "labels.txt")
-    assert classifier.shared(model_dir).classify(png()).label == "red"
-    assert len(built) == 2
 
 
 def test_eight_threads_answer_bit_for_bit_what_one_does(model_dir: Path) -> None:

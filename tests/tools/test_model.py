@@ -42,7 +42,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_every_subcommand_explains_itself_and_ends_with_an_example() -> None:
-    for name in ("inspect", "check", "add", "bench", "quantize"):
+    for name in ("inspect", "check", "add", "publish", "bench", "quantize"):
         run = model(name, "--help")
         assert run.returncode == 0
         assert run.stdout.rstrip().splitlines()[-1].startswith("  python -m tools model "), name
