@@ -113,9 +113,9 @@ class SourceBlobs:
         except HttpResponseError as error:
             if error.status_code == 304:  # the SDK has a class for this, but not on every path
                 return None
-            raise translate(error, action) from error
+            raise translate(error, action) from None  # as ``translated`` does, and for its reason
         except AzureError as error:
-            raise translate(error, action) from error
+            raise translate(error, action) from None
         info = arrival.info
         if info is None:
             raise TransientError(f"{action} failed for now (the answer had no ETag).")
@@ -134,7 +134,7 @@ class SourceBlobs:
         except (ResourceNotFoundError, ResourceModifiedError):
             return False
         except AzureError as error:
-            raise translate(error, f"asking whether {image} is current") from error
+            raise translate(error, f"asking whether {image} is current") from None
         return True
 
     def info(self, image: Image) -> SourceInfo | None:

@@ -6,6 +6,7 @@ TLS: 30 to 39 requests/s against 140 to 310/s pooled), so these are made once an
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,7 @@ def connect(connection: Connection, *, max_blob_bytes: int = 32 * 1024 * 1024) -
     Raises:
         SettingsError: The connection string cannot be read.
     """
+    _keep_urls_out_of_logs()
     options: dict[str, Any] = {
         "transport": RequestsTransport(
             session=_session(),
@@ -101,6 +103,12 @@ def _credential(connection: Connection) -> TokenCredential:
     if connection.managed_identity:
         return ManagedIdentityCredential(client_id=connection.client_id)
     return DefaultAzureCredential(managed_identity_client_id=connection.client_id)
+
+
+def _keep_urls_out_of_logs() -> None:
+    """Silence what quotes URLs, which may hold a SAS: urllib3 does so in warnings, the SDK at INFO."""
+    logging.getLogger("azure").setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 def _session() -> requests.Session:

@@ -70,8 +70,16 @@ def translate(error: Exception, action: str) -> ClassificationError:
 
 @contextmanager
 def translated(action: str) -> Iterator[None]:
-    """Raise SDK errors of the block as our own classes; see ``translate``."""
+    """Raise SDK errors of the block as our own classes; see ``translate``.
+
+    They do not go along as causes: a host prints those too, and the SDK's messages quote URLs with SAS tokens.
+    """
     try:
         yield
     except SDK_ERRORS as error:
-        raise translate(error, action) from error
+        raise translate(error, action) from None
+    except AttributeError as error:
+        # Where an answer is cut short there is no response, and azure-data-tables (12.7) stumbles over that.
+        if isinstance(error.__context__, HttpResponseError):
+            raise translate(error.__context__, action) from None
+        raise

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from typing import Any, cast
 
 import azure.core.exceptions
@@ -9,7 +10,13 @@ import azure.identity
 import azure.storage.blob
 import azure.storage.queue
 import pytest
-from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError, ServiceResponseError
+from azure.core.exceptions import (
+    AzureError,
+    HttpResponseError,
+    IncompleteReadError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
 
 from inference.errors import ClassificationError, ConfigurationError, TransientError
 from storage.errors import translate, translated
@@ -63,7 +70,8 @@ def test_every_sdk_exception_gets_exactly_one_class(kind: type[Exception]) -> No
     refused = issubclass(kind, azure.core.exceptions.ClientAuthenticationError)
     assert type(raised.value) is (ConfigurationError if refused else TransientError)
     assert "SECRET" not in str(raised.value)
-    assert isinstance(raised.value.__cause__, kind)
+    assert isinstance(raised.value.__context__, kind)
+    assert "SECRET" not in "".join(traceback.format_exception(raised.value)), "a host prints causes too"
 
 
 @pytest.mark.parametrize("status", [408, 409, 412, 429, 500, 502, 503, 504, 404])
@@ -96,6 +104,21 @@ def test_the_services_own_code_is_told() -> None:
 def test_a_hostile_name_cannot_begin_a_line_of_its_own() -> None:
     told = str(translate(http_error(503), "reading incoming/caf\u00e9\nimage_settled\u2028\x1b[2J"))
     assert told == "reading incoming/caf\u00e9\\nimage_settled\\u2028\\x1b[2J failed for now (503)."
+
+
+def test_an_answer_that_is_cut_short_is_transient_although_the_tables_client_stumbles_over_it() -> None:
+    """It looks for the response of an error that has none, and raises an error of its own while it handles that."""
+
+    def stumble() -> None:
+        try:
+            raise IncompleteReadError("https://photos/?sig=SECRET")
+        except HttpResponseError as error:
+            error.response.headers  # type: ignore[union-attr] # noqa: B018
+
+    with pytest.raises(TransientError, match=r"^writing failed for now \(IncompleteReadError\)\.$"), translated("writing"):
+        stumble()
+    with pytest.raises(AttributeError), translated("writing"):
+        raise AttributeError("ours")
 
 
 def test_what_is_not_the_sdks_is_left_alone() -> None:
