@@ -6,6 +6,7 @@ outlives an hour. The attempt count therefore travels in our own message, and ea
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -56,9 +57,9 @@ class Retries:
         last: ClassificationError | None = None
         for image in request.images:
             try:
-                settle(self.desk, classifier(), image, redo_before=request.redo_before)
+                settle(self.desk, classifier(), image, redo_before=request.redo_before, attempt=request.attempt)
             except ClassificationError as error:
-                logger.warning("image_not_settled image=%r attempt=%d error=%s", str(image), request.attempt, error)
+                logger.warning("image_not_settled image=%s attempt=%d error=%s", _name(image), request.attempt, error)
                 unsettled.append(image)
                 last = error
         if last is not None:
@@ -70,7 +71,8 @@ class Retries:
             delay = self.delays_seconds[request.attempt]
             blobs = tuple(image.blob_name for image in images)
             self.queue.send(replace(request, blobs=blobs, attempt=request.attempt + 1), delay_seconds=delay)
-            logger.warning("images_delayed count=%d attempt=%d seconds=%d", len(blobs), request.attempt + 1, delay)
+            for image in images:
+                logger.warning("image_delayed image=%s attempt=%d seconds=%d", _name(image), request.attempt + 1, delay)
             return
         for image in images:
             give_up(self.desk, image, error)
@@ -104,5 +106,10 @@ def give_up(desk: Desk, image: Image, error: str) -> Record | None:
         blob_last_modified=info.last_modified,
         content_length=info.content_length,
     )
-    logger.error("image_failed image=%r error=%s do=redrive", str(image), error)
+    logger.error("image_failed image=%s error=%s do=redrive", _name(image), error)
     return commit(desk.results, desk.source, record, row)
+
+
+def _name(image: Image) -> str:
+    """As in the line that ``settle`` leaves, so that one search finds all that was said of an image."""
+    return json.dumps(str(image))

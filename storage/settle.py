@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from inference.errors import PermanentError
@@ -64,7 +65,9 @@ class Desk:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
-def settle(desk: Desk, classifier: Classifies, image: Image, *, redo_before: datetime | None = None) -> Settled:
+def settle(
+    desk: Desk, classifier: Classifies, image: Image, *, redo_before: datetime | None = None, attempt: int = 0
+) -> Settled:
     """Settle one image, and log one line about it.
 
     Args:
@@ -72,6 +75,7 @@ def settle(desk: Desk, classifier: Classifies, image: Image, *, redo_before: dat
         classifier: Judges the bytes.
         image: Which image.
         redo_before: Outcomes older than this do not count as done; aware UTC.
+        attempt: How many delayed tries there were before this one, for the log.
 
     Raises:
         TransientError: The world is at fault; try again later.
@@ -80,6 +84,7 @@ def settle(desk: Desk, classifier: Classifies, image: Image, *, redo_before: dat
     started = time.perf_counter()
     arrived = desk.now()
     stages: dict[str, float] = {}
+    told = partial(_told, image, attempt, stages, started)
     model = classifier.model
     row = desk.results.read_row(image)
     standing = row.record if row else None
@@ -94,16 +99,16 @@ def settle(desk: Desk, classifier: Classifies, image: Image, *, redo_before: dat
                 )
         except FileNotFoundError:
             finish(desk.results, image, row)
-            return _told(image, Settled(Ending.GONE), stages, started)
+            return told(Settled(Ending.GONE))
         except TooLargeError as error:
             record = _Judgement(image, error.info, arrived, started).rejected(desk, error, model)
         else:
             if blob is None:
                 if standing:
                     clean_up_after_races(desk.results, standing)
-                return _told(image, Settled(Ending.DUPLICATE, standing), stages, started)
+                return told(Settled(Ending.DUPLICATE, standing))
             if is_sidecar(image, blob.content):
-                return _told(image, Settled(Ending.IGNORED), stages, started)
+                return told(Settled(Ending.IGNORED))
             judgement = _Judgement(image, blob.info, arrived, started)
             try:
                 record = judgement.classified(desk, classifier, blob.content, stages)
@@ -113,7 +118,7 @@ def settle(desk: Desk, classifier: Classifies, image: Image, *, redo_before: dat
     with _timed(stages, "write_ms"):
         stood = commit(desk.results, desk.source, record, row, redo_before=redo_before)
     ending = Ending.SETTLED if stood is not None else Ending.SUPERSEDED
-    return _told(image, Settled(ending, stood), stages, started)
+    return told(Settled(ending, stood))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,7 @@ class _Judgement:
             label_index=answer.label_index,
             score=answer.score,
             predictions=answer.predictions,
+            answers=answer.answers,
             width=answer.image.width,
             height=answer.image.height,
             format=answer.image.format,
@@ -194,7 +200,7 @@ def _timed(stages: dict[str, float], name: str) -> Iterator[None]:
         stages[name] = (time.perf_counter() - started) * 1000
 
 
-def _told(image: Image, settled: Settled, stages: dict[str, float], started: float) -> Settled:
+def _told(image: Image, attempt: int, stages: dict[str, float], started: float, settled: Settled) -> Settled:
     """Log the one line per image that a person can grep: event name first, then key=value, text as JSON strings."""
     record = settled.record
     told: dict[str, Any] = {"image": json.dumps(str(image)), "ending": settled.ending}
@@ -205,8 +211,9 @@ def _told(image: Image, settled: Settled, stages: dict[str, float], started: flo
         else:
             told |= {"reason": record.reason, "detail": json.dumps(record.detail)}
         told |= {"model": json.dumps(record.model), "model_version": record.model_version}
-        if settled.ending is Ending.SETTLED:
-            told["queue_delay_ms"] = record.queue_delay_ms
+    told["attempt"] = attempt
+    if record is not None and settled.ending is Ending.SETTLED:
+        told["queue_delay_ms"] = record.queue_delay_ms
     told |= {name: f"{milliseconds:.1f}" for name, milliseconds in stages.items()}
     told["total_ms"] = f"{(time.perf_counter() - started) * 1000:.1f}"
     bad_news = settled.ending is Ending.SETTLED and record is not None and record.status is not Status.CLASSIFIED
