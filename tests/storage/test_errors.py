@@ -115,7 +115,10 @@ def test_an_answer_that_is_cut_short_is_transient_although_the_tables_client_stu
         except HttpResponseError as error:
             error.response.headers  # type: ignore[union-attr] # noqa: B018
 
-    with pytest.raises(TransientError, match=r"^writing failed for now \(IncompleteReadError\)\.$"), translated("writing"):
+    with (
+        pytest.raises(TransientError, match=r"^writing failed for now \(IncompleteReadError\)\.$"),
+        translated("writing"),
+    ):
         stumble()
     with pytest.raises(AttributeError), translated("writing"):
         raise AttributeError("ours")
