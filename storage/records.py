@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from azure.data.tables import EdmType, EntityProperty
 
-from inference.predictions import Prediction
+from inference.predictions import Answer, ModelIdentity, Prediction
 from storage import keys
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Record:
         classified_at: When this outcome was reached; aware, UTC.
         score: Probability in [0, 1]; absent where there is no label.
         predictions: The best ``top_k``, best first; empty where there is no label.
+        answers: What each of several models says; empty where one was asked. A row keeps them without predictions.
         blob_last_modified: The source's own time, one-second grain.
         content_length: Bytes of the source blob.
         width: Pixels, oriented.
@@ -91,6 +92,7 @@ class Record:
     label_index: int | None = None
     score: float | None = None
     predictions: tuple[Prediction, ...] = ()
+    answers: tuple[Answer, ...] = ()
     reason: str | None = None
     detail: str | None = None
     blob_last_modified: datetime | None = None
@@ -153,6 +155,8 @@ class Record:
                 entity[name] = value
         if self.predictions:
             entity["top_k"] = _bounded_json(_predictions_json(self.predictions))
+        if self.answers:
+            entity["answers"] = _bounded_json([_answer_json(answer) for answer in self.answers])
         if self.superseded:
             entity["superseded"] = _bounded_json(self.superseded)
         if self.shared:
@@ -163,8 +167,10 @@ class Record:
     def from_entity(cls, entity: Mapping[str, Any]) -> Record:
         """Read a row back."""
         values = {name: _value(entity.get(name)) for name in _COLUMNS}
-        races = (json.loads(entity.get("superseded", "[]")), entity.get("shared", False))
-        return cls._restored(values, json.loads(entity.get("top_k", "[]")), *races)
+        predictions, answers, superseded = (
+            json.loads(entity.get(name, "[]")) for name in ("top_k", "answers", "superseded")
+        )
+        return cls._restored(values, predictions, answers, superseded, entity.get("shared", False))
 
     def to_sidecar(self) -> bytes:
         """The sidecar's JSON, UTF-8."""
@@ -174,6 +180,10 @@ class Record:
         predictions = _predictions_json(self.predictions)
         document["top_k"] = json.dumps(predictions, ensure_ascii=False) if predictions else None
         document["predictions"] = predictions
+        if self.answers:
+            document["answers"] = [
+                _answer_json(answer) | {"predictions": _predictions_json(answer.predictions)} for answer in self.answers
+            ]
         if self.superseded:
             document["superseded"] = self.superseded
         if self.shared:
@@ -193,8 +203,8 @@ class Record:
             values = {name: document[name] for name in _COLUMNS}
             for name in _TIMES:
                 values[name] = datetime.fromisoformat(values[name]) if values[name] else None
-            races = (document.get("superseded", ()), document.get("shared", False))
-            record = cls._restored(values, document["predictions"], *races)
+            lists = (document["predictions"], document.get("answers", ()), document.get("superseded", ()))
+            record = cls._restored(values, *lists, document.get("shared", False))
             texts = (record.container, record.blob_name, record.etag, record.model_version)
             ours = document["schema_version"] == SCHEMA_VERSION and all(isinstance(text, str) for text in texts)
             if not ours or record.classified_at.utcoffset() is None:
@@ -208,17 +218,19 @@ class Record:
         return {name: str(self.status) if name == "status" else getattr(self, name) for name in _COLUMNS}
 
     @classmethod
-    def _restored(cls, values: dict[str, Any], predictions: Any, superseded: Any, shared: Any) -> Record:
+    def _restored(cls, values: dict[str, Any], predictions: Any, answers: Any, superseded: Any, shared: Any) -> Record:
         values["status"] = Status(values["status"])
         return cls(
             **values,
             predictions=tuple(Prediction(**prediction) for prediction in predictions),
+            answers=tuple(_answer(answer) for answer in answers),
             superseded=tuple(keys.RowKeys(*pair) for pair in superseded),
             shared=bool(shared),
         )
 
 
-_COLUMNS = tuple(field.name for field in fields(Record) if field.name not in {"predictions", "superseded", "shared"})
+_NO_COLUMNS = {"predictions", "answers", "superseded", "shared"}  # each has a form of its own
+_COLUMNS = tuple(field.name for field in fields(Record) if field.name not in _NO_COLUMNS)
 
 
 def same_etag(one: str | None, other: str | None) -> bool:
@@ -233,6 +245,22 @@ def bare_etag(etag: str) -> str:
 
 def _predictions_json(predictions: tuple[Prediction, ...]) -> list[dict[str, Any]]:
     return [{"label": p.label, "label_index": p.label_index, "score": p.score} for p in predictions]
+
+
+def _answer_json(answer: Answer) -> dict[str, Any]:
+    return {
+        "model": answer.model.name,
+        "model_version": answer.model.version,
+        "label": answer.label,
+        "label_index": answer.label_index,
+        "score": answer.score,
+    }
+
+
+def _answer(written: Mapping[str, Any]) -> Answer:
+    predictions = tuple(Prediction(**prediction) for prediction in written.get("predictions", ()))
+    model = ModelIdentity(written["model"], written["model_version"])
+    return Answer(model, written["label"], written["label_index"], written["score"], predictions)
 
 
 def _bounded_json(items: Sequence[Any]) -> str:

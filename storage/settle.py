@@ -143,6 +143,7 @@ class _Judgement:
             score=answer.score,
             predictions=answer.predictions,
             answers=answer.answers,
+            answers=answer.answers,
             width=answer.image.width,
             height=answer.image.height,
             format=answer.image.format,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from inference.predictions import Classification, Classifies, ImageInfo
+    from inference.predictions import Answer, Classification, Classifies, ImageInfo
 
 DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "shapes"
 
@@ -37,7 +37,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("paths", nargs="+", metavar="PATH", help="an image, or a folder: every file below it")
     parser.add_argument(
-        "--model", type=Path, default=DEFAULT_MODEL, metavar="DIR", help="model folder (default: models/shapes)"
+        "--model",
+        type=Path,
+        action="append",
+        metavar="DIR",
+        help="model folder (default: models/shapes); given again, each model answers and the first one's label counts",
     )
     parser.add_argument("--top-k", type=int, default=5, metavar="N", help="predictions per image (default: 5)")
     parser.add_argument(
@@ -56,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
     for path in args.paths:
         _check_path(path)
     admission = Admission(default_budget_bytes())
-    model = classifier.load(args.model, top_k=args.top_k, min_score=args.min_score, admission=admission)
+    model = classifier.load(
+        *(args.model or [DEFAULT_MODEL]), top_k=args.top_k, min_score=args.min_score, admission=admission
+    )
     started = time.perf_counter()
     counts = {"classified": 0, "rejected": 0, "failed": 0}
     troubles: list[str] = []
@@ -182,16 +188,30 @@ def _show_json(outcome: Outcome, model: Classifies) -> str:
         "model": identity.name,
         "model_version": identity.version,
     }
+    if answer and answer.answers:
+        row["answers"] = [_answer_json(one) for one in answer.answers]
     return json.dumps(row, allow_nan=False)  # ASCII: a file name may hold bytes that no encoding can print
+
+
+def _answer_json(answer: Answer) -> dict[str, Any]:
+    told = asdict(answer)
+    model = told.pop("model")
+    return {"model": model["name"], "model_version": model["version"], **told}
 
 
 def _show_row(outcome: Outcome, _model: Classifies) -> str:
     answer = outcome.classification
     if answer is None:
         return f"{outcome.status:<10} {outcome.reason or '':<24} {'':>5}  {_printable(outcome.image)}: {outcome.detail}"
+    row = f"{outcome.status:<10} {_labelled(answer)}  {_printable(outcome.image)}"
+    others = [f"\n{'':<10} {_labelled(other)}  {_printable(other.model.name)}" for other in answer.answers[1:]]
+    return row + "".join(others)
+
+
+def _labelled(answer: Answer | Classification) -> str:
     label = _printable(answer.label)
     label = label if len(label) <= 24 else f"{label[:23]}…"
-    return f"{outcome.status:<10} {label:<24} {answer.score:>5.2f}  {_printable(outcome.image)}"
+    return f"{label:<24} {answer.score:>5.2f}"
 
 
 def _printable(text: str) -> str:

@@ -223,6 +223,31 @@ sys.exit(code)
     assert run.stderr.splitlines()[-1] == "[]"
 
 
+def test_several_models_answer_and_the_first_one_counts(photos: Path, model_dir: Path, tmp_path: Path) -> None:
+    bgr = {"input": OURS["input"] | {"color_order": "BGR"}}
+    other = folder(tmp_path / "turned", graph(), labels_txt="red\ngreen\nblue\n", model_json=bgr)
+    run = classify(photos, "--model", model_dir, "--model", other, "--json", "--top-k", "1")
+    assert run.returncode == 0
+    row = rows(run)[0]
+    assert list(row) == [*KEYS, "answers"]
+    assert (row["label"], row["model"]) == ("blue", "colours+turned")
+    assert [(one["model"], one["label"]) for one in row["answers"]] == [("colours", "blue"), ("turned", "red")]
+    assert row["predictions"] == row["answers"][0]["predictions"]
+    alone = {rows(classify(photos, "--model", one, "--json"))[0]["model_version"] for one in (model_dir, other)}
+    assert {one["model_version"] for one in row["answers"]} == alone
+    assert row["model_version"] not in alone
+
+
+def test_the_table_shows_each_models_answer(photos: Path, model_dir: Path) -> None:
+    (photos / "empty.jpg").touch()
+    run = classify(photos, "--model", model_dir, "--model", model_dir)
+    lines = run.stdout.splitlines()
+    assert lines[0].split()[:2] == ["classified", "blue"]
+    assert lines[1].split()[0] == "blue"
+    assert lines[1].endswith("colours")
+    assert len(lines) == 9, "two for each image and one for what is none"
+
+
 def test_the_model_that_ships_is_the_default(photos: Path) -> None:
     assert rows(classify(photos / "b.png", "--json"))[0]["model"] == "shapes"
 

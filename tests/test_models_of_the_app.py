@@ -1,0 +1,132 @@
+"""The app with its models in blob storage, and with several: the composition root does what its parts promise."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from inference.errors import ModelError
+from storage.blob_folder import BlobFolder
+from storage.clients import connect
+from storage.publishing import publish
+from storage.records import Status
+from storage.settings import Connection
+from tests.test_function_app import SHAPES, Bench, load, photo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.conftest import Names
+    from tools.azurite import Azurite
+
+__all__ = ["photo"]  # a fixture
+
+
+class Shelf:
+    """A place for models in the app's account."""
+
+    def __init__(self, connection: str, folder: BlobFolder) -> None:
+        self.clients = connect(Connection("ImageStorage", connection))
+        self.folder = folder
+
+    def publish(self, place: Path) -> str:
+        files = {path.name: path for path in place.iterdir()}
+        return publish(self.clients.blobs, self.folder, files).version
+
+
+@pytest.fixture
+def shelf(azurite: Azurite, names: Names) -> Iterator[Shelf]:
+    made = Shelf(azurite.connection_string, BlobFolder(names.container("models"), "shapes"))
+    yield made
+    made.clients.close()
+
+
+@pytest.fixture
+def settings(azurite: Azurite, names: Names, shelf: Shelf, tmp_path: Path) -> dict[str, str]:
+    return {
+        "ImageStorage": azurite.connection_string,
+        "INCOMING_CONTAINER": names.container("incoming"),
+        "RESULTS_CONTAINER": names.container("results"),
+        "RESULTS_TABLE": names.table("rows"),
+        "MODEL_BLOB": str(shelf.folder),
+        "MODEL_CACHE_DIR": str(tmp_path / "cache"),
+        "MODEL_REFRESH_SECONDS": "1",
+    }
+
+
+def started(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.delenv("MODEL_DIR", raising=False)
+    made = Bench(load(monkeypatch, **settings), settings["INCOMING_CONTAINER"], settings["ImageStorage"])
+    made.app.clients.blobs.create_container(made.incoming)
+    return made
+
+
+def test_a_model_in_blob_storage_classifies_and_is_replaced_while_the_app_runs(
+    settings: dict[str, str], shelf: Shelf, monkeypatch: pytest.MonkeyPatch, photo: bytes, tmp_path: Path
+) -> None:
+    shelf.publish(SHAPES)
+    bench = started(settings, monkeypatch)
+    bench.app.classify_uploaded(bench.upload("0.jpg", photo))
+    first = bench.row("0.jpg")
+    assert first is not None
+    assert (first.status, first.model) == (Status.CLASSIFIED, "shapes")
+
+    copy = shutil.copytree(SHAPES, tmp_path / "copy")
+    document = json.loads((copy / "model.json").read_text())
+    (copy / "model.json").write_text(
+        json.dumps(document | {"name": "shapes-squinting", "input": document["input"] | {"interpolation": "nearest"}})
+    )
+    shelf.publish(copy)
+    deadline = time.monotonic() + 30
+    number = 0
+    while True:
+        number += 1
+        bench.app.classify_uploaded(bench.upload(f"{number}.jpg", photo))
+        row = bench.row(f"{number}.jpg")
+        assert row is not None
+        assert row.status is Status.CLASSIFIED
+        if row.model == "shapes-squinting":
+            break
+        assert row.model_version == first.model_version
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert row.model_version != first.model_version
+    bench.app.clients.close()
+
+
+def test_a_model_that_is_not_there_yet_fails_no_import_and_serves_when_it_comes(
+    settings: dict[str, str], shelf: Shelf, monkeypatch: pytest.MonkeyPatch, photo: bytes
+) -> None:
+    bench = started(settings, monkeypatch)
+    blob = bench.upload("a.jpg", photo)
+    with pytest.raises(ModelError, match="model publish"):
+        bench.app.classify_uploaded(blob)
+    assert bench.row("a.jpg") is None
+    shelf.publish(SHAPES)
+    bench.app.classify_uploaded(blob)
+    row = bench.row("a.jpg")
+    assert row is not None
+    assert row.status is Status.CLASSIFIED
+    bench.app.clients.close()
+
+
+def test_several_models_answer_in_each_row(
+    settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, photo: bytes, tmp_path: Path
+) -> None:
+    twin = shutil.copytree(SHAPES, tmp_path / "twin")
+    document = json.loads((twin / "model.json").read_text())
+    (twin / "model.json").write_text(json.dumps(document | {"name": "twin"}))
+    del settings["MODEL_BLOB"]
+    bench = started({**settings, "MODEL_DIR": f"{SHAPES};{twin}"}, monkeypatch)
+    bench.app.classify_uploaded(bench.upload("a.jpg", photo))
+    row = bench.row("a.jpg")
+    assert row is not None
+    assert row.model == "shapes+twin"
+    assert [answer.model.name for answer in row.answers] == ["shapes", "twin"]
+    assert {answer.label for answer in row.answers} == {row.label}
+    bench.app.clients.close()
