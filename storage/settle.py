@@ -143,7 +143,6 @@ class _Judgement:
             score=answer.score,
             predictions=answer.predictions,
             answers=answer.answers,
-            answers=answer.answers,
             width=answer.image.width,
             height=answer.image.height,
             format=answer.image.format,
