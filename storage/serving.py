@@ -150,7 +150,8 @@ class Served(Generic[_Model]):
                 self._complaint = str(error)
                 serving = self._serving.model.model if self._serving else None
                 logger.error(  # noqa: TRY400 - the sentence says it all
-                    "model_refused error=%s keeps=%s do=publish_a_version_that_works",
+                    "model_refused at=%s error=%s keeps=%s do=publish_a_version_that_works",
+                    ";".join(str(source) for source in self._sources),
                     error,
                     f"{serving.name}:{serving.version}" if serving else None,
                 )
