@@ -1,0 +1,145 @@
+"""A table service in memory that answers over the SDK's own transport, and pages as the real one may.
+
+Azurite fills every page. The real service gives up to 1,000 entities, or fewer, or none, and a continuation token.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from bisect import bisect_left, bisect_right
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import requests
+from azure.core.pipeline.transport import RequestsTransport
+from azure.data.tables import TableServiceClient
+from requests.adapters import BaseAdapter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+_TERM = re.compile(r"(\w+) (eq|ge|le|lt) (datetime'[^']*'|'(?:[^']|'')*'|[\d.]+)")
+_POINT = re.compile(r"/(\w+)\(PartitionKey='(.*)',RowKey='(.*)'\)$")
+_ENTITY = "application/json;odata=minimalmetadata"
+
+
+class PagingService(BaseAdapter):
+    """Tables by name, each entity a flat mapping with its keys.
+
+    Attributes:
+        asked: The path of every request.
+        empty_every: Every so many pages, one is empty and goes on; 0 is never.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tables: dict[str, tuple[list[tuple[str, str]], list[Mapping[str, Any]]]] = {}
+        self.asked: list[str] = []
+        self.empty_every = 3
+
+    def put(self, table: str, entities: Iterable[Mapping[str, Any]]) -> None:
+        """Make a table that holds these entities."""
+        ordered = sorted(entities, key=lambda entity: (entity["PartitionKey"], entity["RowKey"]))
+        self._tables[table] = ([(entity["PartitionKey"], entity["RowKey"]) for entity in ordered], ordered)
+
+    def client(self) -> TableServiceClient:
+        """A client of this service."""
+        session = requests.Session()
+        session.mount("http://", self)
+        transport = RequestsTransport(session=session, session_owner=False)
+        return TableServiceClient.from_connection_string(
+            "DefaultEndpointsProtocol=http;AccountName=paging;AccountKey=AAAA;TableEndpoint=http://paging.test/;",
+            transport=transport,
+        )
+
+    def send(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:  # type: ignore[override]
+        """Answer one request."""
+        parts = urlsplit(request.url or "")
+        path = unquote(parts.path)
+        self.asked.append(path)
+        assert request.method == "GET", "a query only reads"
+        point = _POINT.search(path)
+        if point:
+            table, partition, row = (text.replace("''", "'") for text in point.groups())
+            return _answer(request, self._point(table, (partition, row)))
+        table = path.strip("/").removesuffix("()")
+        return _answer(request, *self._page(table, {name: values[0] for name, values in parse_qs(parts.query).items()}))
+
+    def close(self) -> None:
+        """See ``BaseAdapter``."""
+
+    def _point(self, table: str, key: tuple[str, str]) -> Mapping[str, Any] | None:
+        keys, entities = self._tables.get(table, ([], []))
+        at = bisect_left(keys, key)
+        return _written(entities[at]) if at < len(keys) and keys[at] == key else None
+
+    def _page(self, table: str, options: Mapping[str, str]) -> tuple[Mapping[str, Any] | None, dict[str, str]]:
+        if table not in self._tables:
+            return None, {}
+        keys, entities = self._tables[table]
+        terms = _TERM.findall(options.get("$filter", ""))
+        bounds = {(name, sign): _read(value) for name, sign, value in terms}
+        partition = bounds.get(("PartitionKey", "eq"))
+        first = partition or bounds.get(("PartitionKey", "ge"), "")
+        last = partition or bounds.get(("PartitionKey", "le"), "\U0010ffff")
+        start = bisect_left(keys, (first, bounds.get(("RowKey", "ge"), "")))
+        end = bisect_right(keys, (last, bounds.get(("RowKey", "le"), "\U0010ffff") if partition else "\U0010ffff"))
+        if "NextPartitionKey" in options:
+            start = bisect_left(keys, (options["NextPartitionKey"], options.get("NextRowKey", "")))
+        top, found = int(options.get("$top", "1000")), []
+        if not (self.empty_every and len(self.asked) % self.empty_every == 0):
+            while start < end and len(found) < top:
+                if all(_holds(entities[start], *term) for term in terms):
+                    found.append(_written(entities[start]))
+                start += 1
+        headers = {}
+        if start < end:
+            headers = {"NextPartitionKey": keys[start][0], "NextRowKey": keys[start][1]}
+        return {"value": found}, {f"x-ms-continuation-{name}": value for name, value in headers.items()}
+
+
+def _holds(entity: Mapping[str, Any], name: str, sign: str, value: str) -> bool:
+    wanted, stands = _read(value), entity.get(name)
+    if stands is None:
+        return False
+    compare: dict[str, Callable[[Any, Any], bool]] = {
+        "eq": lambda one, other: bool(one == other),
+        "ge": lambda one, other: bool(one >= other),
+        "le": lambda one, other: bool(one <= other),
+        "lt": lambda one, other: bool(one < other),
+    }
+    return compare[sign](stands, wanted)
+
+
+def _read(value: str) -> Any:
+    if value.startswith("datetime'"):
+        return datetime.fromisoformat(value.removeprefix("datetime")[1:-1])
+    return value[1:-1].replace("''", "'") if value.startswith("'") else float(value)
+
+
+def _written(entity: Mapping[str, Any]) -> dict[str, Any]:
+    written: dict[str, Any] = {"odata.etag": 'W/"1"'}
+    for name, value in entity.items():
+        plain = getattr(value, "value", value)
+        if isinstance(plain, datetime):
+            written |= {f"{name}@odata.type": "Edm.DateTime", name: plain.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+        elif isinstance(plain, int) and plain is not value:
+            written |= {f"{name}@odata.type": "Edm.Int64", name: str(plain)}
+        else:
+            written[name] = plain
+    return written
+
+
+def _answer(
+    request: requests.PreparedRequest, document: Mapping[str, Any] | None, headers: Mapping[str, str] | None = None
+) -> requests.Response:
+    response = requests.Response()
+    response.status_code = 404 if document is None else 200
+    error = {"odata.error": {"code": "ResourceNotFound", "message": {"value": "There is no such thing."}}}
+    response.raw = io.BytesIO(json.dumps(error if document is None else document).encode())
+    response.headers.update({"Content-Type": _ENTITY, **(headers or {})})
+    response.request, response.url = request, request.url or ""
+    return response

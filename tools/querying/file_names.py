@@ -1,0 +1,79 @@
+r"""File names for blobs: safe on every common system, readable, and different for different blobs.
+
+Blob names are anybody's: ``../../etc/passwd``, ``CON.jpg``, ``a?b.jpg``, 1,024 characters. Each part of a name becomes
+one part of a path. What a file system would refuse or understand otherwise is written as a URL writes it, ``%3F``; a
+part that is too long is cut and ends in a hash. Two names that only a case-sensitive system tells apart (``a.jpg`` and
+``A.JPG``, composed and decomposed accents), or a file and a folder of one name, cannot both have it: the second gets a
+hash.
+
+    why?.jpg -> why%3F.jpg      100%.jpg -> 100%.jpg      a%20b.jpg -> a%2520b.jpg      ../x -> %2E%2E/x
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from pathlib import PurePosixPath
+
+# learn.microsoft.com/windows/win32/fileio/naming-a-file; a % only where it would read as an escape.
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\\/\ud800-\udfff]|%(?=[0-9A-Fa-f]{2})|[. ]+\Z')
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*(\.|$)", re.IGNORECASE)
+_EMPTY = "%2F"  # between two slashes; a part that really is %2F becomes %252F
+_MAX_BYTES = 255  # of UTF-8 on Linux; elsewhere 255 UTF-16 units, which are never more bytes than that
+
+
+class FileNames:
+    """Gives each blob a path of its own. Remembers about 200 bytes for each; for one thread.
+
+    Args:
+        reserved: A name at the top that no blob gets.
+    """
+
+    def __init__(self, reserved: str) -> None:
+        self._owners: dict[bytes, bytes] = {}
+        self._owner((reserved,), "\0")
+
+    def path(self, blob_name: str) -> PurePosixPath:
+        """The relative path for a blob. The same blob gets the same one again."""
+        parts: list[str] = []
+        names = blob_name.split("/")
+        for depth, name in enumerate(names, start=1):
+            raw = "/".join(names[:depth]) + ("" if depth == len(names) else "/")
+            part = safe_part(name)
+            if self._owner((*parts, part), raw) != _digest(raw):
+                part = _with_hash(part, raw)
+                self._owner((*parts, part), raw)
+            parts.append(part)
+        return PurePosixPath(*parts)
+
+    def _owner(self, parts: tuple[str, ...], raw: str) -> bytes:
+        """Who has this path; it becomes the asker's when nobody has it."""
+        seen_alike = unicodedata.normalize("NFC", unicodedata.normalize("NFC", "/".join(parts)).casefold())
+        return self._owners.setdefault(_digest(seen_alike), _digest(raw))
+
+
+def safe_part(name: str) -> str:
+    """One part of a path, for one part of a blob's name; different names give different parts."""
+    part = _UNSAFE.sub(lambda match: _escaped(match[0]), name) or _EMPTY
+    if _RESERVED.match(part):
+        part = _escaped(part[0]) + part[1:]
+    return part if len(part.encode()) <= _MAX_BYTES else _with_hash(part, name)
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in text.encode("utf-8", "surrogatepass"))
+
+
+def _with_hash(part: str, raw: str) -> str:
+    """The part with a hash before its extension, cut to what a file system takes."""
+    stem, dot, extension = part.rpartition(".")
+    if not stem or len(extension) > 10:  # longer is no extension
+        stem, dot, extension = part, "", ""
+    ending = f"~{hashlib.sha256(raw.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}{dot}{extension}"
+    kept = stem.encode()[: _MAX_BYTES - len(ending.encode())].decode("utf-8", "ignore")
+    return f"{kept}{ending}"
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:12]
