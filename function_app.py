@@ -23,7 +23,7 @@ from inference import classifier
 from inference.admission import Admission
 from inference.errors import ClassificationError, ConfigurationError
 from inference.limits import Limits
-from inference.memory import default_budget_bytes
+from inference.memory import default_budget_bytes, return_freed_memory
 from storage import requests
 from storage.blobs import SourceBlobs
 from storage.clients import connect
@@ -39,6 +39,7 @@ from storage.settle import Desk, settle
 logger = logging.getLogger(__name__)
 logging.getLogger("azure").setLevel(logging.WARNING)  # the SDK logs every request at INFO
 
+return_freed_memory()  # this process is ours
 settings = Settings.from_environ(os.environ)
 limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
 budget_mib = settings.decode_budget_mib
