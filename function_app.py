@@ -31,7 +31,7 @@ from storage.queues import RequestQueue
 from storage.reconcile import heal
 from storage.records import Image
 from storage.results import Results
-from storage.retries import Retries, give_up
+from storage.retries import Retries
 from storage.serving import served
 from storage.settings import Settings
 from storage.settle import Desk, settle
@@ -94,8 +94,9 @@ def recover_poisoned(message: func.QueueMessage) -> None:
 @app.queue_trigger(arg_name="message", queue_name=requests.POISON_QUEUE, connection="ImageStorage")
 def record_abandoned(message: func.QueueMessage) -> None:
     """Write down what the host gave up without an answer: the worker crashed, or took longer than it may."""
-    for image in _ours(requests.Request.from_json(message.get_body())).images:
-        give_up(desk, image, "The worker ended every try without an answer: it crashed, or took longer than it may.")
+    request = _ours(requests.Request.from_json(message.get_body()))
+    why = "The worker ended every try without an answer: it crashed, or took longer than it may."
+    retries.give_up(request, request.images, why)
 
 
 @app.timer_trigger(arg_name="timer", schedule="%RECONCILE_SCHEDULE%", run_on_startup=False)

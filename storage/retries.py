@@ -74,8 +74,28 @@ class Retries:
             for image in images:
                 logger.warning("image_delayed image=%s attempt=%d seconds=%d", _name(image), request.attempt + 1, delay)
             return
+        self.give_up(request, images, error)
+
+    def give_up(self, request: Request, images: Sequence[Image], error: str) -> None:
+        """Write ``failed`` rows for these images of a request.
+
+        Where that fails too the world is still away, and nothing can be said of an image yet: it is tried again after
+        the longest delay, as often as that takes, rather than dropped on a queue that nobody reads.
+
+        Raises:
+            TransientError: The next try could not be queued: the message must stay.
+            ConfigurationError: Likewise.
+        """
+        unwritten: list[str] = []
         for image in images:
-            give_up(self.desk, image, error)
+            try:
+                give_up(self.desk, image, error)
+            except ClassificationError as trouble:
+                logger.warning("image_not_given_up image=%s error=%s", _name(image), trouble)
+                unwritten.append(image.blob_name)
+        if unwritten:
+            again = replace(request, blobs=tuple(unwritten), attempt=len(self.delays_seconds))
+            self.queue.send(again, delay_seconds=self.delays_seconds[-1])
 
 
 def give_up(desk: Desk, image: Image, error: str) -> Record | None:
@@ -106,8 +126,10 @@ def give_up(desk: Desk, image: Image, error: str) -> Record | None:
         blob_last_modified=info.last_modified,
         content_length=info.content_length,
     )
-    logger.error("image_failed image=%s error=%s do=redrive", _name(image), error)
-    return commit(desk.results, desk.source, record, row)
+    stands = commit(desk.results, desk.source, record, row)
+    if stands is not None and stands.status is Status.FAILED:
+        logger.error("image_failed image=%s error=%s do=redrive", _name(image), error)
+    return stands
 
 
 def _name(image: Image) -> str:
