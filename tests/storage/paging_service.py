@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import operator
 import re
 from bisect import bisect_left, bisect_right
 from datetime import datetime
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 
 _TERM = re.compile(r"(\w+) (eq|ge|le|lt) (datetime'[^']*'|'(?:[^']|'')*'|[\d.]+)")
 _POINT = re.compile(r"/(\w+)\(PartitionKey='(.*)',RowKey='(.*)'\)$")
+_SIGNS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "eq": operator.eq,
+    "ge": operator.ge,
+    "le": operator.le,
+    "lt": operator.lt,
+}
 _ENTITY = "application/json;odata=minimalmetadata"
 
 
@@ -89,29 +96,21 @@ class PagingService(BaseAdapter):
         end = bisect_right(keys, (last, bounds.get(("RowKey", "le"), "\U0010ffff") if partition else "\U0010ffff"))
         if "NextPartitionKey" in options:
             start = bisect_left(keys, (options["NextPartitionKey"], options.get("NextRowKey", "")))
-        top, found = int(options.get("$top", "1000")), []
+        top, found = int(options.get("$top", "1000")), list[dict[str, Any]]()
+        columns = [(name, _SIGNS[sign], _read(value)) for name, sign, value in terms if not name.endswith("Key")]
+        rows = [(_SIGNS[sign], _read(value)) for name, sign, value in terms if name == "RowKey"]
         if not (self.empty_every and len(self.asked) % self.empty_every == 0):
             while start < end and len(found) < top:
-                if all(_holds(entities[start], *term) for term in terms):
-                    found.append(_written(entities[start]))
+                entity = entities[start]
+                if all(compare(entity["RowKey"], bound) for compare, bound in rows) and all(
+                    entity.get(name) is not None and compare(entity[name], wanted) for name, compare, wanted in columns
+                ):
+                    found.append(_written(entity))
                 start += 1
         headers = {}
         if start < end:
             headers = {"NextPartitionKey": keys[start][0], "NextRowKey": keys[start][1]}
         return {"value": found}, {f"x-ms-continuation-{name}": value for name, value in headers.items()}
-
-
-def _holds(entity: Mapping[str, Any], name: str, sign: str, value: str) -> bool:
-    wanted, stands = _read(value), entity.get(name)
-    if stands is None:
-        return False
-    compare: dict[str, Callable[[Any, Any], bool]] = {
-        "eq": lambda one, other: bool(one == other),
-        "ge": lambda one, other: bool(one >= other),
-        "le": lambda one, other: bool(one <= other),
-        "lt": lambda one, other: bool(one < other),
-    }
-    return compare[sign](stands, wanted)
 
 
 def _read(value: str) -> Any:

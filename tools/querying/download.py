@@ -49,8 +49,7 @@ class Ending(StrEnum):
 
     DOWNLOADED = "downloaded"
     PRESENT = "there already"
-    GONE = "gone"
-    CHANGED = "changed since it was judged"
+    GONE = "gone or changed since"  # asked for a content that is not there, storage does not say which
     FAILED = "failed"
 
 
@@ -140,10 +139,8 @@ class Downloads:
                 partial.replace(path)
             finally:
                 partial.unlink(missing_ok=True)
-        except ResourceNotFoundError:
-            return Ending.GONE, f"{name} is gone."
-        except ResourceModifiedError:
-            return Ending.CHANGED, f"{name} was changed since it was judged; ask again when its new row is there."
+        except (ResourceNotFoundError, ResourceModifiedError):
+            return Ending.GONE, f"{name} is gone, or was changed since it was judged."
         except TransientError as error:
             return Ending.FAILED, str(error)
         except OSError as error:
