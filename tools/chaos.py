@@ -8,6 +8,7 @@ sidecar and index rows. See docs/reliability.md.
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -53,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:
         log = args.log or Path(scratch) / "host.log"
         log.write_bytes(b"")
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through every ``with``: the host must not be left
         report = _Run(args.images, args.seed, minutes * 60, args.event_grid, log).go()
     if args.json:
         print(json.dumps(report, ensure_ascii=False), flush=True)

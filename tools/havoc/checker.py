@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     Document = Mapping[str, Any]
 
-_TABLE, _INDEX = "classifications", "classificationsindex"
 _THREADS = 4
 _SCORE_TOLERANCE = 1e-6
 _INDEX_COLUMNS = ("container", "blob_name", "status", "label", "score", "etag", "classified_at")
@@ -81,6 +80,7 @@ class Checker:
     Args:
         connection_string: Straight to storage.
         incoming: The container of the images.
+        table: The results table; the index table is the same name and ``index``.
         results: The container of the sidecars.
         classifier: Judges the bytes again.
         max_bytes: Blobs of more bytes are to be rejected.
@@ -93,6 +93,7 @@ class Checker:
         *,
         incoming: str,
         results: str,
+        table: str = "classifications",
         classifier: Classifies,
         max_bytes: int,
         passed_over: str,
@@ -102,6 +103,7 @@ class Checker:
         self._incoming = blobs.get_container_client(incoming)
         self._sidecars = blobs.get_container_client(results)
         self._container, self._results = incoming, results
+        self._table = table
         self._classifier = classifier
         self._max_bytes = max_bytes
         self._passed_over = passed_over
@@ -111,8 +113,8 @@ class Checker:
         """Look at everything; ``ever`` are the names that blobs have had, so that what never was is told apart."""
         verdict = Verdict()
         truths = self._truths()
-        rows = _by_name(self._entities(_TABLE))
-        index = _by_name(self._entities(_INDEX))
+        rows = _by_name(self._entities(self._table))
+        index = _by_name(self._entities(f"{self._table}index"))
         sidecars = self._read_sidecars()
         verdict.images = len(truths)
         for name, truth in truths.items():

@@ -72,7 +72,7 @@ def plan(images: int, seed: int, seconds: float) -> list[Step]:
     names = [choice.choice(_PLACES).format(f"{number:05}") for number in range(images)]
     steps: list[Step] = []
     for name in names:
-        steps += _life(name, choice, choice.uniform(0, seconds), seed)
+        steps += _life(name, choice, seconds, seed)
     for number in range(images // 20):
         several = (*choice.sample(names, min(images, choice.randint(1, 12))), f"never was {number}.jpg")
         steps.append(Step(choice.uniform(0, seconds), Act.REQUEST, several))
@@ -84,28 +84,29 @@ def plan(images: int, seed: int, seconds: float) -> list[Step]:
     return sorted(steps)
 
 
-def _life(name: str, choice: random.Random, born: float, seed: int) -> Iterator[Step]:
+def _life(name: str, choice: random.Random, seconds: float, seed: int) -> Iterator[Step]:
     """One blob's: most are left alone, a third is overwritten or deleted while it may be in work."""
+    born = choice.uniform(0, seconds)
     yield Step(born, Act.UPLOAD, (name,), f"{seed}/{name}/0")
     at = born
     if choice.random() < 0.25:
         for version in range(1, choice.randint(2, 4)):
-            at += _pause(choice)
+            at += _pause(choice, seconds)
             yield Step(at, Act.OVERWRITE, (name,), f"{seed}/{name}/{version}")
     if choice.random() < 0.1:
-        at += _pause(choice)
+        at += _pause(choice, seconds)
         yield Step(at, Act.DELETE, (name,))
         if choice.random() < 0.3:
-            at += _pause(choice)
+            at += _pause(choice, seconds)
             yield Step(at, Act.UPLOAD, (name,), f"{seed}/{name}/again")
     for act, share in ((Act.EVENT, 0.2), (Act.OLD_EVENT, 0.1)):
         if choice.random() < share:
-            yield Step(born + choice.uniform(0, 20), act, (name,))
+            yield Step(born + choice.uniform(0, seconds / 3), act, (name,))
 
 
-def _pause(choice: random.Random) -> float:
+def _pause(choice: random.Random, seconds: float) -> float:
     """Seconds until something happens to a blob again: before it is found, while it is in work, long after."""
-    return choice.expovariate(1 / choice.choice((0.5, 4.0, 20.0)))
+    return choice.expovariate(1 / choice.choice((0.5, seconds / 15, seconds / 3)))
 
 
 @dataclass
