@@ -1,0 +1,185 @@
+"""A headless Chromium, driven as a person drives it: real mouse and key events over its DevTools pipe.
+
+Needs nothing but a browser on the machine: no driver program, no package, no port.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+import time
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import BufferedReader
+    from pathlib import Path
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_QUIET = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"),
+)
+_DEADLINE_SECONDS = 20.0
+_KEYS = {
+    "ArrowLeft": 37,
+    "ArrowUp": 38,
+    "ArrowRight": 39,
+    "ArrowDown": 40,
+    "Enter": 13,
+    "Escape": 27,
+    "Tab": 9,
+    "End": 35,
+}
+
+
+def program() -> str | None:
+    """Where a Chromium is, if there is one."""
+    return next((found for name in PROGRAMS if (found := shutil.which(name))), None)
+
+
+class Page:
+    """One page. Not thread-safe.
+
+    Attributes:
+        requests: The address of everything the page asked for, without ``data:`` addresses.
+        complaints: What it wrote to the console, errors and policy violations among it.
+    """
+
+    def __init__(self, write: IO[bytes], read: BufferedReader) -> None:
+        self._write, self._read = write, read
+        self._unread = b""
+        self._number = 0
+        self._session: str | None = None
+        self._events: list[str] = []
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        target = self.send("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Network", "Log"):
+            self.send(f"{domain}.enable")
+
+    def send(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Send one DevTools command and wait for its answer; events that come meanwhile are kept."""
+        self._number += 1
+        message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        self._write.write(json.dumps(message).encode() + b"\0")
+        self._write.flush()
+        while (answer := self._next()).get("id") != self._number:
+            self._note(answer)
+        assert "error" not in answer, f"{method}: {answer['error']}"
+        return cast("dict[str, Any]", answer["result"])
+
+    def open(self, path: Path, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
+        """Load a file in a window of this size, in CSS pixels, and wait until it has loaded."""
+        self.send(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
+        self.use_theme(dark=dark)
+        self._events.clear()
+        self.send("Page.navigate", url=path.as_uri())
+        while "Page.loadEventFired" not in self._events:
+            self._note(self._next())
+
+    def use_theme(self, *, dark: bool) -> None:
+        """Prefer dark or light, and no motion."""
+        features = [
+            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]
+        self.send("Emulation.setEmulatedMedia", features=features)
+
+    def value(self, expression: str) -> Any:
+        """What a JavaScript expression gives, as JSON; promises are waited for."""
+        answer = self.send("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    def until(self, expression: str) -> None:
+        """Wait until a JavaScript expression is true."""
+        deadline = time.monotonic() + _DEADLINE_SECONDS
+        while not self.value(f"Boolean({expression})"):
+            assert time.monotonic() < deadline, f"never came true: {expression}"
+            self.value("new Promise(requestAnimationFrame)")
+
+    def click(self, selector: str) -> None:
+        """Click the middle of the first element that matches, as far as it can be seen and reached there."""
+        found = json.dumps(selector)
+        self.value(f"document.querySelector({found}).scrollIntoView({{block: 'center', behavior: 'instant'}})")
+        self.value("new Promise(requestAnimationFrame)")
+        x, y = self.value(
+            f"(() => {{ const box = document.querySelector({found}).getClientRects()[0];"
+            " return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+        )
+        hit = f"document.querySelector({found}).contains(document.elementFromPoint({x}, {y}))"
+        assert self.value(hit), f"{selector} is covered by something else"
+        for kind in ("mousePressed", "mouseReleased"):
+            self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def press(self, key: str) -> None:
+        """Press and release one key of ``_KEYS``."""
+        named = {"key": key, "code": key, "windowsVirtualKeyCode": _KEYS[key]}
+        text = {"text": "\r"} if key == "Enter" else {}
+        self.send("Input.dispatchKeyEvent", type="keyDown", **named, **text)
+        self.send("Input.dispatchKeyEvent", type="keyUp", **named)
+
+    def type(self, text: str) -> None:
+        """Type into whatever has the focus."""
+        self.send("Input.insertText", text=text)
+
+    def wheel(self, down: int) -> None:
+        """Turn the mouse wheel by so many pixels."""
+        self.send("Input.dispatchMouseEvent", type="mouseWheel", x=200, y=300, deltaX=0, deltaY=down)
+
+    def screenshot(self) -> bytes:
+        """What the window shows, as PNG."""
+        return base64.b64decode(self.send("Page.captureScreenshot")["data"])
+
+    def _next(self) -> dict[str, Any]:
+        while b"\0" not in self._unread:
+            arrived = self._read.read1(1 << 20)
+            assert arrived, "the browser is gone"
+            self._unread += arrived
+        message, _, self._unread = self._unread.partition(b"\0")
+        return cast("dict[str, Any]", json.loads(message))
+
+    def _note(self, event: dict[str, Any]) -> None:
+        method, told = event.get("method", ""), event.get("params", {})
+        self._events.append(method)
+        if method == "Network.requestWillBeSent" and not told["request"]["url"].startswith("data:"):
+            self.requests.append(told["request"]["url"])
+        elif method == "Runtime.exceptionThrown":
+            self.complaints.append(told["exceptionDetails"]["exception"].get("description", ""))
+        elif method == "Runtime.consoleAPICalled":
+            self.complaints.append(str(told["args"]))
+        elif method == "Log.entryAdded":
+            self.complaints.append(told["entry"]["text"])
+
+
+@contextmanager
+def browsing(chromium: str, profile: Path) -> Iterator[Page]:
+    """Run a browser with a profile of its own, and end it."""
+    # The pipe's ends are file descriptors 3 and 4; a shell gives its standard input and output those numbers.
+    moved = 'exec "$@" 3<&0 4>&1 </dev/null >/dev/null 2>&1'
+    options = (*_QUIET, "--remote-debugging-pipe", f"--user-data-dir={profile}")
+    process = subprocess.Popen(
+        ["sh", "-c", moved, "sh", chromium, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdin
+    assert process.stdout
+    try:
+        yield Page(process.stdin, cast("BufferedReader", process.stdout))
+    finally:
+        with suppress(OSError):
+            process.stdin.close()  # the browser ends with its pipe
+        try:
+            process.wait(_DEADLINE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()

@@ -1,0 +1,199 @@
+"""``python -m tools report`` as a person runs it, on a real Azurite."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image as Pillow
+
+from inference.admission import Admission
+from inference.errors import PermanentError, Reason
+from inference.limits import Limits
+from storage.blobs import SourceBlobs
+from storage.records import Image
+from storage.settle import settle
+from tests.storage.samples import FixedClassifier
+from tests.tools.reports import outcome
+from tools.__main__ import main
+from tools.reporting.thumbnails import Missing, Workshop
+from tools.wiring import Wiring, wired
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.conftest import Names
+    from tools.azurite import Azurite
+
+GPS_INFO = 0x8825
+
+
+@pytest.fixture
+def wiring(azurite: Azurite, names: Names, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
+    """The account as the command will find it, through the environment."""
+    monkeypatch.setenv("ImageStorage", azurite.connection_string)
+    monkeypatch.setenv("INCOMING_CONTAINER", names.container("incoming"))
+    monkeypatch.setenv("RESULTS_CONTAINER", names.container("results"))
+    monkeypatch.setenv("RESULTS_TABLE", names.table("rows"))
+    with wired() as made:
+        made.clients.blobs.create_container(made.settings.incoming_container)
+        yield made
+
+
+def photo(colour: str, size: tuple[int, int] = (320, 240), orientation: int = 1) -> bytes:
+    exif = Pillow.Exif()
+    exif[0x0112] = orientation
+    exif.get_ifd(GPS_INFO)[1] = "N"
+    file = io.BytesIO()
+    Pillow.new("RGB", size, colour).save(file, "JPEG", exif=exif, icc_profile=b"a colour profile")
+    return file.getvalue()
+
+
+def upload(wiring: Wiring, name: str, content: bytes) -> None:
+    wiring.clients.blobs.get_blob_client(wiring.settings.incoming_container, name).upload_blob(content, overwrite=True)
+
+
+def settled(wiring: Wiring, name: str, content: bytes, label: str = "cat", error: Exception | None = None) -> None:
+    upload(wiring, name, content)
+    image = Image(wiring.settings.incoming_container, name)
+    settle(wiring.desk, FixedClassifier(label, error=error), image)
+
+
+def gallery(path: Path) -> dict[str, dict[str, Any]]:
+    """By name, what the page knows of each image."""
+    found = re.search(r'id="data">(.*?)</script>', path.read_text(encoding="utf-8"), re.DOTALL)
+    assert found
+    block = json.loads(found[1])
+    images = [dict(zip(block["columns"], image, strict=True)) for image in block["images"]]
+    return {image["name"]: {**image, "label": block["labels"][image["label"]]} for image in images}
+
+
+def thumbnail(image: dict[str, Any]) -> Pillow.Image:
+    return Pillow.open(io.BytesIO(base64.b64decode(image["picture"])))
+
+
+def test_a_page_shows_each_image_and_says_why_where_it_cannot(
+    wiring: Wiring, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("site/red.jpg", "gone.jpg", "changed.jpg"):
+        settled(wiring, name, photo("red"))
+    settled(wiring, "upright.jpg", photo("navy", orientation=6), label="dog")
+    settled(wiring, "letter.jpg", b"Dear Sir or Madam", label="dog")
+    settled(wiring, "empty.jpg", b"", error=PermanentError(Reason.EMPTY, "The file has no content."))
+    upload(wiring, "changed.jpg", photo("blue"))
+    wiring.clients.blobs.get_blob_client(wiring.settings.incoming_container, "gone.jpg").delete_blob()
+    path = tmp_path / "report.html"
+
+    assert main(["report", "-o", str(path)]) == 0
+
+    said = capsys.readouterr()
+    assert said.out == f"{path}\n"
+    assert said.err.startswith("6 images, 5 in the gallery, 3 without a picture (1 ")
+    images = gallery(path)
+    missing = {name: image["picture"] for name, image in images.items() if len(image["picture"]) < 20}
+    assert missing == {"gone.jpg": "gone", "changed.jpg": "changed", "letter.jpg": "undecodable"}
+    assert "The file has no content." in path.read_text(encoding="utf-8")
+    red, upright = thumbnail(images["site/red.jpg"]), thumbnail(images["upright.jpg"])
+    assert (red.format, red.size) == ("WEBP", (256, 192))
+    assert upright.size == (192, 256)
+    assert red.getpixel((5, 5))[0] > 240  # type: ignore[index]
+    assert not {"exif", "icc_profile", "xmp"} & set(red.info)
+    assert images["upright.jpg"]["label"] == "dog"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_filters_are_those_of_query_and_stand_on_the_page(wiring: Wiring, tmp_path: Path) -> None:
+    settled(wiring, "a/cat.jpg", photo("red"))
+    settled(wiring, "a/dog.jpg", photo("red"), label="dog")
+    settled(wiring, "b/dog.jpg", photo("red"), label="dog")
+    path = tmp_path / "dogs.html"
+    assert main(["report", "--label", "dog", "--folder", "a", "--since", "1h", "-o", str(path)]) == 0
+    assert list(gallery(path)) == ["a/dog.jpg"]
+    assert re.search(r"Only folder a, label dog, since 20\d\d-\d\d-\d\d \d\d:\d\d\.", path.read_text(encoding="utf-8"))
+
+
+def test_an_empty_account_is_a_page_and_nothing_is_created(wiring: Wiring, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    assert main(["report", "-o", str(path)]) == 0
+    assert gallery(path) == {}
+    assert wiring.settings.results_table not in {table.name for table in wiring.clients.tables.list_tables()}
+
+
+@pytest.mark.parametrize("where", ["folder", "missing/report.html"])
+def test_a_place_that_cannot_be_written_is_said_before_anything_is_read(
+    where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ImageStorage", "no connection at all")
+    (tmp_path / "folder").mkdir()
+    assert main(["report", "-o", str(tmp_path / where)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert str(tmp_path / where) in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_a_report_that_fails_leaves_the_old_page_as_it_was(
+    wiring: Wiring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("yesterday's")
+    monkeypatch.setenv("RESULTS_CONTAINER", "No Such Name")
+    assert main(["report", "-o", str(path)]) == 2
+    assert path.read_text() == "yesterday's"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_storage_that_refuses_its_blobs_costs_the_pictures_only(wiring: Wiring) -> None:
+    """A role that reads tables but no blobs: every picture is missing, and the report is made."""
+    shop = workshop(wiring, max_bytes=1000)
+    records = [replace(outcome("a.jpg"), container="Not-A-Container-Name"), outcome("no such.jpg")]
+    assert list(shop.thumbnails(records)) == [Missing.UNREACHABLE, Missing.GONE]
+
+
+def workshop(wiring: Wiring, max_bytes: int, limits: Limits | None = None) -> Workshop:
+    source = SourceBlobs(wiring.clients.blobs, 1_000_000)
+    return Workshop(source, limits or Limits(), Admission(256 * 1024 * 1024), max_bytes)
+
+
+@pytest.mark.parametrize(("max_bytes", "side"), [(20_000, 256), (5_000, 160), (1_425, 112)])
+def test_thumbnails_shrink_with_the_room_there_is(wiring: Wiring, max_bytes: int, side: int) -> None:
+    settled(wiring, "noise.png", noise())
+    row = wiring.desk.results.read_row(Image(wiring.settings.incoming_container, "noise.png"))
+    assert row
+    assert row.record
+    (made,) = workshop(wiring, max_bytes).thumbnails([row.record])
+    assert isinstance(made, bytes)
+    assert len(made) <= max_bytes
+    assert side // 2 <= max(Pillow.open(io.BytesIO(made)).size) <= side
+    refused = workshop(wiring, max_bytes, Limits(max_pixels=100))
+    assert list(refused.thumbnails([row.record])) == [Missing.UNDECODABLE]
+
+
+def noise() -> bytes:
+    """What compresses worst."""
+    file = io.BytesIO()
+    Pillow.effect_noise((300, 300), 120).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_thumbnails_come_in_order_and_a_reader_that_stops_stops_the_work(wiring: Wiring) -> None:
+    for at in range(30):
+        settled(wiring, f"{at:02d}.jpg", photo("red", (40 + at, 40)))
+    container = wiring.settings.incoming_container
+    rows = [wiring.desk.results.read_row(Image(container, f"{at:02d}.jpg")) for at in range(30)]
+    records = [row.record for row in rows if row and row.record]
+    widths = [
+        Pillow.open(io.BytesIO(made)).width
+        for made in workshop(wiring, 5000).thumbnails(records)
+        if isinstance(made, bytes)
+    ]
+    assert widths == [40 + at for at in range(30)]
+    started = workshop(wiring, 5000).thumbnails(records)
+    next(started)
+    started.close()  # type: ignore[attr-defined]
