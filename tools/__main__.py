@@ -22,6 +22,7 @@ COMMANDS = {
     "model": "look into a model, get one, publish it, measure it, quantise it",
     "reconcile": "find images that got lost, and mend results that are half-written",
     "redrive": "send failed or rejected images round again",
+    "report": "write what was found as one page to look at, with pictures and charts",
 }
 
 
