@@ -319,7 +319,7 @@ def test_ten_thousand_pictures_are_a_few_elements_and_scroll_at_once(browser: Pa
     milliseconds = browser.value(
         "(() => { const begun = performance.now(); filter(); return performance.now() - begun; })()"
     )
-    assert milliseconds < 1000  # 60 on an idle machine
+    assert milliseconds < 1000  # 22 measured on two busy cores
     browser.value("document.querySelector('#filters [type=reset]').focus()")
     browser.until("document.querySelector('.tile[tabindex=\"0\"]')")
     browser.press("Tab")
