@@ -1,0 +1,332 @@
+"""The parts of a backfill without storage: what is selected, who waits for whom, what is tried again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from inference.errors import ConfigurationError, TransientError
+from storage.listing import Listed
+from storage.records import Image, Record, Status
+from storage.settle import Desk, Ending, Settled
+from tests.storage.samples import MODEL, NOON, FixedClassifier, record
+from tools.backfilling import here, line
+from tools.backfilling.counts import Counts
+from tools.backfilling.here import backfill_here
+from tools.backfilling.line import Line, Unsettled
+from tools.backfilling.selection import Found, Selection, Why, to_do
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+
+class Places:
+    """A container and a table in memory, as listings show them."""
+
+    def __init__(self, pages: Callable[[], Iterator[Sequence[Listed]]], records: Sequence[Record] = ()) -> None:
+        self._pages = pages
+        self._rows = [one.to_entity() for one in records]
+
+    def pages(self, _container: str, *, prefix: str | None = None) -> Iterator[Sequence[Listed]]:
+        for page in self._pages():
+            yield [blob for blob in page if blob.name.startswith(prefix or "")]
+
+    def row_ranges(self, _select: Sequence[str]) -> Places:
+        return self
+
+    def across(self, first: str, last: str) -> Iterator[list[Any]]:
+        yield [row for row in self._rows if first <= row["PartitionKey"] <= last]
+
+    def within(self, partition_key: str, first: str, last: str) -> Iterator[list[Any]]:
+        yield [row for row in self._rows if row["PartitionKey"] == partition_key and first <= row["RowKey"] <= last]
+
+
+def desk(places: Places) -> Desk:
+    return Desk(cast("Any", places), cast("Any", places), now=lambda: NOON)
+
+
+def blob(name: str, etag: str = "0x1", at: datetime = NOON) -> Listed:
+    return Listed(name, etag, at, 10)
+
+
+def selected(blobs: Sequence[Listed], *records: Record, **options: Any) -> dict[str, Why | None]:
+    places = Places(lambda: iter([blobs]), records)
+    selection = Selection(desk(places), "incoming", MODEL.version, **options)
+    return {found.image.blob_name: found.why for found in selection}
+
+
+def test_each_reason_to_do_something_is_told_apart() -> None:
+    names = ("new", "done", "rejected", "changed", "failed", "other model")
+    reasons = selected(
+        [blob(name) for name in names],
+        record("done", etag="0x1"),
+        record("rejected", etag='"0x1"', status=Status.REJECTED),
+        record("changed", etag="0x0"),
+        record("failed", etag="0x1", status=Status.FAILED, model="", model_version=""),
+        record("other model", etag="0x1", model_version="another"),
+    )
+    assert reasons == dict(zip(names, (Why.NEW, None, None, Why.CHANGED, Why.FAILED, Why.MODEL), strict=True))
+
+
+def test_a_forced_run_takes_what_was_judged_before_its_time_and_goes_on_where_it_was() -> None:
+    records = record("before", etag="0x1"), record("after", etag="0x1", classified_at=NOON + timedelta(seconds=1))
+    reasons = selected([blob("after"), blob("before")], *records, redo_before=NOON + timedelta(seconds=1))
+    assert reasons == {"after": None, "before": Why.FORCED}
+
+
+def test_names_and_times_choose() -> None:
+    blobs = [
+        blob("a/1.jpg"),
+        blob("a/b/2.jpg", at=NOON - timedelta(days=2)),
+        blob("a/3.JPG"),
+        blob("a/[4].jpg"),
+        blob("b/5.jpg"),
+    ]
+    assert set(selected(blobs, prefix="a/")) == {"a/1.jpg", "a/b/2.jpg", "a/3.JPG", "a/[4].jpg"}
+    assert set(selected(blobs, glob="*.jpg")) == {"a/1.jpg", "a/b/2.jpg", "a/[4].jpg", "b/5.jpg"}, "case counts"
+    assert set(selected(blobs, glob="a/*.jpg")) == {"a/1.jpg", "a/b/2.jpg", "a/[4].jpg"}, "* also matches /"
+    assert set(selected(blobs, glob="a/[[]4].jpg")) == {"a/[4].jpg"}
+    assert set(selected(blobs, since=NOON)) == {"a/1.jpg", "a/3.JPG", "a/[4].jpg", "b/5.jpg"}, "since is inclusive"
+
+
+def test_a_limit_is_on_what_is_done_not_on_what_is_seen() -> None:
+    blobs = [blob(name) for name in "abcdef"]
+    places = Places(lambda: iter([blobs]), [record("a", etag="0x1"), record("c", etag="0x1")])
+    counts = Counts()
+    chosen = to_do(Selection(desk(places), "incoming", MODEL.version), counts, 2, threading.Event())
+    assert [found.image.blob_name for found in chosen] == ["b", "d"]
+    assert (counts.listed, counts.skipped, counts.to_do) == (4, 2, 2)
+
+
+def resident_mib() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+
+
+def test_memory_does_not_grow_with_the_container() -> None:
+    """150,000 names here, a million by hand: what is kept is a page and a thousand names in hand."""
+
+    def pages() -> Iterator[list[Listed]]:
+        for page in range(30):
+            yield [blob(f"camera {page:03}/photo {number:04} of many.jpg") for number in range(5000)]
+
+    grown: list[float] = []
+
+    class OneByOne:
+        threads = 8
+        stopping = threading.Event()
+
+        def settle(self, image: Image, *, is_new: bool) -> Settled:
+            if image.blob_name.endswith("0000 of many.jpg"):
+                grown.append(resident_mib())
+            return Settled(Ending.DUPLICATE, None)
+
+    selection = Selection(desk(Places(pages)), "incoming", MODEL.version)
+    counts = Counts()
+    backfill_here(selection, cast("Line", OneByOne()), counts)
+    assert (counts.listed, counts.skipped) == (150_000, 150_000)
+    assert max(grown[5:]) - grown[5] < 8
+
+
+# --- the line ---------------------------------------------------------------------------------------------------------
+
+
+class Companions:
+    """Stands for the results that are put together: nothing is waited for."""
+
+    def company(self) -> Any:
+        return nullcontext()
+
+    def expect_no_row(self, image: Image) -> None: ...
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for long."""
+    monkeypatch.setattr(line, "DELAYS_SECONDS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(here, "DELAYS_SECONDS", (0.0, 0.0, 0.0))
+
+
+def a_line(classifier: Any = None, cpus: int = 2) -> Line:
+    empty = Places(lambda: iter([]))
+    return Line(desk(empty), cast("Any", Companions()), classifier or FixedClassifier(), cpus)
+
+
+IMAGE = Image("incoming", "a.jpg")
+
+
+def settles(monkeypatch: pytest.MonkeyPatch, *ends: Any) -> list[Image]:
+    """Have settling end like this, try by try."""
+    tries: list[Image] = []
+
+    def settle(_desk: Desk, _classifier: Any, image: Image, **_options: Any) -> Settled:
+        end = ends[min(len(tries), len(ends) - 1)]
+        tries.append(image)
+        if isinstance(end, Exception):
+            raise end
+        return Settled(end, record())
+
+    monkeypatch.setattr(line, "settle", settle)
+    return tries
+
+
+@pytest.mark.usefixtures("patient")
+def test_what_fails_for_now_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = settles(monkeypatch, TransientError("busy"), TransientError("busy"), Ending.SETTLED)
+    settled = a_line().settle(IMAGE)
+    assert isinstance(settled, Settled)
+    assert settled.ending is Ending.SETTLED
+    assert len(tries) == 3
+
+
+@pytest.mark.usefixtures("patient")
+def test_an_image_that_was_overwritten_while_it_was_read_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No event need come for the newer content: the app may not have been there yet."""
+    tries = settles(monkeypatch, Ending.SUPERSEDED, Ending.SETTLED)
+    a_line().settle(IMAGE)
+    assert len(tries) == 2
+
+
+@pytest.mark.usefixtures("patient")
+def test_what_keeps_failing_is_given_up_in_a_row_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = settles(monkeypatch, TransientError("the disk is on fire"))
+    given_up: list[tuple[Image, str]] = []
+
+    def give_up(_desk: Desk, image: Image, error: str) -> Record:
+        given_up.append((image, error))
+        return record(status=Status.FAILED)
+
+    monkeypatch.setattr(line, "give_up", give_up)
+    assert a_line().settle(IMAGE) == Unsettled("the disk is on fire", written=True)
+    assert given_up == [(IMAGE, "the disk is on fire")]
+    assert len(tries) == 4
+
+
+@pytest.mark.usefixtures("patient")
+def test_giving_up_that_cannot_be_written_down_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: object) -> None:
+        raise TransientError("storage is away")
+
+    settles(monkeypatch, TransientError("busy"))
+    monkeypatch.setattr(line, "give_up", fail)
+    assert a_line().settle(IMAGE) == Unsettled("storage is away", written=False)
+
+
+def test_a_line_that_stops_does_not_wait_for_another_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    settles(monkeypatch, TransientError("busy"))
+    stopping = a_line()
+    stopping.stopping.set()
+    began = time.monotonic()
+    assert stopping.settle(IMAGE) is None
+    assert time.monotonic() - began < 1
+
+
+def test_no_more_images_are_decoded_at_once_than_there_are_cpus_nor_held_than_there_are_places(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lock = threading.Lock()
+    now = {"held": 0, "decoding": 0}
+    most = dict(now)
+
+    def enter(what: str, by: int) -> None:
+        with lock:
+            now[what] += by
+            most[what] = max(most[what], now[what])
+
+    class Slow(FixedClassifier):
+        def classify(self, content: bytes) -> Any:
+            enter("decoding", 1)
+            time.sleep(0.001)
+            enter("decoding", -1)
+            return super().classify(content)
+
+    def settle(desk: Desk, classifier: Any, image: Image, **_options: Any) -> Settled:
+        with desk.admit(10):
+            enter("held", 1)
+            classifier.classify(b"")
+            enter("held", -1)
+        return Settled(Ending.SETTLED, record())
+
+    monkeypatch.setattr(line, "settle", settle)
+    busy = a_line(Slow(), cpus=3)
+    with ThreadPoolExecutor(busy.threads) as pool:
+        list(pool.map(busy.settle, [IMAGE] * 300))
+    assert most == {"held": 12, "decoding": 3}
+
+
+@pytest.mark.parametrize("stage", ["list", "read", "decode", "infer", "write"])
+def test_the_stage_that_most_wait_for_is_named(stage: str) -> None:
+    busy = a_line(cpus=2)  # eight places
+    at = {"list": (0, 3, 2), "read": (7, 1, 20), "decode": (1, 7, 20), "infer": (1, 7, 20), "write": (0, 2, 96)}[stage]
+    for name, count in zip(("read", "decode", "write"), at, strict=True):
+        for _ in range(count):
+            busy.moved(None, name)
+    answer = FixedClassifier().classify(b"")
+    busy.spent(replace(answer, decode_ms=1, inference_ms=2 if stage == "infer" else 0))
+    assert busy.limit() == stage
+
+
+# --- a whole run ------------------------------------------------------------------------------------------------------
+
+
+def founds(count: int) -> list[Found]:
+    return [Found(Image("incoming", f"{number}.jpg"), None, Why.NEW) for number in range(count)]
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_deployment_at_fault_stops_the_run_with_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = settles(monkeypatch, ConfigurationError("the key is wrong"))
+    counts = Counts()
+    with pytest.raises(ConfigurationError, match="the key is wrong"):
+        backfill_here(founds(5000), a_line(), counts)
+    assert len(tries) < 5000
+    assert counts.done == 0
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_listing_that_fails_begins_again_and_nothing_is_counted_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: set[str] = set()
+
+    def settle(_desk: Desk, _classifier: Any, image: Image, **_options: Any) -> Settled:
+        done.add(image.blob_name)
+        status = Status.REJECTED if image.blob_name == "3.jpg" else Status.CLASSIFIED
+        return Settled(Ending.SETTLED, record(image.blob_name, status=status))
+
+    monkeypatch.setattr(line, "settle", settle)
+    faults = iter([True, True, False])
+
+    class Listing:
+        def __iter__(self) -> Iterator[Found]:
+            fails = next(faults)
+            for number, found in enumerate(founds(10)):
+                if fails and number == 6:
+                    raise TransientError("listing failed for now")
+                name = found.image.blob_name
+                status = Status.REJECTED if name == "3.jpg" else Status.CLASSIFIED
+                yield Found(found.image, record(name, status=status), None) if name in done else found
+
+    counts = Counts()
+    backfill_here(Listing(), a_line(), counts)
+    told = {name: getattr(counts, name) for name in ("listed", "skipped", "classified", "rejected", "rejected_earlier")}
+    assert told == {"listed": 10, "skipped": 0, "classified": 9, "rejected": 1, "rejected_earlier": 0}
+
+
+def test_a_rate_is_of_the_last_half_minute_and_a_summary_of_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("tools.backfilling.counts.time.monotonic", lambda: clock[0])
+    counts = Counts()
+    for second in range(100):
+        clock[0] = float(second)
+        counts.settle(record())
+        if second >= 50:
+            counts.settle(record())
+        rate = counts.images_per_s()
+    assert 1.9 < rate < 2.1
+    assert counts.summary()["images_per_s"] == pytest.approx(150 / 99, abs=0.01)
