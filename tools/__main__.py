@@ -14,6 +14,7 @@ import sys
 from inference.errors import ClassificationError, ConfigurationError
 
 COMMANDS = {
+    "backfill": "classify what was there before the app came, or send it to be classified",
     "chaos": "prove the promise under faults, kills and races, on this machine",
     "classify": "classify local files and folders; needs no storage",
     "demo": "render sample photos, upload them to a local stack, print the rows",
