@@ -19,8 +19,10 @@ COMMANDS = {
     "classify": "classify local files and folders; needs no storage",
     "demo": "render sample photos, upload them to a local stack, print the rows",
     "dev": "run Azurite and the dev host; point Storage Explorer or azcopy at it",
+    "doctor": "look at settings, storage, model and machine, and say what to do",
     "host": "run the dev host on whatever storage the settings name",
     "model": "look into a model, get one, publish it, measure it, quantise it",
+    "query": "ask which images got which answer, and fetch them",
     "reconcile": "find images that got lost, and mend results that are half-written",
     "redrive": "send failed or rejected images round again",
     "report": "write what was found as one page to look at, with pictures and charts",
@@ -33,7 +35,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tools",
         description="Run, feed and question the image classifier from a terminal.",
-        epilog="example:\n  python -m tools classify photo.jpg\n\nEach command explains itself: python -m tools COMMAND --help",
+        epilog="Each command explains itself: python -m tools COMMAND --help\n\n"
+        "example:\n  python -m tools classify photo.jpg",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--debug", action="store_true", help="show tracebacks instead of sentences")
