@@ -1,0 +1,62 @@
+"""Write docs/tools.md anew: the help of every command, as a terminal of 100 columns shows it.
+
+python -m tests.tools.regenerate_help
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+from pathlib import Path
+from unittest.mock import patch
+
+from tools.__main__ import COMMANDS, main
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "tools.md"
+_HEAD = """\
+# Tools
+
+What `python -m tools` and each of its commands say of themselves. Settings are those of the
+[README](../README.md#settings): the environment wins over `local.settings.json`.
+
+Written by `python -m tests.tools.regenerate_help`; a test keeps it equal.
+"""
+
+
+def document() -> str:
+    """The whole of docs/tools.md as it should be now."""
+    parts = [_HEAD, _section("python -m tools")]
+    for command in COMMANDS:
+        parts.append(_section(f"python -m tools {command}"))
+        parts += [_section(f"python -m tools {command} {inner}", level=3) for inner in _inner_commands(command)]
+    return "\n".join(parts)
+
+
+def help_of(*words: str) -> str:
+    """What a command says with ``--help``."""
+    said = io.StringIO()
+    plain = {"COLUMNS": "100", "NO_COLOR": "1"}
+    with patch.dict(os.environ, plain), contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        main([*words, "--help"])
+    return said.getvalue()
+
+
+def _section(command: str, level: int = 2) -> str:
+    said = help_of(*command.split()[3:]).rstrip()
+    return f"{'#' * level} {command.removeprefix('python -m tools').strip() or command}\n\n```text\n{said}\n```\n"
+
+
+def _inner_commands(command: str) -> list[str]:
+    """The commands of a command that has any: ``model inspect`` ..."""
+    from importlib import import_module
+
+    parser = argparse.ArgumentParser()
+    import_module(f"tools.{command}").configure(parser)
+    choices = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return [str(name) for found in choices for name in found]
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(document(), encoding="utf-8")
