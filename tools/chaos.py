@@ -32,6 +32,8 @@ from tools.terminal import printable
 if TYPE_CHECKING:
     import argparse
 
+    from tools.azurite import Ports
+
 _FAULT_SHARE = 0.05
 _IMAGES_PER_MINUTE = 1000
 _SHOWN = 20
@@ -75,13 +77,15 @@ class _Run:
         steps = plan(self.images, self.seed, self.seconds)
         faults = SeededFaults(self.seed, _FAULT_SHARE)
         began = time.monotonic()
-        with running(in_memory=True) as azurite, between(azurite.ports, faults) as fronts:
+        with running(in_memory=True) as azurite:
             direct = azurite.connection_string
             feed = Feed(direct, steps, event_grid=self.event_grid)
             feed.prepare()
-            quiet = Quiet(direct, scanned=not self.event_grid)
-            environ = environment(connection_string(fronts), event_grid=self.event_grid)
-            with suffering(environ, self.log, self.seed) as victim:
+            quiet = Quiet(direct, scanned=not self.event_grid, others=lambda: feed.under_way)
+            with (
+                between(azurite.ports, feed.watching(faults)) as fronts,
+                suffering(self._environ(fronts), self.log, self.seed) as victim,
+            ):
                 _say(f"{self.images:,} images in {self.seconds:.0f} s; killing the host every few seconds ...")
                 feed.run()
                 _say(f"All came; {quiet.backlog():,} deliveries are still due ...")
@@ -101,10 +105,10 @@ class _Run:
                 ever = {name for step in steps if step.content_seed for name in step.names}
                 _say("Checking ...")
                 alone = checker.check(ever)
-                healed = _reconciled(environ)
+                healed = _reconciled(self._environ(fronts))
                 quiet.wait_until_settled()
                 final = checker.check(ever)
-                pruned = _reconciled(environ, "--prune")
+                pruned = _reconciled(self._environ(fronts), "--prune")
                 last = checker.check(ever)
                 return {
                     "event": "summary",
@@ -112,6 +116,7 @@ class _Run:
                     "source": "EventGrid" if self.event_grid else "polling",
                     "seconds": round(settled_after),
                     "done": {str(act): count for act, count in feed.done.items()},
+                    "ambushes": feed.ambushes,
                     "calls": faults.calls,
                     "faults": {str(fault): faults.chosen[fault] for fault in Fault},
                     "kills": victim.kills,
@@ -126,6 +131,9 @@ class _Run:
                     "in_the_end": _findings(last),
                     "holds": not final.wrong and not last.wrong and not last.remains and not victim.deaths,
                 }
+
+    def _environ(self, fronts: Ports) -> dict[str, str]:
+        return environment(connection_string(fronts), event_grid=self.event_grid)
 
 
 def _reconciled(environ: dict[str, str], *options: str) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """What happens to the incoming container during a chaos run: uploads, overwrites, deletions, and events that repeat.
 
-Everything is planned from the seed before it begins. What one blob goes through happens in the planned order; what
-different blobs go through happens side by side. It all goes to Azurite directly: the person who uploads is not the one
-who is tested.
+Everything is planned from the seed before it begins. Some of it happens at its time, in order for each blob; some lies
+in ambush, until the app reads a blob or writes its sidecar: then the blob changes under its hands. It all goes to
+Azurite directly: the person who uploads is not the one who is tested.
 """
 
 from __future__ import annotations
@@ -17,15 +17,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
+from tools.azurite import ACCOUNT
 from tools.havoc.pictures import picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tools.havoc.faults import Call, Mishap
+    from tools.havoc.proxy import Choose
 
 INCOMING = "incoming"
 RESULTS = "results"
@@ -58,12 +63,19 @@ class Act(StrEnum):
 
 
 class Step(NamedTuple):
-    """One act. ``at`` is seconds from the beginning, ``names`` one blob's, but for requests."""
+    """One act.
+
+    Attributes:
+        at: Seconds from the beginning, or from the call that it lies in ambush for.
+        names: One blob's; of a request, several.
+        ambush: ``GET container/name`` or ``PUT container/name``; empty for what happens at its time.
+    """
 
     at: float
     act: Act
     names: tuple[str, ...]
     content_seed: str = ""
+    ambush: str = ""
 
 
 def plan(images: int, seed: int, seconds: float) -> list[Step]:
@@ -85,7 +97,7 @@ def plan(images: int, seed: int, seconds: float) -> list[Step]:
 
 
 def _life(name: str, choice: random.Random, seconds: float, seed: int) -> Iterator[Step]:
-    """One blob's: most are left alone, a third is overwritten or deleted while it may be in work."""
+    """One blob's: about half are left alone, the others change before, while or after they are in work."""
     born = choice.uniform(0, seconds)
     yield Step(born, Act.UPLOAD, (name,), f"{seed}/{name}/0")
     at = born
@@ -99,6 +111,11 @@ def _life(name: str, choice: random.Random, seconds: float, seed: int) -> Iterat
         if choice.random() < 0.3:
             at += _pause(choice, seconds)
             yield Step(at, Act.UPLOAD, (name,), f"{seed}/{name}/again")
+    if choice.random() < 0.2:
+        call = choice.choice((f"GET {INCOMING}/{name}", f"PUT {RESULTS}/{name}.json"))
+        act = choice.choice((Act.OVERWRITE, Act.OVERWRITE, Act.DELETE))
+        content = "" if act is Act.DELETE else f"{seed}/{name}/ambush"
+        yield Step(choice.uniform(0, 0.3), act, (name,), content, call)
     for act, share in ((Act.EVENT, 0.2), (Act.OLD_EVENT, 0.1)):
         if choice.random() < share:
             yield Step(born + choice.uniform(0, seconds / 3), act, (name,))
@@ -117,12 +134,16 @@ class Feed:
         steps: The plan.
         event_grid: Announce each upload on the internal queue, as Event Grid does, since nobody scans.
         done: How often each act was done; those that found nothing to act on are not counted.
+        ambushes: How many of them were ambushes.
+        under_way: How many ambushes were set off and are not over.
     """
 
     connection_string: str
     steps: list[Step]
     event_grid: bool = False
     done: dict[Act, int] = field(default_factory=lambda: dict.fromkeys(Act, 0))
+    ambushes: int = 0
+    under_way: int = 0
 
     def __post_init__(self) -> None:
         self._blobs = BlobServiceClient.from_connection_string(self.connection_string)
@@ -130,6 +151,21 @@ class Feed:
         self._incoming = self._blobs.get_container_client(INCOMING)
         self._etags: dict[str, list[str]] = {}
         self._lock = threading.Lock()
+        self._ambushes = {step.ambush: step for step in self.steps if step.ambush}
+
+    def watching(self, choose: Choose) -> Choose:
+        """What chooses faults, and sets off the ambush that a call runs into."""
+
+        def watched(call: Call) -> Mishap | None:
+            place = unquote(call.path).partition(f"/{ACCOUNT}/")[2]
+            step = self._ambushes.pop(f"{call.method} {place}", None)
+            if step:
+                with self._lock:
+                    self.under_way += 1
+                threading.Timer(step.at, self._spring, [step]).start()
+            return choose(call)
+
+        return watched
 
     def prepare(self) -> None:
         """Make what a deployment makes: containers and queues."""
@@ -143,7 +179,7 @@ class Feed:
     def run(self) -> None:
         """Do every step at its time; returns after the last."""
         lanes: list[list[Step]] = [[] for _ in range(_LANES)]
-        for step in self.steps:
+        for step in (step for step in self.steps if not step.ambush):
             lanes[sum(step.names[0].encode()) % _LANES].append(step)
         began = time.monotonic()
         with ThreadPoolExecutor(_LANES, thread_name_prefix="feed") as pool:
@@ -153,6 +189,16 @@ class Feed:
     def _walk(self, lane: list[Step], began: float) -> None:
         for step in lane:
             time.sleep(max(0.0, began + step.at - time.monotonic()))
+            self._carry_out(step)
+
+    def _spring(self, step: Step) -> None:
+        self._carry_out(step)
+        with self._lock:
+            self.ambushes += 1
+            self.under_way -= 1
+
+    def _carry_out(self, step: Step) -> None:
+        with contextlib.suppress(ResourceNotFoundError):  # deleted before, or has no sidecar yet
             if self._do(step):
                 with self._lock:
                     self.done[step.act] += 1
@@ -178,10 +224,7 @@ class Feed:
             case Act.POISON:
                 self._announce(name, '"0x0"', POISON_QUEUE)
             case Act.COPY:
-                try:
-                    sidecar = self._blobs.get_blob_client(RESULTS, f"{name}.json").download_blob().readall()
-                except ResourceNotFoundError:
-                    return False
+                sidecar = self._blobs.get_blob_client(RESULTS, f"{name}.json").download_blob().readall()
                 self._incoming.upload_blob(step.names[1], sidecar)
         return True
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LITTLE = 20
-_STORM_SECONDS = 240.0
+_STORM_SECONDS = 180.0
 _LOOK_SECONDS = 0.5
 _PATIENCE_SECONDS = 600.0
 _RECEIPTS = f"blobreceipts/{HOST_ID}/Host.Functions.classify_uploaded/"
@@ -28,16 +28,18 @@ class Quiet:
     Args:
         connection_string: Of the account.
         scanned: Whether the host finds blobs by scanning, so that each one's receipt has to be complete.
+        others: How much else is under way.
     """
 
-    def __init__(self, connection_string: str, *, scanned: bool) -> None:
+    def __init__(self, connection_string: str, *, scanned: bool, others: Callable[[], int]) -> None:
         self._blobs = BlobServiceClient.from_connection_string(connection_string)
         self._queues = QueueServiceClient.from_connection_string(connection_string)
         self._scanned = scanned
+        self._others = others
 
     def backlog(self) -> int:
         """What is still to come: messages, those in work and those hidden included, and blobs not yet found."""
-        return self._messages() + self._not_handed_over()
+        return self._others() + self._messages() + self._not_handed_over()
 
     def _messages(self) -> int:
         counts = (self._queues.get_queue_client(queue).get_queue_properties() for queue in QUEUES)
