@@ -54,6 +54,7 @@ class Victim:
         self._log = log
         self._choice = random.Random(f"kills/{seed}")
         self._calm = threading.Event()
+        self._killed_once = threading.Event()
         self._thread = threading.Thread(target=self._suffer, name="killer", daemon=True)
         self._process = self._started()
         self.kills = 0
@@ -61,13 +62,18 @@ class Victim:
         self._thread.start()
 
     def spare(self) -> None:
-        """Kill no more; the host that runs now stays."""
+        """Kill no more, though once at least; the host that runs now stays."""
+        self._killed_once.wait(_UP_SECONDS)
+        self.end_the_storm()
+
+    def end_the_storm(self) -> None:
+        """Kill no more."""
         self._calm.set()
         self._thread.join()
 
     def close(self) -> int:
         """Ask the host to end and return its exit code."""
-        self.spare()
+        self.end_the_storm()
         self._process.terminate()
         try:
             return self._process.wait(_STOP_SECONDS)
@@ -91,6 +97,7 @@ class Victim:
             if self._process.poll() is None:
                 self._process.send_signal(signal.SIGKILL)
                 self.kills += 1
+                self._killed_once.set()
             else:
                 self.deaths += 1
             self._process.wait()
