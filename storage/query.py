@@ -7,6 +7,8 @@ Answers from the index come newest first, those from the results table by folder
 from __future__ import annotations
 
 import heapq
+from dataclasses import replace
+from datetime import timedelta
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 # Index rows that are followed at one moment: few at first, so that the first answers come at once.
 _FIRST_BATCH = 16
 _BATCH = 1000
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Query:
@@ -49,7 +52,7 @@ class Query:
         self._tally = Tally()
         self.kind = self._plan.kind
         self.table = f"{table}index" if self._plan.in_index else table
-        condition = wanted.conditions(in_index=self._plan.in_index)
+        condition = wanted.condition(in_index=self._plan.in_index)
         self._asked = TableReader(tables.get_table_client(self.table), self._tally, condition)
         self._rows = TableReader(tables.get_table_client(table), self._tally)
 
@@ -105,7 +108,9 @@ class Query:
                 if not batch:
                     return
                 addresses = [_claimed(claim) for claim in batch]
-                records = lookup.records(addresses)
+                newest, oldest = batch[0]["classified_at"], batch[-1]["classified_at"]
+                around = replace(self._wanted, since=oldest, until=newest + _MICROSECOND)
+                records = lookup.records(addresses, around.condition(in_index=False))
                 for claim, address in zip(batch, addresses, strict=True):
                     record = records.get(address)
                     if record is not None and self._stands_behind(record, claim):

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from storage.keys import folder_of, image_keys, index_partition, index_prefix, inverted_time, partition_key
 from storage.records import Status
+from storage.table_reader import Condition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,8 +105,8 @@ class Filter:
             return (None, "")  # the top, and names that begin with a slash: nobody tells them apart
         return () if self.folder is None else (self.folder.removesuffix("/"),)
 
-    def conditions(self, *, in_index: bool) -> tuple[str, dict[str, Any]]:
-        """The filter as the table service reads it, for columns that are no keys: its text and the values in it."""
+    def condition(self, *, in_index: bool) -> Condition:
+        """The filter as the table service reads it, for columns that are no keys."""
         values: dict[str, Any] = {"container": self.container}
         parts = ["container eq @container"]
         if self.status is not None:
@@ -125,7 +126,7 @@ class Filter:
         if self.model is not None and not in_index:
             parts.append("( model eq @model or model_version eq @model )")
             values["model"] = self.model
-        return " and ".join(parts), values
+        return Condition(" and ".join(parts), values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azure.core.exceptions import ResourceNotFoundError
 
@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from storage.keys import RowKeys
     from storage.query_plan import Span
     from storage.ranges import Entities
+
+
+class Condition(NamedTuple):
+    """What entities must fulfil, beside their keys.
+
+    Attributes:
+        text: OData; ``@name`` stands for a value.
+        values: By name.
+    """
+
+    text: str
+    values: Mapping[str, Any]
 
 
 class Tally:
@@ -40,13 +52,17 @@ class TableReader(TableRanges):
     Args:
         table: Its client.
         tally: Counts the requests that were answered.
-        condition: What entities must fulfil, beside their keys: OData text, and the values of its ``@names``.
+        condition: Which entities of a range are wanted; all of them where ``None``.
     """
 
-    def __init__(self, table: TableClient, tally: Tally, condition: tuple[str, Mapping[str, Any]] = ("", {})) -> None:
+    def __init__(self, table: TableClient, tally: Tally, condition: Condition | None = None) -> None:
         super().__init__(table)
         self._tally = tally
         self._condition = condition
+
+    def where(self, condition: Condition) -> TableReader:
+        """The same table, and the same tally, under another condition."""
+        return TableReader(self._table, self._tally, condition)
 
     def span(self, span: Span) -> Iterator[Entities]:
         """Yield the entities of a range page by page, in key order. A page may be empty, and yet not the last."""
@@ -70,8 +86,9 @@ class TableReader(TableRanges):
                 self._tally.add()
 
     def _query(self, query: str, values: dict[str, Any]) -> Iterator[Entities]:
-        text, more = self._condition
-        return super()._query(f"{query} and {text}" if text else query, {**values, **more})
+        if self._condition is None:
+            return super()._query(query, values)
+        return super()._query(f"{query} and {self._condition.text}", {**values, **self._condition.values})
 
     def _pages(self, found: ItemPaged[TableEntity]) -> Iterator[Entities]:
         answered = False

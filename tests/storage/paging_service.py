@@ -39,6 +39,7 @@ class PagingService(BaseAdapter):
     Attributes:
         asked: The path of every request.
         empty_every: Every so many pages, one is empty and goes on; 0 is never.
+        patience: How many entities are looked at for one page; the real service stops after five seconds.
     """
 
     def __init__(self) -> None:
@@ -46,6 +47,7 @@ class PagingService(BaseAdapter):
         self._tables: dict[str, tuple[list[tuple[str, str]], list[Mapping[str, Any]]]] = {}
         self.asked: list[str] = []
         self.empty_every = 3
+        self.patience = 1_000_000
 
     def put(self, table: str, entities: Iterable[Mapping[str, Any]]) -> None:
         """Make a table that holds these entities."""
@@ -100,7 +102,8 @@ class PagingService(BaseAdapter):
         columns = [(name, _SIGNS[sign], _read(value)) for name, sign, value in terms if not name.endswith("Key")]
         rows = [(_SIGNS[sign], _read(value)) for name, sign, value in terms if name == "RowKey"]
         if not (self.empty_every and len(self.asked) % self.empty_every == 0):
-            while start < end and len(found) < top:
+            looked_to = start + self.patience
+            while start < min(end, looked_to) and len(found) < top:
                 entity = entities[start]
                 if all(compare(entity["RowKey"], bound) for compare, bound in rows) and all(
                     entity.get(name) is not None and compare(entity[name], wanted) for name, compare, wanted in columns
