@@ -158,7 +158,7 @@ class Results:
                 return
 
     def delete_sidecar(self, image: Image, token: str) -> None:
-        """Remove exactly the sidecar that was read.
+        """Remove exactly the sidecar that was read; one that is gone already is no error.
 
         Raises:
             ConflictError: Somebody else wrote meanwhile.
@@ -167,11 +167,14 @@ class Results:
         with translated(f"removing the sidecar of {image}"):
             try:
                 blob.delete_blob(etag=token, match_condition=MatchConditions.IfNotModified)
-            except (ResourceModifiedError, ResourceNotFoundError) as error:
-                raise ConflictError(str(image)) from error
+            except ResourceNotFoundError:
+                return
+            except ResourceModifiedError as error:
+                if blob.exists():  # else it was us: the answer was lost, the request repeated, its ETag found no match
+                    raise ConflictError(str(image)) from error
 
     def delete_row(self, image: Image, token: str) -> None:
-        """Remove exactly the row that was read.
+        """Remove exactly the row that was read; one that is gone already is no error.
 
         Raises:
             ConflictError: Somebody else committed meanwhile.
@@ -182,7 +185,9 @@ class Results:
                 self._rows.delete_entity(
                     address.partition_key, address.row_key, etag=token, match_condition=MatchConditions.IfNotModified
                 )
-            except (ResourceModifiedError, ResourceNotFoundError) as error:
+            except ResourceNotFoundError:
+                return
+            except ResourceModifiedError as error:
                 raise ConflictError(str(image)) from error
 
     def row_ranges(self, select: Sequence[str] | None = None) -> TableRanges:

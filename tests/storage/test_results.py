@@ -180,3 +180,21 @@ def test_a_sidecar_that_a_person_edited_stands_but_tells_nothing(account: Accoun
     assert stored is not None
     assert stored.record is None
     account.results.write_sidecar(record(container=account.incoming, model=MODEL.name), stored)
+
+
+def test_removing_is_done_where_its_answer_was_lost(wired: Account, tables: Wire, blobs: Wire) -> None:
+    """The repeated request finds nothing: taken for a conflict, pruning would leave half of an image behind."""
+    written = record(container=wired.incoming)
+    wired.results.write_sidecar(written, None)
+    wired.results.write_row(written, None)
+    sidecar, row = wired.results.read_sidecar(written.image), wired.results.read_row(written.image)
+    assert sidecar is not None
+    assert row is not None
+    with pytest.raises(ConflictError):
+        wired.results.delete_sidecar(written.image, row.token)
+    for through in (blobs, tables):
+        lose_once(through, "DELETE")
+    wired.results.delete_sidecar(written.image, sidecar.token)
+    wired.results.delete_row(written.image, row.token)
+    assert wired.results.read_sidecar(written.image) is None
+    assert wired.results.read_row(written.image) is None
