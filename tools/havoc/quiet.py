@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LITTLE = 20
-_STORM_SECONDS = 180.0
+_STORM_SECONDS = 120.0
 _LOOK_SECONDS = 0.5
 _PATIENCE_SECONDS = 600.0
 _RECEIPTS = f"blobreceipts/{HOST_ID}/Host.Functions.classify_uploaded/"
