@@ -6,14 +6,17 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from storage.records import Image
 from storage.settle import settle
@@ -128,11 +131,36 @@ class TestWhatIsPrinted:
         self, hostile: Wiring, capsys: pytest.CaptureFixture[str]
     ) -> None:
         lines = said(capsys)[0].splitlines()
-        assert lines[0].split() == ["classified", "at,", "UTC", "status", "label,", "or", "reason", "score", "image"]
+        assert lines[0].split() == ["classified", "at,", "UTC", "status", "label", "or", "reason", "score", "image"]
         assert len(lines) == 1 + len(HOSTILE) + 1
         assert all(line.isprintable() for line in lines)
         assert "2026-11-20 12:00:00  classified  cat                        0.87  plain.jpg" in lines
         assert "2026-11-20 12:00:00  rejected    not_an_image                     no image.txt" in lines
+
+    @pytest.mark.skipif(os.name == "nt", reason="there are no pseudo-terminals")
+    def test_the_table_fits_the_terminal(self, hostile: Wiring) -> None:
+        import fcntl
+        import pty
+        import struct
+        import termios
+
+        put(hostile, record("\u661f" * 90 + ".jpg", container=hostile.settings.incoming_container))
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        environ = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+        command = [sys.executable, "-m", "tools", "query"]
+        with subprocess.Popen(command, stdout=theirs, env={**environ, "TERM": "xterm"}) as process:
+            os.close(theirs)
+            shown = b""
+            with suppress(OSError):  # the terminal is gone when the last one who held it is
+                while piece := os.read(ours, 65536):
+                    shown += piece
+        os.close(ours)
+        assert process.returncode == 0
+        lines = re.sub(r"\x1b\[[\d;]*m", "", shown.decode()).splitlines()
+        assert len(lines) == 1 + len(HOSTILE) + 2
+        assert max(map(cell_len, lines)) <= 80
+        assert any(re.search("  \u2026\u661f+\\.jpg$", line) for line in lines)
 
     @pytest.mark.parametrize("options", [(), ("--json",), ("--format", "csv")], ids=["table", "jsonl", "csv"])
     def test_nothing_found_is_no_error_and_makes_nothing(

@@ -20,7 +20,6 @@ from tools.terminal import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
 
     from storage.records import Record
 
@@ -52,7 +51,8 @@ COLUMNS = (
 # What a spreadsheet may take for a formula at a cell's beginning (owasp.org/www-community/attacks/CSV_Injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _STYLES = {Status.CLASSIFIED: "green", Status.REJECTED: "yellow", Status.FAILED: "red"}
-_ANSWER_CELLS = 24  # a label or a reason; longer ones are cut
+# In cells of a terminal: the label or reason, and what stands beside it and the name.
+_WIDE_TERMINAL, _WIDE_ANSWER, _NARROW_ANSWER, _BESIDE, _LEAST_NAME = 110, 24, 15, 42, 12
 
 
 class Output(Protocol):
@@ -101,35 +101,40 @@ class Csv:
 
 
 class Table:
-    """Lines that fit the terminal; where there is none, they are as long as they are."""
+    """Lines that fit the terminal, with the end of a long name; where there is none, they are as long as they are."""
 
     def __init__(self) -> None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
-        self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._answer_cells, self._name_cells = _WIDE_ANSWER, None
+        if sys.stdout.isatty():
+            if self._console.width < _WIDE_TERMINAL:
+                self._answer_cells = _NARROW_ANSWER
+            self._name_cells = max(_LEAST_NAME, self._console.width - _BESIDE - self._answer_cells)
 
     def begin(self) -> None:
         """See ``Output``."""
-        head = f"{'classified at, UTC':<19}  {'status':<10}  {'label, or reason':<{_ANSWER_CELLS}}  score  image"
-        self._line(Text(head, style="bold"))
+        answer = set_cell_size("label or reason", self._answer_cells)
+        self._line(Text(f"{'classified at, UTC':<19}  {'status':<10}  {answer}  score  image", style="bold"))
 
     def show(self, record: Record) -> None:
         """See ``Output``."""
         answer = printable((record.label if record.label is not None else record.reason) or "")
+        if cell_len(answer) > self._answer_cells:
+            answer = f"{set_cell_size(answer, self._answer_cells - 1)}…"
         score = "" if record.score is None else f"{int(record.score * 100) / 100:.2f}"  # 1.00 is said of 1 only
         self._line(
             Text.assemble(
-                (_seconds(record.classified_at), "dim"),
+                (f"{record.classified_at:%Y-%m-%d %H:%M:%S}", "dim"),
                 "  ",
                 (f"{record.status:<10}", _STYLES[record.status]),
-                f"  {_fitted(answer)}  {score:>5}  {printable(record.blob_name)}",
+                f"  {set_cell_size(answer, self._answer_cells)}  {score:>5}  ",
+                _end(printable(record.blob_name), self._name_cells),
             )
         )
 
     def _line(self, text: Text) -> None:
-        text.no_wrap, text.overflow = True, "ellipsis"
-        if self._console.soft_wrap:
-            text.rstrip()
         self._console.print(text)
         sys.stdout.flush()
 
@@ -141,12 +146,11 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
-def _seconds(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
-
-
-def _fitted(text: str) -> str:
-    """Text in exactly so many cells; wide characters take two."""
-    if cell_len(text) > _ANSWER_CELLS:
-        text = f"{set_cell_size(text, _ANSWER_CELLS - 1)}…"
-    return set_cell_size(text, _ANSWER_CELLS)
+def _end(text: str, cells: int | None) -> str:
+    """Text, or its end where it is too long; a wide character takes two cells."""
+    if cells is None or cell_len(text) <= cells:
+        return text
+    text = text[-cells:]
+    while cell_len(text) > cells - 1:
+        text = text[1:]
+    return f"…{text}"
