@@ -75,8 +75,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Backfill."""
-    if args.watch and (not args.enqueue or args.dry_run):
-        raise ConfigurationError("--watch waits for what --enqueue sends, so it needs --enqueue and no --dry-run.")
+    if args.watch and (not args.enqueue or args.dry_run or args.limit):
+        raise ConfigurationError(
+            "--watch follows what --enqueue sends, all of it: it needs --enqueue, and neither --dry-run nor --limit."
+        )
     return_freed_memory()  # this process is ours
     logging.getLogger("storage.settle").setLevel(logging.CRITICAL)  # the summary tells of images
     logging.getLogger("storage.retries").setLevel(logging.CRITICAL)

@@ -334,7 +334,8 @@ def test_watching_ends_when_nobody_is_at_work(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--watch"], "--watch waits for what --enqueue sends"),
+        (["--watch"], "--watch follows what --enqueue sends"),
+        (["--enqueue", "--watch", "--limit", "3"], "neither --dry-run nor --limit"),
         (["--limit", "0"], "no number of images"),
         (["--since", "yesterday"], "no moment"),
         (["--force", "soon"], "no moment"),

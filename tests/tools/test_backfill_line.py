@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +21,10 @@ from storage.settle import Desk, Ending, Settled
 from tests.storage.samples import MODEL, NOON, FixedClassifier, record
 from tools.backfilling import here, line
 from tools.backfilling.counts import Counts
+from tools.backfilling.display import JsonLines, Lines, Terminal
 from tools.backfilling.here import backfill_here
 from tools.backfilling.line import Line, Unsettled
+from tools.backfilling.progress import State, Total, state
 from tools.backfilling.selection import Found, Selection, Why, to_do
 
 if TYPE_CHECKING:
@@ -330,3 +333,54 @@ def test_a_rate_is_of_the_last_half_minute_and_a_summary_of_it_all(monkeypatch: 
         rate = counts.images_per_s()
     assert 1.9 < rate < 2.1
     assert counts.summary()["images_per_s"] == pytest.approx(150 / 99, abs=0.01)
+
+
+def a_state(**changes: Any) -> State:
+    counts = Counts()
+    counts.settle(record())
+    counts.settle(record("bad.jpg", status=Status.REJECTED))
+    values = {"total": 1000, "is_total": True, "images_per_s": 41.66, "eta_seconds": 61.4, "limit": "decode"}
+    return State(counts, **{"stopping": False, **values, **changes})
+
+
+def test_a_log_gets_one_plain_line(capsys: pytest.CaptureFixture[str]) -> None:
+    Lines().show(a_state(stopping=True))
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == (
+        "2 of 1,000 images, 41.7 images/s, 0:01:01 left, 1 rejected, 0 failed; decode limits. "
+        "Stopping: finishing what is in flight. Ctrl+C again stops at once.\n"
+    )
+
+
+def test_a_terminal_gets_a_view_that_nothing_in_a_name_can_break(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    view = Terminal("in\x1b[2Jcoming -> rows[bold]")
+    view.show(a_state(is_total=False, eta_seconds=None))
+    view.close()
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "in\\x1b[2Jcoming -> rows[bold]" in said.err
+    assert "2 of 1,000+" in said.err
+    assert "1 rejected" in said.err
+
+
+def test_json_progress_tells_no_total_that_is_not_known_yet(capsys: pytest.CaptureFixture[str]) -> None:
+    JsonLines().show(a_state(is_total=False, eta_seconds=None))
+    event = json.loads(capsys.readouterr().out)
+    assert (event["event"], event["done"], event["total"], event["eta_seconds"]) == ("progress", 2, None, None)
+
+
+def test_the_total_is_counted_apart_from_the_work() -> None:
+    done = Found(IMAGE, record(), None)
+    total = Total([*founds(5), done, *founds(5)], limit=None)
+    limited = Total([*founds(5), done, *founds(5)], limit=7)
+    for each in (total, limited):
+        each.join()
+    assert (total.images, total.is_final) == (10, True)
+    assert (limited.images, limited.is_final) == (7, True)
+    now = state(Counts(), total, lambda: "read", threading.Event())
+    assert (now.total, now.eta_seconds, now.limit) == (10, None, "read")

@@ -37,6 +37,10 @@ class Total:
     def close(self) -> None:
         """Stop counting."""
         self.stopping.set()
+        self.join()
+
+    def join(self) -> None:
+        """Wait until all is counted."""
         self._thread.join()
 
     def _count(self) -> None:
