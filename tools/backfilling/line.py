@@ -103,8 +103,9 @@ class Line:
             except TransientError as raised:
                 error = raised
             else:
+                # No event need come for a content that is newer than the one just read: the next try settles it.
                 if settled.ending is not Ending.SUPERSEDED:
-                    return settled  # no event may come for the content that is newer: the next try settles it
+                    return settled
             if delay is not None and self.stopping.wait(delay * random.uniform(0.5, 1.5)):
                 return None
         try:
