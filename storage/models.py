@@ -207,7 +207,7 @@ class ModelBlobs:
                 except (ResourceModifiedError, ResourceNotFoundError) as error:
                     raise TransientError(f"{action} failed for now (it was replaced meanwhile).") from error
                 except AzureError as error:
-                    raise translate(error, action) from error
+                    raise translate(error, action) from None  # as ``translated`` does, and for its reason
                 opened.write(piece)
 
 
