@@ -100,9 +100,10 @@ class SourceBlobs:
         action = one_line(f"reading {image}")
         arrival = _Arrival(self._max_bytes, on_length)
         # The first response answers everything: 304 and 404 end it, its headers carry size and ETag before the body.
-        conditions: dict[str, Any] = {}
+        # The bytes are taken as they are stored: unpacked by a Content-Encoding they would not be the length promised.
+        conditions: dict[str, Any] = {"decompress": False}
         if unless_etag:
-            conditions = {"etag": f'"{bare_etag(unless_etag)}"', "match_condition": MatchConditions.IfModified}
+            conditions |= {"etag": f'"{bare_etag(unless_etag)}"', "match_condition": MatchConditions.IfModified}
         blob = self._service.get_blob_client(image.container, image.blob_name)
         try:
             content = blob.download_blob(raw_request_hook=arrival.watch, max_concurrency=1, **conditions).readall()

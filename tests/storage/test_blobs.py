@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gzip
 from typing import TYPE_CHECKING
 
 import pytest
+from azure.storage.blob import ContentSettings
 
 from inference.errors import Reason, TransientError
 from storage.blobs import SourceBlobs, TooLargeError
@@ -135,8 +137,6 @@ def test_a_refusal_for_lack_of_memory_comes_through(account: Account) -> None:
 def test_bytes_that_do_not_match_the_stored_md5_are_no_image(account: Account, clients: Clients) -> None:
     account.upload("cat.jpg", b"miaow")
     blob = clients.blobs.get_blob_client(account.incoming, "cat.jpg")
-    from azure.storage.blob import ContentSettings
-
     blob.set_http_headers(ContentSettings(content_md5=bytearray(16)))
     with pytest.raises(TransientError, match="MD5"):
         account.source.read(account.image())
@@ -181,3 +181,16 @@ def test_a_server_that_is_not_there_is_transient(account: Account, wired: Client
             call(account.image())
     with pytest.raises(TransientError):
         source.is_current(account.image(), "0x1")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_bytes_are_taken_as_they_are_stored_whatever_their_encoding(
+    account: Account, clients: Clients, encoding: str
+) -> None:
+    """Unpacked on the way, they would never have the length that storage promised, and be tried for ever."""
+    stored = gzip.compress(b"pixels" * 100)
+    blob = clients.blobs.get_blob_client(account.incoming, "cat.jpg")
+    blob.upload_blob(stored, content_settings=ContentSettings(content_encoding=encoding))
+    read = account.source.read(account.image())
+    assert read is not None
+    assert read.content == stored
