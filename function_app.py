@@ -37,7 +37,6 @@ from storage.settings import Settings
 from storage.settle import Desk, settle
 
 logger = logging.getLogger(__name__)
-logging.getLogger("azure").setLevel(logging.WARNING)  # the SDK logs every request at INFO
 
 return_freed_memory()  # this process is ours
 settings = Settings.from_environ(os.environ)

@@ -21,6 +21,7 @@ from inference.cpus import usable_cpus
 from inference.errors import ConfigurationError, PermanentError, Reason, TransientError
 from inference.limits import Limits
 from inference.memory import default_budget_bytes
+from tools.terminal import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -101,11 +102,11 @@ class Outcome:
 
 def _check_path(path: str) -> None:
     if not os.path.lexists(path):
-        raise ConfigurationError(f"{_printable(path)} does not exist.")
+        raise ConfigurationError(f"{printable(path)} does not exist.")
     if not os.path.exists(path):  # noqa: PTH110 - the path is text to the end: it may hold bytes that are no characters
-        raise ConfigurationError(f"{_printable(path)} is a link to something that does not exist.")
+        raise ConfigurationError(f"{printable(path)} is a link to something that does not exist.")
     if not (os.path.isfile(path) or os.path.isdir(path)):  # noqa: PTH112, PTH113
-        raise ConfigurationError(f"{_printable(path)} is neither a file nor a folder.")
+        raise ConfigurationError(f"{printable(path)} is neither a file nor a folder.")
 
 
 def _files(paths: list[str], troubles: list[str]) -> Iterator[str]:
@@ -127,9 +128,9 @@ def _below(folder: str, troubles: list[str]) -> Iterator[str]:
             try:
                 pending += sorted((os.path.join(path, name) for name in os.listdir(path)), reverse=True)  # noqa: PTH118, PTH208
             except OSError as error:
-                troubles.append(f"{_printable(path)} cannot be listed: {error.strerror or error}.")
+                troubles.append(f"{printable(path)} cannot be listed: {error.strerror or error}.")
         elif os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114
-            troubles.append(f"{_printable(path)} is a link to something that does not exist; skipped.")
+            troubles.append(f"{printable(path)} is a link to something that does not exist; skipped.")
 
 
 def _classify_all(model: Classifies, admission: Admission, files: Iterator[str]) -> Iterator[Outcome]:
@@ -202,18 +203,13 @@ def _answer_json(answer: Answer) -> dict[str, Any]:
 def _show_row(outcome: Outcome, _model: Classifies) -> str:
     answer = outcome.classification
     if answer is None:
-        return f"{outcome.status:<10} {outcome.reason or '':<24} {'':>5}  {_printable(outcome.image)}: {outcome.detail}"
-    row = f"{outcome.status:<10} {_labelled(answer)}  {_printable(outcome.image)}"
-    others = [f"\n{'':<10} {_labelled(other)}  {_printable(other.model.name)}" for other in answer.answers[1:]]
+        return f"{outcome.status:<10} {outcome.reason or '':<24} {'':>5}  {printable(outcome.image)}: {outcome.detail}"
+    row = f"{outcome.status:<10} {_labelled(answer)}  {printable(outcome.image)}"
+    others = [f"\n{'':<10} {_labelled(other)}  {printable(other.model.name)}" for other in answer.answers[1:]]
     return row + "".join(others)
 
 
 def _labelled(answer: Answer | Classification) -> str:
-    label = _printable(answer.label)
+    label = printable(answer.label)
     label = label if len(label) <= 24 else f"{label[:23]}…"
     return f"{label:<24} {answer.score:>5.2f}"
-
-
-def _printable(text: str) -> str:
-    """Escape what could move a terminal's cursor or has no character: file names are anybody's."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

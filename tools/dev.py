@@ -16,6 +16,7 @@ from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 
 from tools import azurite
 from tools.host import serve
+from tools.terminal import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -112,4 +113,4 @@ def row(message: str) -> str | None:
 def _plain(value: str) -> str:
     """Undo the JSON string; what could steer a terminal is shown, not obeyed."""
     text = json.loads(value, strict=False) if value.startswith('"') else value
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return printable(text)

@@ -5,7 +5,6 @@ Settings come from the environment, then ``local.settings.json``, then the defau
 
 from __future__ import annotations
 
-import logging
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,7 +40,6 @@ def wired(environ: Mapping[str, str] = os.environ) -> Iterator[Wiring]:
         SettingsError: Settings are missing or wrong; names every one.
         ConfigurationError: ``local.settings.json`` cannot be read.
     """
-    logging.getLogger("azure").setLevel(logging.WARNING)  # the SDK logs every request at INFO
     settings = Settings.from_environ(load_settings(APP_ROOT, environ, DEVELOPMENT_STORAGE))
     clients = connect(settings.image_storage, max_blob_bytes=settings.max_image_bytes)
     desk = Desk(
