@@ -25,29 +25,16 @@ from storage.retries import give_up
 from storage.settle import settle
 from tests.storage.samples import FixedClassifier
 from tools.__main__ import main
-from tools.wiring import Wiring, wired
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.conftest import Names
     from tools.azurite import Azurite
+    from tools.wiring import Wiring
 
 PHOTOS = ("site a/1.png", "site a/2.png", "site b/3.png")
 Lines = list[dict[str, Any]]
-
-
-@pytest.fixture
-def wiring(azurite: Azurite, names: Names, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
-    """The account as the command will find it, through the environment."""
-    monkeypatch.setenv("ImageStorage", azurite.connection_string)
-    monkeypatch.setenv("INCOMING_CONTAINER", names.container("incoming"))
-    monkeypatch.setenv("RESULTS_CONTAINER", names.container("results"))
-    monkeypatch.setenv("RESULTS_TABLE", names.table("rows"))
-    with wired() as made:
-        made.clients.blobs.create_container(made.settings.incoming_container)
-        yield made
 
 
 def photo(shade: int = 0) -> bytes:

@@ -16,28 +16,20 @@ from tests.storage.samples import FixedClassifier
 from tools.__main__ import main
 from tools.azurite import ACCOUNT_KEY
 from tools.checkup import deployment
-from tools.wiring import Wiring, wired
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.conftest import Names
     from tools.azurite import Azurite
+    from tools.wiring import Wiring
 
 SECRET = "c2VjcmV0c2VjcmV0"
 
 
 @pytest.fixture
-def wiring(azurite: Azurite, names: Names, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
-    """A reachable account without any container, queue or table of this test's."""
-    monkeypatch.setenv("AzureWebJobsStorage", azurite.connection_string)
-    monkeypatch.setenv("ImageStorage", azurite.connection_string)
-    monkeypatch.setenv("INCOMING_CONTAINER", names.container("incoming"))
-    monkeypatch.setenv("RESULTS_CONTAINER", names.container("results"))
-    monkeypatch.setenv("RESULTS_TABLE", names.table("rows"))
-    with wired() as made:
-        yield made
+def wiring(empty_wiring: Wiring) -> Wiring:
+    return empty_wiring
 
 
 def findings(capsys: pytest.CaptureFixture[str], *options: str, code: int = 0) -> list[dict[str, str]]:

@@ -24,15 +24,12 @@ from tests.storage.samples import AWKWARD_NAMES, NOON, FixedClassifier, record, 
 from tools.__main__ import main
 from tools.querying.file_names import FileNames, safe_part
 from tools.querying.output import COLUMNS, columns_of
-from tools.wiring import Wiring, wired
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from storage.records import Record
-    from tests.conftest import Names
-    from tools.azurite import Azurite
+    from tools.wiring import Wiring
 
 HOSTILE = {
     '=HYPERLINK("http://x.test","cat").jpg': "=1+1",
@@ -46,14 +43,8 @@ HOSTILE = {
 
 
 @pytest.fixture
-def wiring(azurite: Azurite, names: Names, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
-    """An account of this test's own, empty."""
-    monkeypatch.setenv("ImageStorage", azurite.connection_string)
-    monkeypatch.setenv("INCOMING_CONTAINER", names.container("incoming"))
-    monkeypatch.setenv("RESULTS_CONTAINER", names.container("results"))
-    monkeypatch.setenv("RESULTS_TABLE", names.table("rows"))
-    with wired() as made:
-        yield made
+def wiring(empty_wiring: Wiring) -> Wiring:
+    return empty_wiring
 
 
 def put(wiring: Wiring, *records: Record) -> None:

@@ -5,34 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from storage.requests import Request
 from storage.settle import settle
 from tools.__main__ import main
-from tools.wiring import Wiring, wired
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
+    import pytest
 
-    from tests.conftest import Names
-    from tools.azurite import Azurite
+    from tools.wiring import Wiring
 
 NOTHING = {"missing": 0, "stale": 0, "enqueued": 0, "repaired": 0, "index_removed": 0, "pruned": 0}
-
-
-@pytest.fixture
-def wiring(azurite: Azurite, names: Names, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
-    """The account as the command will find it, through the environment."""
-    monkeypatch.setenv("ImageStorage", azurite.connection_string)
-    monkeypatch.setenv("INCOMING_CONTAINER", names.container("incoming"))
-    monkeypatch.setenv("RESULTS_CONTAINER", names.container("results"))
-    monkeypatch.setenv("RESULTS_TABLE", names.table("rows"))
-    wires: AbstractContextManager[Wiring] = wired()
-    with wires as made:
-        made.clients.blobs.create_container(made.settings.incoming_container)
-        yield made
 
 
 def upload(wiring: Wiring, *names: str) -> None:

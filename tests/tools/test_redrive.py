@@ -17,41 +17,31 @@ from storage.settle import settle
 from tests.storage.samples import FixedClassifier
 from tools.__main__ import main
 from tools.moments import moment
-from tools.wiring import Wiring, wired
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.conftest import Names
-    from tools.azurite import Azurite
+    from tools.wiring import Wiring
 
 
 @pytest.fixture
-def wiring(azurite: Azurite, names: Names, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
+def wiring(wiring: Wiring) -> Wiring:
     """An account with a cat, a dog, an image too large, a text and one that was given up."""
-    monkeypatch.setenv("ImageStorage", azurite.connection_string)
-    monkeypatch.setenv("INCOMING_CONTAINER", names.container("incoming"))
-    monkeypatch.setenv("RESULTS_CONTAINER", names.container("results"))
-    monkeypatch.setenv("RESULTS_TABLE", names.table("rows"))
     large = PermanentError(Reason.TOO_MANY_PIXELS, "It has 300,000,000 pixels.")
     text = PermanentError(Reason.NOT_AN_IMAGE, "It is no image.")
-    with wired() as made:
-        container = made.settings.incoming_container
-        made.clients.blobs.create_container(container)
-        for name, classifier in {
-            "pets/cat.jpg": FixedClassifier("cat"),
-            "pets/dog.jpg": FixedClassifier("dog"),
-            "large.png": FixedClassifier(error=large),
-            "text.txt": FixedClassifier(error=text),
-            "given up.jpg": None,
-        }.items():
-            made.clients.blobs.get_blob_client(container, name).upload_blob(b"x")
-            image = Image(container, name)
-            if classifier:
-                settle(made.desk, classifier, image)
-            else:
-                give_up(made.desk, image, "The model was away.")
-        yield made
+    container = wiring.settings.incoming_container
+    for name, classifier in {
+        "pets/cat.jpg": FixedClassifier("cat"),
+        "pets/dog.jpg": FixedClassifier("dog"),
+        "large.png": FixedClassifier(error=large),
+        "text.txt": FixedClassifier(error=text),
+        "given up.jpg": None,
+    }.items():
+        wiring.clients.blobs.get_blob_client(container, name).upload_blob(b"x")
+        image = Image(container, name)
+        if classifier:
+            settle(wiring.desk, classifier, image)
+        else:
+            give_up(wiring.desk, image, "The model was away.")
+    return wiring
 
 
 def queues(wiring: Wiring) -> list[str]:

@@ -22,28 +22,14 @@ from tests.storage.samples import FixedClassifier
 from tests.tools.reports import outcome
 from tools.__main__ import main
 from tools.reporting.thumbnails import Missing, Workshop
-from tools.wiring import Wiring, wired
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.conftest import Names
-    from tools.azurite import Azurite
+    from tools.wiring import Wiring
+
 
 GPS_INFO = 0x8825
-
-
-@pytest.fixture
-def wiring(azurite: Azurite, names: Names, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
-    """The account as the command will find it, through the environment."""
-    monkeypatch.setenv("ImageStorage", azurite.connection_string)
-    monkeypatch.setenv("INCOMING_CONTAINER", names.container("incoming"))
-    monkeypatch.setenv("RESULTS_CONTAINER", names.container("results"))
-    monkeypatch.setenv("RESULTS_TABLE", names.table("rows"))
-    with wired() as made:
-        made.clients.blobs.create_container(made.settings.incoming_container)
-        yield made
 
 
 def photo(colour: str, size: tuple[int, int] = (320, 240), orientation: int = 1) -> bytes:

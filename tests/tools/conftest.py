@@ -1,0 +1,34 @@
+"""What the commands' tests share: an account of the test's own, found through the environment as a user's would be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tools.wiring import Wiring, wired
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import Names
+    from tools.azurite import Azurite
+
+
+@pytest.fixture
+def empty_wiring(azurite: Azurite, names: Names, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
+    """A reachable account without any container, queue or table of this test's."""
+    monkeypatch.setenv("AzureWebJobsStorage", azurite.connection_string)
+    monkeypatch.setenv("ImageStorage", azurite.connection_string)
+    monkeypatch.setenv("INCOMING_CONTAINER", names.container("incoming"))
+    monkeypatch.setenv("RESULTS_CONTAINER", names.container("results"))
+    monkeypatch.setenv("RESULTS_TABLE", names.table("rows"))
+    with wired() as made:
+        yield made
+
+
+@pytest.fixture
+def wiring(empty_wiring: Wiring) -> Wiring:
+    """The same with an incoming container to put blobs in."""
+    empty_wiring.clients.blobs.create_container(empty_wiring.settings.incoming_container)
+    return empty_wiring
