@@ -8,7 +8,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 TOOLS_STAMP := $(VENV)/.tools-$(VERSION)
 DEV_STAMP := $(VENV)/.dev-$(VERSION)
 
-.PHONY: install install-dev demo test lint format types check clean
+.PHONY: install install-dev demo test package lint format types check clean
 
 install: $(TOOLS_STAMP)
 install-dev: $(DEV_STAMP)
@@ -32,6 +32,10 @@ demo: install
 test: install-dev
 	@$(PY) -m pytest
 
+# The zip for Azure; MODEL=path/to/my-model packs another model than the sample.
+package: install
+	@$(PY) -m tools package $(if $(MODEL),--model "$(MODEL)")
+
 lint: install-dev
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -46,4 +50,4 @@ types: install-dev
 check: lint types test
 
 clean:
-	rm -rf $(VENV) .azurite .demo .cache
+	rm -rf $(VENV) .azurite .demo .cache blob-image-classifier.zip
