@@ -10,6 +10,7 @@ from PIL import AvifImagePlugin, ExifTags, Image, JpegImagePlugin, PngImagePlugi
 from inference.codecs import IMAGE_FAULTS, open_image
 from inference.errors import PermanentError, Reason
 from inference.formats import sniff
+from inference.jpeg2000 import tile_count
 from inference.predictions import ImageInfo
 from inference.structure import check_structure, png_chunks
 from inference.webp import read_webp_header
@@ -33,6 +34,7 @@ class Header:
         progressive: A JPEG whose coefficients must all be held before the first pixel appears.
         samples: Samples per pixel as stored: 1.5 for 4:2:0 JPEG, 3.0 for 4:4:4, else the mode's channels.
         encoded_bytes: Length of the content.
+        tiles: How many pieces a JPEG 2000 is decoded in; 1 in all other formats, where pieces cost nothing.
     """
 
     info: ImageInfo
@@ -42,6 +44,7 @@ class Header:
     progressive: bool
     samples: float
     encoded_bytes: int
+    tiles: int = 1
 
     @property
     def pixels(self) -> int:
@@ -90,6 +93,7 @@ def _opened(kind: str, content: bytes, frames: int) -> Header:
         progressive="progressive" in image.info,
         samples=_samples(image),
         encoded_bytes=len(content),
+        tiles=tile_count(content) if kind == "jpeg2000" else 1,
     )
 
 
