@@ -7,11 +7,13 @@ thread pool.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from functools import partial
 
-import storage.platform_name  # noqa: F401 - before any Azure package, see there
+import storage.platform_name  # before any Azure package, see there
+import storage.start_line  # its clock starts here
 
 # isort: split
 import azure.functions as func
@@ -21,28 +23,38 @@ from azurefunctions.extensions.bindings.blob import BlobClient  # noqa: TC002
 
 from inference import classifier
 from inference.admission import Admission
+from inference.cpus import usable_cpus, visible_cpus
 from inference.errors import ClassificationError, ConfigurationError
 from inference.limits import Limits
-from inference.memory import default_budget_bytes, return_freed_memory
+from inference.memory import available_bytes, default_budget_bytes, return_freed_memory
+from inference.versions import versions
 from storage import requests
 from storage.blobs import SourceBlobs
 from storage.clients import connect
+from storage.host_limits import HostLimits
 from storage.queues import RequestQueue
 from storage.reconcile import heal
 from storage.records import Image
 from storage.results import Results
 from storage.retries import Retries
 from storage.serving import served
-from storage.settings import Settings
+from storage.settings import APP_ROOT, Settings
 from storage.settle import Desk, settle
+from storage.unheard import keep_unheard
+
+# One thread for one inference, and as many inferences as there are callers: the fastest on CPUs. Said explicitly, it
+# also keeps ONNX Runtime from pinning threads to CPUs that a restricted container may not use.
+INTRA_OP_THREADS = 1
 
 logger = logging.getLogger(__name__)
+unheard = keep_unheard(__name__, "storage")
 
 return_freed_memory()  # this process is ours
 settings = Settings.from_environ(os.environ)
 limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
 budget_mib = settings.decode_budget_mib
-admission = Admission(budget_mib * 1024 * 1024 if budget_mib else default_budget_bytes())
+budget_bytes = budget_mib * 1024 * 1024 if budget_mib else default_budget_bytes()
+admission = Admission(budget_bytes)
 clients = connect(settings.image_storage, max_blob_bytes=limits.max_bytes)
 desk = Desk(
     SourceBlobs(clients.blobs, limits.max_bytes),
@@ -51,7 +63,14 @@ desk = Desk(
 )
 queue = RequestQueue(clients.queues)
 retries = Retries(desk, queue, settings.retry_delays_seconds)
-load = partial(classifier.load, top_k=settings.top_k, min_score=settings.min_score, limits=limits, admission=admission)
+load = partial(
+    classifier.load,
+    top_k=settings.top_k,
+    min_score=settings.min_score,
+    limits=limits,
+    admission=admission,
+    intra_op_threads=INTRA_OP_THREADS,
+)
 models = served(settings, clients.blobs, load)
 app = func.FunctionApp()
 
@@ -69,10 +88,12 @@ def model() -> classifier.Classifier:
 )
 def classify_uploaded(blob: BlobClient) -> None:
     """Classify one upload."""
+    unheard.say()
     image = Image(blob.container_name, blob.blob_name)
     if image.container != settings.incoming_container:
         # Event Grid checks nothing but its own filter, and a prefix without its last slash lets neighbours in.
-        logger.warning("event_ignored image=%r because=not_in_%s", str(image), settings.incoming_container)
+        name = json.dumps(str(image))
+        logger.warning("event_ignored image=%s because=not_in_%s", name, settings.incoming_container)
         return
     settle(desk, model(), image)
 
@@ -80,12 +101,14 @@ def classify_uploaded(blob: BlobClient) -> None:
 @app.queue_trigger(arg_name="message", queue_name=requests.QUEUE, connection="ImageStorage")
 def classify_requested(message: func.QueueMessage) -> None:
     """Classify the blobs that a message names; what fails goes round again by itself, ever later."""
+    unheard.say()
     retries.serve(_ours(requests.Request.from_json(message.get_body())), model)
 
 
 @app.queue_trigger(arg_name="message", queue_name=requests.BLOB_POISON_QUEUE, connection="ImageStorage")
 def recover_poisoned(message: func.QueueMessage) -> None:
     """Send an upload round again that used up its immediate tries, later and later."""
+    unheard.say()
     request = _ours(requests.from_blob_poison(message.get_body()))
     retries.later_or_never(request, request.images, "Every try of the blob trigger failed; the host's log says why.")
 
@@ -93,6 +116,7 @@ def recover_poisoned(message: func.QueueMessage) -> None:
 @app.queue_trigger(arg_name="message", queue_name=requests.POISON_QUEUE, connection="ImageStorage")
 def record_abandoned(message: func.QueueMessage) -> None:
     """Write down what the host gave up without an answer: the worker crashed, or took longer than it may."""
+    unheard.say()
     request = _ours(requests.Request.from_json(message.get_body()))
     why = "The worker ended every try without an answer: it crashed, or took longer than it may."
     retries.give_up(request, request.images, why)
@@ -101,6 +125,7 @@ def record_abandoned(message: func.QueueMessage) -> None:
 @app.timer_trigger(arg_name="timer", schedule="%RECONCILE_SCHEDULE%", run_on_startup=False)
 def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's own parameter
     """Find uploads whose event was lost, send them to be classified, and mend results that are half-written."""
+    unheard.say()
     heal(desk, queue, settings.incoming_container)
 
 
@@ -113,11 +138,24 @@ def _ours(request: requests.Request) -> requests.Request:
     return request
 
 
+ready: classifier.Classifier | None = None
 if settings.model_blobs:
     models.prepare()  # on a thread of its own: indexing does not wait for a download
 else:
     try:
-        model().warm()
+        ready = model()
+        ready.warm()
     except ClassificationError as error:
         # Never fatal here: the functions must be indexed, so that their blobs reach the retry path until it is mended.
         logger.error("model_not_loaded error=%s", error)  # noqa: TRY400 - the sentence says it all
+
+storage.start_line.Start(
+    settings=settings,
+    limits=HostLimits.read(APP_ROOT / "host.json", os.environ, visible_cpus()),
+    cpus=usable_cpus(),
+    intra_op_threads=INTRA_OP_THREADS,
+    budget_bytes=budget_bytes,
+    available_bytes=available_bytes(),
+    model=ready.model if ready else None,
+    versions=versions(),
+).log()

@@ -22,6 +22,15 @@ def usable_cpus(root: Path = ROOT) -> int:
     return max(1, min([affinity, *(math.ceil(quota) for quota in _quotas(root))]))
 
 
+def visible_cpus() -> int:
+    """Count the CPUs as the standard library does for its thread pools, at least 1.
+
+    It knows no quota, and the affinity mask from Python 3.13 on only.
+    """
+    count = getattr(os, "process_cpu_count", os.cpu_count)
+    return count() or 1
+
+
 def _quotas(root: Path) -> list[float]:
     """CPUs that each control group above this process allows; groups without a limit are left out."""
     quotas = []

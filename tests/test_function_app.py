@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import importlib.util
 import io
@@ -25,7 +26,9 @@ import pytest
 from azure.storage.blob import BlobClient, ContentSettings
 from PIL import Image as Picture
 
+from inference.cpus import usable_cpus
 from inference.errors import ConfigurationError, ModelError, TransientError
+from inference.memory import default_budget_bytes
 from inference.session import onnxruntime
 from storage.errors import SettingsError
 from storage.records import Image, Record, Status
@@ -133,6 +136,42 @@ class TestIndexing:
         app = load(monkeypatch, **settings, BLOB_TRIGGER_SOURCE="EventGrid")
         (upload,) = [each for each in app.app.get_functions() if each.get_function_name() == "classify_uploaded"]
         assert json.loads(upload.get_raw_bindings()[0])["source"] == "EventGrid"
+
+
+class TestStart:
+    @pytest.fixture
+    def said(self, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+        """Asked for before ``bench``, so that it hears the import."""
+        caplog.set_level(logging.INFO)
+        return caplog
+
+    def test_is_one_line_with_what_may_be_used_and_what_serves(
+        self, said: pytest.LogCaptureFixture, bench: Bench
+    ) -> None:
+        (line,) = [each.getMessage() for each in said.get_records("setup") if "app_started" in each.getMessage()]
+        told = dict(word.split("=", 1) for word in line.split()[1:])
+        model = bench.app.model().model
+        assert (told["model"], told["model_version"]) == (json.dumps(model.name), model.version)
+        assert (told["cpus"], told["intra_op_threads"]) == (str(usable_cpus()), "1")
+        assert (told["blobs_at_once"], told["messages_at_once"]) == ("8", "6")
+        assert told["decode_budget_mib"] == str(default_budget_bytes() // 1024**2)
+        assert told["onnxruntime"] == onnxruntime().__version__
+
+    def test_warns_of_settings_that_contradict_each_other(
+        self, said: pytest.LogCaptureFixture, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PYTHON_THREADPOOL_THREAD_COUNT", "2")
+        load(monkeypatch, **settings)
+        (line,) = [record.getMessage() for record in said.records if record.levelno == logging.WARNING]
+        assert line.startswith("settings_contradict ")
+        assert "threads for 2" in line
+
+    def test_each_function_first_says_what_was_said_while_nobody_listened(self) -> None:
+        """The host drops what is logged outside an invocation; see ``storage/unheard.py``."""
+        tree = ast.parse((ROOT / "function_app.py").read_text())
+        functions = {each.name: each.body for each in tree.body if isinstance(each, ast.FunctionDef)}
+        first = {name: ast.unparse(functions[name][1]) for name in TRIGGERS}  # below the docstring
+        assert first == dict.fromkeys(TRIGGERS, "unheard.say()")
 
 
 IMPORT_UNDER_GUARD = """

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from inference.cpus import usable_cpus
+from inference.cpus import usable_cpus, visible_cpus
 from inference.memory import default_budget_bytes
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
 MIB = 1024 * 1024
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +67,31 @@ def test_version_1_quota(tmp_path: Path, quota: str, cpus: int, folder: str) -> 
     assert usable_cpus(tree(tmp_path, "4:cpu,cpuacct:/docker/x\n0::/", files)) == cpus
 
 
+@pytest.mark.parametrize(
+    ("groups", "file"),
+    [
+        ("0::/", "sys/fs/cgroup/cpu.max"),
+        ("0::/kubepods/burstable/pod7/c1", "sys/fs/cgroup/kubepods/burstable/cpu.max"),
+        ("0::/system.slice/a:b.service", "sys/fs/cgroup/system.slice/a:b.service/cpu.max"),
+        ("4:cpuset:/x\n0::/y", "sys/fs/cgroup/unified/y/cpu.max"),
+        ("0::/../outside", "sys/fs/cgroup/cpu.max"),
+    ],
+    ids=["a container's own root", "a group far above", "a colon in the name", "hybrid", "outside our namespace"],
+)
+def test_version_2_quota_is_found_wherever_it_is_said(tmp_path: Path, groups: str, file: str) -> None:
+    assert usable_cpus(tree(tmp_path, groups, {file: "50000 100000"})) == 1
+
+
+def test_no_quota_here_does_not_hide_one_above(tmp_path: Path) -> None:
+    files = {"sys/fs/cgroup/a/b/cpu.max": "max 100000", "sys/fs/cgroup/a/cpu.max": "300000 100000"}
+    assert usable_cpus(tree(tmp_path, "0::/a/b", files)) == 3
+
+
+@pytest.mark.parametrize("text", ["", "max", "x 100000", "100000 0", "-1 100000", "100000"], ids=repr)
+def test_a_file_that_makes_no_sense_limits_nothing(tmp_path: Path, text: str) -> None:
+    assert usable_cpus(tree(tmp_path, "0::/", {"sys/fs/cgroup/cpu.max": text})) == 64
+
+
 def test_affinity_rules_where_it_is_smaller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {3})
     assert usable_cpus(tree(tmp_path, "0::/", {"sys/fs/cgroup/cpu.max": "800000 100000"})) == 1
@@ -69,6 +99,95 @@ def test_affinity_rules_where_it_is_smaller(tmp_path: Path, monkeypatch: pytest.
 
 def test_without_control_groups_the_affinity_is_all_there_is(tmp_path: Path) -> None:
     assert usable_cpus(tmp_path) == 64
+
+
+def test_the_standard_library_s_own_count_knows_no_quota(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "process_cpu_count", lambda: 64, raising=False)
+    assert visible_cpus() == 64
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    monkeypatch.setattr(os, "process_cpu_count", lambda: None, raising=False)
+    assert visible_cpus() == 1
+
+
+RESTRICTED = """
+import json, os, sys
+
+cpus, intra_op = json.loads(sys.argv[1])
+os.sched_setaffinity(0, cpus)
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import numpy, onnxruntime  # they may have threads of their own, which are none of ours
+
+
+def threads():
+    found = {}
+    for number in os.listdir("/proc/self/task"):
+        with open(f"/proc/self/task/{number}/status") as status:
+            (allowed,) = [line.split()[1] for line in status if line.startswith("Cpus_allowed_list")]
+        found[number] = allowed
+    return found
+
+
+before = threads()
+if intra_op is None:
+    session = onnxruntime.InferenceSession("models/shapes/model.onnx")
+else:
+    from pathlib import Path
+    from inference.session import Session
+
+    session = Session(Path("models/shapes/model.onnx"), intra_op_threads=intra_op)
+    (port,) = session.inputs
+    shape = [size if isinstance(size, int) else 1 for size in port.shape]
+    session.run([session.outputs[0].name], {port.name: numpy.zeros(shape, numpy.float32)})
+own = {number: allowed for number, allowed in threads().items() if number not in before}
+print(json.dumps({"ours": sorted(own.values()), "process": before[str(os.getpid())]}))
+"""
+
+
+@pytest.fixture
+def restricted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[list[str], str, str]]:
+    """Open a session in a process that may use these CPUs: its threads' CPUs, the process's own, and stderr."""
+    monkeypatch.undo()
+
+    def run(cpus: list[int], intra_op: int | None) -> tuple[list[str], str, str]:
+        command = [sys.executable, "-c", RESTRICTED, json.dumps([cpus, intra_op])]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        told = json.loads(done.stdout)
+        return told["ours"], told["process"], done.stderr
+
+    return run
+
+
+def really_usable() -> list[int]:
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="CPUs are assigned to processes on Linux only")
+class TestOnnxRuntime:
+    """Where it chooses its threads itself it pins them, and complains on stderr of each CPU that a container hides."""
+
+    CPUS = really_usable()
+
+    def test_has_no_thread_to_pin_and_says_nothing_on_the_last_cpu_alone(
+        self, restricted: Callable[..., tuple[list[str], str, str]]
+    ) -> None:
+        assert restricted(self.CPUS[-1:], 1) == ([], str(self.CPUS[-1]), "")
+
+    def test_leaves_several_threads_where_the_process_may_run(
+        self, restricted: Callable[..., tuple[list[str], str, str]]
+    ) -> None:
+        ours, process, said = restricted(self.CPUS, 3)
+        assert ours == [process, process]
+        assert said == ""
+
+    @pytest.mark.skipif(len(CPUS) < 2, reason="with one CPU there is no other one to be pinned to")
+    def test_would_pin_threads_were_it_not_told_how_many(
+        self, restricted: Callable[..., tuple[list[str], str, str]]
+    ) -> None:
+        """What the tests above could see, were it there."""
+        ours, process, _ = restricted(self.CPUS, None)
+        assert ours
+        assert process not in ours
 
 
 def test_a_container_s_memory_less_the_process_is_the_budget(tmp_path: Path) -> None:

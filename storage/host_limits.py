@@ -1,0 +1,128 @@
+"""How many functions the host runs at once and for how long, and how many the worker has threads for.
+
+``host.json`` says it, an app setting ``AzureFunctionsJobHost__a__b`` overrides ``a.b`` of it, and the host has defaults
+for the rest. Read leniently: the host refuses to start with what is wrong here, so nothing in this module raises.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_OVERRIDE = "azurefunctionsjobhost__"
+_TIME_SPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.\d+)?")
+_MOST_POOL_THREADS = 32  # the standard library's own bound, which the worker leaves alone
+
+
+@dataclass(frozen=True, slots=True)
+class HostLimits:
+    """The numbers that hold, whoever set them.
+
+    Attributes:
+        blobs_at_once: Uploads that the host hands to the worker at one moment (``blobs.maxDegreeOfParallelism``).
+        messages_at_once: Messages of one queue likewise (``queues.batchSize`` and ``newBatchThreshold`` together).
+        is_dynamic: Whether the host chooses both itself (``concurrency.dynamicConcurrencyEnabled``).
+        pool_threads: Functions that one worker process runs at one moment.
+        is_pool_chosen: Whether somebody said so (``PYTHON_THREADPOOL_THREAD_COUNT``), or it is the worker's default.
+        worker_processes: Worker processes on one instance, each with a model and a decode budget of its own.
+        function_timeout_seconds: After which the host ends an invocation; ``None`` is never, or the plan's default.
+        redelivery_seconds: How long a message is hidden after a function failed on it (``queues.visibilityTimeout``).
+        is_base64: Whether the host expects messages in Base64, as ours are.
+        plan: ``WEBSITE_SKU``: ``FlexConsumption``, ``Dynamic`` ...; empty where this is not Azure Functions itself.
+    """
+
+    blobs_at_once: int
+    messages_at_once: int
+    is_dynamic: bool
+    pool_threads: int
+    is_pool_chosen: bool
+    worker_processes: int
+    function_timeout_seconds: float | None
+    redelivery_seconds: float
+    is_base64: bool
+    plan: str
+
+    @classmethod
+    def read(cls, host_json: Path, environ: Mapping[str, str], processors: int) -> HostLimits:
+        """Read ``host.json``, what overrides it, and the worker's own settings.
+
+        Args:
+            host_json: The file; a missing one means the host's defaults.
+            environ: The environment.
+            processors: CPUs as the host and the standard library count them: affinity, but no quota.
+        """
+        said = _Said(_document(host_json), environ)
+        plan = environ.get("WEBSITE_SKU", "")
+        multiplier = 1 if plan == "Dynamic" else processors  # SkuUtility of the storage extensions
+        chosen = _whole(environ.get("PYTHON_THREADPOOL_THREAD_COUNT"), least=1)
+        batch = said.whole("extensions.queues.batchSize", 16, least=1)
+        return cls(
+            blobs_at_once=said.whole("extensions.blobs.maxDegreeOfParallelism", 8 * multiplier, least=1),
+            messages_at_once=batch
+            + said.whole("extensions.queues.newBatchThreshold", batch // 2 * multiplier, least=0),
+            is_dynamic=str(said.value("concurrency.dynamicConcurrencyEnabled")).lower() == "true",
+            pool_threads=chosen or min(_MOST_POOL_THREADS, processors + 4),
+            is_pool_chosen=chosen is not None,
+            worker_processes=_whole(environ.get("FUNCTIONS_WORKER_PROCESS_COUNT"), least=1) or 1,
+            function_timeout_seconds=_seconds(said.value("functionTimeout")),
+            redelivery_seconds=_seconds(said.value("extensions.queues.visibilityTimeout")) or 0.0,
+            is_base64=str(said.value("extensions.queues.messageEncoding") or "base64").lower() == "base64",
+            plan=plan,
+        )
+
+
+class _Said:
+    """What ``host.json`` and its overrides say, by dotted path. The host compares names without regard to case."""
+
+    def __init__(self, document: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+        self._document = document
+        self._overrides = {
+            name.lower().removeprefix(_OVERRIDE): value
+            for name, value in environ.items()
+            if name.lower().startswith(_OVERRIDE)
+        }
+
+    def value(self, path: str) -> object:
+        overridden = self._overrides.get(path.replace(".", "__").lower())
+        if overridden is not None:
+            return overridden
+        found: Any = self._document
+        for part in path.split("."):
+            found = found.get(part) if isinstance(found, dict) else None
+        return found
+
+    def whole(self, path: str, default: int, *, least: int) -> int:
+        number = _whole(self.value(path), least=least)
+        return default if number is None else number
+
+
+def _document(host_json: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(host_json.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _whole(value: object, *, least: int) -> int | None:
+    try:
+        number = int(str(value))
+    except ValueError:
+        return None
+    return number if least <= number <= sys.maxsize else None
+
+
+def _seconds(value: object) -> float | None:
+    """Seconds of a .NET time span, ``hh:mm:ss`` or ``d.hh:mm:ss``; ``None`` for ``-1`` and for what is none."""
+    match = _TIME_SPAN.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
