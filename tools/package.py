@@ -14,7 +14,7 @@ from inference.errors import ConfigurationError
 from storage.settings import DEFAULTS
 from tools.packaging import closure, wheels
 from tools.packaging.archive import MAX_BYTES, write
-from tools.packaging.contents import ROOT, SITE_PACKAGES, app_files, files_below, model_files
+from tools.packaging.contents import ROOT, SITE_PACKAGES, app_files, files_below, left_behind, model_files
 from tools.packaging.lock import LOCK
 from tools.packaging.sizes import table, weights
 from tools.terminal import printable
@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
     """Build the package and print what weighs what in it."""
     folders = [Path(part.strip()) for part in args.model.split(";") if part.strip()]
     files = app_files()
+    for name in left_behind():
+        print(f"{printable(name)} stays behind: git does not track it (git add)", file=sys.stderr)
     with tempfile.TemporaryDirectory() as scratch:
         place, site = Path(scratch) / "app", Path(scratch) / "site"
         models = [model_files(folder, place) for folder in folders]

@@ -1,4 +1,4 @@
-"""Whether the packages of a folder are what our requirements ask for on Azure: all of it, in those versions, no more."""
+"""Whether a folder holds what our requirements ask for on Azure: all of it, in those versions, and no more."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inference.errors import ConfigurationError
-from inference.exporters import own
 from inference.model_folder import open_model
 from tools.modelling.folders import checked_name, state_facts, weights
 
@@ -33,19 +32,28 @@ def app_files(root: Path = ROOT) -> dict[str, Path]:
     Raises:
         ConfigurationError: git does not answer, or a file that it tracks is gone.
     """
-    command = ["git", "-C", str(root), "ls-files", "-z", "--", *APP]
+    names = [name for name in _listed(root) if not name.endswith(_DOCUMENTS)]
+    gone = [name for name in names if not (root / name).is_file()]
+    if gone or not set(APP[:2]) <= set(names):
+        lacking = gone or sorted(set(APP[:2]) - set(names))
+        raise ConfigurationError(f"{', '.join(lacking)} is not in this checkout: git restore brings it back.")
+    return {name: root / name for name in names}
+
+
+def left_behind(root: Path = ROOT) -> list[str]:
+    """Return the files beside the app's own that git neither tracks nor ignores: a new module is among them, too."""
+    return _listed(root, "--others", "--exclude-standard")
+
+
+def _listed(root: Path, *options: str) -> list[str]:
+    command = ["git", "-C", str(root), "ls-files", "-z", *options, "--", *APP]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
         raise ConfigurationError("The package holds what git tracks, and there is no git here: install it.") from error
     if done.returncode:
         raise ConfigurationError(f"The package holds what git tracks, and git says: {done.stderr.strip()}")
-    names = [name for name in done.stdout.split("\0") if name and not name.endswith(_DOCUMENTS)]
-    gone = [name for name in names if not (root / name).is_file()]
-    if gone or not set(APP[:2]) <= set(names):
-        lacking = gone or sorted(set(APP[:2]) - set(names))
-        raise ConfigurationError(f"{', '.join(lacking)} is not in this checkout: git restore brings it back.")
-    return {name: root / name for name in names}
+    return [name for name in done.stdout.split("\0") if name]
 
 
 def model_files(folder: Path, place: Path) -> tuple[str, ModelIdentity]:

@@ -34,7 +34,9 @@ def weights(package: Path) -> list[Weight]:
             owner = owners.get(entry.filename) or _owner(entry.filename)
             unpacked, zipped = sums.get(owner, (0, 0))
             sums[owner] = unpacked + entry.file_size, zipped + entry.compress_size
-    return sorted((Weight(name, *both) for name, both in sums.items()), key=lambda weight: (-weight.zipped, weight.name))
+    return sorted(
+        (Weight(name, *both) for name, both in sums.items()), key=lambda weight: (-weight.zipped, weight.name)
+    )
 
 
 def table(parts: Sequence[Weight]) -> Iterator[str]:
