@@ -1,0 +1,153 @@
+// The function app: a Flex Consumption plan, its scale, and every setting the app and its host read.
+//
+// Memory of an instance. Peak of the process = process + budget (README, "Memory"), where the process is 160 MiB with the
+// shipped model and the budget is DECODE_BUDGET_MIB below:
+//     160 + 768 = 928 MiB of the 1,953 MiB that 2,048 MB are. What is left, 1,025 MiB, is for heavier models and the host.
+// A single image may take more than the budget, alone: 160 + 768/8 + 16 bytes x 100 megapixels (WebP) = 1,782 MiB.
+// 512 MB would leave 328 MiB for images and the host together, and a quarter of a core: not offered.
+//
+// Speed of an instance. 2,048 MB come with about one core and 4,096 MB with two, at the same price per core, so the smaller
+// one scales in finer steps. An image costs 27 ms (2 megapixels) to 62 ms (12) of CPU, storage requests included
+// (ADR 7): 37 to 16 images/s per core. While one computes, others wait for storage for 50 to 100 ms, so 4 or 5 in flight
+// keep a core busy; host.json lets 8 in (blobs.maxDegreeOfParallelism), which is also what Flex scales by.
+param name string
+param planName string
+
+@description('Decides the name of the host\'s internal queue. Fixed, so that it is known and survives a renamed app.')
+@maxLength(32)
+param hostId string
+param location string
+param tags object
+param identityId string
+param identityClientId string
+param applicationInsightsName string
+param hostAccountName string
+param packageContainer string
+param imageBlobUri string
+param imageQueueUri string
+param imageTableUri string
+param incomingContainer string
+param resultsContainer string
+param resultsTable string
+param modelDir string
+param modelBlob string
+param topK int
+param minScore string
+param maximumInstanceCount int
+param alwaysReadyInstances int
+param instanceMemoryMB int
+
+@description('Where the instances go out through; empty for no virtual network.')
+param subnetId string
+
+resource applicationInsights 'Microsoft.Insights/components@2020-02-02' existing = {
+  name: applicationInsightsName
+}
+
+resource hostAccount 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
+  name: hostAccountName
+}
+
+resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
+  name: planName
+  location: location
+  tags: tags
+  kind: 'functionapp'
+  sku: { name: 'FC1', tier: 'FlexConsumption' }
+  properties: { reserved: true } // Linux
+}
+
+resource app 'Microsoft.Web/sites@2024-04-01' = {
+  name: name
+  location: location
+  tags: tags
+  kind: 'functionapp,linux'
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: { '${identityId}': {} }
+  }
+  properties: {
+    serverFarmId: plan.id
+    httpsOnly: true
+    // Event Grid delivers to the app's public webhook, private network or not: the app has no private endpoint of its own.
+    publicNetworkAccess: 'Enabled'
+    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
+    siteConfig: { minTlsVersion: '1.2' }
+    functionAppConfig: {
+      deployment: {
+        storage: {
+          type: 'blobContainer'
+          value: '${hostAccount.properties.primaryEndpoints.blob}${packageContainer}'
+          authentication: {
+            type: 'UserAssignedIdentity'
+            userAssignedIdentityResourceId: identityId
+          }
+        }
+      }
+      runtime: { name: 'python', version: '3.13' }
+      scaleAndConcurrency: {
+        instanceMemoryMB: instanceMemoryMB
+        maximumInstanceCount: maximumInstanceCount
+        // All blob functions scale as one group of this name. (Concurrency set here would be for HTTP: there is none.)
+        alwaysReady: alwaysReadyInstances > 0 ? [{ name: 'blob', instanceCount: alwaysReadyInstances }] : []
+      }
+    }
+  }
+}
+
+resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
+  parent: app
+  name: 'appsettings'
+  properties: {
+    AzureWebJobsStorage__blobServiceUri: hostAccount.properties.primaryEndpoints.blob
+    AzureWebJobsStorage__queueServiceUri: hostAccount.properties.primaryEndpoints.queue
+    AzureWebJobsStorage__tableServiceUri: hostAccount.properties.primaryEndpoints.table
+    AzureWebJobsStorage__credential: 'managedidentity'
+    AzureWebJobsStorage__clientId: identityClientId
+    AzureFunctionsWebHost__hostid: hostId
+
+    APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsights.properties.ConnectionString
+    APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+
+    // One process (FUNCTIONS_WORKER_PROCESS_COUNT stays 1): each would hold a model and a memory budget of its own, and
+    // decoding and inference leave Python's lock alone. As many threads as host.json lets images in; its queue trigger
+    // has fewer at once, and on Flex runs on instances of its own.
+    PYTHON_THREADPOOL_THREAD_COUNT: '8'
+    ORT_DISABLE_TELEMETRY: '1' // the code sets it too; here it can be seen
+
+    ImageStorage__blobServiceUri: imageBlobUri
+    ImageStorage__queueServiceUri: imageQueueUri
+    ImageStorage__tableServiceUri: imageTableUri
+    ImageStorage__credential: 'managedidentity'
+    ImageStorage__clientId: identityClientId
+
+    INCOMING_CONTAINER: incomingContainer
+    RESULTS_CONTAINER: resultsContainer
+    RESULTS_TABLE: resultsTable
+    BLOB_TRIGGER_SOURCE: 'EventGrid' // the only one that Flex Consumption has
+    MODEL_DIR: modelDir
+    MODEL_BLOB: modelBlob
+    TOP_K: string(topK)
+    MIN_SCORE: minScore
+    // Said, not derived: what a container shows of its limit is not the same everywhere. 384 MiB a core, two at least.
+    DECODE_BUDGET_MIB: '768'
+    RETRY_DELAYS_SECONDS: '60,300,900,1800,3600'
+    RECONCILE_SCHEDULE: '0 0 * * * *'
+  }
+}
+
+// No passwords for deployment either: azd and Core Tools publish with the caller's own token.
+resource noScmPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
+  parent: app
+  name: 'scm'
+  properties: { allow: false }
+}
+
+resource noFtpPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
+  parent: app
+  name: 'ftp'
+  properties: { allow: false }
+}
+
+output name string = app.name
+output hostName string = app.properties.defaultHostName

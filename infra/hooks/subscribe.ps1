@@ -1,0 +1,126 @@
+#!/usr/bin/env pwsh
+# Subscribes the app to the uploads. azd runs this after each deployment; by hand: azd hooks run postdeploy
+# Runs any number of times to the same end. The key is never printed, nor on a command line where ps would show it.
+# subscribe.sh and subscribe.ps1 are the same, line by line.
+Set-StrictMode -Version Latest
+
+$wait_seconds = if ($env:SUBSCRIBE_WAIT_SECONDS) { [int]$env:SUBSCRIBE_WAIT_SECONDS } else { 900 }
+$pause_seconds = if ($env:SUBSCRIBE_PAUSE_SECONDS) { [int]$env:SUBSCRIBE_PAUSE_SECONDS } else { 10 }
+$again = 'then run: azd hooks run postdeploy'
+$key = ''
+$answer = ''
+$complaint = ''
+$told = ''
+$state = ''
+
+function say($text) { Write-Host $text }
+
+function stop($text) {
+    [Console]::Error.WriteLine("Not subscribed. $text")
+    exit 1
+}
+
+# Replaces the key, should a message quote the webhook's address.
+function without_key($text) {
+    if (-not $key) {
+        return $text
+    }
+    # String.Replace, not -replace: a key is no pattern.
+
+    return $text.Replace($key, '***')
+
+}
+
+# Runs az. What it says is the answer; what it complains of is told once, and ends it all where waiting cannot help.
+function ask {
+    $script:complaint = ''
+    $script:answer = (az @args --only-show-errors 2>"$work/complaint") -join "`n"; if ($LASTEXITCODE -eq 0) { return $true }
+    $script:complaint = without_key ([string](Get-Content -Raw "$work/complaint")).Trim()
+    switch -Wildcard -CaseSensitive ($complaint) {
+        { $_ -clike '*az login*' -or $_ -clike '*AADSTS*' } { stop "Nobody is logged in to the Azure CLI: az login, $again" }
+        '*AuthorizationFailed*' { stop "You may not do this. Contributor on the app's resource group and on the images' is enough: have it granted, ${again}: $complaint" }
+        { $_ -clike '*NotFound*' -or $_ -clike "*doesn't exist*" } { stop "Something is not where azd provisioned it, or az looks elsewhere: azd provision, ${again}: $complaint" }
+    }
+    if ($complaint -cne $told) { say "Trying again: $complaint" }
+    $script:told = $complaint
+    return $false
+}
+
+# Waits a moment, or ends it all when the time is up.
+function linger($text) {
+    if ((Get-Date) -ge $deadline) { stop "$text, $again$(if ($complaint) { ": $complaint" })" }
+    Start-Sleep -Seconds $pause_seconds
+}
+
+foreach ($name in 'AZURE_SUBSCRIPTION_ID', 'AZURE_RESOURCE_GROUP', 'FUNCTION_APP_NAME', 'FUNCTION_HOST_NAME', 'SYSTEM_TOPIC_ID', 'IMAGE_STORAGE_ID', 'INCOMING_CONTAINER', 'DEAD_LETTER_CONTAINER') {
+    $value = [Environment]::GetEnvironmentVariable($name)
+    if (-not $value) { stop "$name is not set; azd sets it from what it provisioned: azd provision, $again" }
+}
+if (-not (Get-Command az -ErrorAction SilentlyContinue)) { stop "The Azure CLI is not here: install it (https://aka.ms/azure-cli), az login, $again" }
+
+$PSNativeCommandUseErrorActionPreference = $false
+$work = [IO.Directory]::CreateTempSubdirectory('subscribe-').FullName; if (-not $work) { stop 'No temporary folder can be made.' }
+try {
+
+
+$deadline = (Get-Date).AddSeconds($wait_seconds)
+$subscription = "${env:SYSTEM_TOPIC_ID}/eventSubscriptions/${env:FUNCTION_APP_NAME}?api-version=2025-02-15"
+
+while (-not (ask account show --subscription $env:AZURE_SUBSCRIPTION_ID --output none)) {
+    linger 'The Azure CLI does not answer: see what it says'
+}
+
+say "Waiting up to $wait_seconds s for $env:FUNCTION_APP_NAME to start and make its webhook's key."
+while (-not $key) {
+    if (ask functionapp keys list --subscription $env:AZURE_SUBSCRIPTION_ID --resource-group $env:AZURE_RESOURCE_GROUP --name $env:FUNCTION_APP_NAME --query systemKeys.blobs_extension --output tsv) {
+        $key = $answer.Trim()
+        if ($key -ceq 'None') { $key = '' }
+    }
+    if (-not $key) { linger 'There is no system key blobs_extension: the app has not started, or not with the function classify_uploaded. See its log stream in the portal' }
+}
+
+Set-Content -Path "$work/subscription.json" -Value @"
+{
+  "properties": {
+    "destination": {
+      "endpointType": "WebHook",
+      "properties": {
+        "endpointUrl": "https://${env:FUNCTION_HOST_NAME}/runtime/webhooks/blobs?functionName=Host.Functions.classify_uploaded&code=$key"
+      }
+    },
+    "eventDeliverySchema": "EventGridSchema",
+    "filter": {
+      "subjectBeginsWith": "/blobServices/default/containers/${env:INCOMING_CONTAINER}/blobs/",
+      "includedEventTypes": ["Microsoft.Storage.BlobCreated"],
+      "advancedFilters": [
+        {
+          "operatorType": "StringIn",
+          "key": "data.api",
+          "values": ["CopyBlob", "PutBlob", "PutBlockList", "FlushWithClose", "SftpCommit"]
+        }
+      ]
+    },
+    "retryPolicy": { "eventTimeToLiveInMinutes": 1440, "maxDeliveryAttempts": 30 },
+    "deadLetterWithResourceIdentity": {
+      "identity": { "type": "SystemAssigned" },
+      "deadLetterDestination": {
+        "endpointType": "StorageBlob",
+        "properties": { "resourceId": "${env:IMAGE_STORAGE_ID}", "blobContainerName": "${env:DEAD_LETTER_CONTAINER}" }
+      }
+    }
+  }
+}
+"@
+
+say "Subscribing it to what is uploaded to $env:INCOMING_CONTAINER."
+while ($state -cne 'Succeeded') {
+    if ($state -ceq '' -or $state -ceq 'Failed' -or $state -ceq 'Canceled') {
+        $state = ''
+        if (ask rest --method put --url $subscription --body "@$work/subscription.json" --output none) { $state = 'Asked' }
+    } elseif (ask rest --method get --url $subscription --query properties.provisioningState --output tsv) {
+        $state = $answer.Trim()
+    }
+    if ($state -cne 'Succeeded') { linger "Event Grid has not accepted the subscription ($(if ($state) { $state } else { 'refused' })). See that the app runs, that its webhook can be reached from the internet and that the system topic has an identity" }
+}
+say "Subscribed: what is uploaded to $env:INCOMING_CONTAINER goes to $env:FUNCTION_APP_NAME."
+} finally { Remove-Item -Recurse -Force $work }

@@ -1,0 +1,84 @@
+// What the app needs in the image account. It would make most of it at first use; made here, the first upload is not
+// the one to find out that something is missing, and the tools and alerts have something to look at.
+param accountName string
+param incomingContainer string
+param resultsContainer string
+param deadLetterContainer string
+param resultsTable string
+
+resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
+  name: accountName
+}
+
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' existing = {
+  parent: account
+  name: 'default'
+}
+
+resource queues 'Microsoft.Storage/storageAccounts/queueServices@2023-05-01' existing = {
+  parent: account
+  name: 'default'
+}
+
+resource tables 'Microsoft.Storage/storageAccounts/tableServices@2023-05-01' existing = {
+  parent: account
+  name: 'default'
+}
+
+resource incoming 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = {
+  parent: blobs
+  name: incomingContainer
+  properties: { publicAccess: 'None' }
+}
+
+resource results 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = {
+  parent: blobs
+  name: resultsContainer
+  properties: { publicAccess: 'None' }
+}
+
+// For MODEL_BLOB=models/<name>, so that publishing a model is one command; costs nothing while it is empty.
+resource models 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = {
+  parent: blobs
+  name: 'models'
+  properties: { publicAccess: 'None' }
+}
+
+// Events that Event Grid could not deliver in a day.
+resource deadLetters 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = {
+  parent: blobs
+  name: deadLetterContainer
+  properties: { publicAccess: 'None' }
+}
+
+resource requests 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
+  parent: queues
+  name: 'classify-requests'
+}
+
+resource requestsPoison 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
+  parent: queues
+  name: 'classify-requests-poison'
+}
+
+// The host's own name for it, one per account: two apps on one image account would take each other's messages.
+resource uploadsPoison 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
+  parent: queues
+  name: 'webjobs-blobtrigger-poison'
+}
+
+resource rows 'Microsoft.Storage/storageAccounts/tableServices/tables@2023-05-01' = {
+  parent: tables
+  name: resultsTable
+}
+
+resource index 'Microsoft.Storage/storageAccounts/tableServices/tables@2023-05-01' = {
+  parent: tables
+  name: '${resultsTable}index'
+}
+
+output accountId string = account.id
+output location string = account.location
+output blobUri string = account.properties.primaryEndpoints.blob
+output queueUri string = account.properties.primaryEndpoints.queue
+output tableUri string = account.properties.primaryEndpoints.table

@@ -1,0 +1,56 @@
+// Where the image account's events come out. An account can have one system topic only, always in the account's own
+// subscription and region; it lies in the account's resource group, where Event Grid itself would have put it.
+param accountName string
+
+@description('The account\'s topic, if it has one. It stays as it is, but must have a system-assigned identity.')
+param existingTopicName string
+
+@description('What to call a new one.')
+param topicName string
+param deadLetterContainer string
+
+@description('The account\'s own region.')
+param location string
+param tags object
+
+resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
+  name: accountName
+
+  resource blobs 'blobServices' existing = {
+    name: 'default'
+
+    resource deadLetters 'containers' existing = {
+      name: deadLetterContainer
+    }
+  }
+}
+
+resource made 'Microsoft.EventGrid/systemTopics@2025-02-15' = if (empty(existingTopicName)) {
+  name: topicName
+  location: location
+  tags: tags
+  // System-assigned: behind a storage firewall Event Grid may write dead letters with no other kind.
+  identity: { type: 'SystemAssigned' }
+  properties: {
+    source: account.id
+    topicType: 'Microsoft.Storage.StorageAccounts'
+  }
+}
+
+resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
+  name: empty(existingTopicName) ? topicName : existingTopicName
+}
+
+// Storage Blob Data Contributor, on this one container: without keys Event Grid writes dead letters as itself.
+resource deadLettering 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  scope: account::blobs::deadLetters
+  name: guid(account.id, deadLetterContainer, topic.name, 'ba92f5b4-2d11-453d-a403-e96b0029c9fe')
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', 'ba92f5b4-2d11-453d-a403-e96b0029c9fe')
+    principalId: topic.identity.principalId
+    principalType: 'ServicePrincipal'
+  }
+  dependsOn: [made]
+}
+
+output topicId string = topic.id
