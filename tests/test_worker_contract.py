@@ -7,20 +7,13 @@ is none, there is nothing to test with. ``worker_driver`` plays the host.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import io
 import json
-import os
-import re
-import shutil
 import socket
-import subprocess
 import sys
-import tempfile
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from azure.storage.blob import BlobClient, BlobServiceClient
@@ -31,15 +24,13 @@ from storage.records import Image, Record, Status
 from storage.results import Results
 from storage.settings import DEFAULTS, Connection
 from tests.triggers import TRIGGERS, trigger
+from tests.worker_process import ROOT, WANTED, Worker, environment_of, find_python, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tools.azurite import Azurite
 
-ROOT = Path(__file__).resolve().parent.parent
-DRIVER = ROOT / "tests" / "worker_driver.py"
-WANTED = (3, 13)
 INCOMING = "worker-incoming"
 RESULTS = "worker-results"
 TABLE = "workerrows"
@@ -54,106 +45,6 @@ def worker_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if base is None:
         pytest.skip("Python 3.13 is not on this machine, and the worker library runs on nothing older.")
     return environment_of(base)
-
-
-def find_python() -> Path | None:
-    """A working Python 3.13: on PATH, or one of pyenv's."""
-    candidates = [shutil.which("python3.13")]
-    if pyenv := shutil.which("pyenv"):
-        versions = subprocess.run([pyenv, "versions", "--bare"], capture_output=True, text=True, check=False).stdout
-        for version in versions.split():
-            if version.startswith("3.13."):
-                prefix = subprocess.run([pyenv, "prefix", version], capture_output=True, text=True, check=False).stdout
-                candidates.append(f"{prefix.strip()}/bin/python3.13")
-    for candidate in filter(None, candidates):
-        # A shim of pyenv is on PATH also when the version it stands for is not chosen: ask it.
-        told = subprocess.run(
-            [candidate, "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True, check=False
-        )
-        if told.stdout.split() == [str(number) for number in WANTED]:
-            return Path(candidate)
-    return None
-
-
-def environment_of(base: Path) -> Path:
-    """Build a virtual environment with ``requirements.txt`` and the worker library, once per set of requirements.
-
-    It is complete or not there: it is built beside its place and renamed. Without a network this fails, and should.
-    """
-    pin = re.search(r"^azure-functions-runtime==[^;\s]+", (ROOT / "requirements-dev.txt").read_text(), re.MULTILINE)
-    assert pin, "requirements-dev.txt pins no azure-functions-runtime"
-    requirements = (ROOT / "requirements.txt").read_bytes() + pin[0].encode()
-    home = ROOT / ".cache" / f"worker-{hashlib.sha256(requirements).hexdigest()[:16]}"
-    if not home.is_dir():
-        home.parent.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="worker-building-", dir=home.parent) as scratch:
-            built = Path(scratch) / "venv"
-            subprocess.run([base, "-m", "venv", built], check=True)
-            install = [
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "-r",
-                "requirements.txt",
-                pin[0],
-            ]
-            subprocess.run([built / "bin" / "python", *install], cwd=ROOT, check=True)
-            if not home.is_dir():  # nobody was quicker
-                built.rename(home)
-    return home / "bin" / "python"
-
-
-class Worker:
-    """The library in a process of its own, spoken to in JSON lines."""
-
-    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
-        self._process = process
-        self._log = log
-        self.capabilities: dict[str, str] = {}
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text(encoding="utf-8")
-
-    def send(self, do: str, **command: object) -> None:
-        assert self._process.stdin is not None
-        print(json.dumps({"do": do, **command}), file=self._process.stdin, flush=True)
-
-    def answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, f"the worker ended:\n{self.log}"
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def ask(self, do: str, **command: object) -> dict[str, Any]:
-        self.send(do, **command)
-        return self.answer()
-
-    def ids(self) -> dict[str, str]:
-        return {name: function["id"] for name, function in self.ask("index")["functions"].items()}
-
-
-@contextmanager
-def running(python: Path, environ: dict[str, str], log: Path) -> Iterator[Worker]:
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    with log.open("w") as errors:
-        process = subprocess.Popen(
-            [python, DRIVER],
-            cwd=ROOT,
-            env=inherited | environ,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-        try:
-            yield Worker(process, log)
-        finally:
-            process.kill()
-            process.communicate()
 
 
 def settings(connection_string: str) -> dict[str, str]:

@@ -234,6 +234,14 @@ async def uploads(command: dict[str, Any]) -> dict[str, Any]:
     return {"succeeded": well, "clients": clients, "resident_kib": resident_kib()}
 
 
+async def together(command: dict[str, Any]) -> dict[str, Any]:
+    """Many uploads at once, as the host sends them: what is more than the thread pool holds waits in its queue."""
+    calls = (invoke(command["id"], *upload_input(command["container"], blob)) for blob in command["blobs"])
+    answers = await asyncio.gather(*calls)
+    failures = sorted({answer["message"] for answer in answers if answer["status"] != "Success"})
+    return {"succeeded": sum(answer["status"] == "Success" for answer in answers), "failures": failures}
+
+
 def resident_kib() -> int:
     """Memory of this process that is in RAM, in KiB; 0 where the system does not tell."""
     try:
@@ -243,7 +251,7 @@ def resident_kib() -> int:
         return 0
 
 
-COMMANDS = {each.__name__: each for each in (start, specialize, index, upload, message, tick, uploads)}
+COMMANDS = {each.__name__: each for each in (start, specialize, index, upload, message, tick, together, uploads)}
 
 
 async def serve(answers: TextIO) -> None:

@@ -29,8 +29,8 @@ KINDS = ("png", "webp", "progressive.jpg", "heic")
 AT_ONCE = 16
 
 
-def write_images(folder: Path, megapixels: float, kinds: tuple[str, ...] = KINDS) -> None:
-    """Write one photo-like picture in every format."""
+def write_images(folder: Path, megapixels: float, kinds: tuple[str, ...] = KINDS, grain: float = 0) -> None:
+    """Write one smooth picture in every format; ``grain`` is the spread of the noise on it, in levels of 0..255."""
     import numpy as np
     from PIL import Image
 
@@ -38,8 +38,13 @@ def write_images(folder: Path, megapixels: float, kinds: tuple[str, ...] = KINDS
 
     height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
     width = height * 4 // 3
-    coarse = np.random.default_rng(1).integers(0, 255, (height // 40 + 1, width // 40 + 1, 3), dtype=np.uint8)
+    rng = np.random.default_rng(1)
+    coarse = rng.integers(0, 255, (height // 40 + 1, width // 40 + 1, 3), dtype=np.uint8)
     picture = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+    if grain:
+        tile = np.asarray(rng.normal(0, grain, (1024, 1024, 3)), np.int16)  # larger than what any encoder remembers
+        noise = np.tile(tile, (height // 1024 + 1, width // 1024 + 1, 1))[:height, :width]
+        picture = Image.fromarray(np.clip(np.asarray(picture) + noise, 0, 255).astype(np.uint8))
     writers = {
         "png": lambda: encode(picture, "PNG", compress_level=1),
         "webp": lambda: encode(picture, "WEBP", method=0),
@@ -98,16 +103,18 @@ def main() -> None:
     """Write in a child, so that only decoding is measured, then decode."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megapixels", type=float, default=50)
+    parser.add_argument("--grain", type=float, default=0, help="spread of the noise on the photo, in levels of 0..255")
     parser.add_argument("--budget-mib", type=int, default=768)
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
     parser.add_argument("--write-to", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.write_to:
-        write_images(args.write_to, args.megapixels, tuple(args.kinds))
+        write_images(args.write_to, args.megapixels, tuple(args.kinds), args.grain)
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         again = [sys.executable, "-m", "tests.inference.memory_stress", "--megapixels", str(args.megapixels)]
+        again += ["--grain", str(args.grain)]
         subprocess.run([*again, "--write-to", name, "--kinds", *args.kinds], check=True)
         print(json.dumps(decode_all(sorted(folder.iterdir()), args.budget_mib * MIB)))  # noqa: T201
 

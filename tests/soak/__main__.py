@@ -1,0 +1,48 @@
+"""Long runs of the whole worker, by hand: bounded memory, no leak, a small footprint.
+
+    python -m tests.soak bounded --megapixels 50 --limit-mib 1228     # issue: sixteen large images at once
+    python -m tests.soak leak --images 20000                          # the slope of the resident set
+    python -m tests.soak footprint --images 1000                      # with a MobileNetV2-shaped model
+
+Each prints JSON lines; all of them start an Azurite and a worker of their own, and leave nothing behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from tests.inference.memory_stress import KINDS
+from tests.soak.bounded import bounded
+from tests.soak.footprint import footprint
+from tests.soak.leak import leak
+
+
+def main() -> None:
+    """Run the soak that was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("bounded")
+    one.add_argument("--megapixels", type=float, default=50)
+    one.add_argument("--grain", type=float, default=6, help="spread of the noise on the photo, in levels of 0..255")
+    one.add_argument("--limit-mib", type=int, default=1228)
+    kinds = [*KINDS, "mixed"]
+    one.add_argument("--kinds", nargs="+", default=kinds, choices=kinds)
+    two = commands.add_parser("leak")
+    two.add_argument("--images", type=int, default=20_000)
+    two.add_argument("--samples-to", type=Path, help="write 'images,KiB' lines there")
+    three = commands.add_parser("footprint")
+    three.add_argument("--images", type=int, default=1_000)
+    args = parser.parse_args()
+    if args.command == "bounded":
+        for line in bounded(args.megapixels, args.grain, args.limit_mib, args.kinds):
+            print(json.dumps(line), flush=True)  # noqa: T201
+    elif args.command == "leak":
+        print(json.dumps(leak(args.images, args.samples_to)))  # noqa: T201
+    else:
+        print(json.dumps(footprint(args.images)))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Sixteen large images at once, each format in its turn and all mixed, under a hard limit on the worker's memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.inference.memory_stress import KINDS
+from tests.soak.cage import resident
+from tests.soak.stand import stand
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from azure.storage.blob import ContainerClient
+
+_MIB = 1024 * 1024
+AT_ONCE = 16
+THREADS = 16  # the worker would have CPUs + 4 of its own accord: more at once is worse
+
+
+def bounded(megapixels: float, grain: float, limit_mib: int, kinds: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield one line of figures per kind, each of a worker of its own."""
+    with tempfile.TemporaryDirectory(prefix="soak-images-") as name:
+        folder = Path(name)
+        program = "from pathlib import Path; from tests.inference.memory_stress import write_images; "
+        program += f"write_images(Path({name!r}), {megapixels}, {KINDS!r}, {grain})"
+        subprocess.run([sys.executable, "-c", program], check=True)  # a child: it takes a gigabyte
+        for kind in kinds:
+            wanted = KINDS if kind == "mixed" else (kind,)
+            yield {"kind": kind} | _one_kind([folder / f"photo.{each}" for each in wanted], limit_mib * _MIB)
+
+
+def _one_kind(files: list[Path], limit_bytes: int) -> dict[str, Any]:
+    with stand({"PYTHON_THREADPOOL_THREAD_COUNT": str(THREADS)}, limit_bytes) as run:
+        names = [f"{number}-{files[number % len(files)].name}" for number in range(AT_ONCE)]
+        for number, name in enumerate(names):
+            _upload(run.incoming, name, files[number % len(files)])
+        before = resident(run.worker.process_id)["VmRSS"]
+        started = time.monotonic()
+        run.classify(names)
+        seconds = time.monotonic() - started
+        after = resident(run.worker.process_id)
+        return {
+            "file_mib": [round(file.stat().st_size / _MIB) for file in files],
+            "rows": run.verdicts(names),
+            "before_mib": before // 1024,
+            "peak_mib": after["VmHWM"] // 1024,
+            "after_mib": after["VmRSS"] // 1024,
+            "seconds": round(seconds),
+            **run.cage.read(),
+        }
+
+
+def _upload(incoming: ContainerClient, name: str, file: Path) -> None:
+    with file.open("rb") as content:
+        incoming.upload_blob(name, content, max_concurrency=2)

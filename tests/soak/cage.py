@@ -1,0 +1,136 @@
+"""A hard limit on the memory of one process: a control group of its own, or, where none can be made, a watchdog.
+
+The group is made below the one this process is in, so whatever limits us limits it too, and is removed afterwards.
+Version 1 wants write access to the ``memory`` hierarchy; version 2 lets nobody but the root group have processes and
+children, so it works only where this process was given a group to manage.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MIB = 1024 * 1024
+_MOUNT = Path("/sys/fs/cgroup")
+
+
+@dataclass
+class Cage:
+    """A limit that a process can be started under.
+
+    Attributes:
+        kind: How the limit is held: ``cgroup v1``, ``cgroup v2`` or ``watchdog``.
+        before: A command that starts the command behind it under the limit.
+        peak_mib: Of all memory charged, file pages and the kernel's own included; 0 for the watchdog.
+        killed: How many times the limit ended a process.
+    """
+
+    kind: str
+    limit_bytes: int
+    folder: Path | None = None
+    before: tuple[str, ...] = ()
+    peak_mib: int = 0
+    killed: int = 0
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def read(self) -> dict[str, Any]:
+        """Return what the group says of itself."""
+        if self.folder is not None:
+            peak = self.folder / ("memory.max_usage_in_bytes" if self.kind == "cgroup v1" else "memory.peak")
+            events = self.folder / ("memory.oom_control" if self.kind == "cgroup v1" else "memory.events")
+            self.peak_mib = int(peak.read_text()) // _MIB
+            told = dict(line.split() for line in events.read_text().splitlines())
+            self.killed = int(told.get("oom_kill", 0))
+        limit_mib = self.limit_bytes // _MIB
+        return {"held_by": self.kind, "limit_mib": limit_mib, "group_peak_mib": self.peak_mib, "oom_kills": self.killed}
+
+    def watch(self, process_id: int) -> None:
+        """Start the watchdog, where there is no group: it ends the process that is seen above the limit."""
+        if self.folder is None:
+            threading.Thread(target=self._guard, args=(process_id,), daemon=True).start()
+
+    def _guard(self, process_id: int) -> None:
+        import os
+        import signal
+
+        while not self._stop.wait(0.005):
+            if resident(process_id)["VmRSS"] * 1024 > self.limit_bytes:
+                self.killed += 1
+                os.kill(process_id, signal.SIGKILL)
+                return
+
+
+@contextmanager
+def cage(limit_bytes: int) -> Iterator[Cage]:
+    """Make a limit for the length of a block."""
+    try:
+        kind, folder = _make_group(limit_bytes)
+    except OSError:
+        watchdog = Cage("watchdog", limit_bytes)
+        try:
+            yield watchdog
+        finally:
+            watchdog._stop.set()
+        return
+    try:
+        yield Cage(kind, limit_bytes, folder, ("sh", "-c", f'echo $$ > "{folder}/cgroup.procs" && exec "$@"', "cage"))
+    finally:
+        _remove(folder)
+
+
+def resident(process_id: int) -> dict[str, int]:
+    """``VmRSS`` and ``VmHWM`` (its peak) of a process, in KiB; 0 when it is gone."""
+    try:
+        lines = Path(f"/proc/{process_id}/status").read_text().splitlines()
+    except OSError:
+        lines = []
+    told = dict(line.split(":", 1) for line in lines if line.startswith("Vm"))
+    return {name: int(told.get(name, "0 kB").split()[0]) for name in ("VmRSS", "VmHWM")}
+
+
+def _make_group(limit_bytes: int) -> tuple[str, Path]:
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        own = path.lstrip("/")
+        if "memory" in controllers.split(","):
+            folder = _MOUNT / "memory" / own / f"soak-{time.time_ns()}"
+            folder.mkdir()
+            return "cgroup v1", _limited(folder, "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", limit_bytes)
+        if not controllers and (_MOUNT / "cgroup.controllers").is_file():
+            parent = _MOUNT / own
+            (parent / "cgroup.subtree_control").write_text("+memory")
+            folder = parent / f"soak-{time.time_ns()}"
+            folder.mkdir()
+            folder = _limited(folder, "memory.max", "memory.swap.max", limit_bytes)
+            (folder / "memory.swap.max").write_text("0")
+            return "cgroup v2", folder
+    raise FileNotFoundError("no control group for memory")
+
+
+def _limited(folder: Path, memory: str, swap: str, limit_bytes: int) -> Path:
+    try:
+        (folder / memory).write_text(str(limit_bytes))
+        if (folder / swap).is_file():
+            (folder / swap).write_text(str(limit_bytes))
+    except OSError:
+        folder.rmdir()
+        raise
+    return folder
+
+
+def _remove(folder: Path) -> None:
+    """Remove the group as soon as its processes have left it."""
+    for _ in range(100):
+        try:
+            folder.rmdir()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return

@@ -1,0 +1,46 @@
+"""How much memory the worker holds after many 12-megapixel photos at full concurrency, with a model of usual size."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from tests.soak.cage import resident
+from tests.soak.stand import stand
+from tests.worker_process import ROOT
+from tools.benching.networks import model_folder
+from tools.benching.photos import KINDS, photos
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+AT_ONCE = 16
+_CACHE: Path = ROOT / ".cache" / "bench"
+
+
+def footprint(images: int, network: str = "mobilenet_v2") -> dict[str, Any]:
+    """Return the resident set before, at its peak, and after ``images`` photos."""
+    contents = photos(KINDS["12 MP"], _CACHE)
+    folder = model_folder(network, _CACHE)
+    with stand({"MODEL_DIR": str(folder), "PYTHON_THREADPOOL_THREAD_COUNT": str(AT_ONCE)}) as run:
+        before = resident(run.worker.process_id)["VmRSS"]
+        started = time.monotonic()
+        verdicts: dict[str, int] = {}
+        for first in range(0, images, AT_ONCE):
+            names = [f"{number}.jpg" for number in range(first, min(first + AT_ONCE, images))]
+            for number, name in enumerate(names, start=first):
+                run.incoming.upload_blob(name, contents[number % len(contents)])
+            run.classify(names)
+            for verdict, count in run.verdicts(names).items():
+                verdicts[verdict] = verdicts.get(verdict, 0) + count
+        after = resident(run.worker.process_id)
+    return {
+        "network": network,
+        "file_mib": [round(len(content) / 2**20, 1) for content in contents],
+        "rows": verdicts,
+        "before_mib": before // 1024,
+        "peak_mib": after["VmHWM"] // 1024,
+        "after_mb": round(after["VmRSS"] * 1024 / 1e6),
+        "after_mib": after["VmRSS"] // 1024,
+        "seconds": round(time.monotonic() - started),
+    }

@@ -1,0 +1,60 @@
+"""Thousands of small images of every kind, good and bad, each under a name of its own: does the worker grow?"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tests.inference.mutations import SEEDS, mutate
+from tests.soak.cage import resident
+from tests.soak.stand import stand
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.soak.stand import Stand
+
+AT_ONCE = 16
+_DAMAGED = 0.25  # of the images
+
+
+def leak(images: int, samples_to: Path | None = None) -> dict[str, Any]:
+    """Return the least-squares slope of the resident set over the second half of the images, in KiB per image."""
+    dice = random.Random(5)
+    samples: list[tuple[int, int]] = []
+    verdicts: dict[str, int] = {}
+    started = time.monotonic()
+    with stand({"PYTHON_THREADPOOL_THREAD_COUNT": "6"}) as run:
+        for first in range(0, images, AT_ONCE):
+            names = [_upload(run, number, dice) for number in range(first, min(first + AT_ONCE, images))]
+            run.classify(names)
+            samples.append((first + len(names), resident(run.worker.process_id)["VmRSS"]))
+            if first % (AT_ONCE * 10) == 0:  # every tenth lot: reading rows is not what is measured
+                for verdict, count in run.verdicts(names).items():
+                    verdicts[verdict] = verdicts.get(verdict, 0) + count
+        collected = run.worker.ask("uploads", id=run.function, container="somewhere-else", first=0, count=0)
+    if samples_to:
+        samples_to.write_text("".join(f"{number},{kib}\n" for number, kib in samples))
+    half = np.array(samples[len(samples) // 2 :], dtype=np.float64)
+    slope, _ = np.polyfit(half[:, 0], half[:, 1], 1)
+    tenths = [samples[(len(samples) - 1) * tenth // 10][1] // 1024 for tenth in range(11)]
+    return {
+        "images": images,
+        "slope_kib_per_image": round(float(slope), 4),
+        "resident_mib_by_tenth": tenths,
+        "clients_left": collected["clients"],
+        "rows_sampled": verdicts,
+        "seconds": round(time.monotonic() - started),
+    }
+
+
+def _upload(run: Stand, number: int, dice: random.Random) -> str:
+    content = dice.choice(SEEDS)
+    if dice.random() < _DAMAGED:
+        content = mutate(content, dice)
+    name = f"folder {number // 500}/{number}.image"
+    run.incoming.upload_blob(name, content)
+    return name

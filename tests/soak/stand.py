@@ -1,0 +1,80 @@
+"""The whole worker under load: the real library on Python 3.13, our function app, Azurite beside it."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from azure.storage.blob import BlobServiceClient
+
+from storage.clients import connect
+from storage.records import Image
+from storage.results import Results
+from storage.settings import DEFAULTS, Connection
+from tests.soak.cage import Cage, cage
+from tests.worker_process import ROOT, Worker, environment_of, find_python, running
+from tools import azurite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from azure.storage.blob import ContainerClient
+
+INCOMING = "incoming"
+NO_LIMIT_BYTES = 1 << 40
+
+
+@dataclass
+class Stand:
+    """A worker that has indexed the app, and the storage it works on."""
+
+    worker: Worker
+    cage: Cage
+    incoming: ContainerClient
+    results: Results
+    function: str
+
+    def classify(self, names: list[str]) -> list[str]:
+        """Send uploads to the worker all at once; what could not even be invoked is a failure of the run."""
+        answer = self.worker.ask("together", id=self.function, container=INCOMING, blobs=names)
+        if answer["succeeded"] != len(names):
+            sys.exit(f"{len(names) - answer['succeeded']} of {len(names)} invocations failed: {answer['failures'][:3]}")
+        return names
+
+    def verdicts(self, names: list[str]) -> dict[str, int]:
+        """Count what the rows say: ``classified``, or the reason of the rejection."""
+        counted: dict[str, int] = {}
+        for name in names:
+            row = self.results.read_row(Image(INCOMING, name))
+            record = row.record if row else None
+            verdict = "no row" if record is None else record.reason or str(record.status)
+            counted[verdict] = counted.get(verdict, 0) + 1
+        return counted
+
+
+@contextmanager
+def stand(settings: Mapping[str, str], limit_bytes: int = NO_LIMIT_BYTES) -> Iterator[Stand]:
+    """Start everything; the limit is the worker's alone."""
+    base = find_python()
+    if base is None:
+        sys.exit("Python 3.13 is not on this machine, and the worker library runs on nothing older.")
+    python = environment_of(base)
+    with tempfile.TemporaryDirectory(prefix="soak-") as name, cage(limit_bytes) as limit:
+        folder = Path(name)
+        with azurite.running(folder / "storage") as emulator:
+            text = emulator.connection_string
+            incoming = BlobServiceClient.from_connection_string(text).create_container(INCOMING)
+            environ = {**DEFAULTS, "AzureWebJobsStorage": text, "ImageStorage": text, **settings}
+            clients = connect(Connection("ImageStorage", connection_string=text))
+            with running(python, environ, folder / "log", before=limit.before) as worker:
+                limit.watch(worker.process_id)
+                told = worker.ask("start", directory=str(ROOT))
+                if told["status"] != "Success":
+                    sys.exit(told["trace"])
+                results = Results(clients, table=environ["RESULTS_TABLE"], container=environ["RESULTS_CONTAINER"])
+                yield Stand(worker, limit, incoming, results, worker.ids()["classify_uploaded"])
+            clients.close()
