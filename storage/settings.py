@@ -38,7 +38,7 @@ DEFAULTS: Mapping[str, str] = {
     "MODEL_REFRESH_SECONDS": "300",
     "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan",
     "TOP_K": "5",
-    "MAX_IMAGE_BYTES": str(64 * 1024 * 1024),
+    "MAX_IMAGE_BYTES": str(128 * 1024 * 1024),
     "MAX_IMAGE_PIXELS": "200000000",
     "RETRY_DELAYS_SECONDS": "60,300,900,1800,3600",
     "RECONCILE_SCHEDULE": "0 0 * * * *",
