@@ -39,13 +39,22 @@ class _JpegReader(JpegImagePlugin.JpegImageFile):
         pass
 
 
+class _TiffReader(TiffImagePlugin.TiffImageFile):
+    """Pillow's own, but the process-wide limit and its warning have no say: the header has been checked by ours."""
+
+    def load_prepare(self) -> None:
+        if self._im is None:
+            self.im = Image.new(self.mode, self._tile_size, None).im
+        super().load_prepare()
+
+
 _READERS: dict[str, Callable[[BytesIO], Image.Image]] = {
     "jpeg": _JpegReader,
     "png": PngImagePlugin.PngImageFile,
     "webp": WebPImagePlugin.WebPImageFile,
     "gif": GifImagePlugin.GifImageFile,
     "bmp": BmpImagePlugin.BmpImageFile,
-    "tiff": TiffImagePlugin.TiffImageFile,
+    "tiff": _TiffReader,
     "avif": AvifImagePlugin.AvifImageFile,
     "jpeg2000": Jpeg2KImagePlugin.Jpeg2KImageFile,
     "ico": IcoImagePlugin.IcoImageFile,

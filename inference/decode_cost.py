@@ -6,7 +6,7 @@ holds the formula to the truth. Bytes per pixel; a Pillow pixel is 4 bytes (1 fo
 
     JPEG        the reduced image, three times and the file where a flat last row is looked into (``jpeg_gaps``);
                 progressive: 2 per stored sample more, at full scale, whatever the reduction
-    PNG, BMP    one Pillow image
+    PNG, BMP    one Pillow image; BMP 4 bytes at least, for run lengths
     GIF, ICO    two Pillow images
     TIFF        three: strips, image, and a turned copy
     HEIF        9 (planes, interleaved copy, image)
@@ -28,8 +28,8 @@ _FIXED_BYTES = 8 * 1024 * 1024  # conversion bands, decoder tables, allocator sl
 _PILLOW_PIXEL_BYTES = 4
 _COEFFICIENT_BYTES = 2  # libjpeg's JCOEF
 _TILE_BYTES = 12 * 1024  # OpenJPEG's coding parameters; 11.1 KiB measured with 43,691 tiles of 1 x 24
-_BYTES_PER_PIXEL = {"heif": 9, "avif": 12}
-_IMAGES = {"png": 1, "bmp": 1, "gif": 2, "ico": 2, "tiff": 3}
+_BYTES_PER_PIXEL = {"bmp": 4, "heif": 9, "avif": 12}
+_IMAGES = {"png": 1, "gif": 2, "ico": 2, "tiff": 3}
 
 
 def decode_cost(header: Header, needed: Needed) -> int:

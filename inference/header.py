@@ -5,21 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PIL import AvifImagePlugin, ExifTags, Image, JpegImagePlugin, PngImagePlugin
+from PIL import AvifImagePlugin, Image, JpegImagePlugin, PngImagePlugin
 
-from inference.codecs import IMAGE_FAULTS, open_image
+from inference.codecs import open_image
 from inference.errors import PermanentError, Reason
+from inference.exif import SWAPS_AXES, UPRIGHT, orientation
 from inference.formats import sniff
 from inference.jpeg2000 import tile_count
 from inference.predictions import ImageInfo
-from inference.structure import check_structure, png_chunks
+from inference.structure.jpeg import count_scans
+from inference.structure.png import png_chunks
+from inference.structure.walk import check_structure
 from inference.webp import read_webp_header
 
 if TYPE_CHECKING:
     from inference.limits import Limits
 
-_UPRIGHT, _SWAPS_AXES, _LAST = 1, 5, 8  # EXIF 2.32, tag 0x0112
 _SELF_ROTATING = frozenset({"heif", "tiff"})  # their readers deliver upright pixels
+
+# Formats that can claim any size in a few bytes and are slow to decode. Photos at the lowest quality there is, enlarged
+# until nothing was sharp, came to 668 pixels per byte and a blur without any content to 3,400 (docs/images.md); the
+# other formats have a floor of their own, such as Deflate's 1,032 to one.
+_ANY_DENSITY = frozenset({"webp", "avif", "heif", "jpeg2000"})
+_MOST_PIXELS_PER_BYTE = 10_000
+_LARGE_PIXELS = 50_000_000  # below, a blank page is decoded in a second or two, however small its file
+
+# Each scan goes over the whole picture: about 1.5 ns a pixel. 200 megapixels in 15 scans, where libjpeg writes 10 for a
+# colour photo and 18 for four inks.
+_MOST_SCANNED_PIXELS = 3_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +86,7 @@ def read_header(content: bytes, limits: Limits) -> Header:
             f" {limits.max_pixels:,}.",
             info,
         )
+    _refuse_bombs(header, content)
     if header.mode == "F":
         raise PermanentError(
             Reason.UNSUPPORTED_FORMAT,
@@ -82,12 +96,25 @@ def read_header(content: bytes, limits: Limits) -> Header:
     return header
 
 
+def _refuse_bombs(header: Header, content: bytes) -> None:
+    """Refuse files of next to nothing that would keep a decoder busy for seconds."""
+    kind, pixels = header.info.format, header.pixels
+    if kind in _ANY_DENSITY and pixels > _LARGE_PIXELS and pixels > len(content) * _MOST_PIXELS_PER_BYTE:
+        detail = f"The file's {len(content):,} bytes claim {pixels:,} pixels: no picture is coded in so few."
+        raise PermanentError(Reason.DECOMPRESSION_BOMB, detail, header.info)
+    if kind == "jpeg":
+        scans = count_scans(content)
+        if scans * pixels > _MOST_SCANNED_PIXELS:
+            detail = f"The picture's {pixels:,} pixels are gone over in {scans:,} scans; writers make about ten."
+            raise PermanentError(Reason.DECOMPRESSION_BOMB, detail, header.info)
+
+
 def _opened(kind: str, content: bytes, frames: int) -> Header:
     image = open_image(kind, content)
-    orientation = _UPRIGHT if kind in _SELF_ROTATING else _orientation(image, content)
+    turn = UPRIGHT if kind in _SELF_ROTATING else orientation(_exif(image, content))
     return Header(
-        info=_info(image.size, orientation, kind),
-        orientation=orientation,
+        info=_info(image.size, turn, kind),
+        orientation=turn,
         mode=image.mode,
         frames=max(frames, image.n_frames) if isinstance(image, AvifImagePlugin.AvifImageFile) else frames,
         progressive="progressive" in image.info,
@@ -99,10 +126,10 @@ def _opened(kind: str, content: bytes, frames: int) -> Header:
 
 def _webp(content: bytes, frames: int) -> Header:
     webp = read_webp_header(content)
-    orientation = _orientation_in(webp.exif)
+    turn = orientation(webp.exif)
     return Header(
-        info=_info((webp.width, webp.height), orientation, "webp"),
-        orientation=orientation,
+        info=_info((webp.width, webp.height), turn, "webp"),
+        orientation=turn,
         mode=webp.mode,
         frames=frames,
         progressive=False,
@@ -111,42 +138,18 @@ def _webp(content: bytes, frames: int) -> Header:
     )
 
 
-def _info(stored: tuple[int, int], orientation: int, kind: str) -> ImageInfo:
-    width, height = stored if orientation < _SWAPS_AXES else stored[::-1]
+def _info(stored: tuple[int, int], turn: int, kind: str) -> ImageInfo:
+    width, height = stored if turn < SWAPS_AXES else stored[::-1]
     return ImageInfo(width, height, kind)
 
 
-def _orientation(image: Image.Image, content: bytes) -> int:
-    """Read the EXIF orientation; a broken or odd one counts as upright, as in every viewer."""
-    try:
-        if isinstance(image, PngImagePlugin.PngImageFile):
-            _find_png_exif(image, content)
-        # Not image.getexif(): for PNG that decodes every pixel first.
-        return _valid(Image.Image.getexif(image))
-    except IMAGE_FAULTS:
-        return _UPRIGHT
-
-
-def _orientation_in(block: bytes) -> int:
-    exif = Image.Exif()
-    try:
-        exif.load(block)
-        return _valid(exif)
-    except IMAGE_FAULTS:
-        return _UPRIGHT
-
-
-def _valid(exif: Image.Exif) -> int:
-    value = exif.get(ExifTags.Base.Orientation)
-    return value if isinstance(value, int) and _UPRIGHT <= value <= _LAST else _UPRIGHT
-
-
-def _find_png_exif(image: Image.Image, content: bytes) -> None:
-    """Let a reader that stops at the pixels know of an EXIF chunk behind them."""
-    if "exif" not in image.info:
+def _exif(image: Image.Image, content: bytes) -> bytes:
+    block = image.info.get("exif", b"")
+    if not block and isinstance(image, PngImagePlugin.PngImageFile):  # its reader stops at the pixels
         for kind, start, length in png_chunks(content):
             if kind == b"eXIf":
-                image.info["exif"] = content[start : start + length]
+                return content[start : start + length]
+    return block if isinstance(block, bytes) else b""
 
 
 def _samples(image: Image.Image) -> float:

@@ -16,7 +16,7 @@ from PIL import Image, ImageChops
 
 from inference.codecs import open_image
 from inference.errors import PermanentError, Reason
-from inference.structure import jpeg_scan_start
+from inference.structure.jpeg import first_scan
 
 if TYPE_CHECKING:
     from inference.pixels import Mode
@@ -35,7 +35,7 @@ def refuse_gaps(content: bytes, image: Image.Image, mode: Mode, scale: int) -> N
     bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
     if any(low != high for low, high in bands):
         return
-    end = content.find(_END, jpeg_scan_start(content))
+    end = content.find(_END, first_scan(content).start)
     probe = open_image("jpeg", content[:end] + _PADDING + content[end:])
     probe.draft(mode, (probe.width // scale, probe.height // scale))
     if ImageChops.difference(image, probe).getbbox(alpha_only=False):

@@ -1,0 +1,71 @@
+"""TIFF: directories of tags that point anywhere."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from inference.errors import PermanentError, Reason
+from inference.structure.pieces import truncated
+
+if TYPE_CHECKING:
+    from inference.structure.pieces import Pieces
+
+
+_SUB_IFDS = 330
+_NEW_SUBFILE_TYPE = 254
+_DNG_VERSION = 50706
+_OFFSETS = frozenset({273, 324})  # of strips, of tiles: one object each in Pillow
+_LAYOUT = frozenset({258, 279, 325}) | _OFFSETS  # bits per sample, lengths
+_SHARED_BYTES = 65_536  # values that several tags may well point at together
+_SHORT = 3
+_SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}  # bytes of a value, by type
+_BIG_ENTRY_BYTES = 20
+
+
+def walk_tiff(content: bytes, pieces: Pieces) -> int:
+    """Count the pages, and check the first of them."""
+    order = "<" if content[:2] == b"II" else ">"
+    big = content[2:4] in {b"+\x00", b"\x00+"}
+    entry_bytes, count_format, offset_format = (_BIG_ENTRY_BYTES, "Q", "Q") if big else (12, "H", "I")
+    (at,) = struct.unpack_from(order + offset_format, content, 8 if big else 4)
+    seen: set[int] = set()
+    while at and at not in seen:
+        seen.add(at)
+        pieces.count()
+        (count,) = struct.unpack_from(order + count_format, content, at)
+        first = at + struct.calcsize(count_format)
+        if len(seen) == 1:
+            _check_first_page(content, order, range(first, first + count * entry_bytes, entry_bytes), pieces)
+        (at,) = struct.unpack_from(order + offset_format, content, first + count * entry_bytes)
+    return len(seen)
+
+
+def _check_first_page(content: bytes, order: str, entries: range, pieces: Pieces) -> None:
+    """Check that the layout of the picture is in the file, and that the picture is not a raw photo's thumbnail."""
+    wide = entries.step == _BIG_ENTRY_BYTES
+    tags: dict[int, int] = {}
+    pointed_at = 0
+    for at in entries:
+        pieces.count()
+        tag, kind, count, value = struct.unpack_from(order + ("HHQQ" if wide else "HHII"), content, at)
+        size = count * _SIZES.get(kind, 1)
+        if tag in _LAYOUT and size > (8 if wide else 4) and value + size > len(content):
+            raise truncated(content, f"its layout (tag {tag}) stands behind the end")
+        if tag in _OFFSETS:
+            pieces.count(count)
+        pointed_at += min(size, max(0, len(content) - value)) if size > (8 if wide else 4) else 0
+        if pointed_at > len(content) + _SHARED_BYTES:
+            raise PermanentError(Reason.DECOMPRESSION_BOMB, "The file's tags point at more bytes than it holds.")
+        (tags[tag],) = (
+            struct.unpack_from(order + "H", content, at + (12 if wide else 8)) if kind == _SHORT else (value,)
+        )
+    if _DNG_VERSION in tags:
+        raise _raw("DNG")
+    if _SUB_IFDS in tags and tags.get(_NEW_SUBFILE_TYPE, 0) & 1:
+        raise _raw("such as NEF")
+
+
+def _raw(name: str) -> PermanentError:
+    detail = f"The content is a camera raw file ({name}), which is not decoded here."
+    return PermanentError(Reason.UNSUPPORTED_FORMAT, detail)
