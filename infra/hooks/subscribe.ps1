@@ -120,7 +120,7 @@ while ($state -cne 'Succeeded') {
     } elseif (ask rest --method get --url $subscription --query properties.provisioningState --output tsv) {
         $state = $answer.Trim()
     }
-    if ($state -cne 'Succeeded') { linger "Event Grid has not accepted the subscription ($(if ($state) { $state } else { 'refused' })). See that the app runs, that its webhook can be reached from the internet and that the system topic has an identity" }
+    if ($state -cne 'Succeeded') { linger 'Event Grid has not accepted the subscription. See that the app runs, that its webhook can be reached from the internet and that the system topic has an identity' }
 }
 say "Subscribed: what is uploaded to $env:INCOMING_CONTAINER goes to $env:FUNCTION_APP_NAME."
 } finally { Remove-Item -Recurse -Force $work }

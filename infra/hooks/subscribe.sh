@@ -120,6 +120,6 @@ while [ "$state" != Succeeded ]; do
     elif ask rest --method get --url "$subscription" --query properties.provisioningState --output tsv; then
         state=$answer
     fi
-    [ "$state" = Succeeded ] || linger "Event Grid has not accepted the subscription (${state:-refused}). See that the app runs, that its webhook can be reached from the internet and that the system topic has an identity"
+    [ "$state" = Succeeded ] || linger 'Event Grid has not accepted the subscription. See that the app runs, that its webhook can be reached from the internet and that the system topic has an identity'
 done
 say "Subscribed: what is uploaded to $INCOMING_CONTAINER goes to $FUNCTION_APP_NAME."

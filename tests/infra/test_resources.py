@@ -1,0 +1,201 @@
+"""What is provisioned is what the code needs, sized by what was measured, closed to whom it does not concern."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from inference import memory
+from storage import requests
+from storage.errors import SettingsError
+from storage.settings import DEFAULTS, Settings
+from tests.infra.bicep import FILES, INFRA, ROOT, Expression, Resource, evaluate, read
+from tests.test_settings_documented import OTHERS, Listening
+from tests.triggers import TRIGGERS
+
+MAIN = read(INFRA / "main.bicep")
+APP = read(INFRA / "app.bicep")
+CONTENTS = read(INFRA / "images" / "contents.bicep")
+SITE: dict[str, Any] = APP.resources["app"].body["properties"]
+CONFIG: dict[str, Any] = SITE["functionAppConfig"]
+HOST: dict[str, Any] = json.loads((ROOT / "host.json").read_text())["extensions"]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+# As main.bicep hands its own defaults on, with something in the place of what only Azure knows.
+PASSED = {name: MAIN.params.get(str(written), written) for name, written in MAIN.modules["app"].params.items()}
+KNOWN = PASSED | {
+    "imageBlobUri": "https://a.blob.core.windows.net/",
+    "imageQueueUri": "https://a.queue.core.windows.net/",
+    "imageTableUri": "https://a.table.core.windows.net/",
+    "identityClientId": "11111111-2222-3333-4444-555555555555",
+}
+SETTINGS = {name: evaluate(each, KNOWN) for name, each in APP.resources["settings"].body["properties"].items()}
+OF_THE_HOST = {
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    "AzureFunctionsWebHost__hostid",
+    "PYTHON_THREADPOOL_THREAD_COUNT",
+    "ORT_DISABLE_TELEMETRY",
+    *(f"AzureWebJobsStorage__{each}" for each in ("blobServiceUri", "queueServiceUri", "tableServiceUri")),
+    *(f"AzureWebJobsStorage__{each}" for each in ("credential", "clientId")),
+}
+# What the app reads and Azure does not need to say: the code's own default is right there.
+LEFT_TO_THE_CODE = {"MAX_IMAGE_BYTES", "MAX_IMAGE_PIXELS", "MODEL_CACHE_DIR", "MODEL_REFRESH_SECONDS"}
+
+
+def names_of(kind: str) -> set[str]:
+    """The names of containers, queues or tables with main.bicep's defaults."""
+    known = MAIN.params | MAIN.variables
+    found = [each for each in CONTENTS.resources.values() if each.type.endswith(f"/{kind}")]
+    return {evaluate(each.body["name"], known) for each in found}
+
+
+def accounts() -> list[Resource]:
+    made = [each for file in map(read, FILES) for each in file.resources.values() if not each.existing]
+    return [each for each in made if each.type == "Microsoft.Storage/storageAccounts"]
+
+
+def test_the_containers_queues_and_tables_are_those_of_the_code() -> None:
+    settings = Settings.from_environ({name: str(each) for name, each in SETTINGS.items()})
+    assert names_of("containers") == {settings.incoming_container, settings.results_container, "models", "dead-letters"}
+    assert names_of("queues") == {requests.QUEUE, requests.POISON_QUEUE, requests.BLOB_POISON_QUEUE}
+    assert names_of("queues") == {each["queueName"] for each in TRIGGERS.values() if "queueName" in each}
+    assert names_of("tables") == {settings.results_table, settings.index_table}
+
+
+def test_the_app_can_read_its_settings_as_they_are_there() -> None:
+    settings = Settings.from_environ({name: str(each) for name, each in SETTINGS.items()})
+    assert settings.blob_trigger_source == "EventGrid"
+    assert settings.image_storage.managed_identity
+    assert settings.image_storage.client_id == KNOWN["identityClientId"]
+    assert settings.image_storage.connection_string is None
+    unchanged = {name: DEFAULTS[name] for name in DEFAULTS.keys() & SETTINGS.keys() - {"BLOB_TRIGGER_SOURCE"}}
+    assert {name: str(SETTINGS[name]) for name in unchanged} == unchanged
+
+
+def test_every_setting_is_one_that_somebody_reads_and_none_is_forgotten() -> None:
+    asked = Listening()
+    with pytest.raises(SettingsError):
+        Settings.from_environ(asked)
+    read_by_the_app = asked.asked - {"ImageStorage", "ImageStorage__accountName"}
+    read_by_the_app |= {"ImageStorage__credential", "ImageStorage__clientId"}
+    assert SETTINGS.keys() - read_by_the_app == OF_THE_HOST
+    assert read_by_the_app - SETTINGS.keys() == LEFT_TO_THE_CODE
+    assert {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage"} <= OTHERS  # on Flex the runtime is said elsewhere
+    assert "FUNCTIONS_WORKER_RUNTIME" not in SETTINGS
+
+
+def test_the_host_can_resolve_what_the_triggers_name() -> None:
+    assert set(re.findall(r"%(\w+)%", json.dumps(TRIGGERS))) <= SETTINGS.keys()
+    connections = {str(each["connection"]) for each in TRIGGERS.values() if "connection" in each}
+    for connection in connections | {"AzureWebJobsStorage"}:
+        for setting in ("blobServiceUri", "queueServiceUri", "tableServiceUri", "clientId"):
+            assert SETTINGS[f"{connection}__{setting}"]
+        assert SETTINGS[f"{connection}__credential"] == "managedidentity"
+
+
+def test_the_plan_is_flex_consumption_with_python_3_13() -> None:
+    plan = APP.resources["plan"].body
+    assert (plan["sku"], plan["properties"]["reserved"]) == ({"name": "FC1", "tier": "FlexConsumption"}, True)
+    assert CONFIG["runtime"] == {"name": "python", "version": "3.13"}
+    assert CONFIG["deployment"]["storage"]["authentication"]["type"] == "UserAssignedIdentity"
+    assert "name: 'blob'" in CONFIG["scaleAndConcurrency"]["alwaysReady"]  # azure-facts F: the group's name
+    assert SITE["httpsOnly"] is True
+
+
+def test_the_scale_can_be_chosen_within_what_the_plan_has() -> None:
+    source = MAIN.path.read_text(encoding="utf-8")
+    limits = r"@minValue\(1\)\n@maxValue\(1000\)\n@description\('[^\n]+'\)\nparam maximumInstanceCount int"
+    assert re.search(limits, source)
+    assert re.search(r"@allowed\(\[2048, 4096\]\)\n@description\('[^\n]+'\)\nparam instanceMemoryMB int", source)
+    for name in ("maximumInstanceCount", "instanceMemoryMB"):
+        assert CONFIG["scaleAndConcurrency"][name] == Expression(name)
+
+
+def test_an_instance_holds_what_the_memory_formula_asks_for() -> None:
+    measured = re.search(r"`process` is (\d+) MiB", README)
+    assert measured
+    process, budget = int(measured[1]), int(SETTINGS["DECODE_BUDGET_MIB"])
+    assert budget * 2**20 == 2 * memory._BYTES_PER_CPU, "more buys nothing on two CPUs, less slows them down"
+    instance = PASSED["instanceMemoryMB"] * 10**6 // 2**20
+    webp = 16 * 100_000_000 // 2**20  # docs/images.md: bytes per pixel
+    told = APP.path.read_text(encoding="utf-8")
+    assert process + budget < instance / 2
+    assert process + budget // 8 + webp + 8 < instance
+    assert f"{process} + {budget} = {process + budget} MiB of the {instance:,} MiB that 2,048 MB are" in told
+    assert f"{instance - process - budget:,} MiB, is for heavier models and the host" in told
+    assert (
+        f"{process} + {budget}/8 + 16 bytes x 100 megapixels (WebP) = {process + budget // 8 + webp + 1:,} MiB" in told
+    )
+
+
+def test_threads_are_as_many_as_the_host_lets_images_in() -> None:
+    threads = int(SETTINGS["PYTHON_THREADPOOL_THREAD_COUNT"])
+    assert threads == HOST["blobs"]["maxDegreeOfParallelism"]
+    assert threads >= HOST["queues"]["batchSize"] + HOST["queues"]["newBatchThreshold"]
+    assert "host.json lets 8 in" in APP.path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("account", accounts(), ids=lambda each: str(each.body["name"]))
+def test_an_account_has_no_keys_no_public_blobs_and_tls_1_2(account: Resource) -> None:
+    said = account.body["properties"]
+    assert said["allowSharedKeyAccess"] is False
+    assert said["allowBlobPublicAccess"] is False
+    assert said["minimumTlsVersion"] == "TLS1_2"
+    assert said["supportsHttpsTrafficOnly"] is True
+    assert said["networkAcls"]["bypass"] == "AzureServices"
+    assert said["networkAcls"]["defaultAction"] == Expression("closed ? 'Deny' : 'Allow'")
+    assert account.body["kind"] == "StorageV2"
+
+
+def test_both_accounts_are_made_and_nothing_else_is() -> None:
+    assert len(accounts()) == 2
+    assert {each.body["properties"].get("publicAccess", "None") for each in containers()} == {"None"}
+
+
+def containers() -> list[Resource]:
+    files = [CONTENTS, read(INFRA / "host-storage.bicep")]
+    return [each for file in files for each in file.resources.values() if each.type.endswith("/containers")]
+
+
+def test_an_account_that_was_there_keeps_its_own_rules() -> None:
+    """Lifecycle rules and retention are one document per account: writing ours would remove its owner's."""
+    assert MAIN.modules["imageStorage"].path.name == "account.bicep"
+    assert "module imageStorage 'images/account.bicep' = if (empty(existingImageAccount))" in MAIN.path.read_text()
+    for name in ("contents", "access", "events"):
+        kept = {each.type for each in read(INFRA / "images" / f"{name}.bicep").resources.values() if not each.existing}
+        assert not {each for each in kept if each.endswith(("storageAccounts", "blobServices", "managementPolicies"))}
+
+
+def test_telemetry_is_taken_from_identities_only() -> None:
+    monitoring = read(INFRA / "monitoring.bicep")
+    assert monitoring.only("Microsoft.Insights/components").body["properties"]["DisableLocalAuth"] is True
+    assert (
+        SETTINGS["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"]
+        == f"ClientId={KNOWN['identityClientId']};Authorization=AAD"
+    )
+
+
+def test_the_one_system_topic_is_the_image_accounts() -> None:
+    topic = read(INFRA / "images" / "events.bicep").only("Microsoft.EventGrid/systemTopics")
+    assert topic.body["properties"] == {"source": "account.id", "topicType": "Microsoft.Storage.StorageAccounts"}
+    assert topic.body["identity"] == {"type": "SystemAssigned"}
+    assert MAIN.modules["imageEvents"].body["scope"] == MAIN.modules["imageContents"].body["scope"]
+
+
+def test_a_private_network_reaches_every_service_of_both_accounts() -> None:
+    endpoints = read(INFRA / "private-endpoints.bicep")
+    services = endpoints.variables["services"]
+    zones = read(INFRA / "network.bicep").variables["zoneNames"]
+    assert services == ["blob", "queue", "table"]
+    assert [
+        re.findall(r"privatelink\.(\w+)\.\$\{environment\(\)\.suffixes\.storage\}", zone)[0] for zone in zones
+    ] == services
+    network = read(INFRA / "network.bicep").resources["network"].body["properties"]
+    assert (
+        network["subnets"][0]["properties"]["delegations"][0]["properties"]["serviceName"]
+        == "Microsoft.App/environments"
+    )

@@ -1,0 +1,300 @@
+"""infra/hooks/subscribe.sh against an Azure CLI that answers, and fails, in the ways the real one does.
+
+The wording of its errors is the real one's, from public issues and its source; nothing here has met Azure itself.
+``golden/az_calls.txt`` is what the script asks for when all goes well: to be read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.infra.bicep import INFRA, ROOT, read
+from tests.triggers import TRIGGERS
+
+SCRIPT = INFRA / "hooks" / "subscribe.sh"
+GOLDEN = Path(__file__).parent / "golden" / "az_calls.txt"
+KEY = "s3cr3t-Key_of/the+webhook=="
+GROUP = "/subscriptions/00000000-0000-0000-0000-00000000cafe/resourceGroups/rg-photos"
+ENVIRONMENT = {
+    "AZURE_SUBSCRIPTION_ID": "00000000-0000-0000-0000-00000000cafe",
+    "AZURE_RESOURCE_GROUP": "rg-photos",
+    "FUNCTION_APP_NAME": "func-abc",
+    "FUNCTION_HOST_NAME": "func-abc.azurewebsites.net",
+    "SYSTEM_TOPIC_ID": f"{GROUP}/providers/Microsoft.EventGrid/systemTopics/evgt-abc",
+    "IMAGE_STORAGE_ID": f"{GROUP}/providers/Microsoft.Storage/storageAccounts/stimagesabc",
+    "INCOMING_CONTAINER": "incoming",
+    "DEAD_LETTER_CONTAINER": "dead-letters",
+}
+OK = {"out": ""}
+NO_HOST = {"code": 1, "err": "ERROR: Operation returned an invalid status 'Service Unavailable'\n"}
+THROTTLED = {
+    "code": 1,
+    "err": 'ERROR: Too Many Requests({"error":{"code":"TooManyRequests","message":"The request is throttled."}})\n',
+}
+LOGGED_OUT = {"code": 1, "err": "ERROR: Please run 'az login' to setup account.\n"}
+EXPIRED = {"code": 1, "err": "ERROR: AADSTS70043: The refresh token has expired due to sign-in frequency checks.\n"}
+FORBIDDEN = {
+    "code": 1,
+    "err": 'ERROR: Forbidden({"error":{"code":"AuthorizationFailed","message":"The client \'a@b.c\' does not have '
+    "authorization to perform action 'Microsoft.EventGrid/systemTopics/eventSubscriptions/write'\"}})\n",
+}
+NO_TOPIC = {
+    "code": 1,
+    "err": 'ERROR: Not Found({"error":{"code":"ResourceNotFound","message":"The Resource '
+    "'Microsoft.EventGrid/systemTopics/evgt-abc' under resource group 'rg-photos' was not found.\"}})\n",
+}
+NO_SUBSCRIPTION = {"code": 1, "err": "ERROR: The subscription of '0000' doesn't exist in cloud 'AzureCloud'.\n"}
+BUSY = {
+    "code": 1,
+    "err": 'ERROR: Conflict({"error":{"code":"Conflict","message":"Another operation is in progress."}})\n',
+}
+NOT_VALIDATED = {
+    "code": 1,
+    "err": 'ERROR: Bad Request({"error":{"code":"Url validation","message":"Webhook validation handshake failed for https://'
+    f"func-abc.azurewebsites.net/runtime/webhooks/blobs?functionName=Host.Functions.classify_uploaded&code={KEY}. "
+    f'Http POST request retuned 503 response with body {KEY}{KEY}."}}}})\n',
+}
+ALL_WELL: dict[str, list[dict[str, Any]]] = {
+    "account show": [OK],
+    "functionapp keys list": [{"out": f"{KEY}\n"}],
+    "rest put": [OK],
+    "rest get": [{"out": "Succeeded\n"}],
+}
+
+
+class Cli:
+    """A place of its own, with an ``az`` in it."""
+
+    def __init__(self, folder: Path, shell: str) -> None:
+        self.shell = shell
+        self.folder = folder
+        self.temporary = folder / "tmp"
+        self.programs = folder / "bin"
+        for each in (self.temporary, self.programs):
+            each.mkdir()
+        fake = self.programs / "az"
+        fake.write_text(f'#!/bin/sh\nexec "{sys.executable}" -ISE "{Path(__file__).with_name("fake_az.py")}" "$@"\n')
+        fake.chmod(0o755)
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        path = f"{self.programs}:/usr/bin:/bin"
+        fast = {"SUBSCRIBE_PAUSE_SECONDS": "0", "SUBSCRIBE_WAIT_SECONDS": "60"}
+        own = {"PATH": path, "TMPDIR": str(self.temporary), "FAKE_AZ": str(self.folder)}
+        return {name: each for name, each in (ENVIRONMENT | fast | own | changes).items() if each}
+
+    def plan(self, changes: dict[str, list[dict[str, Any]]]) -> None:
+        (self.folder / "plan.json").write_text(json.dumps(ALL_WELL | changes))
+
+    def run(self, plan: dict[str, list[dict[str, Any]]], **changes: str) -> subprocess.CompletedProcess[str]:
+        self.plan(plan)
+        done = subprocess.run(
+            [self.shell, str(SCRIPT)],
+            env=self.environment(**changes),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert KEY not in done.stdout + done.stderr, "the key was printed"
+        assert not any(KEY in word for call in self.calls() for word in call["arguments"]), "ps could show the key"
+        assert list(self.temporary.iterdir()) == [], "the key was left lying"
+        return done
+
+    def calls(self) -> list[dict[str, Any]]:
+        file = self.folder / "calls.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def commands(self) -> list[str]:
+        first = [call["arguments"] for call in self.calls()]
+        return [f"rest {words[2]}" if words[0] == "rest" else " ".join(words[:2]) for words in first]
+
+
+SHELLS = [shell for shell in ("dash", "bash") if shutil.which(shell)] or ["sh"]
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    return Cli(tmp_path, SHELLS[0])
+
+
+@pytest.fixture(params=SHELLS)
+def each_cli(tmp_path: Path, request: pytest.FixtureRequest) -> Cli:
+    """In every shell there is: for what covers all of the script."""
+    return Cli(tmp_path, request.param)
+
+
+def transcript(calls: list[dict[str, Any]]) -> str:
+    """The calls as a person would type them, each body below its own."""
+    lines = []
+    for call in calls:
+        words = ["@subscription.json" if word.startswith("@") else word for word in call["arguments"]]
+        lines.append(" ".join(["az", *words]))
+        if "body" in call:
+            lines.append(json.dumps(call["body"], indent=2).replace(KEY, "<key>"))
+    return "\n".join(lines) + "\n"
+
+
+def test_when_all_goes_well_it_asks_for_this(each_cli: Cli) -> None:
+    done = each_cli.run({})
+    assert done.returncode == 0, done.stderr
+    assert transcript(each_cli.calls()) == GOLDEN.read_text()
+    assert done.stdout.splitlines()[-1] == "Subscribed: what is uploaded to incoming goes to func-abc."
+    assert {call["mode"] for call in each_cli.calls() if "mode" in call} == {"-rw-------"}
+
+
+def test_what_it_asks_for_is_what_the_code_and_event_grid_need(cli: Cli) -> None:
+    cli.run({})
+    (body,) = [call["body"]["properties"] for call in cli.calls() if "body" in call]
+    (function,) = [name for name, each in TRIGGERS.items() if each["type"] == "blobTrigger"]
+    path = f"/runtime/webhooks/blobs?functionName=Host.Functions.{function}&code={KEY}"  # azure-facts E11
+    assert body["destination"]["properties"]["endpointUrl"] == f"https://{ENVIRONMENT['FUNCTION_HOST_NAME']}{path}"
+    assert body["filter"]["subjectBeginsWith"] == "/blobServices/default/containers/incoming/blobs/"
+    assert body["filter"]["includedEventTypes"] == ["Microsoft.Storage.BlobCreated"]
+    assert body["filter"]["advancedFilters"][0]["values"] == [
+        *("CopyBlob", "PutBlob", "PutBlockList", "FlushWithClose", "SftpCommit")  # azure-facts E11: the final ones
+    ]
+    assert body["retryPolicy"] == {"eventTimeToLiveInMinutes": 24 * 60, "maxDeliveryAttempts": 30}
+    topic = read(INFRA / "images" / "events.bicep").only("Microsoft.EventGrid/systemTopics")
+    assert body["deadLetterWithResourceIdentity"]["identity"]["type"] == topic.body["identity"]["type"]
+    put = next(call["arguments"] for call in cli.calls() if "body" in call)
+    assert put[put.index("--url") + 1].endswith(f"?api-version={topic.api_version}")
+
+
+def test_a_second_run_asks_for_the_same(cli: Cli) -> None:
+    """Creating what exists already replaces it by itself: a PUT of the whole."""
+    cli.run({})
+    first = cli.calls()
+    cli.run({"rest get": [{"out": "Updating\n"}, {"out": "Updating\n"}, {"out": "Succeeded\n"}]})
+    again = cli.calls()[len(first) :]
+    bodies = [[call["body"] for call in calls if "body" in call] for calls in (first, again)]
+    assert bodies[0] == bodies[1]
+
+
+@pytest.mark.parametrize(
+    ("plan", "commands"),
+    [
+        pytest.param(
+            {"functionapp keys list": [NO_HOST, {"out": ""}, {"out": "None\n"}, {"out": f"{KEY}\n"}]},
+            ["account show", *["functionapp keys"] * 4, "rest put", "rest get"],
+            id="the app has not started, then has no key yet",
+        ),
+        pytest.param(
+            {name: [THROTTLED, *answers] for name, answers in ALL_WELL.items()},
+            [each for each in ("account show", "functionapp keys", "rest put", "rest get") for _ in range(2)],
+            id="every call is throttled once",
+        ),
+        pytest.param(
+            {"rest put": [BUSY, OK]},
+            ["account show", "functionapp keys", "rest put", "rest put", "rest get"],
+            id="another deployment is at it",
+        ),
+        pytest.param(
+            {"rest put": [NOT_VALIDATED, OK]},
+            ["account show", "functionapp keys", "rest put", "rest put", "rest get"],
+            id="the app is too cold to answer the handshake",
+        ),
+        pytest.param(
+            {"rest get": [{"out": "Creating\n"}, {"out": "Failed\n"}, {"out": "Succeeded\n"}]},
+            ["account show", "functionapp keys", "rest put", "rest get", "rest get", "rest put", "rest get"],
+            id="the handshake fails later",
+        ),
+    ],
+)
+def test_what_mends_itself_is_waited_for(
+    each_cli: Cli, plan: dict[str, list[dict[str, Any]]], commands: list[str]
+) -> None:
+    done = each_cli.run(plan)
+    assert done.returncode == 0, done.stderr
+    assert each_cli.commands() == commands
+
+
+@pytest.mark.parametrize(
+    ("plan", "last", "sentence"),
+    [
+        pytest.param({"account show": [LOGGED_OUT]}, "account show", "az login", id="nobody is logged in"),
+        pytest.param({"functionapp keys list": [EXPIRED]}, "functionapp keys", "az login", id="the login has expired"),
+        pytest.param(
+            {"account show": [NO_SUBSCRIPTION]}, "account show", "looks elsewhere", id="another tenant's login"
+        ),
+        pytest.param({"functionapp keys list": [NO_TOPIC]}, "functionapp keys", "azd provision", id="no such app"),
+        pytest.param({"rest put": [NO_TOPIC]}, "rest put", "azd provision", id="no such system topic"),
+        pytest.param({"rest put": [FORBIDDEN]}, "rest put", "Contributor", id="not allowed"),
+    ],
+)
+def test_what_waiting_cannot_mend_ends_it_at_once_with_the_way_out(
+    cli: Cli, plan: dict[str, list[dict[str, Any]]], last: str, sentence: str
+) -> None:
+    done = cli.run(plan)
+    assert done.returncode == 1
+    assert cli.commands().count(last) == 1
+    assert cli.commands()[-1] == last
+    assert sentence in done.stderr
+    assert "then run: azd hooks run postdeploy" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("plan", "sentence"),
+    [
+        pytest.param({"functionapp keys list": [{"out": ""}]}, "no system key blobs_extension", id="no key appears"),
+        pytest.param({"functionapp keys list": [NO_HOST]}, "Service Unavailable", id="the app never starts"),
+        pytest.param({"rest put": [NOT_VALIDATED]}, "handshake failed", id="the handshake never succeeds"),
+        pytest.param({"rest put": [THROTTLED]}, "TooManyRequests", id="throttled for ever"),
+        pytest.param({"rest get": [{"out": "Failed\n"}]}, "has not accepted", id="the subscription fails for ever"),
+    ],
+)
+def test_no_wait_is_without_end(cli: Cli, plan: dict[str, list[dict[str, Any]]], sentence: str) -> None:
+    done = cli.run(plan, SUBSCRIBE_WAIT_SECONDS="0")
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert "then run: azd hooks run postdeploy" in done.stderr
+
+
+@pytest.mark.parametrize("name", ENVIRONMENT)
+def test_a_value_that_azd_did_not_give_is_named(cli: Cli, name: str) -> None:
+    done = cli.run({}, **{name: ""})
+    assert (done.returncode, cli.calls()) == (1, [])
+    assert f"{name} is not set" in done.stderr
+
+
+def test_without_the_azure_cli_it_says_where_to_get_it(cli: Cli) -> None:
+    (cli.programs / "az").unlink()
+    done = cli.run({})
+    assert done.returncode == 1
+    assert "The Azure CLI is not here" in done.stderr
+
+
+def test_ended_by_hand_it_leaves_no_key_behind(each_cli: Cli) -> None:
+    each_cli.plan({"rest put": [THROTTLED]})
+    environment = each_cli.environment(SUBSCRIBE_PAUSE_SECONDS="60")
+    running = subprocess.Popen(
+        [each_cli.shell, str(SCRIPT)], env=environment, start_new_session=True, stdout=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while "rest put" not in each_cli.commands() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert list(each_cli.temporary.rglob("subscription.json")), "there was nothing to leave behind"
+        os.killpg(running.pid, signal.SIGINT)
+        assert running.wait(30) == 130
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+    assert list(each_cli.temporary.iterdir()) == []
+
+
+def test_shellcheck_has_nothing_to_say() -> None:
+    checker = Path(sys.executable).with_name("shellcheck")
+    scripts = sorted((INFRA / "hooks").glob("*.sh"))
+    assert len(scripts) == 2
+    done = subprocess.run([checker, "--shell=sh", *scripts], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
