@@ -233,6 +233,7 @@ module alerts 'alerts.bicep' = {
     tags: tags
     applicationInsightsId: monitoring.outputs.applicationInsightsId
     imageStorageId: imageContents.outputs.accountId
+    eventGridTopicId: imageEvents.outputs.topicId
     alertEmail: alertEmail
   }
 }

@@ -16,7 +16,11 @@ from tests.infra.bicep import INFRA, ROOT, read
 
 AZURE: dict[str, Any] = yaml.safe_load((ROOT / "azure.yaml").read_text(encoding="utf-8"))
 (SERVICE,) = AZURE["services"].values()
-HOOKS = {"postdeploy": AZURE["hooks"]["postdeploy"], "prepackage": SERVICE["hooks"]["prepackage"]}
+HOOKS = {
+    "postdeploy": AZURE["hooks"]["postdeploy"],
+    "prepackage": SERVICE["hooks"]["prepackage"],
+    "predown": AZURE["hooks"]["predown"],
+}
 
 
 def test_the_service_is_a_python_function_app_that_brings_its_own_packages() -> None:
@@ -88,3 +92,17 @@ def test_publishing_the_folder_itself_leaves_a_packages_folders_alone(folder: st
     lines = (ROOT / ".funcignore").read_text().splitlines()
     assert f"/{folder}/" in lines
     assert f"{folder}/" not in lines
+
+
+@pytest.mark.parametrize(("account", "code"), [("", 0), ("stphotos", 1)], ids=["our own account", "one that was there"])
+def test_images_that_were_there_before_are_spared(account: str, code: int) -> None:
+    environment = {
+        "EXISTING_IMAGE_ACCOUNT": account,
+        "EXISTING_IMAGE_RESOURCE_GROUP": "rg-photos",
+        "AZURE_RESOURCE_GROUP": "rg-a",
+    }
+    script = ROOT / HOOKS["predown"]["posix"]["run"]
+    done = subprocess.run(["sh", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert ("az group delete --name rg-a" in done.stderr) == bool(code)
+    assert ("rg-photos" in done.stderr) == bool(code)
