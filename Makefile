@@ -32,9 +32,9 @@ demo: install
 test: install-dev
 	@$(PY) -m pytest
 
-# The zip for Azure; MODEL=path/to/my-model packs another model than the sample.
+# The zip for Azure; MODEL=path/to/my-model packs another model than the sample, HEIC=no leaves pillow-heif out.
 package: install
-	@$(PY) -m tools package $(if $(MODEL),--model "$(MODEL)")
+	@$(PY) -m tools package $(if $(MODEL),--model "$(MODEL)") $(if $(filter no,$(HEIC)),--no-heic)
 
 lint: install-dev
 	$(PY) -m ruff check .

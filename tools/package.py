@@ -34,6 +34,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the model's folder, or several with ; between them, as in MODEL_DIR (default: %(default)s)",
     )
     parser.add_argument("-o", "--output", type=Path, default=Path(ZIP), metavar="FILE", help="default: %(default)s")
+    parser.add_argument(
+        "--no-heic",
+        action="store_true",
+        help="leave pillow-heif out, whose wheel is GPL (docs/licences.md): photos in HEIC are then rejected",
+    )
     parser.epilog = (
         "The model is opened first, and refused as the app would refuse it.\n\n"
         "example:\n  python -m tools package --model path/to/my-model"
@@ -57,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
                 + "; ".join(unlike)
                 + ". Write it again: python3.13 -m tools.packaging.lock"
             )
+        if args.no_heic:
+            wheels.remove(site, "pillow-heif")
         if models:
             files |= files_below(place / "models", "models")
         files |= files_below(site, SITE_PACKAGES)

@@ -13,10 +13,11 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from packaging.utils import canonicalize_name
 
 from inference.errors import ConfigurationError, ModelError
 from inference.model_folder import open_model
-from tools.packaging import archive, closure, contents, sizes
+from tools.packaging import archive, closure, contents, licences, sizes, wheels
 from tools.packaging.lock import LOCK
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -156,7 +157,9 @@ def installed(site: Path, name: str, version: str, *requires: str, files: tuple[
     info.mkdir(parents=True)
     wishes = "".join(f"Requires-Dist: {wish}\n" for wish in requires)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{wishes}")
-    (info / "RECORD").write_text("".join(f"{path},,\n" for path in (*files, f"{info.name}/RECORD")))
+    (info / "RECORD").write_text(
+        "".join(f"{path},,\n" for path in (*files, f"{info.name}/METADATA", f"{info.name}/RECORD"))
+    )
 
 
 def test_packages_that_fit_have_no_difference(tmp_path: Path) -> None:
@@ -201,6 +204,24 @@ def test_the_lock_is_of_today() -> None:
         assert wanted.specifier.contains(locked[wanted.name]), (
             f"the lock has another {wanted.name} than requirements.txt"
         )
+
+
+def test_the_licences_are_of_the_locked_versions() -> None:
+    """If this fails: python -m tools.packaging.licences"""
+    listed = re.findall(r"^\| ([\w.-]+) \| (\d[\w.]*) \|", licences.DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
+    locked = re.findall(r"^([\w.-]+)==(\S+) ", LOCK.read_text(), re.MULTILINE)
+    assert [(canonicalize_name(name), version) for name, version in listed] == locked
+
+
+def test_a_package_can_be_left_out_without_harm_to_its_neighbours(tmp_path: Path) -> None:
+    installed(tmp_path, "pillow-heif", "1.0", files=("shared/heif.py",))
+    installed(tmp_path, "other", "1.0", files=("shared/other.py",))
+    (tmp_path / "shared").mkdir()
+    for name in ("heif.py", "other.py"):
+        (tmp_path / "shared" / name).write_text("")
+    wheels.remove(tmp_path, "pillow-heif")
+    left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())
+    assert left == ["other-1.0.dist-info/METADATA", "other-1.0.dist-info/RECORD", "shared/other.py"]
 
 
 def test_weights_are_told_by_package(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from storage.results import Results
 from storage.settings import DEFAULTS, Connection
 from tests.triggers import TRIGGERS
 from tests.worker_process import ROOT, Worker, find_python, running
+from tools.packaging import licences
 from tools.packaging.archive import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -119,6 +120,12 @@ def test_it_is_for_python_313_on_linux_and_has_azure_functions_for_it(names_insi
 
 def test_it_weighs_less_than_it_may(built: Path) -> None:
     assert built.stat().st_size <= MAX_BYTES == 75_000_000
+
+
+def test_the_licences_are_those_of_the_packages(unpacked: Path) -> None:
+    """If this fails: python -m tools.packaging.licences"""
+    said = licences.DOCUMENT.read_text(encoding="utf-8")
+    assert licences.written(said, unpacked / SITE_PACKAGES) == said
 
 
 @pytest.fixture

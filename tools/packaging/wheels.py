@@ -10,12 +10,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from importlib.metadata import distributions
+from pathlib import Path
 
 from inference.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PYTHON = "3.13"
 _GLIBC_MINOR = 28  # of Azure's Python images (Debian 12 has 2.36); onnxruntime and cryptography ask for this much
@@ -51,6 +49,13 @@ def install(lock: Path, target: Path) -> None:
         said = done.stderr.strip().splitlines() or ["pip said nothing"]
         raise ConfigurationError("The packages could not be fetched: " + "\n".join(said[-12:]))
     _leave_out(target)
+
+
+def remove(site: Path, name: str) -> None:
+    """Take one installed package out again, and nothing that others share with it."""
+    (package,) = distributions(path=[str(site)], name=name)
+    for file in package.files or []:
+        Path(str(file.locate())).unlink(missing_ok=True)
 
 
 def _leave_out(site: Path) -> None:
