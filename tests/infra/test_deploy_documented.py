@@ -1,0 +1,60 @@
+"""docs/deploy.md names what can be chosen, and what it tells a person to type works with what is provisioned."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from storage.settings import Settings, read_connection
+from tests.infra.bicep import INFRA, ROOT, evaluate, read
+
+GUIDE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+MAIN = read(INFRA / "main.bicep")
+PARAMETERS: dict[str, Any] = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
+CHOICES = {re.findall(r"\w+", each["value"])[0]: name for name, each in PARAMETERS.items()}
+
+
+def test_every_choice_is_in_the_guide_and_every_one_there_exists() -> None:
+    by_azd = {"AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_PRINCIPAL_ID"}
+    table = GUIDE.partition("## Choices")[2].partition("###")[0]
+    listed = {name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    assert listed == CHOICES.keys() - by_azd
+    assert set(re.findall(r"azd env set (\w+)", GUIDE)) - {"NAME"} <= listed
+
+
+def test_the_guide_states_the_defaults_that_hold() -> None:
+    table = GUIDE.partition("## Choices")[2].partition("###")[0]
+    for name in ("MODEL_DIR", "MAXIMUM_INSTANCE_COUNT", "INSTANCE_MEMORY_MB", "ALWAYS_READY_INSTANCES"):
+        assert f"| `{name}` | `{MAIN.params[CHOICES[name]]}` |" in table
+
+
+def test_the_tools_can_use_what_azd_prints() -> None:
+    """``azd env get-values`` prints the outputs of main.bicep under their own names."""
+    known = MAIN.params | {
+        "imageContents.outputs.blobUri": "https://a.blob.core.windows.net/",
+        "imageContents.outputs.queueUri": "https://a.queue.core.windows.net/",
+        "imageContents.outputs.tableUri": "https://a.table.core.windows.net/",
+        "hostStorage.outputs.accountName": "sthost",
+    }
+    printed = {name: str(evaluate(each, known)) for name, each in MAIN.outputs.items()}
+    settings = Settings.from_environ(printed)
+    assert settings.image_storage.table_uri == "https://a.table.core.windows.net"
+    assert not settings.image_storage.managed_identity  # a person's own login
+    assert settings.blob_trigger_source == "EventGrid"
+    assert read_connection(printed, "AzureWebJobsStorage").queue_uri == "https://sthost.queue.core.windows.net"
+
+
+def test_what_the_guide_lists_as_left_behind_is_what_is_made() -> None:
+    left = GUIDE.partition("What then remains")[2]
+    contents = read(INFRA / "images" / "contents.bicep")
+    names = {evaluate(each.body["name"], MAIN.params | MAIN.variables) for each in contents.resources.values()}
+    kept = {name for name in names if f"`{name}`" in left}
+    assert kept == names - {"default", "accountName", "incoming", "classifications", "classificationsindex"}
+
+
+def test_what_the_scripts_point_at_is_there() -> None:
+    for script in sorted((INFRA / "hooks").iterdir()):
+        for heading in re.findall(r'docs/deploy\.md lists under [\\`]*"(.+?)[\\`]*"', script.read_text()):
+            assert f"## {heading}\n" in GUIDE
+    assert '"Taking it down' in (INFRA / "hooks" / "spare.sh").read_text().replace("\\", "")
