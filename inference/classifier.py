@@ -81,7 +81,7 @@ class Classifier:
         header = read_header(content, self._limits)
         cost = decode_cost(header, self._needed)
         with self._admission.reserve(cost) if self._admission else nullcontext():
-            decoded = decode(content, header, needed=self._needed, mode=self._mode)
+            decoded = decode(content, header, needed=self._needed, mode=self._mode, upright=False)
             tensors = [model.tensor(decoded) for model in self._models]
             del decoded
         prepared = time.perf_counter()

@@ -5,15 +5,16 @@ Two steps, so that a caller can ask for memory in between::
     header = read_header(content, limits)                 # cheap, no pixels; refuses what is too large
     with admission.reserve(decode_cost(header, needed)):
         decoded = decode(content, header, needed=needed)
-        model_input = preprocess(decoded.image)           # one filtered resize of a small image
+        model_input = preprocess(spec, decoded)           # one filtered resize of a small image
 
 ``needed`` maps the upright original size ``(width, height)`` to the size the whole image is going to be resized to
 before any crop: for "shortest side 256" and 4000 x 3000 it answers ``(341, 256)``. The decoded image is at least twice
 that in both axes, or the original where that is smaller: docs/adr/0004-reduced-scale-decode.md.
 JPEG shrinks inside the decoder, which is where the time goes; all other formats shrink right after it.
 
-``decoded.image`` is upright: nothing more has to be rotated. ``decoded.info`` tells the original's upright size, and
-``decoded.box`` where exactly the original lies in the reduced image.
+``decoded.image`` is upright: nothing more has to be rotated, unless the caller asked to do that himself after a resize,
+which is cheaper. ``decoded.info`` tells the original's upright size, and ``decoded.box`` where exactly the original
+lies in the reduced image.
 All functions are safe to call from many threads and change no global of Pillow.
 """
 
@@ -23,16 +24,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from PIL import Image
-
 from inference.codecs import decoder_errors, open_image
 from inference.errors import PermanentError
+from inference.exif import UPRIGHT
 from inference.header import Header, read_header
 from inference.jpeg_gaps import refuse_gaps
 from inference.pixels import WHITE, Mode, flatten
+from inference.turning import turned, turned_box
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from inference.predictions import ImageInfo
+    from inference.turning import Box
 
 __all__ = ["DecodedImage", "Header", "Needed", "Reduction", "decode", "read_header", "reduction"]
 
@@ -43,22 +47,6 @@ Needed = Callable[[int, int], tuple[int, int]]
 _OVERSAMPLING_INSIDE = 2
 _OVERSAMPLING_AFTER = 3
 _JPEG_SCALES = (8, 4, 2)
-
-# EXIF orientation -> what makes the stored pixels upright (EXIF 2.32, tag 0x0112).
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-
-# Orientations whose upright left (top) edge was stored at the right or at the bottom.
-_LEFT_WAS_RIGHT_OR_BOTTOM = frozenset({2, 3, 6, 7})
-_TOP_WAS_RIGHT_OR_BOTTOM = frozenset({3, 4, 7, 8})
 
 
 class Reduction(NamedTuple):
@@ -83,22 +71,25 @@ class DecodedImage:
         box: Where the original lies in ``image``: left, top, right, bottom in pixels of ``image``, for
             ``Image.resize(box=...)``, where ``None`` is all of it. In a reduced image the outermost pixels may reach
             past the original: 1001 pixels reduced four times are 250.25 and are kept as 251.
+        turn: EXIF orientation that ``image`` and ``box`` still have to be turned by; 1 unless the caller asked for it.
     """
 
     image: Image.Image
     info: ImageInfo
-    box: tuple[float, float, float, float] | None = None
+    box: Box | None = None
+    turn: int = UPRIGHT
 
 
-def decode(
+def decode(  # noqa: PLR0913  # the last four are independent and have defaults
     content: bytes,
     header: Header,
     *,
     needed: Needed,
     mode: Mode = "RGB",
     background: tuple[int, int, int] = WHITE,
+    upright: bool = True,
 ) -> DecodedImage:
-    """Decode the first frame, upright, in ``mode``, reduced as far as ``needed`` allows.
+    """Decode the first frame in ``mode``, reduced as far as ``needed`` allows.
 
     Args:
         content: The bytes that ``header`` was read from.
@@ -106,6 +97,8 @@ def decode(
         needed: Upright original size to the size the whole image is resized to next.
         mode: ``RGB`` or ``L``.
         background: What transparent pixels lie on, RGB in 0..255.
+        upright: False leaves the turning of a reduced image to the caller, who may first make it smaller still. One
+            that is not reduced is turned all the same: resizing it sideways would round differently.
 
     Raises:
         PermanentError: ``truncated``, ``corrupt`` or ``decompression_bomb``: what only the pixels reveal.
@@ -122,12 +115,17 @@ def decode(
             if header.info.format == "jpeg":
                 refuse_gaps(content, image, mode, shrink.inside)
             image = flatten(image, shrink.after, mode=mode, background=background)
-            if header.orientation in _UPRIGHT:
-                image = image.transpose(_UPRIGHT[header.orientation])
+            turn = header.orientation
+            if upright or shrink.total == 1:
+                image, turn = turned(image, turn), UPRIGHT
     except PermanentError as error:
         error.image = info
         raise
-    return DecodedImage(image, info, _box(header, shrink.total, image.size))
+    width, height = header.stored_size
+    box = 0.0, 0.0, width / shrink.total, height / shrink.total  # what is spare stands at the right and bottom
+    if turn == UPRIGHT:
+        box = turned_box(box, image.size, header.orientation)
+    return DecodedImage(image, info, box, turn)
 
 
 def reduction(header: Header, needed: Needed) -> Reduction:
@@ -144,16 +142,3 @@ def _room(header: Header, needed: Needed, oversampling: int) -> int:
     width, height = header.info.width, header.info.height
     needed_width, needed_height = needed(width, height)
     return max(1, min(width // (oversampling * needed_width), height // (oversampling * needed_height)))
-
-
-def _box(header: Header, factor: int, size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Where the original lies in an upright image that was shrunk to whole pixels.
-
-    What a size is short of a multiple of ``factor`` was at the right and bottom of the stored image; turning it upright
-    may have brought that to the left or top.
-    """
-    spare_width = size[0] - header.info.width / factor
-    spare_height = size[1] - header.info.height / factor
-    left = spare_width if header.orientation in _LEFT_WAS_RIGHT_OR_BOTTOM else 0.0
-    top = spare_height if header.orientation in _TOP_WAS_RIGHT_OR_BOTTOM else 0.0
-    return left, top, left + header.info.width / factor, top + header.info.height / factor

@@ -9,13 +9,14 @@ from PIL import AvifImagePlugin, Image, JpegImagePlugin, PngImagePlugin
 
 from inference.codecs import open_image
 from inference.errors import PermanentError, Reason
-from inference.exif import SWAPS_AXES, UPRIGHT, orientation
+from inference.exif import UPRIGHT, orientation
 from inference.formats import sniff
 from inference.jpeg2000 import tile_count
 from inference.predictions import ImageInfo
 from inference.structure.jpeg import count_scans
 from inference.structure.png import png_chunks
 from inference.structure.walk import check_structure
+from inference.turning import swapped
 from inference.webp import read_webp_header
 
 if TYPE_CHECKING:
@@ -63,6 +64,11 @@ class Header:
     def pixels(self) -> int:
         """Stored pixels of the first frame."""
         return self.info.width * self.info.height
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """Width and height before the orientation is applied."""
+        return swapped((self.info.width, self.info.height), self.orientation)
 
 
 def read_header(content: bytes, limits: Limits) -> Header:
@@ -139,7 +145,7 @@ def _webp(content: bytes, frames: int) -> Header:
 
 
 def _info(stored: tuple[int, int], turn: int, kind: str) -> ImageInfo:
-    width, height = stored if turn < SWAPS_AXES else stored[::-1]
+    width, height = swapped(stored, turn)
     return ImageInfo(width, height, kind)
 
 

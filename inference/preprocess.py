@@ -1,10 +1,11 @@
-"""An upright image becomes the model's input tensor: one filtered resize, then one multiply-add.
+"""A decoded image becomes the model's input tensor: one filtered resize, then one multiply-add.
 
 The geometry is that of resizing the whole image and then cropping its centre (offsets rounded down), as exporters' own
 preprocessing does it. An image that the decoder left whole is done just so, and agrees to the bit. One that the decoder
 has reduced differs by the reduction anyway, so only the cropped box is resized: Pillow lets the filter see past the
 box's edge, which is the same but for rounding (it keeps the box in float32 and orders its two passes by the size of the
 result) and takes 40 % less time.
+A reduced image that lies on its side is turned after that resize, when it is small.
 No ``reducing_gap``: the decoder has already brought the image to two to four times the size that is needed.
 """
 
@@ -16,11 +17,13 @@ import numpy as np
 from PIL import Image
 
 from inference.model_spec import ColorOrder, InputSpec, Interpolation, Layout, Resize
+from inference.turning import stored_box, swapped, turned, turned_box
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from inference.decode import DecodedImage
+    from inference.turning import Box
 
 _FILTERS = {
     Interpolation.NEAREST: Image.Resampling.NEAREST,
@@ -43,7 +46,7 @@ def needed_size(spec: InputSpec, width: int, height: int) -> tuple[int, int]:
 
 
 def preprocess(spec: InputSpec, decoded: DecodedImage) -> NDArray[np.generic]:
-    """Turn an upright image into the model's input.
+    """Turn a decoded image into the model's input, upright.
 
     Args:
         spec: What the model wants.
@@ -87,19 +90,22 @@ def batched(spec: InputSpec, tensor: NDArray[np.generic]) -> NDArray[np.generic]
 
 def _fit(spec: InputSpec, decoded: DecodedImage) -> NDArray[np.uint8]:
     """Return (H, W, C) uint8 pixels of the input's size in the model's channel order."""
-    image = decoded.image
+    image, turn = decoded.image, decoded.turn
+    upright_size = swapped(image.size, turn)
     # Where the original lies in the image in hand: a reduced image may reach past it by a part of a pixel.
-    x0, y0, x1, y1 = whole = decoded.box or (0.0, 0.0, float(image.width), float(image.height))
+    x0, y0, x1, y1 = whole = turned_box(
+        decoded.box or (0.0, 0.0, float(image.width), float(image.height)), upright_size, turn
+    )
     whole_width, whole_height = _resized(spec, decoded.info.width, decoded.info.height)
     if spec.resize is Resize.LETTERBOX:
         background = spec.pad_color if image.mode == "RGB" else Image.new("RGB", (1, 1), spec.pad_color).convert("L")
         color = background if isinstance(background, tuple) else background.getpixel((0, 0))
         fitted = Image.new(image.mode, (spec.width, spec.height), color)
-        resized = _resize(spec, image, (whole_width, whole_height), whole)
+        resized = _resize(spec, image, (whole_width, whole_height), whole, turn)
         fitted.paste(resized, ((spec.width - whole_width) // 2, (spec.height - whole_height) // 2))
-    elif image.size == (decoded.info.width, decoded.info.height):
+    elif upright_size == (decoded.info.width, decoded.info.height):
         left, top = (whole_width - spec.width) // 2, (whole_height - spec.height) // 2
-        resized = _resize(spec, image, (whole_width, whole_height), whole)
+        resized = _resize(spec, image, (whole_width, whole_height), whole, turn)
         fitted = resized.crop((left, top, left + spec.width, top + spec.height))
     else:
         left, top = (whole_width - spec.width) // 2, (whole_height - spec.height) // 2
@@ -110,7 +116,7 @@ def _fit(spec: InputSpec, decoded: DecodedImage) -> NDArray[np.uint8]:
             x0 + (left + spec.width) * across,
             y0 + (top + spec.height) * down,
         )
-        fitted = _resize(spec, image, (spec.width, spec.height), box)
+        fitted = _resize(spec, image, (spec.width, spec.height), box, turn)
     pixels = np.asarray(fitted)
     if pixels.ndim == 2:
         return pixels[:, :, None]
@@ -130,8 +136,9 @@ def _resized(spec: InputSpec, width: int, height: int) -> tuple[int, int]:
     return spec.resized_width, spec.resized_height
 
 
-def _resize(
-    spec: InputSpec, image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]
-) -> Image.Image:
-    right, bottom = min(box[2], image.width), min(box[3], image.height)  # rounding may put them a hair outside
-    return image.resize(size, _FILTERS[spec.interpolation], (box[0], box[1], right, bottom))
+def _resize(spec: InputSpec, image: Image.Image, size: tuple[int, int], box: Box, turn: int) -> Image.Image:
+    """Resize what ``box`` holds to ``size``, both upright, and turn the small result."""
+    left, top, right, bottom = stored_box(box, swapped(image.size, turn), turn)
+    # Rounding may put them a hair outside.
+    inside = max(left, 0.0), max(top, 0.0), min(right, image.width), min(bottom, image.height)
+    return turned(image.resize(swapped(size, turn), _FILTERS[spec.interpolation], inside), turn)

@@ -14,7 +14,9 @@ from inference.limits import Limits
 from inference.model_spec import ColorOrder, InputSpec, Interpolation, Layout, Resize
 from inference.predictions import ImageInfo
 from inference.preprocess import needed_size, normalise, preprocess
+from tests.inference.image_samples import encode, exif_orientation
 from tests.inference.model_folders import encoded, noise
+from tests.inference.test_decode_orientation import STORED
 
 IMAGENET = {"scale": 1 / 255, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
@@ -233,3 +235,29 @@ def test_normalise_rounds_where_an_integer_input_has_a_mean() -> None:
     pixels = np.full((1, 1, 3), 100, np.uint8)
     wanted = spec(dtype="uint8", scale=1.0, mean=(0.6, 0.4, 200.0))
     np.testing.assert_array_equal(normalise(wanted, pixels).ravel(), [99, 100, 0])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("resize", Resize)
+def test_turning_after_the_resize_gives_what_turning_before_it_does(resize: Resize, orientation: int) -> None:
+    """A reduced photo is turned when it is small. Odd sizes and an odd crop: half a pixel's slip would show."""
+    upright = np.asarray(noise(37, 29).resize((1301, 957), Image.Resampling.BICUBIC))
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](upright)))
+    content = encode(stored, "PNG", exif=exif_orientation(orientation), compress_level=1)
+    side = 61 if resize is Resize.SHORTEST_SIDE_CROP else 32
+    wanted = spec(resize=resize, resized_height=side, resized_width=side, height=32, width=32, scale=1.0)
+    header = read_header(content, Limits())
+    before, after = (
+        decode(content, header, needed=lambda w, h: needed_size(wanted, w, h), upright=turn) for turn in (True, False)
+    )
+    assert (before.turn, after.turn) == (1, orientation)
+    first, last = (np.asarray(preprocess(wanted, one), np.float64) for one in (before, after))
+    difference = np.abs(first - last)
+    assert difference.max() <= 2  # Pillow rounds between its two passes, and their order follows the shape
+    assert difference.mean() < 0.2
+
+
+def test_an_image_that_was_not_reduced_is_turned_before_it_is_resized() -> None:
+    content = encode(noise(40, 50), "PNG", exif=exif_orientation(6))
+    decoded = decode(content, read_header(content, Limits()), needed=lambda w, h: (w, h), upright=False)
+    assert (decoded.turn, decoded.image.size) == (1, (50, 40))
