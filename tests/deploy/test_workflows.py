@@ -1,0 +1,94 @@
+"""The workflows for GitHub: by its schemas, by zizmor, and in step with the Makefile and the Pythons we promise."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.test_requirements import PYTHONS
+from tools.package import ZIP
+
+ROOT = Path(__file__).resolve().parents[2]
+GITHUB = ROOT / ".github"
+BIN = Path(sys.executable).parent
+WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
+CHECKS = [*((path, "vendor.github-workflows") for path in WORKFLOWS), (GITHUB / "dependabot.yml", "vendor.dependabot")]
+
+
+def workflow(name: str) -> dict[str, Any]:
+    loaded = yaml.safe_load((GITHUB / "workflows" / f"{name}.yml").read_text(encoding="utf-8"))
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def steps(of: dict[str, Any]) -> list[dict[str, Any]]:
+    return [step for job in of["jobs"].values() for step in job["steps"]]
+
+
+@pytest.mark.parametrize(("path", "schema"), CHECKS, ids=[path.name for path, _ in CHECKS])
+def test_it_is_what_github_understands(path: Path, schema: str) -> None:
+    check = [str(BIN / "check-jsonschema"), "--builtin-schema", schema, str(path)]
+    done = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_zizmor_finds_nothing() -> None:
+    """Unpinned actions, words of strangers in a shell, tokens that lie about, rights that nobody needs."""
+    done = subprocess.run(
+        [BIN / "zizmor", "--offline", "--persona", "pedantic", "--no-progress", "--quiet", GITHUB],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_nothing_may_be_done_that_is_not_needed(path: Path) -> None:
+    of = workflow(path.stem)
+    assert of["permissions"] == {}
+    for name, job in of["jobs"].items():
+        wanted = {"contents": "write"} if (path.stem, name) == ("release", "release") else {"contents": "read"}
+        assert job["permissions"] == wanted
+        assert job["timeout-minutes"] <= 30
+    for step in steps(of):
+        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step.get("uses", f"a@{'0' * 40}")), "an action that can change"
+
+
+def test_ci_runs_the_commands_of_the_makefile_on_every_python_that_is_promised() -> None:
+    job = workflow("ci")["jobs"]["test"]
+    assert tuple(job["strategy"]["matrix"]["python"]) == PYTHONS
+    assert [step["run"] for step in job["steps"] if "run" in step] == ["make lint", "make types", "make test"]
+    run = (ROOT / ".ci" / "run").read_text()
+    assert re.findall(r"^make \w+", run, re.MULTILINE)[:3] == ["make lint", "make types", "make test"]
+
+
+def test_every_make_target_that_is_called_exists() -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    called = {
+        match
+        for path in WORKFLOWS
+        for step in steps(workflow(path.stem))
+        for match in re.findall(r"\bmake ([\w-]+)", step.get("run", ""))
+    }
+    assert {"package", "test", "install"} <= called <= targets
+
+
+def test_package_and_measurements_are_kept() -> None:
+    kept = [step["with"]["path"] for step in steps(workflow("ci")) if "upload-artifact" in step.get("uses", "")]
+    assert kept == [ZIP, "bench.json"]
+
+
+def test_a_release_carries_the_package_and_the_sources_of_its_copyleft_parts() -> None:
+    *_, release = steps(workflow("release"))
+    assert f"{ZIP} docs/licences.md sources/*" in release["run"]
+    urls = re.findall(r"https://[^>]*\.tar\.gz", (ROOT / "docs" / "licences.md").read_text())
+    assert len(urls) == 3
+    names = {f"{url.split('/')[4]}-{url.rpartition('/')[2]}" for url in urls}
+    assert len(names) == 3, "they would overwrite each other"
