@@ -15,6 +15,7 @@ from inference.errors import ClassificationError, ConfigurationError
 
 COMMANDS = {
     "backfill": "classify what was there before the app came, or send it to be classified",
+    "bench": "measure what it costs here, and how far that is from what is possible",
     "chaos": "prove the promise under faults, kills and races, on this machine",
     "classify": "classify local files and folders; needs no storage",
     "cost": "say what classifying that many photos costs on Azure, measured here",
