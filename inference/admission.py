@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from inference.errors import PermanentError, Reason
-from inference.memory import available_bytes
+from inference.memory import available_bytes, trim_heaps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _MIB = 1024 * 1024
 _CONTENT_SHARE = 1 / 8  # photographs encode to a tenth of their pixels or less; lossless ones wait for each other
 _CONTENT_COPIES = 2  # what arrives is collected in pieces and then joined: measured, exactly twice for a moment
+_TRIMMED_FROM_BYTES = 64 * _MIB  # below it the heaps' leftovers are small, and worth keeping warm
 
 
 class Budget:
@@ -105,4 +106,13 @@ class Admission:
             needed, most = cost_bytes // _MIB, self._ceiling_bytes // _MIB
             detail = f"Decoding it takes {needed:,} MiB of memory; at most {most:,} MiB are there for one image."
             raise PermanentError(Reason.TOO_MANY_PIXELS, detail)
-        return self._decoding.reserve(cost_bytes)
+        return self._decoded(cost_bytes)
+
+    @contextmanager
+    def _decoded(self, cost_bytes: int) -> Iterator[None]:
+        with self._decoding.reserve(cost_bytes):
+            try:
+                yield
+            finally:
+                if cost_bytes >= _TRIMMED_FROM_BYTES:  # before anybody else is let in
+                    trim_heaps()

@@ -51,6 +51,19 @@ def available_bytes(root: Path = ROOT) -> int:
     return max(_LEAST_BYTES, min(limits) - _PROCESS_BYTES)
 
 
+def trim_heaps() -> None:
+    """Give what is free in all of glibc's heaps back to the system: 1 to 12 ms; does nothing on other C libraries.
+
+    Each thread has a heap of its own for blocks below 4 MiB and keeps what one large image left there, while another
+    thread's image needs as much again: 16 threads with one 50-megapixel HEIC each reached 572 MiB, 450 with this after
+    every image.
+    """
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        return
+
+
 def return_freed_memory() -> None:
     """Make glibc give blocks of 4 MiB and more straight back when they are freed; does nothing on other C libraries.
 

@@ -109,6 +109,55 @@ def test_a_queue_of_large_ones_does_not_starve_a_small_one() -> None:
     assert order.index(1) <= 2
 
 
+def test_a_stream_of_large_ones_that_never_ends_does_not_starve_a_small_one() -> None:
+    """Each large one that is let in brings another: the small one still goes in the order of asking."""
+    budget = Budget(100)
+    order: list[str] = []
+    threads: list[threading.Thread] = []
+
+    def one_more(name: str) -> None:
+        order.append(name)
+        if len(threads) < 30:
+            threads.append(start_waiting(budget, 90, partial(one_more, f"large {len(threads)}")))
+
+    with budget.reserve(100):
+        threads.append(start_waiting(budget, 90, partial(one_more, "first")))
+        threads.append(start_waiting(budget, 90, partial(one_more, "second")))
+        small = start_waiting(budget, 20, partial(order.append, "small"))  # fits beside none of them
+    small.join(DEADLINE)
+    assert order[:3] == ["first", "second", "small"]
+    for thread in threads:
+        thread.join(DEADLINE)
+    assert len(order) == 31
+
+
+def test_a_file_is_counted_twice_while_it_is_held() -> None:
+    """Its pieces are joined into a second copy: 120 MiB took 240."""
+    admission = Admission(800 * MIB, ceiling_bytes=800 * MIB)
+    with admission.reserve_content(30 * MIB):  # the share of files is 100 MiB
+        assert admission._content._free_bytes == 40 * MIB
+
+
+def test_a_file_beyond_the_whole_share_is_read_alone() -> None:
+    admission = Admission(800 * MIB, ceiling_bytes=800 * MIB)
+    with admission.reserve_content(128 * MIB):
+        assert admission._content._free_bytes == 0
+    assert admission._content._free_bytes == 100 * MIB
+
+
+@pytest.mark.parametrize(("cost", "trims"), [(63 * MIB, 0), (64 * MIB, 1)], ids=["a small decode", "a large decode"])
+def test_what_a_large_decode_left_in_the_heaps_goes_back_before_the_next_is_let_in(
+    monkeypatch: pytest.MonkeyPatch, cost: int, trims: int
+) -> None:
+    admission = Admission(800 * MIB, ceiling_bytes=800 * MIB)
+    free_then: list[int] = []
+    monkeypatch.setattr("inference.admission.trim_heaps", lambda: free_then.append(admission._decoding._free_bytes))
+    with pytest.raises(ValueError, match="inside"), admission.reserve(cost):
+        raise ValueError("inside")
+    assert free_then == [700 * MIB - cost] * trims
+    assert admission._decoding._free_bytes == 700 * MIB
+
+
 def test_more_than_the_process_could_ever_give_is_refused() -> None:
     """A two-kilobyte WebP may claim a canvas of three gigabytes: trying would end the worker, waiting not help."""
     admission = Admission(8 * MIB, ceiling_bytes=100 * MIB)
