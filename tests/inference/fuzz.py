@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 ROOT = Path(__file__).parents[2]
+PROGRAM = [sys.executable, "-m", "tests.inference.fuzz"]
 MIB = 1024 * 1024
 BUDGET_BYTES = 768 * MIB
 CEILING_BYTES = 908 * MIB  # what 1.2 GiB leave
@@ -111,7 +112,7 @@ class Measured:
     beyond_bytes: int
 
 
-def measure(judge: Judge, content: bytes) -> Measured:
+def measure(judge: Judge, content: bytes, slowest_cpu_s: float = SLOWEST_CPU_S) -> Measured:
     """Classify one input and hold it to the rules."""
     problem, outcome = None, ("error", "")
     before = reset_peak()
@@ -124,7 +125,7 @@ def measure(judge: Judge, content: bytes) -> Measured:
         problem = f"{type(error).__name__}: {error}"
     cpu_s = time.process_time() - started
     beyond = peak_bytes() - before - judge.admission.asked_bytes - 2 * len(content)
-    if problem is None and cpu_s > SLOWEST_CPU_S:
+    if problem is None and cpu_s > slowest_cpu_s:
         problem = f"took {cpu_s:.1f} s of CPU"
     if problem is None and beyond > SLACK_BYTES:
         problem = f"took {beyond // MIB} MiB more than the {judge.admission.asked_bytes // MIB} it asked for"
@@ -172,8 +173,7 @@ def parent(args: argparse.Namespace) -> int:
     with tempfile.NamedTemporaryFile(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as slot:
         slot.truncate(_SLOT_BYTES)
         while True:
-            again = [sys.executable, "-m", "tests.inference.fuzz", *sys.argv[1:]]
-            command = [*again, "--slot", slot.name, "--first", str(first)]
+            command = [*PROGRAM, *sys.argv[1:], "--slot", slot.name, "--first", str(first)]
             with Path(args.findings / "stderr.log").open("ab") as log:
                 process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log)
             hung = _watch(process, Path(slot.name))
@@ -185,9 +185,11 @@ def parent(args: argparse.Namespace) -> int:
             with Path(slot.name).open("rb") as file:
                 number, length = _SLOT.unpack(file.read(_SLOT.size))
                 content = file.read(length)
+            if number <= first:
+                sys.exit(f"The child ended with {process.returncode} before its first input: see stderr.log.")
             problem = "hung" if hung else f"ended with {process.returncode}"
             _keep(args.findings, f"{args.seed}-{number - 1}-crash", content, problem)
-            if args.giants or number <= first:
+            if args.giants:  # made anew they would take minutes, and end there again
                 break
             first = number
     findings = len(list(args.findings.glob("*.bin"))) - earlier

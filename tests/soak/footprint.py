@@ -18,7 +18,7 @@ AT_ONCE = 16
 _CACHE: Path = ROOT / ".cache" / "bench"
 
 
-def footprint(images: int, network: str = "mobilenet_v2") -> dict[str, Any]:
+def footprint(images: int, network: str = "MobileNetV2") -> dict[str, Any]:
     """Return the resident set before, at its peak, and after ``images`` photos."""
     contents = photos(KINDS["12 MP"], _CACHE)
     folder = model_folder(network, _CACHE)
