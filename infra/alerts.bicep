@@ -1,0 +1,203 @@
+// Who is told when something is wrong. docs/operations.md says what each alert means and what to do.
+//
+// There is no metric of one queue's length (QueueMessageCount is of the whole account, once an hour), and none that tells
+// uploads from the sidecars the app writes itself. So what can be seen is taken from the app's own lines, and what
+// cannot reach the app from Event Grid's metrics.
+param location string
+param tags object
+param applicationInsightsId string
+param imageStorageId string
+
+@description('The Event Grid system topic of the uploads; empty watches no deliveries.')
+param eventGridTopicId string = ''
+
+@description('Who is told; empty shows alerts in the portal only.')
+param alertEmail string = ''
+
+@description('How long the app may give no sign of life; more than two periods of RECONCILE_SCHEDULE.')
+param silentAfter string = 'PT3H'
+
+@description('How many messages all queues of the account may hold, delayed tries included.')
+param mostMessages int = 10000
+
+var told = empty(alertEmail) ? [] : [people.id]
+var toldOfMetrics = empty(alertEmail) ? [] : [{ actionGroupId: people.id }]
+
+// Each fires when its query gives a row (or, for a sign of life, none) in the window.
+var rules = [
+  {
+    name: 'images-failed'
+    title: 'Images were given up'
+    query: loadTextContent('queries/alert_failed.kql')
+    severity: 2
+    every: 'PT15M'
+    window: 'PT15M'
+    operator: 'GreaterThan'
+    threshold: 0
+  }
+  {
+    name: 'poison-grows'
+    title: 'More than ten images came through a poison queue'
+    query: loadTextContent('queries/alert_poison.kql')
+    severity: 2
+    every: 'PT15M'
+    window: 'PT15M'
+    operator: 'GreaterThan'
+    threshold: 10
+  }
+  {
+    name: 'nothing-settled'
+    title: 'Uploads arrive, but no row is written'
+    query: loadTextContent('queries/alert_stalled.kql')
+    severity: 1
+    every: 'PT10M'
+    window: 'PT30M'
+    operator: 'GreaterThan'
+    threshold: 0
+  }
+  {
+    name: 'needs-a-person'
+    title: 'The model or the access to storage has to be mended'
+    query: loadTextContent('queries/alert_deployment.kql')
+    severity: 1
+    every: 'PT15M'
+    window: 'PT15M'
+    operator: 'GreaterThan'
+    threshold: 0
+  }
+  {
+    name: 'events-lost'
+    title: 'Uploads without a row were found'
+    query: loadTextContent('queries/alert_lost.kql')
+    severity: 2
+    every: 'PT1H'
+    window: 'PT1H'
+    operator: 'GreaterThan'
+    threshold: 0
+  }
+  {
+    name: 'app-silent'
+    title: 'The app gives no sign of life'
+    query: loadTextContent('queries/alert_silent.kql')
+    severity: 1
+    every: 'PT1H'
+    window: silentAfter
+    operator: 'LessThan'
+    threshold: 1
+  }
+]
+
+resource people 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(alertEmail)) {
+  name: 'image-classifier'
+  location: 'global'
+  tags: tags
+  properties: {
+    enabled: true
+    groupShortName: 'images'
+    emailReceivers: [
+      {
+        name: 'operator'
+        emailAddress: alertEmail
+        useCommonAlertSchema: true
+      }
+    ]
+  }
+}
+
+resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
+  for rule in rules: {
+    name: rule.name
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: rule.title
+      description: 'docs/operations.md, "${rule.name}"'
+      severity: rule.severity
+      enabled: true
+      scopes: [applicationInsightsId]
+      evaluationFrequency: rule.every
+      windowSize: rule.window
+      criteria: {
+        allOf: [
+          {
+            query: rule.query
+            timeAggregation: 'Count'
+            operator: rule.operator
+            threshold: rule.threshold
+            failingPeriods: {
+              numberOfEvaluationPeriods: 1
+              minFailingPeriodsToAlert: 1
+            }
+          }
+        ]
+      }
+      autoMitigate: true
+      actions: {
+        actionGroups: told
+      }
+    }
+  }
+]
+
+// Uploads that never reach the app: it is down, or its key or address is another one. Event Grid tries for a day.
+resource undelivered 'Microsoft.Insights/metricAlerts@2018-03-01' = if (!empty(eventGridTopicId)) {
+  name: 'events-undelivered'
+  location: 'global'
+  tags: tags
+  properties: {
+    description: 'docs/operations.md, "events-undelivered"'
+    severity: 1
+    enabled: true
+    scopes: [eventGridTopicId]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    criteria: {
+      'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+      allOf: [
+        {
+          criterionType: 'StaticThresholdCriterion'
+          name: 'attempts'
+          metricNamespace: 'Microsoft.EventGrid/systemTopics'
+          metricName: 'DeliveryAttemptFailCount'
+          timeAggregation: 'Total'
+          operator: 'GreaterThan'
+          threshold: 10
+        }
+      ]
+    }
+    autoMitigate: true
+    actions: toldOfMetrics
+  }
+}
+
+// Work piles up: more than the instances get through, or a queue that nobody reads.
+resource backlog 'Microsoft.Insights/metricAlerts@2018-03-01' = {
+  name: 'messages-pile-up'
+  location: 'global'
+  tags: tags
+  properties: {
+    description: 'docs/operations.md, "messages-pile-up"'
+    severity: 3
+    enabled: true
+    scopes: ['${imageStorageId}/queueServices/default']
+    evaluationFrequency: 'PT1H'
+    windowSize: 'PT1H'
+    criteria: {
+      'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+      allOf: [
+        {
+          criterionType: 'StaticThresholdCriterion'
+          name: 'messages'
+          metricNamespace: 'Microsoft.Storage/storageAccounts/queueServices'
+          metricName: 'QueueMessageCount'
+          timeAggregation: 'Average'
+          operator: 'GreaterThan'
+          threshold: mostMessages
+        }
+      ]
+    }
+    autoMitigate: true
+    actions: toldOfMetrics
+  }
+}

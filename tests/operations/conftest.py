@@ -1,0 +1,35 @@
+"""One play of everything the app can say, shared by all tests of this folder."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image as Picture
+
+from tests.operations.captured import everything_that_happened
+from tests.operations.kusto import Insights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.operations.captured import Rows
+    from tools.azurite import Azurite
+
+
+@pytest.fixture(scope="session")
+def rows(azurite: Azurite) -> Iterator[Rows]:
+    file = io.BytesIO()
+    Picture.effect_mandelbrot((160, 120), (-2, -1, 1, 1), 40).convert("RGB").save(file, "JPEG")
+    with everything_that_happened(azurite, file.getvalue()) as (said, _):
+        yield said
+
+
+@pytest.fixture(scope="session")
+def insights(rows: Rows) -> Insights:
+    """Application Insights, with what was said in it."""
+    made = Insights()
+    made.add("traces", rows.traces)
+    made.add("exceptions", rows.exceptions)
+    return made

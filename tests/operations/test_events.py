@@ -1,0 +1,92 @@
+"""The events that the code logs and those that the runbook explains are one list."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.operations.kusto import queries
+from tests.triggers import TRIGGERS
+
+ROOT = Path(__file__).resolve().parents[2]
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+METHODS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
+
+
+def logged(source: str) -> list[tuple[str, str]]:
+    """Every logging call: its level, and the text it begins with."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        if ast.unparse(node.func.value) in {"logger", "logging"} and node.func.attr in METHODS:
+            texts = [each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+            found.append((node.func.attr, texts[0] if texts else ast.unparse(node)))
+    return found
+
+
+def of_the_app() -> dict[str, set[str]]:
+    """Levels by event."""
+    events: dict[str, set[str]] = {}
+    files = [ROOT / "function_app.py", *(ROOT / "storage").rglob("*.py"), *(ROOT / "inference").rglob("*.py")]
+    for path in files:
+        for level, text in logged(path.read_text(encoding="utf-8")):
+            events.setdefault(text.split()[0], set()).add(level)
+    return events
+
+
+def explained() -> dict[str, str]:
+    """Events of the runbook's table, and what it says of each."""
+    section = OPERATIONS.split("\n## What the app says")[1].split("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
+    return {re.findall(r"`(\w+)`", row[0])[0]: " ".join(row[1:]) for row in rows}
+
+
+def test_the_runbook_explains_every_event_and_no_other() -> None:
+    assert explained().keys() == of_the_app().keys()
+    assert all(len(words) > 30 for words in explained().values())
+
+
+def test_every_line_begins_with_its_event() -> None:
+    assert [name for name in of_the_app() if not re.fullmatch(r"[a-z]+(_[a-z]+)+", name)] == []
+
+
+def test_every_event_a_query_looks_for_is_logged() -> None:
+    asked = set()
+    for text in queries().values():
+        asked |= set(re.findall(r'"([a-z]+(?:_[a-z]+)+) ?"', text)) - TRIGGERS.keys()
+    asked -= {"image_"}
+    assert asked
+    assert asked <= of_the_app().keys()
+
+
+def test_every_function_a_query_names_is_there() -> None:
+    named = set()
+    for text in queries().values():
+        for listed in re.findall(r"operation_Name in \(([^)]*)\)", text):
+            named |= set(re.findall(r'"(\w+)"', listed))
+    assert named
+    assert named <= TRIGGERS.keys()
+
+
+def test_every_query_stands_in_the_runbook_as_it_is_kept() -> None:
+    shown = re.findall(r"<!-- infra/queries/(\w+)\.kql -->\n```kusto\n(.*?)```", OPERATIONS, re.DOTALL)
+    assert {name for name, _ in shown} == {name for name in queries() if not name.startswith("alert_")}
+    for name, text in shown:
+        assert text == queries()[name], f"python -m tests.operations.regenerate_runbook writes {name} anew"
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ('logger.info("a_b c=%s", 1)', [("info", "a_b c=%s")]),
+        ('logger.log(level, "a_b %s", x)', [("log", "a_b %s")]),
+        ('logging.getLogger("azure").setLevel(1)', []),
+        ("logger.error(text)", [("error", "logger.error(text)")]),
+    ],
+)
+def test_the_check_sees(source: str, found: list[tuple[str, str]]) -> None:
+    assert logged(source) == found

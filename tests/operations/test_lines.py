@@ -1,0 +1,201 @@
+"""Whatever a blob is called, the line about it is read aright: an adversary names blobs, the kept queries read them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from azure.core.exceptions import HttpResponseError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inference.errors import Reason
+from storage.errors import translate
+from storage.records import Image, Record, Status
+from storage.requests import Request
+from storage.retries import Retries
+from storage.settle import Ending, Settled, _told
+from tests.operations.captured import HOSTILE, SEVERITY
+from tests.operations.kusto import Insights, queries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# What a line is made of, in any order, and whatever else there is: the adversary has read the code.
+_WORDS = st.sampled_from(
+    [
+        *('"', "\\", "'", " ", "=", "\n", "\r", "\t", "\u2028", "\x85", "\x00", "|", "(503 ServerBusy).", "🦊", "é"),
+        *(
+            'image="incoming/x"',
+            " ending=gone",
+            " status=failed",
+            ' label="',
+            " score=1",
+            ' reason=empty detail="',
+            "error=",
+        ),
+        *(
+            ' model="m" model_version=0',
+            " attempt=7",
+            " queue_delay_ms=1",
+            " total_ms=1.0",
+            " do=redrive",
+            " seconds=1",
+        ),
+        *("image_settled ", "image_failed ", "\\u0022", "%", "#", "/"),
+    ]
+)
+NAMES = st.one_of(st.lists(_WORDS, min_size=1, max_size=8).map("".join), st.text(min_size=1), st.sampled_from(HOSTILE))
+
+
+class Case(NamedTuple):
+    """One image and what became of it."""
+
+    name: str
+    label: str
+    model: str
+    ending: Ending
+    status: Status
+    reason: Reason
+    attempt: int
+    delay_ms: int
+    total_ms: float
+
+
+CASES = st.builds(
+    Case,
+    name=NAMES,
+    label=NAMES,
+    model=NAMES,
+    ending=st.sampled_from([Ending.SETTLED, Ending.DUPLICATE, Ending.GONE]),
+    status=st.sampled_from([Status.CLASSIFIED, Status.REJECTED]),
+    reason=st.sampled_from(list(Reason)),
+    attempt=st.integers(0, 5),
+    delay_ms=st.integers(0, 10**9),
+    total_ms=st.integers(1, 10**6).map(lambda tenths: tenths / 10),
+)
+
+
+@contextmanager
+def heard() -> Iterator[list[dict[str, Any]]]:
+    """The rows of what is logged meanwhile."""
+    rows: list[dict[str, Any]] = []
+
+    class Ear(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            row = {"timestamp": datetime.now(UTC).replace(tzinfo=None), "itemCount": 1, "itemType": "trace"}
+            told = {"message": record.getMessage(), "severityLevel": SEVERITY[record.levelno]}
+            rows.append({**row, **told, "operation_Name": "classify_requested", "cloud_RoleInstance": "i"})
+
+    ear, logger = Ear(), logging.getLogger("storage")
+    level = logger.level
+    logger.addHandler(ear)
+    logger.setLevel(logging.INFO)
+    try:
+        yield rows
+    finally:
+        logger.removeHandler(ear)
+        logger.setLevel(level)
+
+
+def say(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have ``settle`` say its line."""
+    rejected = case.status is Status.REJECTED
+    record = Record(
+        container="incoming",
+        blob_name=case.name,
+        etag="0x1",
+        model=case.model,
+        model_version="0123456789ab",
+        classified_at=datetime.now(UTC),
+        sidecar="results/x.json",
+        status=case.status,
+        label=None if rejected else case.label,
+        score=None if rejected else 0.5,
+        reason=str(case.reason) if rejected else None,
+        detail=case.label if rejected else None,
+        queue_delay_ms=case.delay_ms,
+    )
+    monkeypatch.setattr("storage.settle.time", SimpleNamespace(perf_counter=lambda: case.total_ms / 1000))
+    image = Image("incoming", case.name)
+    _told(image, case.attempt, {}, 0.0, Settled(case.ending, None if case.ending is Ending.GONE else record))
+
+
+OWN = Insights()
+
+
+def insights(rows: list[dict[str, Any]]) -> Insights:
+    OWN.clear()
+    OWN.add("traces", rows)
+    return OWN
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(CASES, min_size=1, max_size=12))
+def test_of_a_delivery_cannot_be_forged(cases: list[Case]) -> None:
+    with pytest.MonkeyPatch.context() as patch, heard() as rows:
+        for case in cases:
+            say(case, patch)
+    asked = insights(rows)
+    settled = [case for case in cases if case.ending is Ending.SETTLED]
+
+    assert all(len(row["message"].splitlines()) == 1 and row["message"].isascii() for row in rows)
+    assert Counter(
+        (row["ending"], row["status"]) for row in asked.run(queries()["throughput"]) for _ in range(row["images"])
+    ) == (Counter((str(case.ending), "" if case.ending is Ending.GONE else str(case.status)) for case in cases))
+    found = asked.run(queries()["slowest"])
+    assert sorted((json.loads(f'"{row["image"]}"'), row["total_ms"]) for row in found) == sorted(
+        (f"incoming/{case.name}", case.total_ms) for case in cases
+    )
+    assert {row["reason"]: row["images"] for row in asked.run(queries()["rejections"])} == Counter(
+        str(case.reason) for case in settled if case.status is Status.REJECTED
+    )
+    assert {json.loads(f'"{row["model"]}"'): row["images"] for row in asked.run(queries()["models"])} == Counter(
+        case.model for case in cases if case.status is Status.CLASSIFIED and case.ending is not Ending.GONE
+    )
+    first = [case for case in settled if case.attempt == 0]
+    latency = asked.run(queries()["latency"])
+    assert sum(row["images"] for row in latency) == len(first)
+    if first:
+        assert max(row["p99_s"] for row in latency) == pytest.approx(
+            max(case.delay_ms + case.total_ms for case in first) / 1000
+        )
+
+
+def _away(_desk: object, _classifier: object, image: Image, **_: object) -> Settled:
+    """``settle`` where storage is away, in the words of the SDK's translation."""
+    error = HttpResponseError("away")
+    error.status_code = 503
+    raise translate(error, f"reading {image}")
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(NAMES, min_size=1, max_size=6, unique=True))
+def test_of_a_failure_cannot_be_forged(names: list[str]) -> None:
+    blob = SimpleNamespace(etag="0x1", last_modified=datetime.now(UTC), content_length=1)
+    results = SimpleNamespace(read_row=lambda _image: None, sidecar_path=lambda _image: "results/x.json")
+    source = SimpleNamespace(info=lambda _image: blob)
+    desk: Any = SimpleNamespace(results=results, source=source, now=lambda: datetime.now(UTC))
+    queue: Any = SimpleNamespace(send=lambda *_, **__: None)
+    retries = Retries(desk, queue, (60,))
+    request = Request("incoming", tuple(names))
+    with pytest.MonkeyPatch.context() as patch, heard() as rows:
+        patch.setattr("storage.retries.settle", _away)
+        patch.setattr("storage.retries.commit", lambda _results, _source, record, _row: record)
+        retries.serve(request, SimpleNamespace)
+        retries.serve(replace(request, attempt=1), SimpleNamespace)
+    asked = insights(rows)
+
+    assert all(len(row["message"].splitlines()) == 1 for row in rows)
+    assert {row["cause"]: row["tries"] for row in asked.run(queries()["retries"])} == {"503": 2 * len(names)}
+    assert {row["attempt"]: row["images"] for row in asked.run(queries()["delays"])} == {1: len(names)}
+    failed = asked.run(queries()["failures"])
+    assert Counter(json.loads(f'"{row["image"]}"') for row in failed) == Counter(f"incoming/{name}" for name in names)
+    assert all(row["why"].endswith("failed for now (503).") for row in failed)

@@ -1,0 +1,255 @@
+"""Each query that is kept: correct by Microsoft's own language service, and run on what the app really says.
+
+What a query must find is worked out from the lines by other means: the event, then JSON strings and words, one by one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.operations.captured import HOSTILE, lines
+from tests.operations.kusto import QUERIES, Insights, diagnostics, queries
+
+if TYPE_CHECKING:
+    from tests.operations.captured import Rows
+
+ALERTS = sorted(name for name in queries() if name.startswith("alert_"))
+ASKED = sorted(queries().keys() - set(ALERTS))
+
+
+def told(line: str) -> dict[str, Any]:
+    """A line's fields, read from the front: a JSON string where a quote opens, else a word."""
+    event, _, rest = line.partition(" ")
+    fields: dict[str, Any] = {"event": event}
+    while rest:
+        name, _, rest = rest.partition("=")
+        if rest.startswith('"'):
+            fields[name], end = json.JSONDecoder().raw_decode(rest)
+            rest = rest[end:].lstrip(" ")
+        else:
+            fields[name], _, rest = rest.partition(" ")
+    return fields
+
+
+def named(text: str) -> Any:
+    """An image's name as a query shows it, which is as JSON writes it."""
+    return json.loads(f'"{text}"')
+
+
+@pytest.fixture(scope="module")
+def settled(rows: Rows) -> list[dict[str, Any]]:
+    return [told(line) for line in lines(rows, "image_settled")]
+
+
+MISTAKES = {
+    "a column that is not there": "traces | where mesage has 'x'",
+    "a table that is not there": "trace | take 1",
+    "a bracket that is not closed": "traces | summarize count( by itemType",
+    "an argument too few": "traces | extend x = extract(@'(a)')",
+    "a comparison that cannot be": "traces | where itemCount startswith 'a'",
+}
+
+
+@pytest.fixture(scope="module")
+def objections() -> dict[str, list[str]]:
+    """What the language service says of each query, in one call: it takes seconds to load."""
+    return diagnostics(queries() | MISTAKES)
+
+
+class TestLanguageService:
+    @pytest.mark.parametrize("name", queries())
+    def test_has_no_objection(self, objections: dict[str, list[str]], name: str) -> None:
+        assert objections[name] == []
+
+    def test_objects_to_mistakes(self, objections: dict[str, list[str]]) -> None:
+        assert {name for name, said in objections.items() if said} == MISTAKES.keys()
+
+
+class TestAsked:
+    @pytest.mark.parametrize("name", ASKED)
+    def test_finds_something_in_what_the_app_said(self, insights: Insights, rows: Rows, name: str) -> None:
+        query = queries()[name].replace("incoming/trap 7/a.jpg", self.name_in_log(rows, "first.jpg"))
+        assert insights.run(query)
+
+    @pytest.mark.parametrize("name", queries())
+    def test_begins_with_what_it_is_for(self, name: str) -> None:
+        assert re.match(r"// [A-Z].*", queries()[name])
+
+    @pytest.mark.parametrize("name", ASKED)
+    def test_says_how_far_back_it_looks(self, name: str) -> None:
+        assert "timestamp > ago(" in queries()[name]
+
+    def name_in_log(self, rows: Rows, ending: str) -> str:
+        (line, *_) = [line for line in lines(rows, "image_settled") if told(line)["image"].endswith(f"/{ending}")]
+        return json.dumps(told(line)["image"])[1:-1]
+
+    def test_throughput(self, insights: Insights, settled: list[dict[str, Any]]) -> None:
+        found: Counter[tuple[str, str]] = Counter()
+        for row in insights.run(queries()["throughput"]):
+            found[row["ending"], row["status"]] += row["images"]
+        assert found == Counter((each["ending"], each.get("status", "")) for each in settled)
+        assert {ending for ending, _ in found} == {"settled", "duplicate", "gone", "ignored"}
+
+    def test_latency(self, insights: Insights, settled: list[dict[str, Any]]) -> None:
+        waits = [
+            (float(each["queue_delay_ms"]) + float(each["total_ms"])) / 1000
+            for each in settled
+            if each["ending"] == "settled" and each["attempt"] == "0"
+        ]
+        found = insights.run(queries()["latency"])
+        assert sum(row["images"] for row in found) == len(waits)
+        assert max(row["p99_s"] for row in found) == pytest.approx(max(waits))
+        assert all(row["p50_s"] <= row["p95_s"] <= row["p99_s"] for row in found)
+
+    def test_rejections(self, insights: Insights, settled: list[dict[str, Any]]) -> None:
+        rejected = [each for each in settled if each.get("status") == "rejected"]
+        found = insights.run(queries()["rejections"])
+        assert {row["reason"]: row["images"] for row in found} == Counter(each["reason"] for each in rejected)
+        for row in found:
+            assert (row["reason"], named(row["an_example"])) in {(each["reason"], each["image"]) for each in rejected}
+        assert len(found) == 3
+
+    def test_failures(self, insights: Insights, rows: Rows) -> None:
+        found = {named(row["image"]).partition("/")[2]: row["why"] for row in insights.run(queries()["failures"])}
+        assert found.keys() == {"stuck.jpg", HOSTILE[6], "deadly.jpg"}
+        assert found["deadly.jpg"].startswith("The worker ended every try")
+        assert found[HOSTILE[6]].endswith("failed for now (503 ServerBusy).")
+        assert len(lines(rows, "image_failed")) == 3
+
+    def test_retries(self, insights: Insights, rows: Rows) -> None:
+        (row,) = insights.run(queries()["retries"])
+        assert row["cause"] == "503 ServerBusy"
+        assert row["tries"] == len(lines(rows, "image_not_settled")) + len(lines(rows, "image_not_given_up")) == 5
+
+    def test_exceptions(self, insights: Insights) -> None:
+        found = {(row["operation_Name"], row["class"]): row["errors"] for row in insights.run(queries()["exceptions"])}
+        assert found == {("classify_uploaded", "TransientError"): 1, ("classify_uploaded", "ModelError"): 1}
+
+    def test_starts(self, insights: Insights, rows: Rows) -> None:
+        found = insights.run(queries()["starts"])
+        assert sorted(row["load_ms"] for row in found) == sorted(
+            int(told(line)["load_ms"]) for line in lines(rows, "app_started")
+        )
+        assert {row["pool_threads"] for row in found} == {2}
+        assert all(row["cpus"] >= 1 and row["budget_mib"] >= 64 for row in found)
+        assert {row["model_version"] for row in found} > {""}, "one process had no model"
+
+    def test_complaints(self, insights: Insights) -> None:
+        found = {row["event"]: row["times"] for row in insights.run(queries()["complaints"])}
+        assert found == {"settings_contradict": 2, "model_not_loaded": 1, "event_ignored": 1}
+
+    def test_poison(self, insights: Insights) -> None:
+        found = insights.run(queries()["poison"])
+        assert {(row["operation_Name"], row["event"], named(row["an_example"]).partition("/")[2]) for row in found} == {
+            ("recover_poisoned", "image_delayed", "stuck.jpg"),
+            ("record_abandoned", "image_failed", "deadly.jpg"),
+            ("record_abandoned", "image_not_given_up", "trap 7/second.jpg"),
+        }
+
+    def test_delays(self, insights: Insights, rows: Rows) -> None:
+        (row,) = insights.run(queries()["delays"])
+        assert (row["attempt"], row["images"]) == (1, len(lines(rows, "image_delayed")))
+        said = max(each["timestamp"] for each in rows.traces if each["message"].startswith("image_delayed"))
+        assert row["hidden_until"] == said + timedelta(seconds=600)
+
+    def test_models(self, insights: Insights, settled: list[dict[str, Any]]) -> None:
+        (row,) = insights.run(queries()["models"])
+        classified = [each for each in settled if each.get("status") == "classified"]
+        assert (row["model"], row["model_version"]) == ("shapes", classified[0]["model_version"])
+        assert row["images"] == len(classified)
+
+    def test_slowest(self, insights: Insights, settled: list[dict[str, Any]]) -> None:
+        found = insights.run(queries()["slowest"])
+        wanted = sorted(settled, key=lambda each: -float(each["total_ms"]))[:20]
+        assert [row["total_ms"] for row in found] == [float(each["total_ms"]) for each in wanted]
+        (one,) = {row["decode_ms"] for row in found if named(row["image"]).endswith(HOSTILE[3])}
+        (said,) = {each["decode_ms"] for each in settled if each["image"].endswith(HOSTILE[3])}
+        assert one == float(said)
+
+    def test_instances(self, insights: Insights, settled: list[dict[str, Any]]) -> None:
+        assert sum(row["images"] for row in insights.run(queries()["instances"])) == len(settled)
+
+    def test_coverage(self, insights: Insights, rows: Rows) -> None:
+        (row,) = insights.run(queries()["coverage"])
+        (line,) = lines(rows, "container_reconciled")
+        said = told(line)
+        assert (row["images"], row["lost"], row["stale"]) == (
+            *(int(said["images"]), int(said["missing"]), int(said["stale"])),
+        )
+        assert row["coverage"] == pytest.approx(float(said["coverage"]))
+        assert row["lost"] > 0
+
+    @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+    def test_one_image(self, insights: Insights, rows: Rows, name: str) -> None:
+        escaped = self.name_in_log(rows, name).replace("'", "''")  # as a verbatim string is written
+        found = insights.run(queries()["one_image"].replace("incoming/trap 7/a.jpg", escaped))
+        (incoming,) = {told(line)["image"].partition("/")[0] for line in lines(rows, "image_settled")}
+        wanted = [row for row in rows.traces if told(row["message"]).get("image") == f"{incoming}/{name}"]
+        assert [row["message"] for row in found] == [row["message"] for row in wanted]
+        assert wanted
+
+    def test_volume(self, insights: Insights, rows: Rows) -> None:
+        found = insights.run(queries()["volume"])
+        assert sum(row["rows"] for row in found) == len(rows.traces) + len(rows.exceptions)
+        assert {row["event"] for row in found if row["table_name"] == "traces"} == {
+            row["message"].split()[0] for row in rows.traces
+        }
+
+
+class TestAlert:
+    """A rule fires on the rows a query gives, so it must give some when there is trouble, and none when all is well."""
+
+    @pytest.fixture
+    def quiet(self, rows: Rows) -> Insights:
+        """An hour in which everything went well, and one image was no image."""
+        insights = Insights()
+        well = [row for row in rows.traces if told(row["message"])["event"] in {"image_settled", "app_started"}]
+        insights.add("traces", well)
+        return insights
+
+    @pytest.fixture
+    def day(self, quiet: Insights, rows: Rows) -> Insights:
+        """The same, and the reconciliation found nothing to do."""
+        (line,) = [row for row in rows.traces if row["message"].startswith("container_reconciled")]
+        clean = re.sub(r"missing=\d+", "missing=0", line["message"])
+        quiet.add("traces", [{**line, "message": clean}])
+        return quiet
+
+    @pytest.mark.parametrize("name", [name for name in ALERTS if name != "alert_silent"])
+    def test_is_quiet_when_all_is_well(self, day: Insights, name: str) -> None:
+        assert day.run(queries()[name]) == []
+
+    @pytest.mark.parametrize("name", [name for name in ALERTS if name not in {"alert_silent", "alert_stalled"}])
+    def test_fires_in_trouble(self, insights: Insights, name: str) -> None:
+        assert insights.run(queries()[name])
+
+    def test_that_looks_for_signs_of_life_finds_them_and_misses_them(self, quiet: Insights, insights: Insights) -> None:
+        assert len(insights.run(queries()["alert_silent"])) == 1
+        assert quiet.run(queries()["alert_silent"]) == []
+
+    def test_of_a_standstill_fires_when_nothing_is_settled_and_not_when_something_is(
+        self, insights: Insights, rows: Rows
+    ) -> None:
+        assert insights.run(queries()["alert_stalled"]) == []
+        standstill = Insights()
+        standstill.add("exceptions", rows.exceptions)
+        standstill.add("traces", [row for row in rows.traces if not row["message"].startswith("image_settled")])
+        (row,) = standstill.run(queries()["alert_stalled"])
+        assert (row["failed"], row["settled"]) == (len(rows.exceptions) + len(lines(rows, "image_not_settled")), 0)
+
+    def test_of_poison_counts_each_image(self, insights: Insights) -> None:
+        assert len(insights.run(queries()["alert_poison"])) == 3
+
+    @pytest.mark.parametrize("name", ALERTS)
+    def test_leaves_the_window_to_the_rule(self, name: str) -> None:
+        assert "ago(" not in queries()[name]
+
+
+def test_every_file_is_a_query() -> None:
+    assert {path.suffix for path in QUERIES.iterdir()} == {".kql"}
