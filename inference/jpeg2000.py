@@ -18,7 +18,8 @@ def tile_count(content: bytes) -> int:
         return 1
     if not (width and height and right > left and bottom > top):
         return 1
-    return -(-(right - left) // width) * -(-(bottom - top) // height)
+    across, down = -(-(right - left) // width), -(-(bottom - top) // height)
+    return int(across * down)
 
 
 def _codestream_at(content: bytes) -> int:

@@ -1,6 +1,6 @@
 """Long runs of the whole worker, by hand: bounded memory, no leak, a small footprint.
 
-    python -m tests.soak bounded --megapixels 50 --limit-mib 1228     # issue: sixteen large images at once
+    python -m tests.soak bounded --megapixels 50 --limit-mib 1228     # sixteen large images at once
     python -m tests.soak leak --images 20000                          # the slope of the resident set
     python -m tests.soak footprint --images 1000                      # with a MobileNetV2-shaped model
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.inference.memory_stress import KINDS
 from tests.soak.bounded import bounded
-from tests.soak.footprint import footprint
+from tests.soak.footprint import THREADS, footprint
 from tests.soak.leak import leak
 
 
@@ -34,6 +34,7 @@ def main() -> None:
     two.add_argument("--samples-to", type=Path, help="write 'images,KiB' lines there")
     three = commands.add_parser("footprint")
     three.add_argument("--images", type=int, default=1_000)
+    three.add_argument("--threads", type=int, default=THREADS, help="of the worker's pool")
     args = parser.parse_args()
     if args.command == "bounded":
         for line in bounded(args.megapixels, args.grain, args.limit_mib, args.kinds):
@@ -41,7 +42,7 @@ def main() -> None:
     elif args.command == "leak":
         print(json.dumps(leak(args.images, args.samples_to)))  # noqa: T201
     else:
-        print(json.dumps(footprint(args.images)))  # noqa: T201
+        print(json.dumps(footprint(args.images, args.threads)))  # noqa: T201
 
 
 if __name__ == "__main__":

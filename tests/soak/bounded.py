@@ -14,7 +14,7 @@ from tests.soak.cage import resident
 from tests.soak.stand import stand
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from azure.storage.blob import ContainerClient
 
@@ -23,8 +23,11 @@ AT_ONCE = 16
 THREADS = 16  # the worker would have CPUs + 4 of its own accord: more at once is worse
 
 
-def bounded(megapixels: float, grain: float, limit_mib: int, kinds: list[str]) -> Iterator[dict[str, Any]]:
+def bounded(
+    megapixels: float, grain: float, limit_mib: int, kinds: list[str], settings: Mapping[str, str] | None = None
+) -> Iterator[dict[str, Any]]:
     """Yield one line of figures per kind, each of a worker of its own."""
+    told = {"PYTHON_THREADPOOL_THREAD_COUNT": str(THREADS)} | dict(settings or {})
     with tempfile.TemporaryDirectory(prefix="soak-images-") as name:
         folder = Path(name)
         program = "from pathlib import Path; from tests.inference.memory_stress import write_images; "
@@ -32,11 +35,11 @@ def bounded(megapixels: float, grain: float, limit_mib: int, kinds: list[str]) -
         subprocess.run([sys.executable, "-c", program], check=True)  # a child: it takes a gigabyte
         for kind in kinds:
             wanted = KINDS if kind == "mixed" else (kind,)
-            yield {"kind": kind} | _one_kind([folder / f"photo.{each}" for each in wanted], limit_mib * _MIB)
+            yield {"kind": kind} | _one_kind([folder / f"photo.{each}" for each in wanted], limit_mib * _MIB, told)
 
 
-def _one_kind(files: list[Path], limit_bytes: int) -> dict[str, Any]:
-    with stand({"PYTHON_THREADPOOL_THREAD_COUNT": str(THREADS)}, limit_bytes) as run:
+def _one_kind(files: list[Path], limit_bytes: int, settings: Mapping[str, str]) -> dict[str, Any]:
+    with stand(settings, limit_bytes) as run:
         names = [f"{number}-{files[number % len(files)].name}" for number in range(AT_ONCE)]
         for number, name in enumerate(names):
             _upload(run.incoming, name, files[number % len(files)])
