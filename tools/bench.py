@@ -137,10 +137,10 @@ def _python_with_torch(args: argparse.Namespace) -> Path | None:
 
 def _prepare(sections: list[str], tell: Callable[[str], None]) -> None:
     """Make what is measured with, before any clock runs."""
-    wanted = [kind for kind in KINDS.values() if "formats" in sections or kind.files > 2]
-    for kind in wanted:
-        tell(f"rendering photos, once: {kind.name}")
-        photos(kind, _CACHE)
+    for kind in KINDS.values():
+        if not contests.using(kind.name).isdisjoint(sections):
+            tell(f"rendering photos, once: {kind.name}")
+            photos(kind, _CACHE)
     for network in ARCHITECTURES:
         tell(f"building the network, once: {network}")
         model_folder(network, _CACHE)
@@ -186,7 +186,7 @@ def _start_ratio(figures: dict[str, Figure]) -> Ratio:
         return float(each[startup.BARE].images_per_s / each[startup.APP].images_per_s)
 
     low, high = band(value, figures)
-    name = f"start to first image ({startup.FIRST_PHOTO}) / bare imports and session"
+    name = f"start to first image ({contests.FIRST_PHOTO}) / bare imports and session"
     return Ratio(name, value(figures), low, high, START_GOAL, more_is_better=False)
 
 

@@ -22,6 +22,8 @@ SECTIONS = {
 SHORT_SECTIONS = ("jpeg", "networks", "function", "start")
 PATH_NETWORK = "MobileNetV2"
 NO_PHOTO = ""
+FIRST_PHOTO = "0.3 MP"
+"""What a fresh process classifies first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,13 @@ class Contest:
 def key(contestant: str, of: str, threads: int | None = None) -> str:
     """Name a figure."""
     return f"{contestant} / {of}" + ("" if threads is None else f" / {threads}")
+
+
+def using(photo: str) -> set[str]:
+    """Name the sections that need one kind of photo."""
+    if photo not in JPEGS:
+        return {"formats"}
+    return {"jpeg", "function", "backfill", *(["start"] if photo == FIRST_PHOTO else [])}
 
 
 def programme(sections: Collection[str], extent: Extent, cpus: int, *, torch: bool) -> list[Contest]:

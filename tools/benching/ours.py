@@ -91,12 +91,12 @@ def _floor(content: bytes) -> None:
 def _bare_tensor(content: bytes) -> NDArray[np.generic]:
     """Bytes to the model's input as one would write it who knows of ``draft``: no header checks, no refusals."""
     with Image.open(io.BytesIO(content)) as image:
-        width, height = image.size
-        resized = _SHORTEST_SIDE / min(width, height)
-        image.draft("RGB", (round(2 * width * resized), round(2 * height * resized)))
-        side = min(image.size) * SIDE_PX / _SHORTEST_SIDE
-        left, top = (image.width - side) / 2, (image.height - side) / 2
-        box = (left, top, left + side, top + side)
+        factor = _SHORTEST_SIDE / min(image.size)
+        whole = [int(side * factor) for side in image.size]
+        image.draft("RGB", (2 * whole[0], 2 * whole[1]))
+        left, top = ((side - SIDE_PX) // 2 for side in whole)
+        across, down = image.width / whole[0], image.height / whole[1]
+        box = (left * across, top * down, (left + SIDE_PX) * across, (top + SIDE_PX) * down)
         pixels = np.asarray(image.convert("RGB").resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC, box))
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1)) * (1 / 255 / _STD)
     planes -= _MEAN / _STD

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from inference.errors import ConfigurationError
 from storage.settings import APP_ROOT
 from tools.azurite import Ports, connection_string
+from tools.benching.contests import FIRST_PHOTO
 from tools.benching.machine import between, read
 from tools.benching.networks import model_folder
 from tools.benching.photos import KINDS, photos
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-FIRST_PHOTO = "0.3 MP"
 APP, BARE, PYTHON, SESSION = "start / app", "start / bare", "start / Python alone", "start / packages alone"
 _TRIES = 2
 _DONE = "done"

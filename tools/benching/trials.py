@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -39,47 +41,35 @@ def looped(work: Callable[[], object], threads: int, seconds: float) -> Trial:
     does it once before the clocks start, so that no trial pays for caches.
     """
     ready = threading.Barrier(threads + 1)
-    begin = threading.Event()
-    done: list[tuple[int, float]] = []
 
-    def turn() -> None:
-        work()
+    def turn() -> tuple[int, float]:
+        try:
+            work()
+        except BaseException:
+            ready.abort()  # whoever fails takes the others along: nobody waits for ever
+            raise
         ready.wait()
-        begin.wait()
         started = time.perf_counter()
         count, elapsed = 0, 0.0
         while not count or elapsed < seconds:
             work()
             count += 1
             elapsed = time.perf_counter() - started
-        done.append((count, elapsed))
+        return count, elapsed
 
-    workers = [threading.Thread(target=_kept(turn, ready)) for _ in range(threads)]
-    for worker in workers:
-        worker.start()
-    ready.wait()
-    cpu = time.process_time()
-    begin.set()
-    for worker in workers:
-        worker.join()
-    cpu = time.process_time() - cpu
-    if len(done) < threads:
-        raise RuntimeError("a thread of the trial failed")
+    with ThreadPoolExecutor(threads) as pool:
+        turns = [pool.submit(turn) for _ in range(threads)]
+        with suppress(threading.BrokenBarrierError):  # the turn that broke it tells why
+            ready.wait()
+        cpu = time.process_time()
+        wait(turns)
+        cpu = time.process_time() - cpu
+    errors = [error for each in turns if (error := each.exception())]
+    for error in sorted(errors, key=lambda each: isinstance(each, threading.BrokenBarrierError)):
+        raise error
+    done = [each.result() for each in turns]
     images = sum(count for count, _ in done)
     return Trial(images, sum(count / elapsed for count, elapsed in done), cpu / images * 1000)
-
-
-def _kept(turn: Callable[[], None], ready: threading.Barrier) -> Callable[[], None]:
-    """Whoever fails takes the others along, so that nobody waits for ever."""
-
-    def run() -> None:
-        try:
-            turn()
-        except BaseException:
-            ready.abort()
-            raise
-
-    return run
 
 
 def counted(work: Callable[[], int]) -> Trial:
