@@ -61,7 +61,7 @@ desk = Desk(
     Results(clients, table=settings.results_table, container=settings.results_container),
     admit=admission.reserve_content,
 )
-queue = RequestQueue(clients.queues)
+queue = RequestQueue(clients)
 retries = Retries(desk, queue, settings.retry_delays_seconds)
 load = partial(
     classifier.load,

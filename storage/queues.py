@@ -1,19 +1,23 @@
-"""The app's own queue: requests to look at images again, now or after a delay."""
+"""The app's own queue: requests to look at images again, now or after a delay.
+
+Most processes never send one, so the queue's client, and with it the SDK's package, comes at the first use.
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
-from azure.storage.queue import TextBase64EncodePolicy
 
 from storage.errors import translated
 from storage.requests import QUEUE
 
 if TYPE_CHECKING:
-    from azure.storage.queue import QueueServiceClient
+    from azure.storage.queue import QueueClient
 
+    from storage.clients import Clients
     from storage.requests import Request
 
 _FOR_EVER = -1  # seconds to live: the default of seven days would lose work that waited through a long outage
@@ -22,9 +26,15 @@ _FOR_EVER = -1  # seconds to live: the default of seven days would lose work tha
 class RequestQueue:
     """Sends requests. The queue appears on first use. Thread-safe."""
 
-    def __init__(self, service: QueueServiceClient) -> None:
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    @cached_property
+    def _queue(self) -> QueueClient:
+        from azure.storage.queue import TextBase64EncodePolicy
+
         # Base64 is what the host expects of every queue (host.json's messageEncoding default).
-        self._queue = service.get_queue_client(QUEUE, message_encode_policy=TextBase64EncodePolicy())
+        return self._clients.queues.get_queue_client(QUEUE, message_encode_policy=TextBase64EncodePolicy())
 
     def send(self, request: Request, *, delay_seconds: int = 0) -> None:
         """Put a request on the queue, hidden for ``delay_seconds`` (0 to 604,800).

@@ -47,6 +47,6 @@ def wired(environ: Mapping[str, str] = os.environ) -> Iterator[Wiring]:
         Results(clients, table=settings.results_table, container=settings.results_container),
     )
     try:
-        yield Wiring(settings, clients, desk, RequestQueue(clients.queues))
+        yield Wiring(settings, clients, desk, RequestQueue(clients))
     finally:
         clients.close()

@@ -351,7 +351,7 @@ def test_many_mixed_losses_are_all_found_in_one_run(account: Account, monkeypatc
 def test_requests_reach_the_real_queue(scene: Scene, clients: Clients) -> None:
     scene.account.upload("new.jpg", b"x")
     queue = clients.queues.get_queue_client(QUEUE)
-    Reconciliation(scene.desk, RequestQueue(clients.queues), scene.account.incoming).run()
+    Reconciliation(scene.desk, RequestQueue(clients), scene.account.incoming).run()
     texts = (b64decode(message.content) for message in queue.receive_messages())
     assert Request(scene.account.incoming, ("new.jpg",)) in map(Request.from_json, texts)
 
