@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
+_STDOUT = "-"
 _CACHE = APP_ROOT / ".cache" / "bench"
 
 
@@ -53,7 +54,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--compare", type=Path, metavar="FILE", help="show the difference to a run kept with --json")
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write figures and ratios; - is stdout, without tables"
+        "--json",
+        nargs="?",
+        const=_STDOUT,
+        metavar="FILE",
+        help="write figures and ratios to a file beside the tables, or to stdout instead of them",
     )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the rates as an SVG picture (needs: jpeg)")
     parser.add_argument(
@@ -78,16 +83,16 @@ def run(args: argparse.Namespace) -> int:
     talk = Console(stderr=True)
     result = measure(sections, contests.SHORT if args.short else contests.WHOLE, _python_with_torch(args), talk)
     document = result.to_json()
-    if args.json and str(args.json) == "-":
+    if args.json == _STDOUT:
         print(json.dumps(document, indent=1))
     else:
         show(Console(), result)
         if args.json:
-            args.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+            Path(args.json).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     if args.plot:
         write_plot(args.plot, result)
     if kept:
-        Console(stderr=str(args.json) == "-").print(compared(kept, result))
+        Console(stderr=args.json == _STDOUT).print(compared(kept, result))
     return 0
 
 

@@ -377,9 +377,11 @@ def test_the_command_measures_keeps_and_compares(
     assert document["figures"]["infer / MobileNetV2 / 1"]["images_per_s"] > 0
     assert document["machine"]["usable_cpus"] >= 1
     capsys.readouterr()
-    arguments.compare, arguments.json = kept, None
+    arguments.compare, arguments.json = kept, "-"
     assert bench.run(arguments) == 0  # type: ignore[arg-type]
-    assert "Compared with the run of" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert json.loads(said.out)["figures"].keys() == document["figures"].keys()
+    assert "Compared with the run of" in said.err
 
 
 def test_the_comparison_shows_what_is_new_and_what_is_missing() -> None:
