@@ -115,6 +115,23 @@ def test_a_model_that_the_app_would_refuse_is_refused_here(tmp_path: Path) -> No
         contents.model_files(tmp_path, tmp_path / "package")
 
 
+@pytest.mark.parametrize("lead", ["../{name}", "{folder}/{name}", "link"], ids=["parent", "absolute", "a link"])
+def test_a_model_that_names_a_file_outside_its_folder_is_refused(lead: str, my_model: Path, tmp_path: Path) -> None:
+    """A stranger's graph could name a key of this machine as its weights, and have us ship it."""
+    secret = tmp_path / "id_ed25519"
+    (my_model / "weights.bin").rename(secret)
+    (my_model / "link").symlink_to(secret)
+    graph = onnx.load(my_model / "model.onnx", load_external_data=False)
+    for tensor in graph.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = lead.format(name=secret.name, folder=tmp_path)
+    onnx.save(graph, my_model / "model.onnx")
+    with pytest.raises(ModelError):
+        contents.model_files(my_model, tmp_path / "package")
+    assert not (tmp_path / "package").exists()
+
+
 def test_two_models_of_one_name_are_refused(tmp_path: Path) -> None:
     contents.model_files(SHAPES, tmp_path / "package")
     with pytest.raises(ConfigurationError, match="named shapes"):
