@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from storage.host_limits import HostLimits
+from storage.settings import Settings
+from storage.start_line import Start
 from tests.operations.kusto import queries
 from tests.triggers import TRIGGERS
 
@@ -77,6 +81,74 @@ def test_every_query_stands_in_the_runbook_as_it_is_kept() -> None:
     assert {name for name, _ in shown} == {name for name in queries() if not name.startswith("alert_")}
     for name, text in shown:
         assert text == queries()[name], f"python -m tests.operations.regenerate_runbook writes {name} anew"
+
+
+class TestHostJson:
+    """What becomes a row in Application Insights: ``logging`` in host.json, read as .NET's filter rules are."""
+
+    LOGGING = json.loads((ROOT / "host.json").read_text())["logging"]
+
+    def level(self, category: str) -> str:
+        """The rule with the longest name that the category begins with, else the default."""
+        rules = {name: level for name, level in self.LOGGING["logLevel"].items() if category.startswith(name)}
+        return str(rules[max(rules, key=len)] if rules else self.LOGGING["logLevel"]["default"])
+
+    @pytest.mark.parametrize("function", TRIGGERS)
+    def test_keeps_what_a_function_says_and_drops_what_the_host_says_of_each_call(self, function: str) -> None:
+        assert self.level(f"Function.{function}.User") == "Information"
+        assert self.level(f"Function.{function}") == "Warning"
+
+    def test_names_no_function_that_is_not_there(self) -> None:
+        named = {name.split(".")[1] for name in self.LOGGING["logLevel"] if name.startswith("Function.")}
+        assert named == TRIGGERS.keys()
+
+    @pytest.mark.parametrize(
+        ("category", "level"),
+        [
+            ("Host.Results", "Information"),
+            ("Host.Startup", "Information"),
+            ("Host.Aggregator", "Warning"),
+            ("Azure.Core", "Warning"),
+            ("Microsoft.Azure.WebJobs.Extensions.Storage.Blobs", "Warning"),
+        ],
+    )
+    def test_keeps_calls_and_starts_and_no_chatter(self, category: str, level: str) -> None:
+        assert self.level(category) == level
+
+    def test_samples_neither_our_lines_nor_errors(self) -> None:
+        excluded = self.LOGGING["applicationInsights"]["samplingSettings"]["excludedTypes"].split(";")
+        assert {"Trace", "Exception"} <= set(excluded)
+
+
+def sizes() -> list[dict[str, str]]:
+    """The rows of the runbook's table of instance sizes."""
+    section = OPERATIONS.split("\n## Threads and memory")[1].split("\n## ")[0]
+    lines = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
+    head, _, *rows = [[cell.strip().strip("`") for cell in line] for line in lines]
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+@pytest.mark.parametrize("size", sizes(), ids=lambda size: str(size["where"]))
+def test_the_sizes_that_are_recommended_contradict_nothing(size: dict[str, str]) -> None:
+    flex = size["where"].startswith("Flex")
+    environ = {
+        "PYTHON_THREADPOOL_THREAD_COUNT": size["PYTHON_THREADPOOL_THREAD_COUNT"],
+        "AzureFunctionsJobHost__extensions__blobs__maxDegreeOfParallelism": size["blobs.maxDegreeOfParallelism"],
+        "WEBSITE_SKU": "FlexConsumption" if flex else "",
+    }
+    source = "EventGrid" if flex else "LogsAndContainerScan"
+    start = Start(
+        settings=Settings.from_environ({"ImageStorage__accountName": "images", "BLOB_TRIGGER_SOURCE": source}),
+        limits=HostLimits.read(ROOT / "host.json", environ, 64),
+        cpus=int(size["CPUs"]),
+        intra_op_threads=1,
+        budget_bytes=int(size["DECODE_BUDGET_MIB"]) * 2**20,
+        available_bytes=(int(size["memory, MiB"]) - 320) * 2**20,
+        model=None,
+        versions={},
+    )
+    assert list(start.contradictions()) == []
+    assert start.limits.blobs_at_once == int(size["blobs.maxDegreeOfParallelism"])
 
 
 @pytest.mark.parametrize(
