@@ -32,11 +32,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+_PNG_GREY_FACTORS = {"L;2": 85, "L;4": 17}
+
+
 class _JpegReader(JpegImagePlugin.JpegImageFile):
     """Pillow's own, but broken EXIF cannot cost us the photo: it looks for a resolution there, which is of no use."""
 
     def _read_dpi_from_exif(self) -> None:
         pass
+
+
+class _PngReader(PngImagePlugin.PngImageFile):
+    """Pillow's own, but the transparent level of 2- and 4-bit grey is scaled as the pixels are."""
+
+    def _open(self) -> None:
+        super()._open()
+        level = self.info.get("transparency")
+        if self.tile and isinstance(level, int):
+            self.info["transparency"] = level * _PNG_GREY_FACTORS.get(str(self.tile[0].args), 1)
 
 
 class _TiffReader(TiffImagePlugin.TiffImageFile):
@@ -50,7 +63,7 @@ class _TiffReader(TiffImagePlugin.TiffImageFile):
 
 _READERS: dict[str, Callable[[BytesIO], Image.Image]] = {
     "jpeg": _JpegReader,
-    "png": PngImagePlugin.PngImageFile,
+    "png": _PngReader,
     "webp": WebPImagePlugin.WebPImageFile,
     "gif": GifImagePlugin.GifImageFile,
     "bmp": BmpImagePlugin.BmpImageFile,
@@ -106,7 +119,7 @@ def decoder_errors(kind: str) -> Iterator[None]:
     """Translate what a reader raises: once, here.
 
     Raises:
-        PermanentError: ``truncated``, ``decompression_bomb``, ``too_many_pixels`` or ``corrupt``.
+        PermanentError: ``truncated``, ``decompression_bomb``, ``too_many_pixels``, ``unsupported_format``, ``corrupt``.
         TransientError: Memory ran out, which is no verdict on the image.
     """
     try:
@@ -126,4 +139,6 @@ def _verdict(kind: str, error: BaseException) -> tuple[Reason, str]:
         return Reason.TRUNCATED, f"The {kind} file ends before its picture does: {said}."
     if "decompressed data too large" in lowered or "too much memory" in lowered:
         return Reason.DECOMPRESSION_BOMB, f"The {kind} file's metadata inflates beyond all use: {said}."
+    if "unknown pixel mode" in lowered or "unsupported" in lowered:
+        return Reason.UNSUPPORTED_FORMAT, f"The content is a {kind} of a kind that is not decoded here: {said}."
     return Reason.CORRUPT, f"The {kind} decoder cannot read it: {said}."

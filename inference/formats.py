@@ -63,6 +63,16 @@ _UNSUPPORTED = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Microsoft Office document"),
     (b"{\\rtf", "an RTF document"),
     (b"AT&TFORM", "DjVu"),
+    (b"\x01\xda", "a Silicon Graphics image (SGI)"),
+    (b"SDPX", "DPX"),
+    (b"XPDS", "DPX"),
+    (b"\x0a\x05\x01", "PCX"),
+    (b"\x59\xa6\x6a\x95", "a Sun raster image"),
+    (b"\x8bJNG\r\n\x1a\n", "JNG"),
+    (b"/* XPM", "XPM"),
+    (b"id=ImageMagick", "MIFF"),
+    (b"PF\n", "a portable float map (PFM)"),
+    (b"farbfeld", "farbfeld"),
 )
 
 _UNSUPPORTED_PATTERNS = (

@@ -4,7 +4,8 @@ A band is a few hundred rows: converting a 50-megapixel palette, 16-bit or trans
 beside the decoder's own buffer, where converting it whole would cost another 200.
 
 Rules: 16 bits and more are scaled, not clipped; whatever is transparent lies on the background; CMYK goes by Pillow's
-formula, without profiles; embedded ICC profiles are not applied, because the models were trained without them.
+formula, without profiles; embedded ICC profiles and gamma are not applied, because
+the models were trained without them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from PIL import Image, TiffImagePlugin
+from PIL import Image, ImageChops, TiffImagePlugin
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +25,8 @@ WHITE = (255, 255, 255)
 _BAND_PIXELS = 1 << 18  # 1 MiB of RGB: stays in the cache
 _TIFF_BITS_PER_SAMPLE = 258
 _TIFF_SAMPLE_FORMAT = 339
+_TIFF_PHOTOMETRIC = 262
+_WHITE_IS_ZERO = 0
 _SIGNED = 2
 _UNSIGNED_32 = 2**32 - 1
 
@@ -42,11 +45,13 @@ def flatten(
     if image.mode == mode and not image.has_transparency_data:
         return image.reduce(factor) if factor > 1 else image
     white = _white_level(image)
+    negative = image.mode.startswith("I") and _is_negative(image)
     width, height = image.size
     rows = max(1, _BAND_PIXELS // (width * factor)) * factor
     flat = Image.new(mode, (-(-width // factor), -(-height // factor)))
     for top in range(0, height, rows):
         band = _convert(image.crop((0, top, width, min(top + rows, height))), white, background)
+        band = ImageChops.invert(band) if negative else band
         band = band if band.mode == mode else band.convert(mode)
         flat.paste(band.reduce(factor) if factor > 1 else band, (0, top // factor))
     return flat
@@ -59,6 +64,11 @@ def _white_level(image: Image.Image) -> int:
         signed = image.tag_v2.get(_TIFF_SAMPLE_FORMAT, (1,))[0] == _SIGNED
         return int(2 ** (bits - signed) - 1)
     return 65535
+
+
+def _is_negative(image: Image.Image) -> bool:
+    """Tell whether 0 means white, which Pillow sees to in 8 bits only."""
+    return isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO
 
 
 def _convert(band: Image.Image, white: int, background: tuple[int, int, int]) -> Image.Image:

@@ -18,6 +18,8 @@ _DNG_VERSION = 50706
 _OFFSETS = frozenset({273, 324})  # of strips, of tiles: one object each in Pillow
 _LAYOUT = frozenset({258, 279, 325}) | _OFFSETS  # bits per sample, lengths
 _SHARED_BYTES = 65_536  # values that several tags may well point at together
+_COMPRESSION, _PHOTOMETRIC, _YCBCR, _YCBCR_SUBSAMPLING = 259, 262, 6, 530
+_FOREIGN_CODECS = {34712: "JPEG 2000", 50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL"}
 _SHORT = 3
 _SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}  # bytes of a value, by type
 _BIG_ENTRY_BYTES = 20
@@ -60,10 +62,23 @@ def _check_first_page(content: bytes, order: str, entries: range, pieces: Pieces
         (tags[tag],) = (
             struct.unpack_from(order + "H", content, at + (12 if wide else 8)) if kind == _SHORT else (value,)
         )
+    _refuse_what_is_read_wrong(tags)
     if _DNG_VERSION in tags:
         raise _raw("DNG")
     if _SUB_IFDS in tags and tags.get(_NEW_SUBFILE_TYPE, 0) & 1:
         raise _raw("such as NEF")
+
+
+def _refuse_what_is_read_wrong(tags: dict[int, int]) -> None:
+    """Refuse what Pillow takes for something else, or calls damaged because its libtiff lacks the codec."""
+    packed = _FOREIGN_CODECS.get(tags.get(_COMPRESSION, 1))
+    if packed:
+        raise PermanentError(Reason.UNSUPPORTED_FORMAT, f"The content is a TIFF packed with {packed}.")
+    is_ycbcr = tags.get(_PHOTOMETRIC) == _YCBCR
+    if is_ycbcr and tags.get(_COMPRESSION, 1) == 1 and tags.get(_YCBCR_SUBSAMPLING, 2) != 1:
+        raise PermanentError(
+            Reason.UNSUPPORTED_FORMAT, "The content is a TIFF of plain YCbCr samples at reduced chroma resolution."
+        )
 
 
 def _raw(name: str) -> PermanentError:

@@ -93,3 +93,22 @@ def exif_orientation(value: object, byte_order: str = ">") -> bytes:
     start = b"MM\x00*" if byte_order == ">" else b"II*\x00"
     body = struct.pack(byte_order + "IHHHI", 8, 1, 0x0112, kind, 1 if kind == 3 else 4) + packed + bytes(4)
     return b"Exif\0\0" + start + body
+
+
+def without_adobe(jpeg: bytes) -> bytes:
+    """Take out the segment in which Adobe tells how the inks are coded."""
+    at = jpeg.index(b"\xff\xee")
+    (length,) = struct.unpack_from(">H", jpeg, at + 2)
+    return jpeg[:at] + jpeg[at + 2 + length :]
+
+
+def ycck(pixels: Pixels) -> bytes:
+    """A JPEG as Photoshop writes inks: all but black as luma and chroma, all inverted (Adobe TN 5116)."""
+    inks = 255.0 - pixels
+    luma = inks @ np.array([0.299, 0.587, 0.114])
+    coded = [luma, 128 + 0.564 * (inks[..., 2] - luma), 128 + 0.713 * (inks[..., 0] - luma), np.full(luma.shape, 255.0)]
+    # Pillow inverts four channels as it writes them, and knows no transform: its flag is set afterwards.
+    bands = [Image.fromarray((255 - np.clip(np.rint(band), 0, 255)).astype(np.uint8)) for band in coded]
+    jpeg = encode(Image.merge("CMYK", bands), "JPEG", quality=95, subsampling=0)
+    at = jpeg.index(b"Adobe") + 11
+    return jpeg[:at] + b"\2" + jpeg[at + 1 :]

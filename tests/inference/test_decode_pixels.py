@@ -27,6 +27,8 @@ from tests.inference.image_samples import (
     png_rows,
     scene,
     with_segments,
+    without_adobe,
+    ycck,
 )
 
 LOSSLESS = 0
@@ -112,6 +114,10 @@ def worst(content: bytes, expected: Pixels) -> int:
             id="largest of an ICO",
         ),
         pytest.param(encode(cmyk(scene()), "JPEG", quality=95, subsampling=0), LOSSY, id="Adobe inverted CMYK JPEG"),
+        pytest.param(
+            without_adobe(encode(cmyk(scene()), "JPEG", quality=95, subsampling=0)), LOSSY, id="CMYK JPEG without Adobe"
+        ),
+        pytest.param(ycck(scene()), LOSSY, id="Adobe YCCK JPEG"),
         pytest.param(encode(cmyk(scene()), "TIFF"), LOSSLESS, id="CMYK TIFF"),
         pytest.param(encode(cmyk(scene()), "JPEG2000"), LOSSLESS, id="CMYK JPEG 2000"),
     ],
@@ -229,6 +235,55 @@ def test_deep_grey_is_scaled_not_clipped(content: bytes) -> None:
     if read_header(content, Limits()).mode == "I":  # signed: white is 2**31 - 1
         expected = as_rgb(((DEEP.astype(np.int64) << 15) * 255 / (2**31 - 1)).round().astype(np.uint8))
     assert worst(content, expected) <= 1
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_a_transparent_level_of_few_bits_lies_on_white(bits: int) -> None:
+    """Pillow scales the pixels to 0..255 and leaves the transparent level as it was."""
+    levels = np.arange(8, dtype=np.uint8) % 2**bits
+    row = np.packbits(np.unpackbits(levels[:, None], axis=1)[:, -bits:].ravel()).tobytes()
+    header = struct.pack(">IIBBBBB", 8, 2, bits, 0, 0, 0, 0)
+    content = png(header, (b"tRNS", struct.pack(">H", 0)), png_rows([row] * 2))
+    expected = np.where(levels == 0, 255, levels * (255 // (2**bits - 1))).astype(np.uint8)
+    assert worst(content, as_rgb(expected[None].repeat(2, axis=0))) == LOSSLESS
+
+
+@pytest.mark.parametrize(
+    ("grey", "pixels"),
+    [
+        pytest.param(GREY, as_rgb(grey_scene()), id="8 bits"),
+        pytest.param(Image.fromarray(DEEP), DEEP_PIXELS, id="16 bits"),
+    ],
+)
+def test_a_tiff_whose_zero_is_white_is_turned_round(grey: Image.Image, pixels: Pixels) -> None:
+    """Pillow sees to it in eight bits only; ImageMagick and libvips in both."""
+    content = encode(grey, "TIFF")
+    at = content.index(struct.pack("<HHI", 262, 3, 1)) + 8
+    negative = content[:at] + bytes(2) + content[at + 2 :]
+    assert worst(negative, 255 - pixels) <= 1
+
+
+DISPLAY_P3_LIKE = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()  # as far from sRGB as can be
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIC"])
+def test_an_embedded_profile_changes_no_pixel(kind: str) -> None:
+    """As in torchvision and timm, which trained the models: they open with Pillow and convert nothing."""
+    write = encode_heif if kind == "HEIC" else lambda image, **options: encode(image, kind, **options)
+    plain, tagged = write(SCENE), write(SCENE, icc_profile=DISPLAY_P3_LIKE)
+    assert len(tagged) > len(plain)
+    assert np.array_equal(np.asarray(whole(plain).image), np.asarray(whole(tagged).image))
+
+
+def test_a_profile_of_inks_changes_no_pixel() -> None:
+    content = encode(cmyk(scene()), "JPEG", quality=95, subsampling=0, icc_profile=DISPLAY_P3_LIKE)
+    assert worst(content, scene()) <= LOSSY
+
+
+def test_a_phone_s_mpo_is_a_jpeg() -> None:
+    """It is one, with a second picture behind it, and people filter on what their phone calls .jpg."""
+    content = encode(SCENE, "MPO", save_all=True, append_images=[SCENE.rotate(180)])
+    assert read_header(content, Limits()).info.format == "jpeg"
 
 
 def test_a_transparent_16_bit_level_lies_on_white() -> None:

@@ -64,6 +64,9 @@ def test_what_is_no_image_is_not_an_image(content: bytes) -> None:
         (b"P6\n3 3\n255\n", "PNM"),
         (b"\0" * 128 + b"DICM", "DICOM"),
         (b"\x1a\x45\xdf\xa3", "Matroska"),
+        (b"\x0a\x05\x01\x08", "PCX"),
+        (b"\x01\xda\x01\x01", "SGI"),
+        (b"SDPX\0\0", "DPX"),
     ],
 )
 def test_what_is_known_but_not_decoded_is_named(content: bytes, name: str) -> None:
@@ -87,6 +90,22 @@ def test_float_tiff_is_refused_by_name() -> None:
     error = refusal(encode(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF"))
     assert error.reason is Reason.UNSUPPORTED_FORMAT
     assert "floating-point" in error.detail
+
+
+@pytest.mark.parametrize(
+    ("tags", "name"),
+    [
+        pytest.param([(258, 32), (259, 1), (262, 2), (277, 3), (339, 3)], "kind", id="RGB of floats"),
+        pytest.param([(258, 8), (259, 50001), (262, 2), (277, 3)], "WebP", id="WebP inside"),
+        pytest.param([(258, 8), (259, 1), (262, 6), (277, 3), (530, 2)], "chroma", id="plain YCbCr 4:2:0"),
+    ],
+)
+def test_a_kind_of_tiff_that_is_not_decoded_is_not_called_damaged(tags: list[tuple[int, int]], name: str) -> None:
+    entries = sorted([(256, 4), (257, 4), (273, 8), (279, 48), *tags])
+    body = b"".join(struct.pack("<HHII", tag, 3, 1, value) for tag, value in entries)
+    error = refusal(b"II*\0" + struct.pack("<IH", 8, len(entries)) + body + bytes(300))
+    assert error.reason is Reason.UNSUPPORTED_FORMAT
+    assert name in error.detail
 
 
 def test_heic_without_its_decoder_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +168,7 @@ def test_a_flat_picture_is_whole(colour: tuple[int, int, int], options: dict[str
 
 
 def test_trailing_bytes_harm_nobody() -> None:
-    for name in ("baseline JPEG", "PNG", "GIF", "lossy WebP", "TIFF"):
+    for name in ("baseline JPEG", "PNG", "GIF", "lossy WebP", "TIFF", "AVIF", "HEIC", "JPEG 2000", "BMP", "ICO"):
         content = WHOLE[name] + b"appended by a camera"
         assert decode(content, read_header(content, Limits()), needed=lambda _width, _height: (8, 8)).image
 
