@@ -13,10 +13,12 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from inference.errors import ConfigurationError, ModelError
 from inference.model_folder import open_model
+from tools.__main__ import main
 from tools.packaging import archive, closure, contents, licences, sizes, wheels
 from tools.packaging.lock import LOCK
 
@@ -259,3 +261,70 @@ def test_weights_are_told_by_package(tmp_path: Path) -> None:
     assert sum(part.zipped for part in told) < (tmp_path / "package.zip").stat().st_size
     lines = list(sizes.table(told))
     assert [line.split("  ")[0] for line in lines] == ["", "two-words 1.5", "models/mine", "2 smaller packages", "sum"]
+
+
+@pytest.fixture
+def no_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stands in for pip: the packages are two, and everything else is as it is."""
+
+    def install(_lock: Path, site: Path) -> None:
+        installed(site, "kit", "1.0", files=("kit.py",))
+        installed(site, "pillow-heif", "1.8", files=("heif.py",))
+        for name in ("kit.py", "heif.py"):
+            (site / name).write_text("")
+
+    monkeypatch.setattr(wheels, "install", install)
+    monkeypatch.setattr(closure, "declared", lambda _: [Requirement("kit==1.0"), Requirement("pillow-heif")])
+
+
+@pytest.mark.usefixtures("no_registry")
+def test_the_command_packs_a_model_of_ones_own_and_says_how_the_app_finds_it(
+    my_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "out.zip"
+    assert main(["package", "--model", str(my_model), "-o", str(target)]) == 0
+    said = capsys.readouterr()
+    assert "app setting MODEL_DIR=models/my-model\n" in said.err
+    assert re.search(r"^models/my-model: shapes version [0-9a-f]{12}$", said.out, re.MULTILINE)
+    assert re.search(r" of at most 75, sha256 [0-9a-f]{64}$", said.out, re.MULTILINE)
+    with zipfile.ZipFile(target) as opened:
+        assert {"function_app.py", "models/my-model/weights.bin", f"{contents.SITE_PACKAGES}/heif.py"} <= set(
+            opened.namelist()
+        )
+
+
+@pytest.mark.usefixtures("no_registry")
+def test_two_models_are_packed_as_the_setting_names_them(
+    my_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["package", "--model", f"{my_model}; {SHAPES}", "-o", str(tmp_path / "out.zip")]) == 0
+    assert "MODEL_DIR=models/my-model;models/shapes\n" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("no_registry")
+def test_without_heic_nothing_of_it_is_left(tmp_path: Path) -> None:
+    target = tmp_path / "out.zip"
+    assert main(["package", "--no-heic", "-o", str(target)]) == 0
+    with zipfile.ZipFile(target) as opened:
+        assert [name for name in opened.namelist() if "heif" in name] == []
+        assert f"{contents.SITE_PACKAGES}/kit.py" in opened.namelist()
+
+
+@pytest.mark.usefixtures("no_registry")
+def test_a_lock_that_is_behind_is_a_sentence_and_no_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(closure, "declared", lambda _: [Requirement("kit==2.0"), Requirement("pillow-heif")])
+    assert main(["package", "-o", str(tmp_path / "out.zip")]) == 2
+    said = capsys.readouterr().err
+    assert "kit is 1.0, requirements.txt asks for ==2.0" in said
+    assert "tools.packaging.lock" in said
+    assert not (tmp_path / "out.zip").exists()
+
+
+def test_a_registry_that_refuses_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pip's own words: only it knows whether a hash, a name or the network was wrong."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    (tmp_path / "lock.txt").write_text(f"no-such-kit==1.0 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(ConfigurationError, match=r"could not be fetched:(?s:.*)no-such-kit"):
+        wheels.install(tmp_path / "lock.txt", tmp_path / "site")
