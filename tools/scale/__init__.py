@@ -1,0 +1,1 @@
+"""How the app scales, by a discrete-event simulation: uploads, Event Grid, queue, instances, partitions."""
