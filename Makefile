@@ -50,4 +50,4 @@ types: install-dev
 check: lint types test
 
 clean:
-	rm -rf $(VENV) .azurite .demo .cache blob-image-classifier.zip
+	rm -rf $(VENV) .azurite .demo .cache blob-image-classifier.zip .blob-image-classifier.zip.partial
