@@ -12,18 +12,15 @@ from tests.operations.captured import everything_that_happened
 from tests.operations.kusto import Insights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.operations.captured import Rows
     from tools.azurite import Azurite
 
 
 @pytest.fixture(scope="session")
-def rows(azurite: Azurite) -> Iterator[Rows]:
+def rows(azurite: Azurite) -> Rows:
     file = io.BytesIO()
     Picture.effect_mandelbrot((160, 120), (-2, -1, 1, 1), 40).convert("RGB").save(file, "JPEG")
-    with everything_that_happened(azurite, file.getvalue()) as (said, _):
-        yield said
+    return everything_that_happened(azurite, file.getvalue())
 
 
 @pytest.fixture(scope="session")

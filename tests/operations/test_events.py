@@ -54,6 +54,13 @@ def test_the_runbook_explains_every_event_and_no_other() -> None:
     assert all(len(words) > 30 for words in explained().values())
 
 
+def test_the_runbook_states_the_levels_that_are_logged() -> None:
+    words = {"info": "Information", "warning": "Warning", "error": "Error"}
+    for event, levels in of_the_app().items():
+        said = explained()[event].split()
+        assert {words[level] for level in levels - {"log"}} <= set(said), event
+
+
 def test_every_line_begins_with_its_event() -> None:
     assert [name for name in of_the_app() if not re.fullmatch(r"[a-z]+(_[a-z]+)+", name)] == []
 
