@@ -13,7 +13,7 @@ import pytest
 
 from inference.predictions import ModelIdentity
 from storage.host_limits import HostLimits
-from storage.settings import DEVELOPMENT_STORAGE, Settings
+from storage.settings import DEFAULTS, DEVELOPMENT_STORAGE, Settings
 from storage.start_line import Start
 
 HOST_JSON = Path(__file__).resolve().parents[2] / "host.json"
@@ -68,8 +68,8 @@ class TestLine:
             "blobs_at_once": "8",
             "messages_at_once": "6",
             "decode_budget_mib": "768",
-            "max_image_bytes": str(64 * MIB),
-            "max_image_pixels": "200000000",
+            "max_image_bytes": DEFAULTS["MAX_IMAGE_BYTES"],
+            "max_image_pixels": DEFAULTS["MAX_IMAGE_PIXELS"],
             "source": "EventGrid",
             "plan": '"FlexConsumption"',
             "python": "3.13.0",
