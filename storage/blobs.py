@@ -106,7 +106,8 @@ class SourceBlobs:
             conditions |= {"etag": f'"{bare_etag(unless_etag)}"', "match_condition": MatchConditions.IfModified}
         blob = self._service.get_blob_client(image.container, image.blob_name)
         try:
-            content = blob.download_blob(raw_request_hook=arrival.watch, max_concurrency=1, **conditions).readall()
+            body = blob.download_blob(raw_request_hook=arrival.watch, max_concurrency=1, **conditions)
+            content = b"".join(body.chunks())  # one chunk: no copy, as ``readall`` makes through a stream of its own
         except ResourceNotFoundError as error:
             raise FileNotFoundError(str(image)) from error
         except ResourceNotModifiedError:

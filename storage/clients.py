@@ -10,14 +10,13 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import requests
 from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableServiceClient
 from azure.storage.blob import BlobServiceClient, ExponentialRetry
 from azure.storage.queue import QueueServiceClient
-from requests.adapters import HTTPAdapter
 
 from storage.errors import SettingsError
+from storage.sessions import Session
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 _POOL_SIZE = 64
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 60
-_BLOCK_BYTES = 256 * 1024  # read this much of a body at a time; the transport's own default of 4 KiB costs CPU
 # Three more tries after about 1, 3 and 5 s: long enough for a throttled moment, short enough not to hold a worker's
 # thread through an outage. Outages belong to the delayed queue.
 _TABLE_RETRY = {"retry_total": 3, "retry_backoff_factor": 0.8}
@@ -63,16 +61,16 @@ def connect(connection: Connection, *, max_blob_bytes: int = 32 * 1024 * 1024) -
     _keep_urls_out_of_logs()
     options: dict[str, Any] = {
         "transport": RequestsTransport(
-            session=_session(),
-            session_owner=False,
+            session=Session(_POOL_SIZE),
             connection_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,
-            connection_data_block_size=_BLOCK_BYTES,
+            # What is read at a time. In smaller pieces an image is copied twice to put it together again.
+            connection_data_block_size=max_blob_bytes,
         )
     }
     retry = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=3, random_jitter_range=1)
     storage = {**options, "retry_policy": retry}
-    blobs = {**storage, "max_single_get_size": max_blob_bytes}
+    blobs = {**storage, "max_single_get_size": max_blob_bytes, "max_chunk_get_size": max_blob_bytes}
     tables = {**options, **_TABLE_RETRY}
     text = connection.connection_string
     try:
@@ -109,11 +107,3 @@ def _keep_urls_out_of_logs() -> None:
     """Silence what quotes URLs, which may hold a SAS: urllib3 does so in warnings, the SDK at INFO."""
     logging.getLogger("azure").setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)
-
-
-def _session() -> requests.Session:
-    session = requests.Session()
-    adapter = HTTPAdapter(pool_connections=8, pool_maxsize=_POOL_SIZE)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session

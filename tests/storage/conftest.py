@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-import requests
 
 from storage import retries, settle
 from storage.blobs import SourceBlobs
 from storage.clients import Clients, connect
 from storage.records import Image
 from storage.results import Results
+from storage.sessions import Session
 from storage.settings import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import requests
 
     from tests.conftest import Names
     from tools.azurite import Azurite
@@ -38,12 +40,12 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every HTTP request, as ``METHOD path``, that clients made after this fixture send."""
     seen: list[str] = []
 
-    class Recording(requests.Session):
-        def request(self, method: str, url: str, *positional: Any, **options: Any) -> requests.Response:  # type: ignore[override]
+    class Recording(Session):
+        def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override]
             seen.append(f"{method} {unquote(urlsplit(url).path).removeprefix('/devstoreaccount1/')}")
-            return super().request(method, url, *positional, **options)
+            return super().request(method, url, **options)
 
-    monkeypatch.setattr(requests, "Session", Recording)
+    monkeypatch.setattr("storage.clients.Session", Recording)
     return seen
 
 

@@ -16,12 +16,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
 from PIL import Image as Picture
 
 from storage.records import Image, Status
 from storage.requests import QUEUE, Request
 from storage.retries import give_up
+from storage.sessions import Session
 from storage.settle import settle
 from tests.storage.samples import FixedClassifier
 from tools.__main__ import main
@@ -29,6 +29,8 @@ from tools.__main__ import main
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import requests
 
     from tools.azurite import Azurite
     from tools.wiring import Wiring
@@ -76,14 +78,14 @@ def counts(summary: dict[str, Any]) -> dict[str, int]:
 def writes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every request of clients made after this that is more than a question."""
     seen: list[str] = []
-    send = requests.Session.request
+    send = Session.request
 
-    def watched(self: requests.Session, method: str, url: str, **options: Any) -> requests.Response:
+    def watched(self: Session, method: str, url: str, **options: Any) -> requests.Response:
         if method not in {"GET", "HEAD"}:
             seen.append(f"{method} {url}")
         return send(self, method, url, **options)
 
-    monkeypatch.setattr(requests.Session, "request", watched)
+    monkeypatch.setattr(Session, "request", watched)
     return seen
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from storage.blobs import SourceBlobs
 from storage.clients import connect
 from storage.records import Image
 from storage.results import Results
+from storage.sessions import Session
 from storage.settings import Connection
 from storage.settle import Desk, settle
 from tools.__main__ import main
@@ -30,6 +30,8 @@ from tools.costing.rates import price_list
 from tools.costing.requests import FRESH_UPLOAD, reconciling
 
 if TYPE_CHECKING:
+    import requests
+
     from tests.conftest import Names
     from tools.azurite import Azurite
 
@@ -108,12 +110,12 @@ def test_the_app_sends_the_requests_that_are_priced(
     """Counted as they are sent, with the shipped model; the line that is logged is as long as the estimate says."""
     sent: list[tuple[str, str]] = []
 
-    class Recording(requests.Session):
-        def request(self, method: str, url: str, *rest: Any, **options: Any) -> requests.Response:  # type: ignore[override]
+    class Recording(Session):
+        def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override]
             sent.append((method, url))
-            return super().request(method, url, *rest, **options)
+            return super().request(method, url, **options)
 
-    monkeypatch.setattr(requests, "Session", Recording)
+    monkeypatch.setattr("storage.clients.Session", Recording)
     clients = connect(Connection("ImageStorage", azurite.connection_string))
     results = Results(clients, table=names.table(), container=names.container("results"))
     desk = Desk(SourceBlobs(clients.blobs, 2**26), results)
