@@ -39,7 +39,7 @@ def bounded(
 
 
 def _one_kind(files: list[Path], limit_bytes: int, settings: Mapping[str, str]) -> dict[str, Any]:
-    with stand(settings, limit_bytes) as run:
+    with stand(settings, limit_bytes, in_memory=False) as run:
         names = [f"{number}-{files[number % len(files)].name}" for number in range(AT_ONCE)]
         for number, name in enumerate(names):
             _upload(run.incoming, name, files[number % len(files)])

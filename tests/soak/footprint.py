@@ -23,7 +23,7 @@ def footprint(images: int, threads: int = THREADS, network: str = "MobileNetV2")
     """Return the resident set before, at its peak, and after ``images`` photos, sixteen at a time."""
     contents = photos(KINDS["12 MP"], _CACHE)
     folder = model_folder(network, _CACHE)
-    with stand({"MODEL_DIR": str(folder), "PYTHON_THREADPOOL_THREAD_COUNT": str(threads)}) as run:
+    with stand({"MODEL_DIR": str(folder), "PYTHON_THREADPOOL_THREAD_COUNT": str(threads)}, in_memory=False) as run:
         before = resident(run.worker.process_id)["VmRSS"]
         started = time.monotonic()
         verdicts: dict[str, int] = {}

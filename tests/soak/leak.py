@@ -32,12 +32,13 @@ def leak(images: int, samples_to: Path | None = None) -> dict[str, Any]:
             names = [_upload(run, number, dice) for number in range(first, min(first + AT_ONCE, images))]
             run.classify(names)
             samples.append((first + len(names), resident(run.worker.process_id)["VmRSS"]))
+            if samples_to:
+                with samples_to.open("a") as file:
+                    file.write(f"{samples[-1][0]},{samples[-1][1]}\n")
             if first % (AT_ONCE * 10) == 0:  # every tenth lot: reading rows is not what is measured
                 for verdict, count in run.verdicts(names).items():
                     verdicts[verdict] = verdicts.get(verdict, 0) + count
         collected = run.worker.ask("uploads", id=run.function, container="somewhere-else", first=0, count=0)
-    if samples_to:
-        samples_to.write_text("".join(f"{number},{kib}\n" for number, kib in samples))
     half = np.array(samples[len(samples) // 2 :], dtype=np.float64)
     slope, _ = np.polyfit(half[:, 0], half[:, 1], 1)
     tenths = [samples[(len(samples) - 1) * tenth // 10][1] // 1024 for tenth in range(11)]

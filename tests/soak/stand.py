@@ -57,15 +57,19 @@ class Stand:
 
 
 @contextmanager
-def stand(settings: Mapping[str, str], limit_bytes: int = NO_LIMIT_BYTES) -> Iterator[Stand]:
-    """Start everything; the limit is the worker's alone."""
+def stand(settings: Mapping[str, str], limit_bytes: int = NO_LIMIT_BYTES, *, in_memory: bool = True) -> Iterator[Stand]:
+    """Start everything; the limit is the worker's alone.
+
+    Azurite in memory is right for many small blobs (on disk it writes its whole index again and again), on disk for
+    large ones.
+    """
     base = find_python()
     if base is None:
         sys.exit("Python 3.13 is not on this machine, and the worker library runs on nothing older.")
     python = environment_of(base)
     with tempfile.TemporaryDirectory(prefix="soak-") as name, cage(limit_bytes) as limit:
         folder = Path(name)
-        with azurite.running(folder / "storage") as emulator:
+        with azurite.running(folder / "storage", in_memory=in_memory) as emulator:
             text = emulator.connection_string
             incoming = BlobServiceClient.from_connection_string(text).create_container(INCOMING)
             environ = {**DEFAULTS, "AzureWebJobsStorage": text, "ImageStorage": text, **settings}
