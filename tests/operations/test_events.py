@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from storage.settings import Settings
 from storage.start_line import Start
 from tests.operations.kusto import queries
 from tests.triggers import TRIGGERS
+from tools.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -169,3 +172,18 @@ def test_the_sizes_that_are_recommended_contradict_nothing(size: dict[str, str])
 )
 def test_the_check_sees(source: str, found: list[tuple[str, str]]) -> None:
     assert logged(source) == found
+
+
+def commands() -> list[str]:
+    """Every ``python -m tools ...`` of the runbook, without what follows as a comment."""
+    found = re.findall(r"python -m tools ([^`#\n]+)", OPERATIONS)
+    return sorted({command.strip() for command in found} - {""})
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_of_the_runbook_is_understood(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parsed by the command's own parser; what it would do is done in its own tests."""
+    words = shlex.split(command)
+    module = importlib.import_module(f"tools.{words[0]}")
+    monkeypatch.setattr(module, "run", lambda _args: 0)
+    assert main(words) == 0
