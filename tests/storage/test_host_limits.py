@@ -47,7 +47,7 @@ def test_the_consumption_plan_counts_one_processor(tmp_path: Path) -> None:
 
 def test_an_app_setting_overrides_the_file_whatever_its_case(tmp_path: Path) -> None:
     document = {"extensions": {"blobs": {"maxDegreeOfParallelism": 8}, "queues": {"batchSize": 4}}}
-    overrides = {
+    overrides: dict[str, Any] = {
         "AzureFunctionsJobHost__extensions__blobs__maxDegreeOfParallelism": "2",
         "AZUREFUNCTIONSJOBHOST__EXTENSIONS__QUEUES__BATCHSIZE": "1",
         "AzureFunctionsJobHost__extensions__queues__newBatchThreshold": "0",
