@@ -54,6 +54,7 @@ def main(argv: list[str] | None = None) -> int:
 def _sweep(args: argparse.Namespace) -> None:
     runs = {
         "bursts": scenarios.bursts(args.seed, 0.05 if args.short else 1.0),
+        "one_burst": scenarios.one_burst(2_000 if args.short else 20_000, args.seed),
         "steady": scenarios.steady(args.seed),
         "scaling_out": scenarios.scaling_out(2_000 if args.short else 30_000, args.seed),
     }

@@ -1,4 +1,4 @@
-"""The runs behind ``docs/scale.md``: bursts by number of instances, a steady stream, and scaling out from nothing."""
+"""The runs behind ``docs/scale.md``: bursts by number of instances, a steady stream, scaling out from nothing."""
 
 from __future__ import annotations
 
@@ -69,6 +69,13 @@ def bursts(seed: int = 1, share: float = 1.0) -> Iterator[Outcome]:
                 seed=seed,
             )
             yield outcome(variant.name, simulation)
+
+
+def one_burst(images: int, seed: int = 1) -> Iterator[Outcome]:
+    """The same burst, 1,000 uploads a second, for every number of instances: how long images wait, how many do."""
+    for instances in INSTANCES:
+        arrivals = (number / 1000 for number in range(images))
+        yield outcome("as it is", Simulation(arrivals, Setup(fleet=Fleet(instances, instances)), seed=seed))
 
 
 def steady(seed: int = 1) -> Iterator[Outcome]:
