@@ -35,11 +35,11 @@ function without_key($text) {
 function ask {
     $script:complaint = ''
     $script:answer = (az @args --only-show-errors 2>"$work/complaint") -join "`n"; if ($LASTEXITCODE -eq 0) { return $true }
-    $script:complaint = without_key ([string](Get-Content -Raw "$work/complaint")).Trim()
+    $said = @(Get-Content "$work/complaint"); $errors = @($said -clike 'ERROR*'); $script:complaint = without_key ($(if ($errors) { $errors } else { $said }) -join "`n")
     switch -Wildcard -CaseSensitive ($complaint) {
-        { $_ -clike '*az login*' -or $_ -clike '*AADSTS*' } { stop "Nobody is logged in to the Azure CLI: az login, $again" }
+        { $_ -clike '*az login*' -or $_ -clike '*AADSTS*' -or $_ -clike '*AuthenticationToken*' } { stop "Nobody is logged in to the Azure CLI: az login, $again" }
         '*AuthorizationFailed*' { stop "You may not do this. Contributor on the app's resource group and on the images' is enough: have it granted, ${again}: $complaint" }
-        { $_ -clike '*NotFound*' -or $_ -clike "*doesn't exist*" } { stop "Something is not where azd provisioned it, or az looks elsewhere: azd provision, ${again}: $complaint" }
+        { $_ -clike '*NotFound*' -or $_ -clike '*not found. Check*' } { stop "Something is not where azd provisioned it, or az looks elsewhere: azd provision, ${again}: $complaint" }
     }
     if ($complaint -cne $told) { say "Trying again: $complaint" }
     $script:told = $complaint

@@ -35,11 +35,11 @@ without_key() {
 ask() {
     complaint=''
     answer=$(az "$@" --only-show-errors 2>"$work/complaint") && return 0
-    complaint=$(without_key "$(cat "$work/complaint")")
+    complaint=$(without_key "$(grep '^ERROR' "$work/complaint" || cat "$work/complaint")")
     case $complaint in
-        *'az login'* | *AADSTS*) stop "Nobody is logged in to the Azure CLI: az login, $again" ;;
+        *'az login'* | *AADSTS* | *AuthenticationToken*) stop "Nobody is logged in to the Azure CLI: az login, $again" ;;
         *AuthorizationFailed*) stop "You may not do this. Contributor on the app's resource group and on the images' is enough: have it granted, $again: $complaint" ;;
-        *NotFound* | *"doesn't exist"*) stop "Something is not where azd provisioned it, or az looks elsewhere: azd provision, $again: $complaint" ;;
+        *NotFound* | *'not found. Check'*) stop "Something is not where azd provisioned it, or az looks elsewhere: azd provision, $again: $complaint" ;;
     esac
     [ "$complaint" = "$told" ] || say "Trying again: $complaint"
     told=$complaint

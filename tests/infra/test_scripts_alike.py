@@ -75,7 +75,7 @@ def test_they_need_the_same_from_azd() -> None:
 
 
 def test_they_know_the_same_ends() -> None:
-    patterns = [re.findall(r"\*'?\"?([\w' ]+?)['\"]?\*", line) for line in SH if line.lstrip().startswith("*")]
+    patterns = [re.findall(r"\*'?\"?([\w'. ]+?)['\"]?\*", line) for line in SH if line.lstrip().startswith("*")]
     for known in patterns:
         assert any(all(f"*{each}*" in line for each in known) for line in PS1), known
     assert len(patterns) == 3

@@ -1,6 +1,7 @@
 """infra/hooks/subscribe.sh against an Azure CLI that answers, and fails, in the ways the real one does.
 
-The wording of its errors is the real one's, from public issues and its source; nothing here has met Azure itself.
+The wording of its errors is azure-cli 2.91.0's, which the script has driven against a pretend Azure Resource Manager;
+what Azure itself says inside them is from public issues.
 ``golden/az_calls.txt`` is what the script asks for when all goes well: to be read.
 """
 
@@ -36,32 +37,46 @@ ENVIRONMENT = {
     "DEAD_LETTER_CONTAINER": "dead-letters",
 }
 OK = {"out": ""}
-NO_HOST = {"code": 1, "err": "ERROR: Operation returned an invalid status 'Service Unavailable'\n"}
+NO_HOST = {
+    "code": 1,
+    "err": "ERROR: (ServiceUnavailable) Encountered an error (ServiceUnavailable) from host runtime.\n"
+    "Code: ServiceUnavailable\nMessage: Encountered an error (ServiceUnavailable) from host runtime.\n",
+}
 THROTTLED = {
     "code": 1,
-    "err": 'ERROR: Too Many Requests({"error":{"code":"TooManyRequests","message":"The request is throttled."}})\n',
+    "err": 'ERROR: Too Many Requests({"error": {"code": "TooManyRequests", "message": "The request is throttled."}})\n',
+}
+AWAY = {
+    "code": 1,
+    "err": "ERROR: The command failed with an unexpected error. Here is a traceback:\nERROR: HTTPSConnectionPool(host="
+    "'management.azure.com', port=443): Max retries exceeded\nTraceback (most recent call last):\n  File \"cli.py\"\n",
 }
 LOGGED_OUT = {"code": 1, "err": "ERROR: Please run 'az login' to setup account.\n"}
 EXPIRED = {"code": 1, "err": "ERROR: AADSTS70043: The refresh token has expired due to sign-in frequency checks.\n"}
+STALE = {"code": 1, "err": "ERROR: (ExpiredAuthenticationToken) expired\nCode: ExpiredAuthenticationToken\n"}
 FORBIDDEN = {
     "code": 1,
-    "err": 'ERROR: Forbidden({"error":{"code":"AuthorizationFailed","message":"The client \'a@b.c\' does not have '
+    "err": 'ERROR: Forbidden({"error": {"code": "AuthorizationFailed", "message": "The client \'a@b.c\' does not have '
     "authorization to perform action 'Microsoft.EventGrid/systemTopics/eventSubscriptions/write'\"}})\n",
 }
+NO_APP = {"code": 1, "err": "ERROR: (ResourceNotFound) The Resource 'Microsoft.Web/sites/func-abc' was not found.\n"}
 NO_TOPIC = {
     "code": 1,
-    "err": 'ERROR: Not Found({"error":{"code":"ResourceNotFound","message":"The Resource '
-    "'Microsoft.EventGrid/systemTopics/evgt-abc' under resource group 'rg-photos' was not found.\"}})\n",
+    "err": 'ERROR: Not Found({"error": {"code": "ParentResourceNotFound", "message": "Failed to perform \'write\' on '
+    "resource(s) of type 'systemTopics/eventSubscriptions', because the parent resource could not be found.\"}})\n",
 }
-NO_SUBSCRIPTION = {"code": 1, "err": "ERROR: The subscription of '0000' doesn't exist in cloud 'AzureCloud'.\n"}
+NO_SUBSCRIPTION = {
+    "code": 1,
+    "err": "ERROR: Subscription '0000' not found. Check the spelling and casing and try again.\n",
+}
 BUSY = {
     "code": 1,
-    "err": 'ERROR: Conflict({"error":{"code":"Conflict","message":"Another operation is in progress."}})\n',
+    "err": 'ERROR: Conflict({"error": {"code": "Conflict", "message": "Another operation is in progress."}})\n',
 }
 NOT_VALIDATED = {
     "code": 1,
-    "err": 'ERROR: Bad Request({"error":{"code":"Url validation","message":"Webhook validation handshake failed for https://'
-    f"func-abc.azurewebsites.net/runtime/webhooks/blobs?functionName=Host.Functions.classify_uploaded&code={KEY}. "
+    "err": 'ERROR: Bad Request({"error": {"code": "Url validation", "message": "Webhook validation handshake failed '
+    f"for https://func-abc.azurewebsites.net/runtime/webhooks/blobs?code={KEY}. "
     f'Http POST request retuned 503 response with body {KEY}{KEY}."}}}})\n',
 }
 ALL_WELL: dict[str, list[dict[str, Any]]] = {
@@ -223,10 +238,11 @@ def test_what_mends_itself_is_waited_for(
     [
         pytest.param({"account show": [LOGGED_OUT]}, "account show", "az login", id="nobody is logged in"),
         pytest.param({"functionapp keys list": [EXPIRED]}, "functionapp keys", "az login", id="the login has expired"),
+        pytest.param({"functionapp keys list": [STALE]}, "functionapp keys", "az login", id="the token is stale"),
         pytest.param(
             {"account show": [NO_SUBSCRIPTION]}, "account show", "looks elsewhere", id="another tenant's login"
         ),
-        pytest.param({"functionapp keys list": [NO_TOPIC]}, "functionapp keys", "azd provision", id="no such app"),
+        pytest.param({"functionapp keys list": [NO_APP]}, "functionapp keys", "azd provision", id="no such app"),
         pytest.param({"rest put": [NO_TOPIC]}, "rest put", "azd provision", id="no such system topic"),
         pytest.param({"rest put": [FORBIDDEN]}, "rest put", "Contributor", id="not allowed"),
     ],
@@ -246,7 +262,8 @@ def test_what_waiting_cannot_mend_ends_it_at_once_with_the_way_out(
     ("plan", "sentence"),
     [
         pytest.param({"functionapp keys list": [{"out": ""}]}, "no system key blobs_extension", id="no key appears"),
-        pytest.param({"functionapp keys list": [NO_HOST]}, "Service Unavailable", id="the app never starts"),
+        pytest.param({"functionapp keys list": [NO_HOST]}, "from host runtime", id="the app never starts"),
+        pytest.param({"rest put": [AWAY]}, "Max retries exceeded", id="the network is down"),
         pytest.param({"rest put": [NOT_VALIDATED]}, "handshake failed", id="the handshake never succeeds"),
         pytest.param({"rest put": [THROTTLED]}, "TooManyRequests", id="throttled for ever"),
         pytest.param({"rest get": [{"out": "Failed\n"}]}, "has not accepted", id="the subscription fails for ever"),
@@ -256,6 +273,7 @@ def test_no_wait_is_without_end(cli: Cli, plan: dict[str, list[dict[str, Any]]],
     done = cli.run(plan, SUBSCRIBE_WAIT_SECONDS="0")
     assert done.returncode == 1
     assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
     assert "then run: azd hooks run postdeploy" in done.stderr
 
 
