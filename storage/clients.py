@@ -7,19 +7,23 @@ TLS: 30 to 39 requests/s against 140 to 310/s pooled), so these are made once an
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableServiceClient
 from azure.storage.blob import BlobServiceClient, ExponentialRetry
-from azure.storage.queue import QueueServiceClient
 
 from storage.errors import SettingsError
 from storage.sessions import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from azure.core.credentials import TokenCredential
+    from azure.storage.queue import QueueServiceClient
 
     from storage.settings import Connection
 
@@ -33,19 +37,35 @@ _READ_SECONDS = 60
 _TABLE_RETRY = {"retry_total": 3, "retry_backoff_factor": 0.8}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Clients:
-    """The three services of one storage account. Thread-safe, as the SDK's clients are."""
+    """The three services of one storage account. Thread-safe, as the SDK's clients are.
+
+    Attributes:
+        blobs: The blob service.
+        tables: The table service.
+        open_queues: Makes the client of the queue service.
+    """
 
     blobs: BlobServiceClient
-    queues: QueueServiceClient
     tables: TableServiceClient
+    open_queues: Callable[[], QueueServiceClient]
+
+    @cached_property
+    def queues(self) -> QueueServiceClient:
+        """The queue service, from its first use on: most processes send nothing, and its package costs start-up time.
+
+        Raises:
+            SettingsError: The connection string cannot be read.
+        """
+        return self.open_queues()
 
     def close(self) -> None:
         """Give the pooled connections back."""
         self.blobs.close()
-        self.queues.close()
         self.tables.close()
+        if "queues" in vars(self):
+            self.queues.close()
 
 
 def connect(connection: Connection, *, max_blob_bytes: int = 32 * 1024 * 1024) -> Clients:
@@ -73,21 +93,37 @@ def connect(connection: Connection, *, max_blob_bytes: int = 32 * 1024 * 1024) -
     blobs = {**storage, "max_single_get_size": max_blob_bytes, "max_chunk_get_size": max_blob_bytes}
     tables = {**options, **_TABLE_RETRY}
     text = connection.connection_string
-    try:
+    with _readable(connection):
+        credential = None if text is not None else _credential(connection)
+
+    def open_queues() -> QueueServiceClient:
+        from azure.storage.queue import QueueServiceClient
+
+        with _readable(connection):
+            if text is not None:
+                return QueueServiceClient.from_connection_string(text, **storage)
+            return QueueServiceClient(connection.queue_uri or "", credential=credential, **storage)
+
+    with _readable(connection):
         if text is not None:
             return Clients(
                 BlobServiceClient.from_connection_string(text, **blobs),
-                QueueServiceClient.from_connection_string(text, **storage),
                 TableServiceClient.from_connection_string(text, **tables),
+                open_queues,
             )
-        credential = _credential(connection)
         return Clients(
             BlobServiceClient(connection.blob_uri or "", credential=credential, **blobs),
-            QueueServiceClient(connection.queue_uri or "", credential=credential, **storage),
             TableServiceClient(connection.table_uri or "", credential=credential, **tables),
+            open_queues,
         )
+
+
+@contextmanager
+def _readable(connection: Connection) -> Iterator[None]:
+    """Turn the SDK's refusal of a connection into ours; it may quote the string, so only its class is passed on."""
+    try:
+        yield
     except ValueError as error:
-        # The SDK's message may quote the string, so only its class is passed on.
         raise SettingsError(
             f"{connection.name} cannot be read as a storage connection ({type(error).__name__}): copy the connection "
             "string again, whole, from the storage account's access keys."
