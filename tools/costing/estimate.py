@@ -29,8 +29,8 @@ _MORE_THREADS = 4  # the worker's pool is the standard library's: CPUs + 4
 _LEAST_ACTIVE_S, _ACTIVE_STEP_S = 1.0, 0.1
 _APP_REQUESTS = sum(request.times for request in FRESH_UPLOAD if request.by == "app")
 
-# What the app's six requests cost the worker on top of decoding, in CPU seconds: 0.013 to 0.017 measured by
-# `python -m tools.scale calibrate` on the development machine, busy with other work, against Azurite without TLS.
+# What the app's six requests cost the worker on top of decoding, in CPU seconds: 0.013 to 0.017 on the development
+# machine against Azurite without TLS (`python -m tools.scale calibrate`; two to four times that on a crowded machine).
 CLIENT_CPU_S = 0.015
 # One small request within a region. An assumption: there is no Azure here to measure.
 REQUEST_S = 0.010
