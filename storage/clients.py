@@ -82,6 +82,7 @@ def connect(connection: Connection, *, max_blob_bytes: int = 32 * 1024 * 1024) -
     options: dict[str, Any] = {
         "transport": RequestsTransport(
             session=Session(_POOL_SIZE),
+            session_owner=False,
             connection_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,
             # What is read at a time. In smaller pieces an image is copied twice to put it together again.
