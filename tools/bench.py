@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             Path(args.json).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     if args.plot:
-        write_plot(args.plot, result)
+        write_plot(args.plot, document)
     if kept:
         Console(stderr=args.json == _STDOUT).print(compared(kept, result))
     return 0

@@ -23,6 +23,7 @@ from inference.limits import Limits
 from inference.model import Model
 from inference.model_folder import open_model
 from inference.preprocess import needed_size
+from tests.tools.regenerate_figures import DOCUMENT, PICTURE, document, kept
 from tools import bench
 from tools.benching import contests, machine, ours, rounds
 from tools.benching.comparison import compared, read_kept, verdict
@@ -224,10 +225,10 @@ def test_a_change_counts_when_the_bands_do_not_touch(now: Ratio, said: str) -> N
 
 
 def test_a_kept_run_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
-    kept = tmp_path / "kept.json"
-    kept.write_text("[]")
+    file = tmp_path / "kept.json"
+    file.write_text("[]")
     with pytest.raises(ConfigurationError, match=r"kept\.json"):
-        read_kept(kept)
+        read_kept(file)
     with pytest.raises(ConfigurationError, match=r"nowhere\.json"):
         read_kept(tmp_path / "nowhere.json")
 
@@ -370,39 +371,34 @@ def test_the_command_measures_keeps_and_compares(
 ) -> None:
     monkeypatch.setattr(bench, "_CACHE", cache)
     monkeypatch.setattr(contests, "SHORT", extent(rounds=1, patience_seconds=0.0))
-    kept = tmp_path / "kept.json"
-    arguments = SimpleNamespace(short=True, only=["networks"], compare=None, json=kept, plot=None, torch_python=None)
+    file = tmp_path / "kept.json"
+    arguments = SimpleNamespace(short=True, only=["networks"], compare=None, json=file, plot=None, torch_python=None)
     assert bench.run(arguments) == 0  # type: ignore[arg-type]
-    document = json.loads(kept.read_text())
-    assert document["figures"]["infer / MobileNetV2 / 1"]["images_per_s"] > 0
-    assert document["machine"]["usable_cpus"] >= 1
+    first = json.loads(file.read_text())
+    assert first["figures"]["infer / MobileNetV2 / 1"]["images_per_s"] > 0
+    assert first["machine"]["usable_cpus"] >= 1
     capsys.readouterr()
-    arguments.compare, arguments.json = kept, "-"
+    arguments.compare, arguments.json = file, "-"
     assert bench.run(arguments) == 0  # type: ignore[arg-type]
     said = capsys.readouterr()
-    assert json.loads(said.out)["figures"].keys() == document["figures"].keys()
+    assert json.loads(said.out)["figures"].keys() == first["figures"].keys()
     assert "Compared with the run of" in said.err
 
 
 def test_the_comparison_shows_what_is_new_and_what_is_missing() -> None:
-    kept = {"started": "then", "ratios": [{"name": "gone", "value": 1.0, "low": 1.0, "high": 1.0}]}
-    table = compared(kept, SimpleNamespace(ratios=[Ratio("fresh", 2.0, 2.0, 2.0)]))  # type: ignore[arg-type]
+    before = {"started": "then", "ratios": [{"name": "gone", "value": 1.0, "low": 1.0, "high": 1.0}]}
+    table = compared(before, SimpleNamespace(ratios=[Ratio("fresh", 2.0, 2.0, 2.0)]))  # type: ignore[arg-type]
     assert list(table.columns[0].cells) == ["fresh", "gone"]
     assert list(table.columns[-1].cells) == ["new", "not measured"]
 
 
 def test_the_plot_is_a_picture_of_the_rates() -> None:
-    figures: dict[str, rounds.Figure] = {}
+    figures: dict[str, Any] = {"infer / MobileNetV2 / 1": {"images_per_s": 250.0, "cpu_ms": 4.0}}
     for photo in ("12 MP", "2 MP", "0.3 MP"):
-        figures |= {
-            f"sample / {photo} / 1": figure((10.0, 100.0)),
-            f"sample / {photo} / 2": figure((16.0, 110.0)),
-            f"classify / {photo} / 2": figure((50.0, 40.0)),
-            f"bare decode / {photo} / 1": figure((30.0, 34.0)),
-        }
-    figures["infer / MobileNetV2 / 1"] = figure((250.0, 4.0))
-    result = SimpleNamespace(machine={"usable_cpus": 2}, figures=figures)
-    root = ET.fromstring(drawing(result))  # type: ignore[arg-type]
+        for contestant, rate in (("sample / {} / 1", 10.0), ("sample / {} / 2", 16.0), ("classify / {} / 2", 50.0)):
+            figures[contestant.format(photo)] = {"images_per_s": rate, "cpu_ms": 1000 / rate}
+        figures[f"bare decode / {photo} / 1"] = {"images_per_s": 30.0, "cpu_ms": 34.0}
+    root = ET.fromstring(drawing({"machine": {"usable_cpus": 2}, "figures": figures}))
     widths = [float(bar.attrib["width"]) for bar in root.iter("{http://www.w3.org/2000/svg}rect")][1:]
     assert len(widths) == 12
     serial, _threads, app, ceiling = widths[:4]
@@ -428,3 +424,9 @@ def test_pictures_have_the_size_they_are_named_for(small_photos: list[bytes]) ->
     import io
 
     assert {Picture.open(io.BytesIO(photo)).size for photo in small_photos} == {KINDS["0.3 MP"].size}
+
+
+def test_the_document_and_its_picture_say_what_the_kept_run_says() -> None:
+    """If this fails: python -m tests.tools.regenerate_figures"""
+    assert DOCUMENT.read_text(encoding="utf-8") == document()
+    assert PICTURE.read_text(encoding="utf-8") == drawing(kept())

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-from tools.benching.contests import key
+from tools.benching.contests import PATH_NETWORK, key
 from tools.benching.photos import JPEGS
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tools.benching.result import Result
 
 _WIDTH, _LEFT, _ROW, _BAR, _GROUP = 760, 250, 22, 15, 34
 _PLOT = _WIDTH - _LEFT - 110
@@ -19,18 +17,18 @@ _COLOURS = {"peer": "#9aa5b1", "ours": "#1f6feb", "limit": "#d0d7de"}
 _INK = "#24292f"
 
 
-def write_plot(path: Path, result: Result) -> None:
-    """Write the picture."""
-    path.write_text(drawing(result), encoding="utf-8")
+def write_plot(path: Path, kept: dict[str, Any]) -> None:
+    """Write the picture of a run, given as its JSON object."""
+    path.write_text(drawing(kept), encoding="utf-8")
 
 
-def drawing(result: Result) -> str:
+def drawing(kept: dict[str, Any]) -> str:
     """Return the SVG; each group has its own scale, for only rates of the same photo can be compared."""
-    cpus = int(result.machine["usable_cpus"])
+    cpus = int(kept["machine"]["usable_cpus"])
     parts: list[str] = []
     y = 34
     for photo in JPEGS:
-        bars = _bars(result, photo, cpus)
+        bars = _bars(kept["figures"], photo, cpus)
         longest = max(rate for _, rate, _ in bars)
         parts.append(_text(12, y, f"{photo} JPEG, images/s", weight=600))
         y += 10
@@ -53,13 +51,15 @@ def drawing(result: Result) -> str:
     return "\n".join([head, f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>', *parts, "</svg>\n"])
 
 
-def _bars(result: Result, photo: str, cpus: int) -> list[tuple[str, float, str]]:
-    figures = result.figures
-    cost_ms = figures[key("bare decode", photo, 1)].cpu_ms + figures[key("infer", "MobileNetV2", 1)].cpu_ms
+def _bars(figures: dict[str, Any], photo: str, cpus: int) -> list[tuple[str, float, str]]:
+    def rate(*of: Any) -> float:
+        return float(figures[key(*of)]["images_per_s"])
+
+    cost_ms = figures[key("bare decode", photo, 1)]["cpu_ms"] + figures[key("infer", PATH_NETWORK, 1)]["cpu_ms"]
     return [
-        ("sample pattern, serial", figures[key("sample", photo, 1)].images_per_s, "peer"),
-        (f"sample pattern, {cpus} threads", figures[key("sample", photo, cpus)].images_per_s, "peer"),
-        (f"this app, {cpus} threads", figures[key("classify", photo, cpus)].images_per_s, "ours"),
+        ("sample pattern, serial", rate("sample", photo, 1), "peer"),
+        (f"sample pattern, {cpus} threads", rate("sample", photo, cpus), "peer"),
+        (f"this app, {cpus} threads", rate("classify", photo, cpus), "ours"),
         ("ceiling: CPUs / (decode + inference)", cpus * 1000 / cost_ms, "limit"),
     ]
 

@@ -1,0 +1,71 @@
+"""Write the figures of docs/performance.md anew, and its picture, from the bench that the last release kept.
+
+python -m tools bench --json benchmarks/0.1.0.json
+python -m tests.tools.regenerate_figures
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from tools.benching.plot import drawing
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = ROOT / "docs" / "performance.md"
+PICTURE = ROOT / "docs" / "img" / "performance.svg"
+_PLACE = re.compile(r"(<!-- figures: [^>]*-->\n).*?(<!-- end of figures -->)", re.DOTALL)
+
+
+def kept() -> dict[str, Any]:
+    """The run of the newest release."""
+    newest = max((ROOT / "benchmarks").glob("*.json"), key=lambda path: [int(part) for part in path.stem.split(".")])
+    document: dict[str, Any] = json.loads(newest.read_text(encoding="utf-8"))
+    return document
+
+
+def document() -> str:
+    """docs/performance.md as it should be now."""
+    return _PLACE.sub(lambda place: place[1] + _figures(kept()) + place[2], DOCUMENT.read_text(encoding="utf-8"))
+
+
+def _figures(run: dict[str, Any]) -> str:
+    about = run["machine"]
+    tried = sum(figure["trials"] for figure in run["figures"].values())
+    quiet = sum(figure["quiet"] for figure in run["figures"].values())
+    packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
+    lines = [
+        f"{about['cpu']}, {about['usable_cpus']} CPUs, {about['system']}, Python {about['python']} ({packages});",
+        f"{run['started'][:10]}, {run['seconds']} s, {quiet} of {tried} trials undisturbed.",
+        "",
+        "| ratio | reached | likely | goal |",
+        "|---|---|---|---|",
+        *(_ratio(ratio) for ratio in run["ratios"]),
+        "",
+        "| contestant / of what / threads | images/s | CPU ms | undisturbed |",
+        "|---|---|---|---|",
+        *(_figure(name, figure) for name, figure in run["figures"].items()),
+        "",
+        "| imported up to the first image | modules | ms under `-X importtime` |",
+        "|---|---|---|",
+        *(f"| {each['package']} | {each['modules']} | {each['ms']:.1f} |" for each in run["imports"][:12]),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _ratio(ratio: dict[str, Any]) -> str:
+    goal = "" if ratio["goal"] is None else f"{'>=' if ratio['more_is_better'] else '<='} {ratio['goal']:g}"
+    return f"| {ratio['name']} | {ratio['value']:.2f} | {ratio['low']:.2f} to {ratio['high']:.2f} | {goal} |"
+
+
+def _figure(name: str, figure: dict[str, Any]) -> str:
+    rate = f"{1000 / figure['images_per_s']:.0f} ms" if name.startswith("start") else f"{figure['images_per_s']:.1f}"
+    return f"| {name} | {rate} | {figure['cpu_ms']:.2f} | {figure['quiet']} of {figure['trials']} |"
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(document(), encoding="utf-8")
+    PICTURE.write_text(drawing(kept()), encoding="utf-8")
