@@ -9,8 +9,8 @@ holds the formula to the truth. Bytes per pixel; a Pillow pixel is 4 bytes (1 fo
     PNG, BMP    one Pillow image; BMP 4 bytes at least, for run lengths
     GIF, ICO    two Pillow images
     TIFF        three: strips, image, and a turned copy
-    HEIF        9 (planes, interleaved copy, image)
-    AVIF        12
+    HEIF        9 (planes, interleaved copy, image), as AVIF of the pixels coded where those are more
+    AVIF        12; 17 where samples have 10 or 12 bits
     WebP        16 (two canvases, a copy, the image) and twice the file
     JPEG 2000   4 per channel (32-bit samples), 8 for copy and image, and 12 KiB for every tile, however small
 """
@@ -29,6 +29,7 @@ _PILLOW_PIXEL_BYTES = 4
 _COEFFICIENT_BYTES = 2  # libjpeg's JCOEF
 _TILE_BYTES = 12 * 1024  # OpenJPEG's coding parameters; 11.1 KiB measured with 43,691 tiles of 1 x 24
 _BYTES_PER_PIXEL = {"bmp": 4, "heif": 9, "avif": 12}
+_DEEP_AVIF_BYTES = 5  # two bytes for each sample of up to four
 _IMAGES = {"png": 1, "gif": 2, "ico": 2, "tiff": 3}
 
 
@@ -50,7 +51,8 @@ def _decoder_bytes(header: Header, scale: int) -> float:
     if kind == "jpeg2000":
         return (4 * header.samples + 8) * header.pixels + _TILE_BYTES * header.tiles
     if kind in _BYTES_PER_PIXEL:
-        return _BYTES_PER_PIXEL[kind] * header.pixels
+        deep = _DEEP_AVIF_BYTES if header.coded.is_deep else 0
+        return (_BYTES_PER_PIXEL[kind] + deep) * max(header.pixels, header.coded.pixels)
     return _IMAGES[kind] * stored
 
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from PIL import AvifImagePlugin, Image, JpegImagePlugin, PngImagePlugin
 
+from inference.av1 import NOTHING_CODED, Coded
 from inference.codecs import open_image
+from inference.coded_size import coded_size
 from inference.errors import PermanentError, Reason
 from inference.exif import UPRIGHT, orientation
 from inference.formats import sniff
@@ -48,6 +50,7 @@ class Header:
         progressive: A JPEG whose coefficients must all be held before the first pixel appears.
         samples: Samples per pixel as stored: 1.5 for 4:2:0 JPEG, 3.0 for 4:4:4, else the mode's channels.
         encoded_bytes: Length of the content.
+        coded: What an AVIF or HEIC is decoded to, whatever size its picture is said to have; 0 in all other formats.
         tiles: How many pieces a JPEG 2000 is decoded in; 1 in all other formats, where pieces cost nothing.
     """
 
@@ -58,6 +61,7 @@ class Header:
     progressive: bool
     samples: float
     encoded_bytes: int
+    coded: Coded = NOTHING_CODED
     tiles: int = 1
 
     @property
@@ -83,13 +87,20 @@ def read_header(content: bytes, limits: Limits) -> Header:
         )
     kind = sniff(content)
     frames = check_structure(kind, content, limits)
-    header = _webp(content, frames) if kind == "webp" else _opened(kind, content, frames)
+    header = _webp(content, frames) if kind == "webp" else _opened(kind, content, frames, limits)
     info = header.info
     if header.pixels > limits.max_pixels:
         raise PermanentError(
             Reason.TOO_MANY_PIXELS,
             f"The image has {info.width:,} x {info.height:,} = {header.pixels:,} pixels; the limit is"
             f" {limits.max_pixels:,}.",
+            info,
+        )
+    if header.coded.pixels > limits.max_pixels:
+        raise PermanentError(
+            Reason.TOO_MANY_PIXELS,
+            f"The image says it is {info.width:,} x {info.height:,} and is coded in {header.coded.pixels:,} pixels;"
+            f" the limit is {limits.max_pixels:,}.",
             info,
         )
     _refuse_bombs(header, content)
@@ -104,7 +115,7 @@ def read_header(content: bytes, limits: Limits) -> Header:
 
 def _refuse_bombs(header: Header, content: bytes) -> None:
     """Refuse files of next to nothing that would keep a decoder busy for seconds."""
-    kind, pixels = header.info.format, header.pixels
+    kind, pixels = header.info.format, max(header.pixels, header.coded.pixels)
     if kind in _ANY_DENSITY and pixels > _LARGE_PIXELS and pixels > len(content) * _MOST_PIXELS_PER_BYTE:
         detail = f"The file's {len(content):,} bytes claim {pixels:,} pixels: no picture is coded in so few."
         raise PermanentError(Reason.DECOMPRESSION_BOMB, detail, header.info)
@@ -115,7 +126,7 @@ def _refuse_bombs(header: Header, content: bytes) -> None:
             raise PermanentError(Reason.DECOMPRESSION_BOMB, detail, header.info)
 
 
-def _opened(kind: str, content: bytes, frames: int) -> Header:
+def _opened(kind: str, content: bytes, frames: int, limits: Limits) -> Header:
     image = open_image(kind, content)
     turn = UPRIGHT if kind in _SELF_ROTATING else orientation(_exif(image, content))
     return Header(
@@ -126,6 +137,7 @@ def _opened(kind: str, content: bytes, frames: int) -> Header:
         progressive="progressive" in image.info,
         samples=_samples(image),
         encoded_bytes=len(content),
+        coded=coded_size(kind, content, limits),
         tiles=tile_count(content) if kind == "jpeg2000" else 1,
     )
 
