@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
+    ExifTags,
     GifImagePlugin,
     IcoImagePlugin,
     Image,
@@ -27,6 +28,8 @@ from PIL import (
 )
 
 from inference.errors import PermanentError, Reason, TransientError
+from inference.exif import SWAPS_AXES
+from inference.xmp import xmp_orientation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,7 +56,18 @@ class _PngReader(PngImagePlugin.PngImageFile):
 
 
 class _TiffReader(TiffImagePlugin.TiffImageFile):
-    """Pillow's own, but the process-wide limit and its warning have no say: the header has been checked by ours."""
+    """Pillow's own, but the process-wide limit and its warning have no say: the header has been checked by ours.
+
+    It turns its pixels by itself, by XMP too; here, it knows its size before it does.
+    """
+
+    def _open(self) -> None:
+        super()._open()
+        packet = self.info.pop("xmp", None)
+        if isinstance(packet, bytes):  # anything else stands for damage, on which it would fail
+            self.info["xmp"] = packet
+        if ExifTags.Base.Orientation not in self.tag_v2 and xmp_orientation(packet) >= SWAPS_AXES:
+            self._size = self._tile_size[::-1]
 
     def load_prepare(self) -> None:
         if self._im is None:

@@ -16,15 +16,21 @@ _ENTRY_BYTES = 12
 _BYTE_ORDERS = {b"II*\x00": "<", b"MM\x00*": ">"}
 
 
-def orientation(block: bytes) -> int:
+def known(value: int) -> int:
+    """Take an orientation that does not exist for upright."""
+    return value if UPRIGHT <= value <= _LAST else UPRIGHT
+
+
+def orientation(block: bytes) -> int | None:
     """Read the orientation, 1 to 8, out of an EXIF block with or without its ``Exif`` prefix.
 
-    A block that is broken, or says something that does not exist, counts as upright (1), as in every viewer.
+    What does not exist counts as upright (1), as in every viewer. A block that is broken before its orientation, or
+    has none, has nothing to say: ``None``.
     """
     start = 6 if block.startswith(b"Exif\0\0") else 0
     order = _BYTE_ORDERS.get(block[start : start + 4])
     if order is None:
-        return UPRIGHT
+        return None
     try:
         (directory,) = struct.unpack_from(order + "I", block, start + 4)
         (count,) = struct.unpack_from(order + "H", block, start + directory)
@@ -33,8 +39,7 @@ def orientation(block: bytes) -> int:
             tag, kind, length = struct.unpack_from(order + "HHI", block, at)
             if tag == _TAG:
                 (value,) = struct.unpack_from(order + ("I" if kind == _LONG else "H"), block, at + 8)
-                known = kind in {_SHORT, _LONG} and length == 1 and UPRIGHT <= value <= _LAST
-                return int(value) if known else UPRIGHT
+                return known(int(value)) if kind in {_SHORT, _LONG} and length == 1 else UPRIGHT
     except struct.error:  # it ends early
         pass
-    return UPRIGHT
+    return None

@@ -20,6 +20,7 @@ from inference.structure.png import png_chunks
 from inference.structure.walk import check_structure
 from inference.turning import swapped
 from inference.webp import read_webp_header
+from inference.xmp import png_xmp, xmp_orientation
 
 if TYPE_CHECKING:
     from inference.limits import Limits
@@ -128,7 +129,7 @@ def _refuse_bombs(header: Header, content: bytes) -> None:
 
 def _opened(kind: str, content: bytes, frames: int, limits: Limits) -> Header:
     image = open_image(kind, content)
-    turn = UPRIGHT if kind in _SELF_ROTATING else orientation(_exif(image, content))
+    turn = UPRIGHT if kind in _SELF_ROTATING else _orientation(image, content)
     return Header(
         info=_info(image.size, turn, kind),
         orientation=turn,
@@ -144,7 +145,7 @@ def _opened(kind: str, content: bytes, frames: int, limits: Limits) -> Header:
 
 def _webp(content: bytes, frames: int) -> Header:
     webp = read_webp_header(content)
-    turn = orientation(webp.exif)
+    turn = orientation(webp.exif) or xmp_orientation(webp.xmp)
     return Header(
         info=_info((webp.width, webp.height), turn, "webp"),
         orientation=turn,
@@ -161,13 +162,23 @@ def _info(stored: tuple[int, int], turn: int, kind: str) -> ImageInfo:
     return ImageInfo(width, height, kind)
 
 
-def _exif(image: Image.Image, content: bytes) -> bytes:
-    block = image.info.get("exif", b"")
-    if not block and isinstance(image, PngImagePlugin.PngImageFile):  # its reader stops at the pixels
-        for kind, start, length in png_chunks(content):
-            if kind == b"eXIf":
-                return content[start : start + length]
-    return block if isinstance(block, bytes) else b""
+def _orientation(image: Image.Image, content: bytes) -> int:
+    """Ask EXIF and, where it has no such tag, XMP."""
+    block, packet = image.info.get("exif", b""), image.info.get("xmp", b"")
+    if isinstance(image, PngImagePlugin.PngImageFile):  # its reader stops at the pixels
+        block, packet = block or _png_exif(image, content), png_xmp(content)
+    return (orientation(block) if isinstance(block, bytes) else None) or xmp_orientation(packet)
+
+
+def _png_exif(image: Image.Image, content: bytes) -> bytes:
+    for kind, start, length in png_chunks(content):
+        if kind == b"eXIf":
+            return content[start : start + length]
+    lines = str(image.info.get("Raw profile type exif", "")).split("\n")  # ImageMagick's way before there was eXIf
+    try:
+        return bytes.fromhex("".join(lines[3:]))
+    except ValueError:
+        return b""
 
 
 def _samples(image: Image.Image) -> float:
