@@ -110,7 +110,8 @@ def recover_poisoned(message: func.QueueMessage) -> None:
     """Send an upload round again that used up its immediate tries, later and later."""
     unheard.say()
     request = _ours(requests.from_blob_poison(message.get_body()))
-    retries.later_or_never(request, request.images, "Every try of the blob trigger failed; the host's log says why.")
+    why = "Every try of the blob trigger failed; the host's log says why."
+    retries.later_or_never(request, dict.fromkeys(request.images, why))
 
 
 @app.queue_trigger(arg_name="message", queue_name=requests.POISON_QUEUE, connection="ImageStorage")
@@ -119,7 +120,7 @@ def record_abandoned(message: func.QueueMessage) -> None:
     unheard.say()
     request = _ours(requests.Request.from_json(message.get_body()))
     why = "The worker ended every try without an answer: it crashed, or took longer than it may."
-    retries.give_up(request, request.images, why)
+    retries.give_up(request, dict.fromkeys(request.images, why))
 
 
 @app.timer_trigger(arg_name="timer", schedule="%RECONCILE_SCHEDULE%", run_on_startup=False)

@@ -18,7 +18,7 @@ from storage.records import Record, Status
 from storage.settle import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping
 
     from inference.predictions import Classifies
     from storage.queues import RequestQueue
@@ -53,31 +53,34 @@ class Retries:
             TransientError: The next try could not be queued, or giving up could not be written: the message must stay.
             ConfigurationError: Likewise.
         """
-        unsettled: list[Image] = []
-        last: ClassificationError | None = None
+        unsettled: dict[Image, str] = {}
         for image in request.images:
             try:
                 settle(self.desk, classifier(), image, redo_before=request.redo_before, attempt=request.attempt)
             except ClassificationError as error:
                 logger.warning("image_not_settled image=%s attempt=%d error=%s", _name(image), request.attempt, error)
-                unsettled.append(image)
-                last = error
-        if last is not None:
-            self.later_or_never(request, unsettled, str(last))
+                unsettled[image] = str(error)
+        if unsettled:
+            self.later_or_never(request, unsettled)
 
-    def later_or_never(self, request: Request, images: Sequence[Image], error: str) -> None:
-        """Queue another try of these images of a request, or write ``failed`` rows after the last one."""
+    def later_or_never(self, request: Request, errors: Mapping[Image, str]) -> None:
+        """Queue another try of images of a request, or write ``failed`` rows after the last one.
+
+        Args:
+            request: What they came with.
+            errors: The images, each with what went wrong with it last.
+        """
         if request.attempt < len(self.delays_seconds):
             delay = self.delays_seconds[request.attempt]
-            blobs = tuple(image.blob_name for image in images)
+            blobs = tuple(image.blob_name for image in errors)
             self.queue.send(replace(request, blobs=blobs, attempt=request.attempt + 1), delay_seconds=delay)
-            for image in images:
+            for image in errors:
                 logger.warning("image_delayed image=%s attempt=%d seconds=%d", _name(image), request.attempt + 1, delay)
             return
-        self.give_up(request, images, error)
+        self.give_up(request, errors)
 
-    def give_up(self, request: Request, images: Sequence[Image], error: str) -> None:
-        """Write ``failed`` rows for these images of a request.
+    def give_up(self, request: Request, errors: Mapping[Image, str]) -> None:
+        """Write ``failed`` rows for images of a request, each with what went wrong with it last.
 
         Where that fails too the world is still away, and nothing can be said of an image yet: it is tried again after
         the longest delay, as often as that takes, rather than dropped on a queue that nobody reads.
@@ -87,7 +90,7 @@ class Retries:
             ConfigurationError: Likewise.
         """
         unwritten: list[str] = []
-        for image in images:
+        for image, error in errors.items():
             try:
                 give_up(self.desk, image, error)
             except ClassificationError as trouble:

@@ -384,6 +384,16 @@ class TestRequest:
         assert (row.status, row.reason) == (Status.FAILED, "gave_up")
         assert "MD5" in (row.detail or "")
 
+    def test_gives_each_image_up_for_its_own_reason(self, bench: Bench, photo: bytes) -> None:
+        for name in ("a.jpg", "b.jpg"):
+            damaged(bench, name, photo)
+        bench.app.classify_requested(bench.request("a.jpg", "b.jpg", attempt=1))
+        for name, other in (("a.jpg", "b.jpg"), ("b.jpg", "a.jpg")):
+            row = bench.row(name)
+            assert row is not None
+            assert name in (row.detail or "")
+            assert other not in (row.detail or "")
+
     def test_stays_with_the_host_when_the_next_try_cannot_be_queued(
         self, bench: Bench, photo: bytes, monkeypatch: pytest.MonkeyPatch
     ) -> None:
