@@ -44,8 +44,7 @@ def open_model(folder: Path, *, intra_op_threads: int = 1) -> tuple[ModelSpec, S
     custom_vision.read_manifest(folder, facts)
     graph = _find_graph(folder, facts)
     content = onnx_file.read(graph)
-    files = [graph, *(graph.parent / name for name in content.external_files)]
-    digests = [_sha256(file, graph) for file in files]
+    digests = [_sha256(file, graph) for file in (graph, *(_weights(graph, name) for name in content.external_files))]
     catalogue.read(digests[0], facts)
     hugging_face.read(folder, facts)
     timm.read(folder, facts)
@@ -105,6 +104,16 @@ def inside(folder: Path, name: object, source: str) -> Path:
         raise ModelError(f"{folder}: {source} leads out of the folder: {name!r:.100}.")
     if not path.is_file():
         raise ModelError(f"{folder}: {source} names {name!r:.100}, which is not there.")
+    return path
+
+
+def _weights(graph: Path, name: str) -> Path:
+    """Return a weight file of a graph, which may come from strangers: it must lie beside the graph or below."""
+    path = graph.parent / name
+    if not path.resolve().is_relative_to(graph.parent.resolve()):
+        raise ModelError(f"{graph} keeps its weights in {name!r:.100}, which leads out of the folder.")
+    if path.exists() and not path.is_file():
+        raise ModelError(f"{graph} keeps its weights in {name!r:.100}, which is no file.")
     return path
 
 

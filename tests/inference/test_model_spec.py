@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,23 @@ class TestImpostors:
         assert classifier.load(tmp_path).model.version != version, "the weights are part of the model"
         (tmp_path / "weights.bin").unlink()
         assert "weights.bin" in refusal(tmp_path)
+
+    @pytest.mark.parametrize("place", ["/dev/zero", "../weights.bin", "pipe"])
+    def test_weights_elsewhere_are_refused_before_they_are_read(self, tmp_path: Path, place: str) -> None:
+        """A graph may come from strangers: a device or a pipe never ends, other files are not theirs to read."""
+        model = graph()
+        onnx.external_data_helper.convert_model_to_external_data(model, location="weights.bin", size_threshold=0)
+        folder(tmp_path / "model", b"", labels_txt=LINES, model_json=OURS)
+        onnx.save(model, tmp_path / "model" / "model.onnx")
+        (tmp_path / "model" / "weights.bin").rename(tmp_path / "weights.bin")
+        os.mkfifo(tmp_path / "model" / "pipe")
+        saved = onnx.load(tmp_path / "model" / "model.onnx", load_external_data=False)
+        for tensor in saved.graph.initializer:
+            for entry in tensor.external_data:
+                if entry.key == "location":
+                    entry.value = place
+        (tmp_path / "model" / "model.onnx").write_bytes(saved.SerializeToString())
+        assert "keeps its weights in" in refusal(tmp_path / "model")
 
     def test_an_operator_that_onnxruntime_lacks_is_named(self, tmp_path: Path) -> None:
         model = graph()
