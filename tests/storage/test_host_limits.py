@@ -25,7 +25,7 @@ def test_ours_are_what_the_file_says() -> None:
     read = HostLimits.read(HOST_JSON, {}, 2)
     assert read.blobs_at_once == document["extensions"]["blobs"]["maxDegreeOfParallelism"]
     assert read.messages_at_once == queues["batchSize"] + queues["newBatchThreshold"]
-    assert (read.function_timeout_seconds, read.redelivery_seconds) == (600, 10)
+    assert (read.function_timeout_seconds, read.redelivery_seconds) == (1800, 10)
     assert (read.is_base64, read.is_dynamic) == (True, False)
 
 

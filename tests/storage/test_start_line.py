@@ -167,8 +167,8 @@ class TestWarning:
         assert problem.startswith("functionTimeout")
 
     def test_of_messages_that_are_hidden_for_longer_than_a_function_may_take(self) -> None:
-        (problem,) = found(start(redelivery_seconds=900.0))
-        assert "900 s" in problem
+        (problem,) = found(start(redelivery_seconds=2400.0))
+        assert "2400 s" in problem
 
     def test_of_messages_in_another_encoding(self) -> None:
         (problem,) = found(start(is_base64=False))
