@@ -13,7 +13,7 @@ from inference.coded_size import coded_size
 from inference.errors import PermanentError, Reason
 from inference.exif import UPRIGHT, orientation
 from inference.formats import sniff
-from inference.jpeg2000 import tile_count
+from inference.jpeg2000 import read_codestream, refuse_sheared_chroma
 from inference.predictions import ImageInfo
 from inference.structure.jpeg import count_scans
 from inference.structure.png import png_chunks
@@ -129,6 +129,11 @@ def _refuse_bombs(header: Header, content: bytes) -> None:
 
 def _opened(kind: str, content: bytes, frames: int, limits: Limits) -> Header:
     image = open_image(kind, content)
+    tiles = 1
+    if kind == "jpeg2000":
+        codestream = read_codestream(content)
+        refuse_sheared_chroma(codestream)
+        tiles = codestream.tiles
     turn = UPRIGHT if kind in _SELF_ROTATING else _orientation(image, content)
     return Header(
         info=_info(image.size, turn, kind),
@@ -139,7 +144,7 @@ def _opened(kind: str, content: bytes, frames: int, limits: Limits) -> Header:
         samples=_samples(image),
         encoded_bytes=len(content),
         coded=coded_size(kind, content, limits),
-        tiles=tile_count(content) if kind == "jpeg2000" else 1,
+        tiles=tiles,
     )
 
 
