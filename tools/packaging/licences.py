@@ -55,11 +55,11 @@ def tables(site: Path) -> str:
 
 
 def _licence(package: Distribution) -> str:
-    said = {name: value for name, value in package.metadata.items() if name.startswith("License")}
-    stated = str(said.get("License-Expression") or said.get("License") or "")
+    said = package.metadata
+    stated = next((text for name in ("License-Expression", "License") for text in said.get_all(name) or []), "")
     if stated and "\n" not in stated and len(stated) <= _LONGEST_NAME:
         return stated
-    kinds = [kind for kind in package.metadata.get_all("Classifier") or [] if kind.startswith("License ::")]
+    kinds = [kind for kind in said.get_all("Classifier") or [] if kind.startswith("License ::")]
     return ", ".join(kind.rpartition(" :: ")[2] for kind in kinds) or stated.splitlines()[0]
 
 
