@@ -34,6 +34,8 @@ from inference.xmp import xmp_orientation
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from PIL.ImageFile import ImageFile
+
 
 _PNG_GREY_FACTORS = {"L;2": 85, "L;4": 17}
 
@@ -75,7 +77,7 @@ class _TiffReader(TiffImagePlugin.TiffImageFile):
         super().load_prepare()
 
 
-_READERS: dict[str, Callable[[BytesIO], Image.Image]] = {
+_READERS: dict[str, Callable[[BytesIO], ImageFile]] = {
     "jpeg": _JpegReader,
     "png": _PngReader,
     "webp": WebPImagePlugin.WebPImageFile,
@@ -106,7 +108,7 @@ IMAGE_FAULTS = (
 )
 
 
-def open_image(kind: str, content: bytes) -> Image.Image:
+def open_image(kind: str, content: bytes) -> ImageFile:
     """Open ``content`` with the reader of format ``kind``; pixels are decoded at the image's first use.
 
     Raises:
@@ -116,7 +118,7 @@ def open_image(kind: str, content: bytes) -> Image.Image:
         return _open_heif(content) if kind == "heif" else _READERS[kind](BytesIO(content))
 
 
-def _open_heif(content: bytes) -> Image.Image:
+def _open_heif(content: bytes) -> ImageFile:
     try:
         from pillow_heif.as_plugin import HeifImageFile
     except ImportError as error:
@@ -124,7 +126,7 @@ def _open_heif(content: bytes) -> Image.Image:
             Reason.UNSUPPORTED_FORMAT,
             "The content is a HEIC/HEIF image, and pillow-heif, its decoder, is not installed.",
         ) from error
-    image: Image.Image = HeifImageFile(BytesIO(content))
+    image: ImageFile = HeifImageFile(BytesIO(content))
     return image
 
 

@@ -16,6 +16,8 @@ import numpy as np
 from PIL import Image, ImageChops, TiffImagePlugin
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 Mode = Literal["RGB", "L"]
@@ -32,7 +34,12 @@ _UNSIGNED_32 = 2**32 - 1
 
 
 def flatten(
-    image: Image.Image, factor: int, *, mode: Mode = "RGB", background: tuple[int, int, int] = WHITE
+    image: Image.Image,
+    factor: int,
+    *,
+    mode: Mode = "RGB",
+    background: tuple[int, int, int] = WHITE,
+    far: tuple[bool, bool] = (False, False),
 ) -> Image.Image:
     """Convert ``image`` to ``mode`` and shrink it ``factor`` times in both axes by averaging.
 
@@ -41,20 +48,43 @@ def flatten(
         factor: 1 or more; the result is ``ceil(size / factor)``.
         mode: ``RGB`` or ``L``.
         background: What transparent pixels lie on, RGB in 0..255.
+        far: Whether blocks are counted from the right, and from the bottom: what does not fill one is then at the left
+            or at the top. Turned upright, a picture is averaged alike however it was stored.
     """
     if image.mode == mode and not image.has_transparency_data:
-        return image.reduce(factor) if factor > 1 else image
+        return _shrunk(image, factor, far)
     white = _white_level(image)
     negative = image.mode.startswith("I") and _is_negative(image)
     width, height = image.size
     rows = max(1, _BAND_PIXELS // (width * factor)) * factor
     flat = Image.new(mode, (-(-width // factor), -(-height // factor)))
-    for top in range(0, height, rows):
-        band = _convert(image.crop((0, top, width, min(top + rows, height))), white, background)
+    for top, bottom in _stretches(height, factor, rows, far[1]):
+        band = _convert(image.crop((0, top, width, bottom)), white, background)
         band = ImageChops.invert(band) if negative else band
         band = band if band.mode == mode else band.convert(mode)
-        flat.paste(band.reduce(factor) if factor > 1 else band, (0, top // factor))
+        flat.paste(_shrunk(band, factor, (far[0], False)), (0, -(-top // factor)))
     return flat
+
+
+def _shrunk(image: Image.Image, factor: int, far: tuple[bool, bool]) -> Image.Image:
+    """Average blocks of ``factor`` x ``factor`` pixels, counted as ``flatten`` says."""
+    if factor == 1 or not any(far):
+        return image.reduce(factor) if factor > 1 else image
+    width, height = image.size
+    small = Image.new(image.mode, (-(-width // factor), -(-height // factor)))
+    for top, bottom in _stretches(height, factor, height + factor, far[1]):
+        for left, right in _stretches(width, factor, width + factor, far[0]):
+            small.paste(image.reduce(factor, (left, top, right, bottom)), (-(-left // factor), -(-top // factor)))
+    return small
+
+
+def _stretches(size: int, factor: int, step: int, far: bool) -> Iterator[tuple[int, int]]:  # noqa: FBT001 - half of a pair
+    """Cut an axis into stretches of whole blocks, ``step`` pixels each; what fills no block stands at its far end."""
+    first = size % factor if far else 0
+    if first:
+        yield 0, first
+    for start in range(first, size, step):
+        yield start, min(start + step, size)
 
 
 def _white_level(image: Image.Image) -> int:

@@ -29,6 +29,13 @@ def turned(image: Image.Image, orientation: int) -> Image.Image:
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
+def far_sides(orientation: int) -> tuple[bool, bool]:
+    """Tell whether the stored right, and the stored bottom, is an upright left or top: where counting begins."""
+    if orientation >= SWAPS_AXES:  # the stored right is an upright top or bottom
+        return orientation in _TOP_WAS_RIGHT_OR_BOTTOM, orientation in _LEFT_WAS_RIGHT_OR_BOTTOM
+    return orientation in _LEFT_WAS_RIGHT_OR_BOTTOM, orientation in _TOP_WAS_RIGHT_OR_BOTTOM
+
+
 def swapped(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     """Turn a (width, height), either way."""
     return size if orientation < SWAPS_AXES else size[::-1]
