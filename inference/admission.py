@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _MIB = 1024 * 1024
 _CONTENT_SHARE = 1 / 8  # photographs encode to a tenth of their pixels or less; lossless ones wait for each other
-_CONTENT_COPIES = 2  # what arrives is collected in pieces and then joined: measured, exactly twice for a moment
 _TRIMMED_FROM_BYTES = 64 * _MIB  # below it the heaps' leftovers are small, and worth keeping warm
 
 
@@ -90,11 +89,11 @@ class Admission:
         self._ceiling_bytes = max(budget_bytes, ceiling_bytes) - content_bytes
 
     def reserve_content(self, length_bytes: int) -> AbstractContextManager[None]:
-        """Hold memory for one downloaded image, twice its length; ask before the body is read.
+        """Hold memory for one downloaded image; ask before the body is read.
 
         Never inside ``reserve``. An image of more than the whole share is downloaded when no other is held.
         """
-        return self._content.reserve(_CONTENT_COPIES * length_bytes)
+        return self._content.reserve(length_bytes)
 
     def reserve(self, cost_bytes: int) -> AbstractContextManager[None]:
         """Hold memory for one decode: ``decode_cost`` says how much.

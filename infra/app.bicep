@@ -1,10 +1,10 @@
 // The function app: a Flex Consumption plan, its scale, and every setting the app and its host read.
 //
 // Memory of an instance: process + files + decoding (README, "Memory"), at the worst, with DECODE_BUDGET_MIB below and a
-// file of MAX_IMAGE_BYTES counted twice:
-//     125 + 256 + 672 = 1,053 MiB of the 1,953 MiB that 2,048 MB are. What is left, 900 MiB, is for heavier models and the host.
-// A single image may take more than the budget, alone: 125 + 256 + 16 bytes x 90 megapixels (WebP) = 1,755 MiB.
-// 512 MB would leave 107 MiB for decoding, model and host together, and a quarter of a core: not offered.
+// file of MAX_IMAGE_BYTES:
+//     125 + 128 + 672 = 925 MiB of the 1,953 MiB that 2,048 MB are. What is left, 1,028 MiB, is for heavier models and the host.
+// A single image may take more than the budget, alone: 125 + 128 + 16 bytes x 90 megapixels (WebP) = 1,627 MiB.
+// 512 MB would leave 235 MiB for decoding, model and host together, and a quarter of a core: not offered.
 //
 // Speed of an instance. 2,048 MB come with about one core and 4,096 MB with two, at the same price per core, so the smaller
 // one scales in finer steps. An image costs 27 ms (2 megapixels) to 62 ms (12) of CPU, storage requests included

@@ -131,11 +131,10 @@ def test_a_stream_of_large_ones_that_never_ends_does_not_starve_a_small_one() ->
     assert len(order) == 31
 
 
-def test_a_file_is_counted_twice_while_it_is_held() -> None:
-    """Its pieces are joined into a second copy: 120 MiB took 240."""
+def test_a_file_is_counted_while_it_is_held() -> None:
     admission = Admission(800 * MIB, ceiling_bytes=800 * MIB)
     with admission.reserve_content(30 * MIB):  # the share of files is 100 MiB
-        assert admission._content._free_bytes == 40 * MIB
+        assert admission._content._free_bytes == 70 * MIB
 
 
 def test_a_file_beyond_the_whole_share_is_read_alone() -> None:

@@ -121,7 +121,7 @@ def test_an_instance_holds_what_the_memory_formula_asks_for() -> None:
     assert measured
     process, budget = int(measured[1]), int(SETTINGS["DECODE_BUDGET_MIB"])
     assert budget * 2**20 == 2 * memory._BYTES_PER_CPU, "more buys nothing on two CPUs, less slows them down"
-    files = max(budget // 8, 2 * int(DEFAULTS["MAX_IMAGE_BYTES"]) // 2**20)
+    files = max(budget // 8, int(DEFAULTS["MAX_IMAGE_BYTES"]) // 2**20)
     decoding = budget * 7 // 8
     instance = PASSED["instanceMemoryMB"] * 10**6 // 2**20
     webp = math.ceil(16 * 90_000_000 / 2**20)  # docs/images.md: bytes per pixel
