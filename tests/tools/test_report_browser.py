@@ -216,7 +216,10 @@ def test_everything_is_reached_by_keyboard_with_one_stop_for_all_pictures(page: 
     assert not page.value("document.activeElement.classList.contains('tile')")
 
 
-def test_the_first_stop_skips_to_the_pictures(page: Page) -> None:
+def test_the_first_stop_skips_to_the_pictures(page: Page, small: Path) -> None:
+    page.open(small, height=3000)  # anew: some Chromiums go on from where a script scrolled to
+    page.requests.clear()
+    page.requests.append(small.as_uri())
     page.press("Tab")
     assert page.value("document.activeElement.textContent") == "Skip to the pictures"
     assert page.value("document.activeElement.getBoundingClientRect().left") >= 0
