@@ -29,8 +29,9 @@ $(DEV_STAMP): $(TOOLS_STAMP) requirements-dev.txt
 demo: install
 	@$(PY) -m tools demo
 
+# A file's tests stay together, for they share fixtures; each process has an Azurite of its own.
 test: install-dev
-	@$(PY) -m pytest
+	@$(PY) -m pytest --numprocesses auto --dist loadfile
 
 # The zip for Azure; MODEL=path/to/my-model packs another model than the sample, HEIC=no leaves pillow-heif out.
 package: install
