@@ -53,6 +53,7 @@ class Header:
         encoded_bytes: Length of the content.
         coded: What an AVIF or HEIC is decoded to, whatever size its picture is said to have; 0 in all other formats.
         tiles: How many pieces a JPEG 2000 is decoded in; 1 in all other formats, where pieces cost nothing.
+        block_samples: Samples of a JPEG 2000's smallest code-block; 1 in all other formats.
     """
 
     info: ImageInfo
@@ -64,6 +65,7 @@ class Header:
     encoded_bytes: int
     coded: Coded = NOTHING_CODED
     tiles: int = 1
+    block_samples: int = 1
 
     @property
     def pixels(self) -> int:
@@ -129,11 +131,11 @@ def _refuse_bombs(header: Header, content: bytes) -> None:
 
 def _opened(kind: str, content: bytes, frames: int, limits: Limits) -> Header:
     image = open_image(kind, content)
-    tiles = 1
+    tiles = block_samples = 1
     if kind == "jpeg2000":
         codestream = read_codestream(content)
         refuse_sheared_chroma(codestream)
-        tiles = codestream.tiles
+        tiles, block_samples = codestream.tiles, codestream.block_samples
     turn = UPRIGHT if kind in _SELF_ROTATING else _orientation(image, content)
     return Header(
         info=_info(image.size, turn, kind),
@@ -145,6 +147,7 @@ def _opened(kind: str, content: bytes, frames: int, limits: Limits) -> Header:
         encoded_bytes=len(content),
         coded=coded_size(kind, content, limits),
         tiles=tiles,
+        block_samples=block_samples,
     )
 
 

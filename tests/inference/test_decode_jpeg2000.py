@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from inference.decode import decode, read_header
+from inference.decode_cost import decode_cost
 from inference.errors import PermanentError, Reason
 from inference.jpeg2000 import read_codestream, refuse_sheared_chroma
 from inference.limits import Limits
-from tests.inference.image_samples import scene
+from tests.inference.image_samples import encode, scene
 
 WIDTH, HEIGHT = 32, 24
 LOSS = 4  # on average: half the chroma is gone
@@ -82,3 +85,31 @@ def test_any_edge_between_two_samples_is_refused(content: bytes) -> None:
 )
 def test_whole_samples_pass(content: bytes) -> None:
     refuse_sheared_chroma(read_codestream(content))
+
+
+@pytest.mark.parametrize(("blocks", "samples"), [((64, 64), 4096), ((8, 4), 32), ((4, 4), 16)], ids=str)
+def test_small_blocks_are_asked_memory_for(blocks: tuple[int, int], samples: int) -> None:
+    """OpenJPEG keeps 400 bytes of each: in blocks of 4 x 4, a few KB of file take 76 bytes a pixel more."""
+    content = encode(Image.new("RGB", (512, 512)), "JPEG2000", codeblock_size=blocks)
+    header = read_header(content, Limits())
+    assert header.block_samples == samples
+    usual = replace(header, block_samples=4096)
+    grown = decode_cost(header, lambda *_: (64, 64)) - decode_cost(usual, lambda *_: (64, 64))
+    assert grown == pytest.approx(448 * 3 * 512 * 512 * (1 / samples - 1 / 4096), abs=1)
+
+
+# Behind the main header: Lcod, Scod, progression, layers, transform of colours, then levels, block, style, transform.
+OTHERS = {
+    "a tile's own": b"\xff\x52\x00\x0c\x00\x00\x00\x01\x00\x05\x00\x01\x00\x01",
+    "one component's": b"\xff\x53\x00\x09\x00\x00\x05\x00\x01\x00\x01",
+    "one component's of many": b"\xff\x53\x00\x0a\x01\x00\x00\x05\x00\x01\x00\x01",
+    "a precinct's part": b"\xff\x52\x00\x0e\x01\x00\x00\x01\x00\x01\x04\x04\x00\x01\x34\x34",
+}
+
+
+@pytest.mark.parametrize("style", OTHERS.values(), ids=OTHERS.keys())
+def test_the_smallest_block_of_any_header_counts(style: bytes) -> None:
+    content = encode(Image.new("RGB", (512, 512)), "JPEG2000")
+    at = content.index(b"\xff\x90")  # where the first tile begins
+    assert read_codestream(content).block_samples == 4096
+    assert read_codestream(content[:at] + style + content[at:]).block_samples == 32
