@@ -146,7 +146,8 @@ class Simulation:
         while len(self.instances) + self._starting < fleet.most:
             waiting = sum(len(queue.waiting) for queue in self.queues)
             undelivered = not self.instances and len(self.journal.uploaded) > self.journal.rows
-            wanted = max(math.ceil(waiting / fleet.held), int(undelivered))
+            reached = max((at + 1 for at, queue in enumerate(self.queues) if queue.waiting), default=0)
+            wanted = max(math.ceil(waiting / fleet.held), reached, int(undelivered))  # each queue has an app of its own
             new = min(fleet.step, min(fleet.most, wanted) - len(self.instances) - self._starting)
             for _ in range(max(0, new)):
                 self._starting += 1
