@@ -117,7 +117,8 @@ class Filter:
             values["label"] = self.label
         if self.min_score is not None:
             parts.append(f"score ge {_double(self.min_score)}")
-        if self.since is not None and not in_index:
+        # Tables know no moment before 1601, and a year of fewer than four digits is compared as text.
+        if self.since is not None and self.since > _BEGINNING and not in_index:
             parts.append("classified_at ge @since")
             values["since"] = self.since
         if self.until is not None and not in_index:

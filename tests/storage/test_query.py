@@ -133,6 +133,7 @@ wanted_parts = {
 @given(wanted=st.fixed_dictionaries({}, optional=wanted_parts))
 @example(wanted={})
 @example(wanted={"min_score": 1.0})
+@example(wanted={"folder": "", "since": datetime(1, 1, 1, tzinfo=UTC)})
 @example(wanted={"since": MOMENTS[0], "until": MOMENTS[-1]})
 @example(wanted={"label": "cat", "since": MIDNIGHT, "until": MIDNIGHT})
 def test_an_answer_is_what_a_person_would_pick_by_hand(scene: Scene, wanted: dict[str, Any]) -> None:
