@@ -9,6 +9,7 @@ import io
 import json
 import operator
 import re
+import threading
 from bisect import bisect_left, bisect_right
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,8 @@ class PagingService(BaseAdapter):
 
     Attributes:
         asked: The path of every request.
-        empty_every: Every so many pages, one is empty and goes on; 0 is never.
+        empty_every: Every so many pages of one question, one is empty and goes on; 0 is never. By question, so that
+            how the threads of a lookup interleave does not decide which of them meets how many.
         patience: How many entities are looked at for one page; the real service stops after five seconds.
     """
 
@@ -47,6 +49,8 @@ class PagingService(BaseAdapter):
         self._tables: dict[str, tuple[list[tuple[str, str]], list[Mapping[str, Any]]]] = {}
         self.asked: list[str] = []
         self.empty_every = 3
+        self._given: dict[tuple[str, str], int] = {}
+        self._giving = threading.Lock()
         self.patience = 1_000_000
 
     def put(self, table: str, entities: Iterable[Mapping[str, Any]]) -> None:
@@ -80,6 +84,12 @@ class PagingService(BaseAdapter):
     def close(self) -> None:
         """See ``BaseAdapter``."""
 
+    def _number(self, question: tuple[str, str]) -> int:
+        """Number the pages of a question from wherever it begins, so that for some the first is empty."""
+        with self._giving:
+            self._given[question] = self._given.get(question, len(self._given)) + 1
+            return self._given[question]
+
     def _point(self, table: str, key: tuple[str, str]) -> Mapping[str, Any] | None:
         keys, entities = self._tables.get(table, ([], []))
         at = bisect_left(keys, key)
@@ -99,9 +109,10 @@ class PagingService(BaseAdapter):
         if "NextPartitionKey" in options:
             start = bisect_left(keys, (options["NextPartitionKey"], options.get("NextRowKey", "")))
         top, found = int(options.get("$top", "1000")), list[dict[str, Any]]()
+        page = self._number((table, options.get("$filter", "")))
         columns = [(name, _SIGNS[sign], _read(value)) for name, sign, value in terms if not name.endswith("Key")]
         rows = [(_SIGNS[sign], _read(value)) for name, sign, value in terms if name == "RowKey"]
-        if not (self.empty_every and len(self.asked) % self.empty_every == 0):
+        if not (self.empty_every and page % self.empty_every == 0):
             looked_to = start + self.patience
             while start < min(end, looked_to) and len(found) < top:
                 entity = entities[start]
