@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any, cast
 
+from inference.cpus import usable_cpus
 from inference.errors import ModelError, TransientError
 
 if TYPE_CHECKING:
@@ -40,7 +42,11 @@ class Port:
 
 
 class Session:
-    """One loaded graph. ``run`` may be called from many threads at once: ONNX Runtime needs no lock for it."""
+    """One loaded graph. ``run`` may be called from many threads at once; as many run as there are CPUs, the rest wait.
+
+    ONNX Runtime needs no lock. But every run holds memory for its activations, which the arena never gives back: what
+    runs at once beyond the CPUs ends no sooner, and costs that memory for good.
+    """
 
     def __init__(self, graph: Path, *, intra_op_threads: int = 1) -> None:
         """Load the graph.
@@ -70,6 +76,7 @@ class Session:
         except _onnxruntime_errors() as error:
             raise ModelError(_load_refusal(graph, str(error))) from error
         self._graph = graph
+        self._turns = BoundedSemaphore(usable_cpus())
         self.inputs = tuple(Port(port.name, port.type, tuple(port.shape)) for port in self._session.get_inputs())
         self.outputs = tuple(Port(port.name, port.type, tuple(port.shape)) for port in self._session.get_outputs())
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
@@ -89,7 +96,8 @@ class Session:
             ModelError: The graph fails on an input of its own declared type and shape.
         """
         try:
-            return list(self._session.run(list(outputs), dict(inputs)))
+            with self._turns:
+                return list(self._session.run(list(outputs), dict(inputs)))
         except MemoryError as error:
             raise TransientError("Memory ran out during inference.") from error
         except _run_errors() as error:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -119,6 +120,28 @@ def test_what_fails_at_run_time_has_a_class(model_dir: Path, said: str, kind: ty
     with pytest.raises(kind) as raised:
         loaded.run([], {})
     assert "ONNXRuntimeError" not in str(raised.value)
+
+
+def test_no_more_run_at_once_than_there_are_cpus(model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two CPUs, eight callers: two are let in, the others when those have left, by an error too."""
+    monkeypatch.setattr(session, "usable_cpus", lambda: 2)
+    loaded = Session(model_dir / "model.onnx")
+    entered, leave = threading.Semaphore(0), threading.Semaphore(0)
+
+    class Slow:
+        def run(self, _outputs: list[str], _inputs: dict[str, object]) -> list[object]:
+            entered.release()
+            assert leave.acquire(timeout=30)
+            raise ValueError("a graph that fails gives its turn back")
+
+    loaded._session = Slow()
+    with ThreadPoolExecutor(8) as pool:
+        callers = [pool.submit(loaded.run, [], {}) for _ in range(8)]
+        assert entered.acquire(timeout=30)
+        assert entered.acquire(timeout=30)
+        assert not entered.acquire(timeout=0.2)
+        leave.release(len(callers))
+        assert all(isinstance(caller.exception(timeout=30), ModelError) for caller in callers)
 
 
 def test_the_sessions_options_are_the_measured_ones(model_dir: Path) -> None:
