@@ -14,7 +14,6 @@ import argparse
 import collections
 import json
 import mmap
-import os
 import random
 import re
 import resource
@@ -34,6 +33,7 @@ from inference.errors import PermanentError, TransientError
 from inference.limits import Limits
 from inference.memory import return_freed_memory
 from tests.inference.mutations import SEEDS, giants, mutate
+from tools.processes import cpu_seconds, resident, restart_peak
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +115,7 @@ class Measured:
 def measure(judge: Judge, content: bytes, slowest_cpu_s: float = SLOWEST_CPU_S) -> Measured:
     """Classify one input and hold it to the rules."""
     problem, outcome = None, ("error", "")
-    before = reset_peak()
+    before = restart_peak().now
     started = time.process_time()
     try:
         outcome = judge.outcome(content)
@@ -124,7 +124,7 @@ def measure(judge: Judge, content: bytes, slowest_cpu_s: float = SLOWEST_CPU_S) 
     except Exception as error:  # noqa: BLE001 - this is what is looked for
         problem = f"{type(error).__name__}: {error}"
     cpu_s = time.process_time() - started
-    beyond = peak_bytes() - before - judge.admission.asked_bytes - 2 * len(content)
+    beyond = resident().peak - before - judge.admission.asked_bytes - 2 * len(content)
     if problem is None and cpu_s > slowest_cpu_s:
         problem = f"took {cpu_s:.1f} s of CPU"
     if problem is None and beyond > SLACK_BYTES:
@@ -204,21 +204,13 @@ def _watch(process: subprocess.Popen[bytes], slot: Path) -> bool:
         time.sleep(0.5)
         with slot.open("rb") as file:
             now = file.read(_SLOT.size)
-        used = _cpu_seconds(process.pid)
+        used = cpu_seconds(process.pid)
         if now != at:
             at, since = now, used
         elif used - since > HANGING_CPU_S:
             process.kill()
             return True
     return False
-
-
-def _cpu_seconds(pid: int) -> float:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _keep(folder: Path, name: str, content: bytes, problem: str) -> None:
@@ -230,17 +222,6 @@ def _keep(folder: Path, name: str, content: bytes, problem: str) -> None:
 def say(what: object, to: IO[str] | None = None) -> None:
     """Write one line of JSON, by default to stdout."""
     print(json.dumps(what), file=to or sys.stdout, flush=True)
-
-
-def reset_peak() -> int:
-    """Let the peak of the resident set begin anew, and return the resident set in bytes."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-
-
-def peak_bytes() -> int:
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split(maxsplit=1)[0]) * 1024
 
 
 def main() -> int:

@@ -23,6 +23,7 @@ from inference.decode import decode, read_header
 from inference.decode_cost import decode_cost
 from inference.limits import Limits
 from inference.memory import return_freed_memory
+from tools.processes import resident
 
 MIB = 1024 * 1024
 KINDS = ("png", "webp", "progressive.jpg", "heic")
@@ -59,13 +60,13 @@ def decode_all(paths: list[Path], budget_bytes: int) -> dict[str, int]:
     """Decode ``AT_ONCE`` images from as many threads, as the classifier does, and watch the resident set."""
     return_freed_memory()
     admission = Admission(budget_bytes)
-    before = peak = _resident_bytes()
+    before = peak = resident().now
     done = threading.Event()
 
     def watch() -> None:
         nonlocal peak
         while not done.wait(0.002):
-            peak = max(peak, _resident_bytes())
+            peak = max(peak, resident().now)
 
     def work(path: Path) -> bool:
         with admission.reserve_content(path.stat().st_size):
@@ -85,7 +86,7 @@ def decode_all(paths: list[Path], budget_bytes: int) -> dict[str, int]:
         "budget_mib": budget_bytes // MIB,
         "before_mib": before // MIB,
         "peak_mib": peak // MIB,
-        "after_mib": _resident_bytes() // MIB,
+        "after_mib": resident().now // MIB,
         "finished": finished,
         "seconds": round(time.monotonic() - started),
     }
@@ -93,10 +94,6 @@ def decode_all(paths: list[Path], budget_bytes: int) -> dict[str, int]:
 
 def _needed(width: int, height: int) -> tuple[int, int]:
     return 256 * width // min(width, height), 256 * height // min(width, height)
-
-
-def _resident_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
 def main() -> None:

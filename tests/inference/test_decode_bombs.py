@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 import sys
 import zlib
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -14,6 +13,7 @@ from inference.decode import decode, read_header
 from inference.errors import PermanentError, Reason
 from inference.limits import Limits
 from tests.inference.image_samples import encode, encode_heif, png, png_rows, scene, with_segments
+from tools.processes import resident, restart_peak
 
 SCENE = Image.fromarray(scene())
 MIB = 1024 * 1024
@@ -136,38 +136,27 @@ DECODER_TELLS = {
 }
 
 
-def peak_mib() -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) // 1024
-
-
-def resident_mib() -> int:
-    """Read the resident set, and let its peak begin there."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return peak_mib()
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of the resident set from /proc")
 @pytest.mark.parametrize("name", HEADER_TELLS)
 def test_a_bomb_is_refused_from_its_header(name: str) -> None:
     content, reason = HEADER_TELLS[name]
-    before = resident_mib()
+    before = restart_peak().now
     with pytest.raises(PermanentError) as caught:
         read_header(content, Limits())
     assert caught.value.reason is reason
     assert caught.value.detail.endswith(".")
-    assert peak_mib() - before <= LITTLE_MIB
+    assert resident().peak - before <= LITTLE_MIB * MIB
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of the resident set from /proc")
 @pytest.mark.parametrize("name", DECODER_TELLS)
 def test_a_bomb_that_passes_the_header_takes_no_memory_either(name: str) -> None:
     content, reason = DECODER_TELLS[name]
-    before = resident_mib()
+    before = restart_peak().now
     with pytest.raises(PermanentError) as caught:
         decode(content, read_header(content, Limits()), needed=lambda _width, _height: (8, 8))
     assert caught.value.reason is reason
-    assert peak_mib() - before <= LITTLE_MIB
+    assert resident().peak - before <= LITTLE_MIB * MIB
 
 
 def overlapping_exif(segment_bytes: int) -> bytes:
@@ -181,9 +170,9 @@ def overlapping_exif(segment_bytes: int) -> bytes:
 def test_exif_whose_tags_share_their_bytes_is_harmless(kind: str) -> None:
     block = overlapping_exif(60_000)
     content = with_segments(encode(SCENE, "JPEG"), (0xE1, block)) if kind == "JPEG" else encode(SCENE, kind, exif=block)
-    before = resident_mib()
+    before = restart_peak().now
     assert decode(content, read_header(content, Limits()), needed=lambda _width, _height: (8, 8)).image
-    assert peak_mib() - before <= LITTLE_MIB
+    assert resident().peak - before <= LITTLE_MIB * MIB
 
 
 @pytest.mark.parametrize(

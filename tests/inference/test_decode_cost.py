@@ -24,10 +24,7 @@ from pathlib import Path
 import pillow_heif.as_plugin
 from inference.decode import decode, read_header
 from inference.limits import Limits
-
-def status(key):
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(key))
-    return int(line.split()[1]) * 1024
+from tools.processes import resident, restart_peak
 
 def needed(width, height):
     return (width * 256 // min(width, height), height * 256 // min(width, height))
@@ -36,10 +33,9 @@ for path in sys.argv[1:2]:  # a small image first: lazy imports and tables are n
     content = Path(path).read_bytes()
     decode(content, read_header(content, Limits()), needed=needed)
 content = Path(sys.argv[2]).read_bytes()
-Path("/proc/self/clear_refs").write_text("5")
-before = status("VmRSS")
+before = restart_peak().now
 decode(content, read_header(content, Limits()), needed=needed)
-print(status("VmHWM") - before)
+print(resident().peak - before)
 """
 
 

@@ -52,13 +52,14 @@ def test_many_tiles_take_no_more_memory_than_was_asked_for(tmp_path: Path) -> No
 import json, sys
 from pathlib import Path
 from inference.limits import Limits
-from tests.inference.fuzz import Judge, peak_bytes, reset_peak
+from tests.inference.fuzz import Judge
+from tools.processes import resident, restart_peak
 
 judge = Judge(Limits())
 judge.outcome(Path(sys.argv[1]).read_bytes())
-before = reset_peak()
+before = restart_peak().now
 outcome = judge.outcome(Path(sys.argv[2]).read_bytes())
-taken = peak_bytes() - before
+taken = resident().peak - before
 print(json.dumps([outcome[0], judge.admission.asked_bytes, taken]))
 """
     run = subprocess.run(

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.inference.memory_stress import KINDS
-from tests.soak.cage import resident
 from tests.soak.stand import stand
+from tools.processes import resident
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,7 +43,7 @@ def _one_kind(files: list[Path], limit_bytes: int, settings: Mapping[str, str]) 
         names = [f"{number}-{files[number % len(files)].name}" for number in range(AT_ONCE)]
         for number, name in enumerate(names):
             _upload(run.incoming, name, files[number % len(files)])
-        before = resident(run.worker.process_id)["VmRSS"]
+        before = resident(run.worker.process_id).now
         started = time.monotonic()
         run.classify(names)
         seconds = time.monotonic() - started
@@ -51,9 +51,9 @@ def _one_kind(files: list[Path], limit_bytes: int, settings: Mapping[str, str]) 
         return {
             "file_mib": [round(file.stat().st_size / _MIB) for file in files],
             "rows": run.verdicts(names),
-            "before_mib": before // 1024,
-            "peak_mib": after["VmHWM"] // 1024,
-            "after_mib": after["VmRSS"] // 1024,
+            "before_mib": before // _MIB,
+            "peak_mib": after.peak // _MIB,
+            "after_mib": after.now // _MIB,
             "seconds": round(seconds),
             **run.cage.read(),
         }

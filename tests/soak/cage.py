@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tools.processes import resident
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -61,7 +63,7 @@ class Cage:
         import signal
 
         while not self._stop.wait(0.005):
-            if resident(process_id)["VmRSS"] * 1024 > self.limit_bytes:
+            if resident(process_id).now > self.limit_bytes:
                 self.killed += 1
                 os.kill(process_id, signal.SIGKILL)
                 return
@@ -83,16 +85,6 @@ def cage(limit_bytes: int) -> Iterator[Cage]:
         yield Cage(kind, limit_bytes, folder, ("sh", "-c", f'echo $$ > "{folder}/cgroup.procs" && exec "$@"', "cage"))
     finally:
         _remove(folder)
-
-
-def resident(process_id: int) -> dict[str, int]:
-    """``VmRSS`` and ``VmHWM`` (its peak) of a process, in KiB; 0 when it is gone."""
-    try:
-        lines = Path(f"/proc/{process_id}/status").read_text().splitlines()
-    except OSError:
-        lines = []
-    told = dict(line.split(":", 1) for line in lines if line.startswith("Vm"))
-    return {name: int(told.get(name, "0 kB").split()[0]) for name in ("VmRSS", "VmHWM")}
 
 
 def _make_group(limit_bytes: int) -> tuple[str, Path]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from tests.soak.cage import resident
 from tests.soak.stand import stand
 from tests.worker_process import ROOT
 from tools.benching.networks import model_folder
 from tools.benching.photos import KINDS, photos
+from tools.processes import resident
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ def footprint(images: int, threads: int = THREADS, network: str = "MobileNetV2")
     contents = photos(KINDS["12 MP"], _CACHE)
     folder = model_folder(network, _CACHE)
     with stand({"MODEL_DIR": str(folder), "PYTHON_THREADPOOL_THREAD_COUNT": str(threads)}, in_memory=False) as run:
-        before = resident(run.worker.process_id)["VmRSS"]
+        before = resident(run.worker.process_id).now
         started = time.monotonic()
         verdicts: dict[str, int] = {}
         for first in range(0, images, AT_ONCE):
@@ -40,9 +40,9 @@ def footprint(images: int, threads: int = THREADS, network: str = "MobileNetV2")
         "threads": threads,
         "file_mib": [round(len(content) / 2**20, 1) for content in contents],
         "rows": verdicts,
-        "before_mib": before // 1024,
-        "peak_mib": after["VmHWM"] // 1024,
-        "after_mb": round(after["VmRSS"] * 1024 / 1e6),
-        "after_mib": after["VmRSS"] // 1024,
+        "before_mib": before // 2**20,
+        "peak_mib": after.peak // 2**20,
+        "after_mb": round(after.now / 1e6),
+        "after_mib": after.now // 2**20,
         "seconds": round(time.monotonic() - started),
     }

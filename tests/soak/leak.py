@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tests.inference.mutations import SEEDS, mutate
-from tests.soak.cage import resident
 from tests.soak.stand import stand
+from tools.processes import resident
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ def leak(images: int, samples_to: Path | None = None) -> dict[str, Any]:
         for first in range(0, images, AT_ONCE):
             names = [_upload(run, number, dice) for number in range(first, min(first + AT_ONCE, images))]
             run.classify(names)
-            samples.append((first + len(names), resident(run.worker.process_id)["VmRSS"]))
+            samples.append((first + len(names), resident(run.worker.process_id).now // 1024))
             if samples_to:
                 with samples_to.open("a") as file:
                     file.write(f"{samples[-1][0]},{samples[-1][1]}\n")

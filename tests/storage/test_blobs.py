@@ -16,6 +16,7 @@ from tests.storage.conftest import MAX_BYTES
 from tests.storage.samples import AWKWARD_NAMES
 from tests.storage.wire import Wire, wire
 from tools.azurite import connection_string
+from tools.processes import resident, restart_peak
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,12 +77,6 @@ def test_names_of_all_kinds_are_read(account: Account, name: str) -> None:
     assert account.source.is_current(account.image(name), etag)
 
 
-def resident_kib(field: str) -> int:
-    """This process's resident memory now (``VmRSS``) or at its peak (``VmHWM``)."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field))
-
-
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the peak")
 def test_a_body_is_held_once(account: Account, azurite: Azurite) -> None:
     """What admission counts is what it takes: pieces that are joined would take it twice."""
@@ -90,10 +85,9 @@ def test_a_body_is_held_once(account: Account, azurite: Azurite) -> None:
     fresh = connect(Connection("ImageStorage", azurite.connection_string), max_blob_bytes=size)
     source = SourceBlobs(fresh.blobs, size)
     source.info(account.image("large.jpg"))  # what a first request leaves behind is not the body's
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before = resident_kib("VmRSS")
+    before = restart_peak()
     blob = source.read(account.image("large.jpg"))
-    peak_bytes = (resident_kib("VmHWM") - before) * 1024
+    peak_bytes = resident().peak - before.now
     assert blob is not None
     assert len(blob.content) == size
     assert peak_bytes < 1.5 * size

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -26,6 +25,7 @@ from tools.backfilling.here import backfill_here
 from tools.backfilling.line import Line, Unsettled
 from tools.backfilling.progress import State, Total, state
 from tools.backfilling.selection import Found, Selection, Why, to_do
+from tools.processes import resident
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -109,10 +109,6 @@ def test_a_limit_is_on_what_is_done_not_on_what_is_seen() -> None:
     assert (counts.listed, counts.skipped, counts.to_do) == (4, 2, 2)
 
 
-def resident_mib() -> float:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
-
-
 def test_memory_does_not_grow_with_the_container() -> None:
     """150,000 names here, a million by hand: what is kept is a page and a thousand names in hand."""
 
@@ -128,7 +124,7 @@ def test_memory_does_not_grow_with_the_container() -> None:
 
         def settle(self, image: Image, *, is_new: bool) -> Settled:
             if image.blob_name.endswith("0000 of many.jpg"):
-                grown.append(resident_mib())
+                grown.append(resident().now_mib)
             return Settled(Ending.DUPLICATE, None)
 
     selection = Selection(desk(Places(pages)), "incoming", MODEL.version)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from storage.keys import image_keys
 from storage.listing import Listed
 from storage.settle import Desk
 from tools.backfilling.selection import Selection
+from tools.processes import resident
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,8 +34,8 @@ def plan_in_memory(size: int) -> dict[str, Any]:
     for number, found in enumerate(Selection(desk, _CONTAINER, _VERSION)):
         to_do += found.why is not None
         if number % _LISTING == _LISTING - 1:
-            first = first or _resident_mib()
-            most = max(most, _resident_mib())
+            first = first or resident().now_mib
+            most = max(most, resident().now_mib)
     if to_do != size // 2:
         raise RuntimeError(f"{to_do} of {size} names were to do: the planning is wrong")
     cpu_ms = (time.process_time() - began) * 1000
@@ -96,12 +96,3 @@ def _row(number: int) -> Mapping[str, Any]:
         "label": "cat",
         "score": 0.75,
     }
-
-
-def _resident_mib() -> float:
-    """Of this process, from ``/proc``; 0 where there is none."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return 0.0
-    return pages * 4096 / _MIB

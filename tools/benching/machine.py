@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inference.cpus import usable_cpus
+from tools.processes import cpu_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -74,7 +75,7 @@ def read(process_ids: Collection[int]) -> Reading | None:
     steal = sum(each[_STEAL] for each in fields)
     idle = sum(each[_IDLE] + each[_IOWAIT] for each in fields)
     busy = sum(sum(each) for each in fields) - idle
-    return Reading(time.monotonic(), busy / tick, steal / tick, sum(_cpu_seconds(number) for number in process_ids))
+    return Reading(time.monotonic(), busy / tick, steal / tick, sum(map(cpu_seconds, process_ids)))
 
 
 def between(before: Reading | None, after: Reading | None) -> Disturbance:
@@ -84,16 +85,6 @@ def between(before: Reading | None, after: Reading | None) -> Disturbance:
     capacity = (after.wall - before.wall) * len(os.sched_getaffinity(0))
     foreign = (after.busy - before.busy) - (after.ours - before.ours)
     return Disturbance(max(0.0, foreign / capacity), max(0.0, (after.steal - before.steal) / capacity))
-
-
-def _cpu_seconds(process_id: int) -> float:
-    """CPU time of a process so far, with that of its children that have ended; 0 if it is gone."""
-    try:
-        text = (_PROC / str(process_id) / "stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return 0.0
-    fields = text.rpartition(")")[2].split()  # behind the name, which may hold anything
-    return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")  # utime, stime, cutime, cstime
 
 
 def described() -> dict[str, Any]:

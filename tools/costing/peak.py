@@ -13,14 +13,14 @@ from pathlib import Path
 from inference import classifier
 from inference.memory import return_freed_memory
 from tools.costing.photo import MIN_MEGAPIXELS, photo
+from tools.processes import resident, restart_peak
 
-_STATUS = Path("/proc/self/status")
 _TIMEOUT_S = 120
 
 
 def peak_mib(folder: Path, content: bytes) -> float | None:
     """Ask such a process; ``None`` where the system does not say."""
-    if not _STATUS.exists():
+    if not resident().now:
         return None
     command = [sys.executable, "-m", "tools.costing.peak", str(folder)]
     root = Path(__file__).resolve().parents[2]
@@ -35,15 +35,9 @@ def _main(folder: Path) -> None:
     return_freed_memory()  # as the app does
     loaded = classifier.load(folder)
     loaded.classify(photo(MIN_MEGAPIXELS))  # what only the first image pays for
-    Path("/proc/self/clear_refs").write_text("5")
-    before = _kib("VmRSS")
+    before = restart_peak().now
     loaded.classify(content)
-    print(max(0, _kib("VmHWM") - before) / 1024)
-
-
-def _kib(field: str) -> int:
-    lines = (line.partition(":") for line in _STATUS.read_text().splitlines())
-    return next(int(value.split()[0]) for name, _, value in lines if name == field)
+    print(max(0, resident().peak - before) / 2**20)
 
 
 if __name__ == "__main__":

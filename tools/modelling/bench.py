@@ -24,6 +24,7 @@ from inference.model_folder import open_model
 from inference.session import Session, onnxruntime
 from tools.modelling.rates import Callers, caller_counts, rates
 from tools.modelling.tensors import tensor_of
+from tools.processes import resident
 from tools.terminal import printable
 
 if TYPE_CHECKING:
@@ -101,24 +102,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _load(folder: Path) -> tuple[Model, float, float]:
     """Open a model and return it with the milliseconds its session took and the MiB the process grew by."""
-    before = _resident_mib()
+    before = resident().now_mib
     model = Model(*open_model(folder))
     model.warm()
-    grown = _resident_mib() - before
+    grown = resident().now_mib - before
     started = time.perf_counter()
     Session(model.spec.graph)
     return model, (time.perf_counter() - started) * 1000, grown
-
-
-def _resident_mib() -> float:
-    """Resident memory of this process; 0 where the system does not say it in ``/proc``."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return 0.0
-    import resource
-
-    return pages * resource.getpagesize() / 2**20
 
 
 def _preprocess_ms(model: Model, photo: bytes) -> float:

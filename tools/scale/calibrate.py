@@ -21,6 +21,7 @@ from storage.settings import Connection
 from storage.settle import Desk, settle
 from tools.azurite import running
 from tools.costing.photo import photo
+from tools.processes import cpu_seconds
 
 if TYPE_CHECKING:
     from inference.predictions import Classification
@@ -84,12 +85,6 @@ def cores_left() -> float:
     count = os.cpu_count() or 1
     with multiprocessing.Pool(count) as pool:
         return sum(pool.map(_spin, [_SPIN_S] * count))
-
-
-def cpu_seconds(process_id: int) -> float:
-    """CPU time that a process has had, user and system."""
-    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _spin(seconds: float) -> float:

@@ -27,7 +27,8 @@ from storage.clients import connect
 from storage.settings import APP_ROOT, DEFAULTS, Connection
 from tools.azurite import running
 from tools.costing.photo import photo
-from tools.scale.calibrate import MEGAPIXELS, calibrate, cores_left, cpu_seconds
+from tools.processes import cpu_seconds
+from tools.scale.calibrate import MEGAPIXELS, calibrate, cores_left
 from tools.scale.instance import Machine
 from tools.scale.journal import percentile
 from tools.scale.limits import Fleet, Image, Limits, Setup
