@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import uuid
 from typing import TYPE_CHECKING
@@ -19,14 +18,6 @@ def pytest_configure() -> None:
     """Let Ctrl+C count where the run was started in the background: what we start would inherit that it is ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@pytest.fixture(autouse=True)
-def storage_speaks_up_again() -> Iterator[None]:
-    """A command may hush the storage room for its own process; the next test is another process to it."""
-    yield
-    for name in [name for name in logging.root.manager.loggerDict if name.split(".")[0] == "storage"]:
-        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

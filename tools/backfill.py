@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -30,7 +29,7 @@ from tools.backfilling.line import Line
 from tools.backfilling.selection import Selection, to_do
 from tools.backfilling.summary import how_to_go_on, tell_summary
 from tools.moments import moment
-from tools.terminal import printable
+from tools.terminal import hushed, printable
 from tools.wiring import wired
 
 if TYPE_CHECKING:
@@ -80,10 +79,8 @@ def run(args: argparse.Namespace) -> int:
             "--watch follows what --enqueue sends, all of it: it needs --enqueue, and neither --dry-run nor --limit."
         )
     return_freed_memory()  # this process is ours
-    logging.getLogger("storage.settle").setLevel(logging.CRITICAL)  # the summary tells of images
-    logging.getLogger("storage.retries").setLevel(logging.CRITICAL)
     started = datetime.now(UTC)
-    with wired() as wires, asked_to_stop() as stopping:
+    with hushed("storage.settle", "storage.retries"), wired() as wires, asked_to_stop() as stopping:
         settings = wires.settings
         limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
         budget_mib = settings.decode_budget_mib

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import sys
 from collections import Counter
@@ -24,6 +23,7 @@ from tools.checkup.findings import Level, problem
 from tools.checkup.models import check_model
 from tools.checkup.probe import probe
 from tools.devhost.settings import load_settings
+from tools.terminal import hushed
 from tools.wiring import wired
 
 if TYPE_CHECKING:
@@ -78,8 +78,7 @@ def _findings(args: argparse.Namespace) -> Iterator[Finding]:
         ConfigurationError: The settings cannot be read, so that nothing else can be looked at.
     """
     environ = load_settings(APP_ROOT, os.environ, DEVELOPMENT_STORAGE)
-    with wired() as wiring:
-        logging.getLogger("azure").setLevel(logging.CRITICAL)  # what it would say is in the findings
+    with wired() as wiring, hushed("azure"):
         yield from check_settings(wiring.settings, environ)
         yield from chain(
             check_packages(APP_ROOT / "requirements.txt"),

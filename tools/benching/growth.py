@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +39,7 @@ from tools.backfilling.selection import Selection
 from tools.benching.growth_names import plan_in_memory
 from tools.benching.machine import read
 from tools.benching.requests_seen import requests_seen
+from tools.terminal import hushed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -203,9 +203,8 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", required=True)
     parser.add_argument("--into", type=Path, required=True, metavar="FILE", help="JSON; other parts in it are kept")
     args = parser.parse_args()
-    logging.getLogger("storage").setLevel(logging.CRITICAL)
     points: list[Point] = []
-    with running(in_memory=True) as azurite:
+    with hushed("storage"), running(in_memory=True) as azurite:
         clients = connect(Connection("ImageStorage", azurite.connection_string))
         for point in _PARTS[args.part](azurite, clients, sorted(args.sizes)):
             print(json.dumps(point), flush=True)
