@@ -44,30 +44,22 @@ def find_python() -> Path | None:
     return None
 
 
-def environment_of(base: Path) -> Path:
-    """Build a virtual environment with ``requirements.txt`` and the worker library, once per set of requirements.
+def environment_of(base: Path, requirements: Path | None = ROOT / "requirements.txt") -> Path:
+    """Build a virtual environment with the worker library and ``requirements``, once per set of them; its Python.
 
     It is complete or not there: it is built beside its place and renamed. Without a network this fails, and should.
     """
     pin = re.search(r"^azure-functions-runtime==[^;\s]+", (ROOT / "requirements-dev.txt").read_text(), re.MULTILINE)
     assert pin, "requirements-dev.txt pins no azure-functions-runtime"
-    requirements = (ROOT / "requirements.txt").read_bytes() + pin[0].encode()
-    home = ROOT / ".cache" / f"worker-{hashlib.sha256(requirements).hexdigest()[:16]}"
+    wanted = (requirements.read_bytes() if requirements else b"") + pin[0].encode()
+    home = ROOT / ".cache" / f"worker-{hashlib.sha256(wanted).hexdigest()[:16]}"
     if not home.is_dir():
         home.parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="worker-building-", dir=home.parent) as scratch:
             built = Path(scratch) / "venv"
             subprocess.run([base, "-m", "venv", built], check=True)
-            install = [
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "-r",
-                "requirements.txt",
-                pin[0],
-            ]
+            install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", pin[0]]
+            install += ["-r", str(requirements)] if requirements else []
             subprocess.run([built / "bin" / "python", *install], cwd=ROOT, check=True)
             if not home.is_dir():  # nobody was quicker
                 built.rename(home)

@@ -6,12 +6,10 @@ library alone. Needs Python 3.13 and, for the packages, the registry.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
 import subprocess
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +23,7 @@ from storage.records import Image, Status
 from storage.results import Results
 from storage.settings import DEFAULTS, Connection
 from tests.triggers import TRIGGERS
-from tests.worker_process import ROOT, Worker, find_python, running
+from tests.worker_process import ROOT, Worker, environment_of, find_python, running
 from tools.packaging import licences
 from tools.packaging.archive import MAX_BYTES
 
@@ -68,23 +66,11 @@ def unpacked(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def worker_alone() -> Path:
-    """An environment with the worker library and what it brings; none of our requirements. Built once."""
+    """Python of an environment with the worker library and what it brings; none of our requirements. Built once."""
     base = find_python()
     if base is None:
         pytest.skip("Python 3.13 is not on this machine, and the worker library runs on nothing older.")
-    pin = re.search(r"^azure-functions-runtime==[^;\s]+", (ROOT / "requirements-dev.txt").read_text(), re.MULTILINE)
-    assert pin
-    home = ROOT / ".cache" / f"worker-alone-{hashlib.sha256(pin[0].encode()).hexdigest()[:16]}"
-    if not home.is_dir():
-        home.parent.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="worker-building-", dir=home.parent) as scratch:
-            place = Path(scratch) / "venv"
-            subprocess.run([base, "-m", "venv", place], check=True)
-            python = str(place / "bin" / "python")
-            subprocess.run([python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", pin[0]], check=True)
-            if not home.is_dir():  # nobody was quicker
-                place.rename(home)
-    return home
+    return environment_of(base, None)
 
 
 def test_the_root_holds_the_app_and_nothing_else(names_inside: list[str]) -> None:
@@ -147,9 +133,8 @@ def worker(worker_alone: Path, unpacked: Path, azurite: Azurite, names: Names, t
         "RESULTS_TABLE": names.table("rows"),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    python = worker_alone / "bin" / "python"
-    before = [str(part) for part in (python, SEALED, unpacked, worker_alone)]
-    with running(python, environ, tmp_path / "log", before=before) as started:
+    before = [str(part) for part in (worker_alone, SEALED, unpacked, worker_alone.parents[1])]
+    with running(worker_alone, environ, tmp_path / "log", before=before) as started:
         yield started
 
 
