@@ -10,6 +10,8 @@ import struct
 from typing import NamedTuple
 
 from inference.errors import PermanentError, Reason
+from inference.structure.boxes import boxes
+from inference.structure.pieces import Pieces
 
 _CODESTREAM = b"\xff\x4f\xff\x51"  # SOC, then SIZ
 _SIZES = struct.Struct(">8I")  # of the picture and its offset, then of a tile and its offset
@@ -95,21 +97,14 @@ def _block(content: bytes, style: re.Match[bytes]) -> int:
     width, height = width + 2, height + 2
     if flags & 1:
         precincts = content[style.end(4) + 2 :][: levels + 1]
-        width = min(width, *(max(0, (each & 15) - 1) for each in precincts), width)
-        height = min(height, *(max(0, (each >> 4) - 1) for each in precincts), height)
+        width = min([width, *(max(0, (each & 15) - 1) for each in precincts)])
+        height = min([height, *(max(0, (each >> 4) - 1) for each in precincts)])
     return 1 << (width + height)
 
 
 def _codestream_at(content: bytes) -> int:
-    """Find where the codestream begins: at once, or in the first ``jp2c`` box."""
-    at = 0
-    while not content.startswith(_CODESTREAM, at):
-        size, kind = struct.unpack_from(">I4s", content, at)
-        header_bytes = 8
-        if size == 1:
-            (size,) = struct.unpack_from(">Q", content, at + 8)
-            header_bytes = 16
-        if kind == b"jp2c":
-            return at + header_bytes
-        at += max(size, header_bytes) if size else len(content)
-    return at
+    """Find where the codestream begins: at once, or in the first ``jp2c`` box; at the end where there is none."""
+    if content.startswith(_CODESTREAM):
+        return 0
+    inside = boxes(content, 0, len(content), Pieces(len(content)))
+    return next((box.start for box in inside if box.kind == b"jp2c"), len(content))

@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from inference.structure.pieces import printable, truncated
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from inference.structure.pieces import Pieces
 
 _OURS = frozenset({b"ftyp", b"meta", b"mdat", b"moov", b"moof", b"jP  ", b"jp2h", b"jp2c"})  # cut, these miss something
+
+
+class Box(NamedTuple):
+    """One box: its name, and where its body begins and ends."""
+
+    kind: bytes
+    start: int
+    end: int
+
+
+def boxes(content: bytes, start: int, end: int, pieces: Pieces) -> Iterator[Box]:
+    """Yield the boxes between ``start`` and ``end``, up to the first that does not fit."""
+    while start + 8 <= end:
+        pieces.count()
+        size, kind = struct.unpack_from(">I4s", content, start)
+        body = start + 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", content, body)
+            body += 8
+        stop = start + size if size else end
+        if not body <= stop <= end:
+            return
+        yield Box(kind, body, stop)
+        start = stop
 
 
 def walk_boxes(content: bytes, pieces: Pieces) -> int:

@@ -9,23 +9,18 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from inference.structure.boxes import boxes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from inference.structure.boxes import Box
     from inference.structure.pieces import Pieces
 
 Stream = bytes | memoryview
 
 _TO_SAMPLES = (b"mdia", b"minf", b"stbl")
 _IN_FILE, _IN_IDAT = 0, 1  # construction methods
-
-
-class Box(NamedTuple):
-    """One box: its name, and where its body begins and ends."""
-
-    kind: bytes
-    start: int
-    end: int
 
 
 class Part(NamedTuple):
@@ -45,22 +40,6 @@ class Layers(NamedTuple):
 class _References(NamedTuple):
     derived_from: dict[int, list[int]]  # a grid -> its tiles
     beside: dict[int, list[int]]  # a picture -> its alpha, depth ...
-
-
-def boxes(content: bytes, start: int, end: int, pieces: Pieces) -> Iterator[Box]:
-    """Yield the boxes between ``start`` and ``end``, up to the first that does not fit."""
-    while start + 8 <= end:
-        pieces.count()
-        size, kind = struct.unpack_from(">I4s", content, start)
-        body = start + 8
-        if size == 1:
-            (size,) = struct.unpack_from(">Q", content, body)
-            body += 8
-        stop = start + size if size else end
-        if not body <= stop <= end:
-            return
-        yield Box(kind, body, stop)
-        start = stop
 
 
 def picture_layers(content: bytes, pieces: Pieces) -> Iterator[Layers]:
