@@ -100,7 +100,7 @@ def inside(folder: Path, name: object, source: str) -> Path:
     if not isinstance(name, str) or not name:
         raise ModelError(f"{folder}: {source} must be a file name, but is {name!r:.60}.")
     path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
+    if _leads_out(path, folder):
         raise ModelError(f"{folder}: {source} leads out of the folder: {name!r:.100}.")
     if not path.is_file():
         raise ModelError(f"{folder}: {source} names {name!r:.100}, which is not there.")
@@ -110,11 +110,16 @@ def inside(folder: Path, name: object, source: str) -> Path:
 def _weights(graph: Path, name: str) -> Path:
     """Return a weight file of a graph, which may come from strangers: it must lie beside the graph or below."""
     path = graph.parent / name
-    if not path.resolve().is_relative_to(graph.parent.resolve()):
+    if _leads_out(path, graph.parent):
         raise ModelError(f"{graph} keeps its weights in {name!r:.100}, which leads out of the folder.")
     if path.exists() and not path.is_file():
         raise ModelError(f"{graph} keeps its weights in {name!r:.100}, which is no file.")
     return path
+
+
+def _leads_out(path: Path, folder: Path) -> bool:
+    """Whether a path, its links followed, lies elsewhere."""
+    return not path.resolve().is_relative_to(folder.resolve())
 
 
 def _sha256(file: Path, graph: Path) -> str:

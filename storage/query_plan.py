@@ -99,6 +99,11 @@ class Filter:
         )
 
     @property
+    def earliest(self) -> datetime | None:
+        """``since``, where it bounds anything: tables know no moment before 1601, and compare short years as text."""
+        return self.since if self.since is not None and self.since > _BEGINNING else None
+
+    @property
     def folders(self) -> tuple[str | None, ...]:
         """The folders meant, as ``keys.folder_of`` names them."""
         if self.folder in {"", "/"}:
@@ -117,10 +122,9 @@ class Filter:
             values["label"] = self.label
         if self.min_score is not None:
             parts.append(f"score ge {_double(self.min_score)}")
-        # Tables know no moment before 1601, and a year of fewer than four digits is compared as text.
-        if self.since is not None and self.since > _BEGINNING and not in_index:
+        if self.earliest is not None and not in_index:
             parts.append("classified_at ge @since")
-            values["since"] = self.since
+            values["since"] = self.earliest
         if self.until is not None and not in_index:
             parts.append("classified_at lt @until")
             values["until"] = self.until
@@ -162,13 +166,12 @@ def plan(wanted: Filter) -> Plan:
     else:
         everything = Span(wanted.container, f"{wanted.container}{_AFTER}")
         return Plan(Kind.SCAN, in_index=False, streams=((everything,),))
-    streams = (_newest_first(kind, value, wanted.since, wanted.until) for kind, value in facets)
+    streams = (_newest_first(kind, value, wanted.earliest, wanted.until) for kind, value in facets)
     return Plan(Kind.RANGE, in_index=True, streams=tuple(filter(None, streams)))
 
 
 def _newest_first(kind: str, value: str, since: datetime | None, until: datetime | None) -> tuple[Span, ...]:
     """The index ranges of one value in a time: its newest day's part, the whole days, its oldest day's part."""
-    since = None if since is None or since <= _BEGINNING else since
     if until is not None and until <= (since or _BEGINNING):
         return ()
     prefix = index_prefix(kind, value)
