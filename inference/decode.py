@@ -13,8 +13,8 @@ that in both axes, or the original where that is smaller: docs/adr/0004-reduced-
 JPEG shrinks inside the decoder, which is where the time goes; all other formats shrink right after it.
 
 ``decoded.image`` is upright: nothing more has to be rotated, unless the caller asked to do that himself after a resize,
-which is cheaper. ``decoded.info`` tells the original's upright size, and ``decoded.box`` where exactly the original
-lies in the reduced image.
+which is cheaper, and the decoder reduced it. ``decoded.info`` tells the original's upright size, and ``decoded.box``
+where exactly the original lies in the reduced image.
 All functions are safe to call from many threads and change no global of Pillow.
 """
 
@@ -97,8 +97,8 @@ def decode(  # noqa: PLR0913  # the last four are independent and have defaults
         needed: Upright original size to the size the whole image is resized to next.
         mode: ``RGB`` or ``L``.
         background: What transparent pixels lie on, RGB in 0..255.
-        upright: False leaves the turning of a reduced image to the caller, who may first make it smaller still. One
-            that is not reduced is turned all the same: resizing it sideways would round differently.
+        upright: False leaves the turning of what was reduced inside the decoder (JPEG) to the caller, who may first
+            make it smaller still. Anything else is turned all the same: resizing it sideways would round differently.
 
     Raises:
         PermanentError: ``truncated``, ``corrupt`` or ``decompression_bomb``: what only the pixels reveal.

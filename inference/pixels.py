@@ -4,8 +4,7 @@ A band is a few hundred rows: converting a 50-megapixel palette, 16-bit or trans
 beside the decoder's own buffer, where converting it whole would cost another 200.
 
 Rules: 16 bits and more are scaled, not clipped; whatever is transparent lies on the background; CMYK goes by Pillow's
-formula, without profiles; embedded ICC profiles and gamma are not applied, because
-the models were trained without them.
+formula, without profiles; embedded ICC profiles and gamma are not applied: the models were trained without them.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ preprocessing does it. An image that the decoder left whole is done just so, and
 has reduced differs by the reduction anyway, so only the cropped box is resized: Pillow lets the filter see past the
 box's edge, which is the same but for rounding (it keeps the box in float32 and orders its two passes by the size of the
 result) and takes 40 % less time.
-A reduced image that lies on its side is turned after that resize, when it is small.
+What the decoder itself has reduced is turned upright after that resize, when it is small.
 No ``reducing_gap``: the decoder has already brought the image to two to four times the size that is needed.
 """
 

@@ -170,7 +170,7 @@ class Start:
             yield Contradiction(
                 "functionTimeout is not set or above half an hour: a function that hangs holds its image, and a "
                 "thread, for that long.",
-                'Set "functionTimeout": "00:10:00" in host.json.',
+                'Set "functionTimeout": "00:30:00" in host.json.',
             )
         elif limits.redelivery_seconds > timeout:
             yield Contradiction(
