@@ -33,10 +33,12 @@ class Contradiction(NamedTuple):
     Attributes:
         problem: What contradicts what, with the numbers.
         remedy: What to set to which value.
+        is_fatal: Whether uploads or messages go unseen for it.
     """
 
     problem: str
     remedy: str
+    is_fatal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +66,12 @@ class Start:
     versions: Mapping[str, str]
 
     def log(self) -> None:
-        """Log the start line, then a warning for each contradiction."""
+        """Log the start line, then a warning for each contradiction, or an error where it is fatal."""
         logger.info("app_started %s", " ".join(f"{name}={value}" for name, value in self._fields().items()))
         for found in self.contradictions():
-            logger.warning("settings_contradict problem=%s do=%s", json.dumps(found.problem), json.dumps(found.remedy))
+            level = logging.ERROR if found.is_fatal else logging.WARNING
+            problem, remedy = json.dumps(found.problem), json.dumps(found.remedy)
+            logger.log(level, "settings_contradict problem=%s do=%s", problem, remedy)
 
     def contradictions(self) -> Iterator[Contradiction]:
         """Yield what a person should change."""
@@ -156,11 +160,13 @@ class Start:
             yield Contradiction(
                 "BLOB_TRIGGER_SOURCE is EventGrid, but Azurite sends no events: uploads will not be seen.",
                 "Set BLOB_TRIGGER_SOURCE=LogsAndContainerScan.",
+                is_fatal=True,
             )
         if source != "EventGrid" and self.limits.plan == "FlexConsumption":
             yield Contradiction(
                 f"BLOB_TRIGGER_SOURCE is {source}, but Flex Consumption knows EventGrid only: no upload will be seen.",
                 "Set BLOB_TRIGGER_SOURCE=EventGrid and run the post-deploy script, which makes the subscription.",
+                is_fatal=True,
             )
 
     def _times(self) -> Iterator[Contradiction]:
@@ -182,4 +188,5 @@ class Start:
             yield Contradiction(
                 "queues.messageEncoding is none, but the messages of this app are in Base64: none will be understood.",
                 "Remove messageEncoding from host.json.",
+                is_fatal=True,
             )

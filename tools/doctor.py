@@ -18,7 +18,13 @@ from storage.clients import connect
 from storage.errors import SettingsError
 from storage.settings import APP_ROOT, DEVELOPMENT_STORAGE, read_connection
 from tools.checkup.account import check_account, check_host_account
-from tools.checkup.deployment import check_host_json, check_machine, check_packages, check_settings
+from tools.checkup.deployment import (
+    check_contradictions,
+    check_host_json,
+    check_machine,
+    check_packages,
+    check_settings,
+)
 from tools.checkup.findings import Level, problem
 from tools.checkup.models import check_model
 from tools.checkup.probe import probe
@@ -83,6 +89,7 @@ def _findings(args: argparse.Namespace) -> Iterator[Finding]:
         yield from chain(
             check_packages(APP_ROOT / "requirements.txt"),
             check_host_json(APP_ROOT, environ),
+            check_contradictions(APP_ROOT, environ, wiring.settings),
             check_machine(wiring.settings),
         )
         yield from check_account(wiring.clients, wiring.settings.image_storage, wiring.settings)

@@ -96,7 +96,12 @@ class TestLine:
         told = re.fullmatch(r"settings_contradict problem=(.*) do=(.*)", warning.getMessage())
         assert told
         assert "PYTHON_THREADPOOL_THREAD_COUNT=8" in expected.remedy
-        assert [json.loads(told[1]), json.loads(told[2])] == list(expected)
+        assert expected == (json.loads(told[1]), json.loads(told[2]), False)
+
+    def test_is_followed_by_an_error_where_images_would_go_unseen(self, caplog: pytest.LogCaptureFixture) -> None:
+        start(is_base64=False).log()
+        (said,) = [record for record in caplog.records if "settings_contradict" in record.getMessage()]
+        assert said.levelno == logging.ERROR
 
 
 class TestNoWarning:

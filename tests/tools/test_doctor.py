@@ -11,6 +11,7 @@ import pytest
 
 from storage.records import Image
 from storage.requests import BLOB_POISON_QUEUE
+from storage.settings import APP_ROOT, DEVELOPMENT_STORAGE, Settings
 from storage.settle import settle
 from tests.storage.samples import FixedClassifier
 from tools.__main__ import main
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from tools.wiring import Wiring
 
 SECRET = "c2VjcmV0c2VjcmV0"
+SMALL_AND_LOCAL = {
+    "ImageStorage": DEVELOPMENT_STORAGE,
+    "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan",
+    "MAX_IMAGE_PIXELS": "1000000",  # what any machine has memory for
+}
 
 
 @pytest.fixture
@@ -258,13 +264,11 @@ class TestTheFolder:
         [
             ("{", {}, "host.json cannot be used"),
             ('{"extensionBundle": {}}', {}, "names no extension bundle"),
-            ('{"extensions": {"queues": {"messageEncoding": "none"}}}', {}, "messageEncoding is none"),
             ('{"extensions": {"blobs": {"maxDegreeOfParallelism": 0}}}', {}, "maxDegreeOfParallelism"),
             ('{"extensions": {"blobs": {"maxDegreeOfParallelism": 500}}}', {}, "lets 500 images in at once"),
             ("{}", {"PYTHON_THREADPOOL_THREAD_COUNT": "x"}, "PYTHON_THREADPOOL_THREAD_COUNT must be"),
-            ("{}", {"FUNCTIONS_WORKER_PROCESS_COUNT": "4"}, "FUNCTIONS_WORKER_PROCESS_COUNT is above 1"),
         ],
-        ids=["broken", "no bundle", "plain messages", "no parallelism", "too many at once", "threads", "processes"],
+        ids=["broken", "no bundle", "no parallelism", "too many at once", "threads"],
     )
     def test_a_host_json_that_does_not_fit(
         self, tmp_path: Path, document: str, environ: dict[str, str], said: str
@@ -273,11 +277,30 @@ class TestTheFolder:
         found = list(deployment.check_host_json(tmp_path, environ))
         assert any(said in each.sentence and each.level != "ok" for each in found)
 
-    def test_this_folder_is_well(self) -> None:
-        from storage.settings import APP_ROOT
+    @pytest.mark.parametrize(
+        ("document", "environ", "level", "said"),
+        [
+            ('{"extensions": {"queues": {"messageEncoding": "none"}}}', {}, "problem", "messageEncoding is none"),
+            ("{}", {"WEBSITE_SKU": "FlexConsumption"}, "problem", "Flex Consumption knows EventGrid only"),
+            ("{}", {"FUNCTIONS_WORKER_PROCESS_COUNT": "4"}, "warning", "4 worker processes"),
+            ('{"functionTimeout": "02:00:00"}', {}, "warning", "functionTimeout is not set or above half an hour"),
+        ],
+        ids=["plain messages", "a source that the plan does not know", "processes", "a timeout of hours"],
+    )
+    def test_what_the_app_would_complain_of_is_said(
+        self, tmp_path: Path, document: str, environ: dict[str, str], level: str, said: str
+    ) -> None:
+        (tmp_path / "host.json").write_text(document)
+        settings = Settings.from_environ(SMALL_AND_LOCAL)
+        found = deployment.check_contradictions(tmp_path, environ, settings)
+        assert any(said in each.sentence and each.level == level for each in found)
 
+    def test_this_folder_is_well(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(deployment, "usable_cpus", lambda: 2)
         (found,) = deployment.check_host_json(APP_ROOT, {})
         assert found.level == "ok"
+        settings = Settings.from_environ(SMALL_AND_LOCAL)
+        assert list(deployment.check_contradictions(APP_ROOT, {}, settings)) == []
 
 
 class TestTheProbe:

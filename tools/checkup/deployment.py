@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
-from inference.cpus import usable_cpus
+from inference.cpus import usable_cpus, visible_cpus
 from inference.errors import ConfigurationError
-from inference.memory import default_budget_bytes
+from inference.memory import available_bytes, default_budget_bytes
+from storage.host_limits import HostLimits
 from storage.settings import read_connection
+from storage.start_line import Start
 from tools.checkup.findings import ok, problem, warning
 from tools.devhost.invoker import worker_threads
 from tools.devhost.settings import read_host_json
@@ -90,27 +92,12 @@ def check_host_json(root: Path, environ: Mapping[str, str]) -> Iterator[Finding]
     faults = []
     if document.get("extensionBundle", {}).get("id") != _BUNDLE:
         faults.append(problem("host.json", f"host.json names no extension bundle: triggers need {_BUNDLE}."))
-    if not host.queues.base64:
-        faults.append(
-            problem(
-                "host.json", "queues.messageEncoding is none, but our messages are Base64: remove it or say base64."
-            )
-        )
     if host.blob_queue.at_once > _WAITING_PER_THREAD * threads:
         faults.append(
             warning(
                 "host.json",
                 f"blobs.maxDegreeOfParallelism lets {host.blob_queue.at_once} images in at once, and the worker has "
                 f"{threads} threads: the rest wait where no other instance can take them; lower it.",
-            )
-        )
-    processes = environ.get("FUNCTIONS_WORKER_PROCESS_COUNT", "").strip() or "1"
-    if processes != "1":
-        faults.append(
-            warning(
-                "host.json",
-                "FUNCTIONS_WORKER_PROCESS_COUNT is above 1: each process loads a model and takes a memory budget of "
-                "its own; one process already uses all CPUs.",
             )
         )
     yield from faults
@@ -120,6 +107,22 @@ def check_host_json(root: Path, environ: Mapping[str, str]) -> Iterator[Finding]
             f"{host.blob_queue.at_once} blobs and {host.queues.at_once} messages at once on {threads} threads; "
             f"a blob is tried {host.blob_queue.max_dequeue_count} times, a message {host.queues.max_dequeue_count}.",
         )
+
+
+def check_contradictions(root: Path, environ: Mapping[str, str], settings: Settings) -> Iterator[Finding]:
+    """Say what the app itself would complain of when it starts, here and with these settings."""
+    start = Start(
+        settings=settings,
+        limits=HostLimits.read(root / "host.json", environ, visible_cpus()),
+        cpus=usable_cpus(),
+        intra_op_threads=1,
+        budget_bytes=settings.decode_budget_mib * _MIB if settings.decode_budget_mib else default_budget_bytes(),
+        available_bytes=available_bytes(),
+        model=None,
+        versions={},
+    )
+    for found in start.contradictions():
+        yield (problem if found.is_fatal else warning)("settings", f"{found.problem} {found.remedy}")
 
 
 def check_machine(settings: Settings) -> Iterator[Finding]:
