@@ -172,7 +172,7 @@ def test_ratios_are_those_of_their_definition() -> None:
     figures = {
         "classify / 12 MP / 2": figure((50.0, 40.0)),
         "bare loop / 12 MP / 2": figure((51.0, 39.0)),
-        "bare decode / 12 MP / 1": figure((30.0, 34.0)),
+        "bare tensor / 12 MP / 1": figure((30.0, 34.0)),
         "infer / MobileNetV2 / 1": figure((250.0, 4.0)),
         "sample / 12 MP / 1": figure((10.0, 100.0)),
         "backfill / 12 MP": figure((8.0, 60.0)),
@@ -397,7 +397,7 @@ def test_the_plot_is_a_picture_of_the_rates() -> None:
     for photo in ("12 MP", "2 MP", "0.3 MP"):
         for contestant, rate in (("sample / {} / 1", 10.0), ("sample / {} / 2", 16.0), ("classify / {} / 2", 50.0)):
             figures[contestant.format(photo)] = {"images_per_s": rate, "cpu_ms": 1000 / rate}
-        figures[f"bare decode / {photo} / 1"] = {"images_per_s": 30.0, "cpu_ms": 34.0}
+        figures[f"bare tensor / {photo} / 1"] = {"images_per_s": 30.0, "cpu_ms": 34.0}
     root = ET.fromstring(drawing({"machine": {"usable_cpus": 2}, "figures": figures}))
     widths = [float(bar.attrib["width"]) for bar in root.iter("{http://www.w3.org/2000/svg}rect")][1:]
     assert len(widths) == 12

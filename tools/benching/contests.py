@@ -125,7 +125,7 @@ def _infer(extent: Extent, network: str, threads: int) -> Contest:
 
 def _jpeg(extent: Extent, cpus: int) -> Iterator[Contest]:
     for photo in JPEGS:
-        for contestant in ("floor", "bare decode", "decode"):
+        for contestant in ("floor", "decode", "bare tensor", "tensor"):
             yield from _loop(extent, "ours", contestant, photo, 1)
         yield from _loop(extent, "ours", "bare loop", photo, cpus)
         yield from _loop(extent, "ours", "classify", photo, 1, cpus)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from inference.decode import DecodedImage
     from tools.benching.lane import Contestants, Facts
 
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)[:, None, None]
@@ -37,7 +38,7 @@ _FLOOR_SCALE = 8
 
 
 def contestants(facts: Facts) -> Contestants:
-    """``floor``, ``decode``, ``bare decode``, ``infer``, ``classify`` and ``bare loop``."""
+    """``floor``, ``decode``, ``tensor``, ``bare tensor``, ``infer``, ``classify`` and ``bare loop``."""
     return_freed_memory()  # as the app does
     kept = Path(facts.cache)
     limits = Limits()
@@ -59,10 +60,10 @@ def contestants(facts: Facts) -> Contestants:
 
         return contest
 
-    def decoded(content: bytes) -> None:
+    def decoded(content: bytes) -> DecodedImage:
         spec = model().spec.input
         header = read_header(content, limits)
-        model().tensor(decode(content, header, needed=lambda width, height: needed_size(spec, width, height)))
+        return decode(content, header, needed=lambda width, height: needed_size(spec, width, height), upright=False)
 
     def bare_loop(content: bytes) -> None:
         model().run(_bare_tensor(content))
@@ -74,7 +75,8 @@ def contestants(facts: Facts) -> Contestants:
     return {
         "floor": on_photos(_floor),
         "decode": on_photos(decoded),
-        "bare decode": on_photos(_bare_tensor),
+        "tensor": on_photos(lambda content: model().tensor(decoded(content))),
+        "bare tensor": on_photos(_bare_tensor),
         "infer": infer,
         "classify": on_photos(classifier.classify),
         "bare loop": on_photos(bare_loop),

@@ -55,7 +55,7 @@ def _bars(figures: dict[str, Any], photo: str, cpus: int) -> list[tuple[str, flo
     def rate(*of: Any) -> float:
         return float(figures[key(*of)]["images_per_s"])
 
-    cost_ms = figures[key("bare decode", photo, 1)]["cpu_ms"] + figures[key("infer", PATH_NETWORK, 1)]["cpu_ms"]
+    cost_ms = figures[key("bare tensor", photo, 1)]["cpu_ms"] + figures[key("infer", PATH_NETWORK, 1)]["cpu_ms"]
     return [
         ("sample pattern, serial", rate("sample", photo, 1), "peer"),
         (f"sample pattern, {cpus} threads", rate("sample", photo, cpus), "peer"),
