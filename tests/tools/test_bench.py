@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import subprocess
+import sys
 import threading
 import xml.etree.ElementTree as ET
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -25,7 +27,7 @@ from inference.model_folder import open_model
 from inference.preprocess import needed_size
 from tests.tools.regenerate_figures import DOCUMENT, PICTURE, document, kept
 from tools import bench
-from tools.benching import contests, machine, ours, rounds
+from tools.benching import contests, machine, ours, rounds, startup
 from tools.benching.comparison import compared, read_kept, verdict
 from tools.benching.emulator_setup import fill
 from tools.benching.lane import Facts, opened
@@ -383,6 +385,15 @@ def test_the_command_measures_keeps_and_compares(
     said = capsys.readouterr()
     assert json.loads(said.out)["figures"].keys() == first["figures"].keys()
     assert "Compared with the run of" in said.err
+
+
+def test_starts_keep_their_compiled_modules_whatever_the_shell_says(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    asked = [sys.executable, "-c", "import sys; print(sys.dont_write_bytecode)"]
+    said = subprocess.run(asked, env=startup._environ(cache), capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "False"
 
 
 def test_the_comparison_shows_what_is_new_and_what_is_missing() -> None:

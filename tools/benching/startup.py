@@ -67,7 +67,7 @@ def starts(cache: Path, count: int, tell: Callable[[str], None] = lambda _said: 
     programs = _programs(cache)
     figures = {name: Figure(count) for name in programs}
     environ = _environ(cache)
-    for program in programs.values():  # compiled modules and a warm page cache
+    for program in programs.values():  # compiles every module and warms the page cache
         _start(program, environ)
     for number in range(count * _TRIES):
         for name, program in programs.items():
@@ -124,9 +124,14 @@ def _programs(cache: Path) -> dict[str, str]:
 
 
 def _environ(cache: Path) -> Mapping[str, str]:
-    """The app's settings; nobody listens at the connection string, and nothing must be asked at the start."""
+    """The app's settings; nobody listens at the connection string, and nothing must be asked at the start.
+
+    Compiled modules are kept, whatever the caller's shell says of it. Packages have theirs since they were installed; a
+    checkout has none where ``PYTHONDONTWRITEBYTECODE`` is set, and the app alone would compile its own at each start.
+    """
+    foreign = ("ImageStorage", "MODEL_", "PYTHONDONTWRITEBYTECODE")
     return {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("ImageStorage", "MODEL_"))},
+        **{name: value for name, value in os.environ.items() if not name.startswith(foreign)},
         "ImageStorage": connection_string(Ports(1, 2, 3)),
         "MODEL_DIR": str(model_folder("MobileNetV2", cache).resolve()),
         "ORT_DISABLE_TELEMETRY": "1",  # so that bare sessions do not report home
