@@ -208,6 +208,76 @@ if os.path.isdir("/proc/self/fd"):
     assert not [link for link in links if link.startswith("socket:")], links
 """
 
+FIRST_IMAGE = """
+import gc, json, os, sys
+
+def collections():
+    return sum(generation["collections"] for generation in gc.get_stats())
+
+seen = {}
+
+def watch(event, arguments):
+    if event == "import" and arguments[0] == "azure.functions":
+        seen.setdefault("before", collections())
+    if event == "import" and arguments[0] == "numpy":
+        seen["collections"] = collections() - seen["before"]
+        seen["blas_threads"] = os.environ.get("OPENBLAS_NUM_THREADS")
+
+sys.addaudithook(watch)
+import function_app
+
+seen["collector"] = [gc.isenabled(), gc.get_freeze_count() > 10_000]
+seen["threads"] = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
+loaded = set(sys.modules)
+function_app.model().classify(open(sys.argv[1], "rb").read())
+seen["imported_late"] = sorted(set(sys.modules) - loaded)
+print(json.dumps({**seen, "modules": list(sys.modules)}))
+"""
+
+# What some image, message or hour may need, and most first images do not: see docs/adr/0008-cold-start.md.
+AT_FIRST_USE = {
+    "azure.storage.queue",
+    "pillow_heif",
+    "storage.reconcile",
+}
+
+
+@pytest.fixture(scope="module")
+def first_image(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a fresh process saw until its first image, a JPEG, was classified."""
+    file = tmp_path_factory.mktemp("first") / "photo.jpg"
+    Picture.new("RGB", (640, 480), (90, 120, 60)).save(file)
+    kept = {name: value for name, value in os.environ.items() if name not in {*DEFAULTS, "OPENBLAS_NUM_THREADS"}}
+    connection = "DefaultEndpointsProtocol=https;AccountName=nobody;AccountKey=bm9uZQ==;EndpointSuffix=example.invalid"
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_IMAGE, str(file)],
+        cwd=ROOT,
+        env={**kept, "ImageStorage": connection},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    seen: dict[str, Any] = json.loads(done.stdout)
+    return seen
+
+
+class TestFirstImage:
+    def test_is_classified_without_what_few_images_need(self, first_image: dict[str, Any]) -> None:
+        assert AT_FIRST_USE.isdisjoint(first_image["modules"])
+
+    def test_needs_nothing_that_the_load_did_not_import(self, first_image: dict[str, Any]) -> None:
+        """What the load puts off for all images is not saved: it is paid where somebody waits."""
+        assert first_image["imported_late"] == []
+
+    def test_waits_for_no_look_for_garbage_among_what_stays(self, first_image: dict[str, Any]) -> None:
+        assert first_image["collections"] == 0, "the collector ran while packages were imported"
+        assert first_image["collector"] == [True, True], "it runs again, and what was imported is out of its way"
+
+    def test_has_no_idle_threads_beside_it(self, first_image: dict[str, Any]) -> None:
+        assert first_image["blas_threads"] == "1", "numpy was imported before it was told"
+        assert first_image["threads"] == 1
+
 
 class TestImport:
     def test_makes_no_network_call_starts_no_process_and_silences_telemetry_first(self) -> None:
