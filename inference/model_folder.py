@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-_CHUNK_BYTES = 1 << 20
-
 
 def open_model(folder: Path, *, intra_op_threads: int = 1) -> tuple[ModelSpec, Session]:
     """Read a folder and load its graph; the graph has then answered once, with an image of zeros.
@@ -123,17 +121,14 @@ def _leads_out(path: Path, folder: Path) -> bool:
 
 
 def _sha256(file: Path, graph: Path) -> str:
-    digest = hashlib.sha256()
     try:
         with file.open("rb") as opened:
-            while chunk := opened.read(_CHUNK_BYTES):
-                digest.update(chunk)
+            return hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError as error:
         raise ModelError(
             f"{graph} keeps its weights in {file.name}, which cannot be read ({error.strerror or error}):"
             f" put that file beside it."
         ) from error
-    return digest.hexdigest()
 
 
 def _version(digests: Iterable[str], labels: tuple[str, ...], input_spec: InputSpec, output_spec: OutputSpec) -> str:
