@@ -10,34 +10,18 @@ from __future__ import annotations
 import struct
 import zlib
 from contextlib import contextmanager
+from importlib import import_module
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    ExifTags,
-    GifImagePlugin,
-    IcoImagePlugin,
-    Image,
-    Jpeg2KImagePlugin,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image, JpegImagePlugin
 
 from inference.errors import PermanentError, Reason, TransientError
-from inference.exif import SWAPS_AXES
-from inference.xmp import xmp_orientation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from PIL.ImageFile import ImageFile
-
-
-_PNG_GREY_FACTORS = {"L;2": 85, "L;4": 17}
 
 
 class _JpegReader(JpegImagePlugin.JpegImageFile):
@@ -47,46 +31,17 @@ class _JpegReader(JpegImagePlugin.JpegImageFile):
         pass
 
 
-class _PngReader(PngImagePlugin.PngImageFile):
-    """Pillow's own, but the transparent level of 2- and 4-bit grey is scaled as the pixels are."""
-
-    def _open(self) -> None:
-        super()._open()
-        level = self.info.get("transparency")
-        if self.tile and isinstance(level, int):
-            self.info["transparency"] = level * _PNG_GREY_FACTORS.get(str(self.tile[0].args), 1)
-
-
-class _TiffReader(TiffImagePlugin.TiffImageFile):
-    """Pillow's own, but the process-wide limit and its warning have no say: the header has been checked by ours.
-
-    It turns its pixels by itself, by XMP too; here, it knows its size before it does.
-    """
-
-    def _open(self) -> None:
-        super()._open()
-        packet = self.info.pop("xmp", None)
-        if isinstance(packet, bytes):  # anything else stands for damage, on which it would fail
-            self.info["xmp"] = packet
-        if ExifTags.Base.Orientation not in self.tag_v2 and xmp_orientation(packet) >= SWAPS_AXES:
-            self._size = self._tile_size[::-1]
-
-    def load_prepare(self) -> None:
-        if self._im is None:
-            self.im = Image.new(self.mode, self._tile_size, None).im
-        super().load_prepare()
-
-
-_READERS: dict[str, Callable[[BytesIO], ImageFile]] = {
-    "jpeg": _JpegReader,
-    "png": _PngReader,
-    "webp": WebPImagePlugin.WebPImageFile,
-    "gif": GifImagePlugin.GifImageFile,
-    "bmp": BmpImagePlugin.BmpImageFile,
-    "tiff": _TiffReader,
-    "avif": AvifImagePlugin.AvifImageFile,
-    "jpeg2000": Jpeg2KImagePlugin.Jpeg2KImageFile,
-    "ico": IcoImagePlugin.IcoImageFile,
+# Module and class. Imported with the first image of the format: nearly all are JPEG, and all these take 10 ms.
+_OTHER_READERS = {
+    "png": ("inference.png_reader", "PngReader"),
+    "webp": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    "gif": ("PIL.GifImagePlugin", "GifImageFile"),
+    "bmp": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "tiff": ("inference.tiff_reader", "TiffReader"),
+    "avif": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "jpeg2000": ("PIL.Jpeg2KImagePlugin", "Jpeg2KImageFile"),
+    "ico": ("PIL.IcoImagePlugin", "IcoImageFile"),
+    "heif": ("pillow_heif.as_plugin", "HeifImageFile"),
 }
 
 # What the readers raise on hostile bytes, found by fuzzing. UnidentifiedImageError is an OSError, UnicodeDecodeError a
@@ -115,19 +70,23 @@ def open_image(kind: str, content: bytes) -> ImageFile:
         PermanentError: The header cannot be read, or (HEIF) the decoder is not installed.
     """
     with decoder_errors(kind):
-        return _open_heif(content) if kind == "heif" else _READERS[kind](BytesIO(content))
+        return _reader(kind)(BytesIO(content))
 
 
-def _open_heif(content: bytes) -> ImageFile:
+def _reader(kind: str) -> Callable[[BytesIO], ImageFile]:
+    if kind == "jpeg":
+        return _JpegReader
+    module, name = _OTHER_READERS[kind]
     try:
-        from pillow_heif.as_plugin import HeifImageFile
+        reader: Callable[[BytesIO], ImageFile] = getattr(import_module(module), name)
     except ImportError as error:
+        if kind != "heif":
+            raise
         raise PermanentError(
             Reason.UNSUPPORTED_FORMAT,
             "The content is a HEIC/HEIF image, and pillow-heif, its decoder, is not installed.",
         ) from error
-    image: ImageFile = HeifImageFile(BytesIO(content))
-    return image
+    return reader
 
 
 @contextmanager

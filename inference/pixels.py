@@ -9,13 +9,13 @@ formula, without profiles; embedded ICC profiles and gamma are not applied: the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from PIL import Image, ImageChops, TiffImagePlugin
+from PIL import Image, ImageChops
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -88,16 +88,23 @@ def _stretches(size: int, factor: int, step: int, far: bool) -> Iterator[tuple[i
 
 def _white_level(image: Image.Image) -> int:
     """The sample value that means white, for modes deeper than 8 bits."""
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        bits = image.tag_v2.get(_TIFF_BITS_PER_SAMPLE, (16,))[0]
-        signed = image.tag_v2.get(_TIFF_SAMPLE_FORMAT, (1,))[0] == _SIGNED
-        return int(2 ** (bits - signed) - 1)
-    return 65535
+    tags = _tiff_tags(image)
+    if tags is None:
+        return 65535
+    bits = tags.get(_TIFF_BITS_PER_SAMPLE, (16,))[0]
+    signed = tags.get(_TIFF_SAMPLE_FORMAT, (1,))[0] == _SIGNED
+    return int(2 ** (bits - signed) - 1)
 
 
 def _is_negative(image: Image.Image) -> bool:
     """Tell whether 0 means white, which Pillow sees to in 8 bits only."""
-    return isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO
+    tags = _tiff_tags(image)
+    return tags is not None and tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO
+
+
+def _tiff_tags(image: Image.Image) -> Mapping[int, Any] | None:
+    """The tags of a TIFF, ``None`` of anything else; told by the attribute, which needs no TIFF reader to be there."""
+    return getattr(image, "tag_v2", None)
 
 
 def _convert(band: Image.Image, white: int, background: tuple[int, int, int]) -> Image.Image:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import azure.functions as func
 import pytest
 from azure.storage.blob import BlobClient, ContentSettings
+from PIL import ExifTags
 from PIL import Image as Picture
 
 from inference.cpus import usable_cpus
@@ -236,7 +237,9 @@ print(json.dumps({**seen, "modules": list(sys.modules)}))
 
 # What some image, message or hour may need, and most first images do not: see docs/adr/0008-cold-start.md.
 AT_FIRST_USE = {
+    *(f"PIL.{name}ImagePlugin" for name in ("Bmp", "Gif", "Ico", "Jpeg2K", "Tiff", "WebP")),
     "azure.storage.queue",
+    "difflib",
     "pillow_heif",
     "storage.reconcile",
 }
@@ -244,9 +247,11 @@ AT_FIRST_USE = {
 
 @pytest.fixture(scope="module")
 def first_image(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a fresh process saw until its first image, a JPEG, was classified."""
+    """What a fresh process saw until its first image, a JPEG from a camera held upright, was classified."""
     file = tmp_path_factory.mktemp("first") / "photo.jpg"
-    Picture.new("RGB", (640, 480), (90, 120, 60)).save(file)
+    exif = Picture.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Picture.new("RGB", (640, 480), (90, 120, 60)).save(file, exif=exif)
     kept = {name: value for name, value in os.environ.items() if name not in {*DEFAULTS, "OPENBLAS_NUM_THREADS"}}
     connection = "DefaultEndpointsProtocol=https;AccountName=nobody;AccountKey=bm9uZQ==;EndpointSuffix=example.invalid"
     done = subprocess.run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 from inference.errors import ModelError
@@ -60,6 +59,8 @@ def read(folder: Path, facts: Facts) -> None:
 def _refuse_unknown(folder: Path, section: str, part: dict[str, Any]) -> None:
     for key in part:
         if key not in KEYS[section]:
+            import difflib  # a typing error is rare
+
             close = difflib.get_close_matches(key, KEYS[section], n=1)
             meant = f'; did you mean "{close[0]}"?' if close else f"; it knows {', '.join(sorted(KEYS[section]))}."
             where = f' in "{section}"' if section else ""
