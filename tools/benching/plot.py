@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape
 
 from tools.benching.contests import PATH_NETWORK, key
 from tools.benching.photos import JPEGS
+from tools.drawing import picture, shape, text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-_WIDTH, _LEFT, _ROW, _BAR, _GROUP = 760, 250, 22, 15, 34
-_PLOT = _WIDTH - _LEFT - 110
-_COLOURS = {"peer": "#9aa5b1", "ours": "#1f6feb", "limit": "#d0d7de"}
-_INK = "#24292f"
+    from tools.reporting.markup import Element
+
+_LEFT, _LONGEST, _ROW, _BAR, _GROUP = 250, 400, 22, 15, 122
+_PEER, _OURS, _LIMIT = "#9aa5b1", "#1f6feb", "#d0d7de"
 
 
 def write_plot(path: Path, kept: dict[str, Any]) -> None:
@@ -25,30 +27,21 @@ def write_plot(path: Path, kept: dict[str, Any]) -> None:
 def drawing(kept: dict[str, Any]) -> str:
     """Return the SVG; each group has its own scale, for only rates of the same photo can be compared."""
     cpus = int(kept["machine"]["usable_cpus"])
-    parts: list[str] = []
-    y = 34
-    for photo in JPEGS:
-        bars = _bars(kept["figures"], photo, cpus)
-        longest = max(rate for _, rate, _ in bars)
-        parts.append(_text(12, y, f"{photo} JPEG, images/s", weight=600))
-        y += 10
-        for name, rate, role in bars:
-            width = max(1.0, rate / longest * _PLOT)
-            parts.append(_text(_LEFT - 8, y + 12, name, anchor="end"))
-            parts.append(
-                f'<rect x="{_LEFT}" y="{y}" width="{width:.1f}" height="{_BAR}" rx="2" fill="{_COLOURS[role]}"/>'
-            )
-            factor = f"{rate:.0f}" if role == "limit" else f"{rate:.0f}  ({rate / bars[0][1]:.1f}x)"
-            parts.append(_text(_LEFT + width + 6, y + 12, factor))
-            y += _ROW
-        y += _GROUP - 10
-    height = y
     said = f"Images per second on {cpus} CPUs, MobileNetV2: the sample pattern, this app, and the ceiling"
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
-        f'role="img" aria-label="{escape(said)}" font-family="system-ui, sans-serif" font-size="13">'
-    )
-    return "\n".join([head, f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>', *parts, "</svg>\n"])
+    groups = (_group(number * _GROUP, photo, _bars(kept["figures"], photo, cpus)) for number, photo in enumerate(JPEGS))
+    return picture(760, len(JPEGS) * _GROUP + 20, said, chain(*groups))
+
+
+def _group(top: float, photo: str, bars: list[tuple[str, float, str]]) -> Iterator[Element]:
+    yield text(12, top + 34, f"{photo} JPEG, images/s", font_weight=600)
+    longest = max(rate for _, rate, _ in bars)
+    for number, (name, rate, colour) in enumerate(bars):
+        y = top + 44 + number * _ROW
+        width = max(1.0, rate / longest * _LONGEST)
+        factor = "" if colour == _LIMIT else f"  ({rate / bars[0][1]:.1f}x)"
+        yield text(_LEFT - 8, y + 12, name, text_anchor="end")
+        yield shape("rect", x=_LEFT, y=y, width=width, height=_BAR, rx=2, fill=colour)
+        yield text(_LEFT + width + 6, y + 12, f"{rate:.0f}{factor}")
 
 
 def _bars(figures: dict[str, Any], photo: str, cpus: int) -> list[tuple[str, float, str]]:
@@ -57,14 +50,8 @@ def _bars(figures: dict[str, Any], photo: str, cpus: int) -> list[tuple[str, flo
 
     cost_ms = figures[key("bare tensor", photo, 1)]["cpu_ms"] + figures[key("infer", PATH_NETWORK, 1)]["cpu_ms"]
     return [
-        ("sample pattern, serial", rate("sample", photo, 1), "peer"),
-        (f"sample pattern, {cpus} threads", rate("sample", photo, cpus), "peer"),
-        (f"this app, {cpus} threads", rate("classify", photo, cpus), "ours"),
-        ("ceiling: CPUs / (decode + inference)", cpus * 1000 / cost_ms, "limit"),
+        ("sample pattern, serial", rate("sample", photo, 1), _PEER),
+        (f"sample pattern, {cpus} threads", rate("sample", photo, cpus), _PEER),
+        (f"this app, {cpus} threads", rate("classify", photo, cpus), _OURS),
+        ("ceiling: CPUs / (decode + inference)", cpus * 1000 / cost_ms, _LIMIT),
     ]
-
-
-def _text(x: float, y: float, said: str, *, anchor: str = "start", weight: int = 400) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}" font-weight="{weight}" fill="{_INK}">{escape(said)}</text>'
-    )
