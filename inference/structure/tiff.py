@@ -9,13 +9,18 @@ from inference.errors import PermanentError, Reason
 from inference.structure.pieces import truncated
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from inference.structure.pieces import Pieces
 
 
 _SUB_IFDS = 330
 _NEW_SUBFILE_TYPE = 254
 _DNG_VERSION = 50706
-_OFFSETS = frozenset({273, 324})  # of strips, of tiles: one object each in Pillow
+_STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
+_OFFSETS = frozenset({_STRIP_OFFSETS, _TILE_OFFSETS})  # one object each in Pillow
+_WIDTH, _HEIGHT, _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 278, 322, 323
+_SAMPLES, _PLANAR, _IN_PLANES = 277, 284, 2
 _LAYOUT = frozenset({258, 279, 325}) | _OFFSETS  # bits per sample, lengths
 _SHARED_BYTES = 65_536  # values that several tags may well point at together
 _COMPRESSION, _PHOTOMETRIC, _YCBCR, _YCBCR_SUBSAMPLING = 259, 262, 6, 530
@@ -47,6 +52,7 @@ def _check_first_page(content: bytes, order: str, entries: range, pieces: Pieces
     """Check that the layout of the picture is in the file, and that the picture is not a raw photo's thumbnail."""
     wide = entries.step == _BIG_ENTRY_BYTES
     tags: dict[int, int] = {}
+    listed: dict[int, int] = {}
     pointed_at = 0
     for at in entries:
         pieces.count()
@@ -56,6 +62,7 @@ def _check_first_page(content: bytes, order: str, entries: range, pieces: Pieces
             raise truncated(content, f"its layout (tag {tag}) stands behind the end")
         if tag in _OFFSETS:
             pieces.count(count)
+            listed[tag] = count
         pointed_at += min(size, max(0, len(content) - value)) if size > (8 if wide else 4) else 0
         if pointed_at > len(content) + _SHARED_BYTES:
             raise PermanentError(Reason.DECOMPRESSION_BOMB, "The file's tags point at more bytes than it holds.")
@@ -63,10 +70,33 @@ def _check_first_page(content: bytes, order: str, entries: range, pieces: Pieces
             struct.unpack_from(order + "H", content, at + (12 if wide else 8)) if kind == _SHORT else (value,)
         )
     _refuse_what_is_read_wrong(tags)
+    for kind, needed in ((_STRIP_OFFSETS, _strips(tags)), (_TILE_OFFSETS, _tiles(tags))):
+        if kind in listed and listed[kind] < needed:  # Pillow would leave the others black
+            raise truncated(content, f"{listed[kind]:,} of the {needed:,} parts of its picture are listed")
     if _DNG_VERSION in tags:
         raise _raw("DNG")
     if _SUB_IFDS in tags and tags.get(_NEW_SUBFILE_TYPE, 0) & 1:
         raise _raw("such as NEF")
+
+
+def _strips(tags: Mapping[int, int]) -> int:
+    """Count the strips that a picture needs; TIFF 6.0, sections 3 and 8."""
+    height = tags.get(_HEIGHT, 0)
+    return _planes(tags) * _parts(height, tags.get(_ROWS_PER_STRIP) or height)
+
+
+def _tiles(tags: Mapping[int, int]) -> int:
+    """Count the tiles that a picture needs; TIFF 6.0, section 15."""
+    across = _parts(tags.get(_WIDTH, 0), tags.get(_TILE_WIDTH, 0))
+    return _planes(tags) * across * _parts(tags.get(_HEIGHT, 0), tags.get(_TILE_HEIGHT, 0))
+
+
+def _planes(tags: Mapping[int, int]) -> int:
+    return tags.get(_SAMPLES, 1) if tags.get(_PLANAR) == _IN_PLANES else 1
+
+
+def _parts(size: int, step: int) -> int:
+    return -(-size // max(1, step))
 
 
 def _refuse_what_is_read_wrong(tags: dict[int, int]) -> None:

@@ -91,7 +91,12 @@ HEADER_TELLS = {
         Reason.TOO_MANY_PIXELS,
     ),
     "TIFF of tiles, 30,000 x 30,000": (
-        tiff(30_000, 30_000, (322, 4, 1, 256), (323, 4, 1, 256), (324, 4, 1, 8), (325, 4, 1, 8)),
+        tiff(
+            30_000,
+            30_000,
+            *((322, 4, 1, 1000), (323, 4, 1, 1000), (324, 4, 900, behind(4)), (325, 4, 900, behind(4) + 3600)),
+            then=struct.pack("<I", 8) * 1800,
+        ),
         Reason.TOO_MANY_PIXELS,
     ),
     "TIFF of a million strips": (tiff_of_many_strips(1_000_000), Reason.TOO_MANY_FRAMES),
