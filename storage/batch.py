@@ -53,12 +53,12 @@ class BatchedResults(Results):
         clients: Pooled clients of the account.
         table: Name of the results table; the index table is the same name and ``index``.
         container: Name of the container for sidecars.
-        crowd: This many waiting writes set off, whatever their partitions.
+        crowd: No more writes than this wait: beyond it the oldest group sets off.
         linger_seconds: How long a write waits at most for others.
     """
 
     def __init__(
-        self, clients: Clients, *, table: str, container: str, crowd: int = 48, linger_seconds: float = 1.0
+        self, clients: Clients, *, table: str, container: str, crowd: int = 80, linger_seconds: float = 1.0
     ) -> None:
         super().__init__(clients, table=table, container=container)
         self._crowd = crowd
@@ -82,7 +82,7 @@ class BatchedResults(Results):
         finally:
             with self._lock:
                 self._present -= 1
-                self._set_off_if_all_wait()
+                self._set_off_whoever_may()
 
     def expect_no_row(self, image: Image) -> None:
         """Note that a listing just showed no row of an image: the next ``read_row`` of it need not ask.
@@ -133,7 +133,7 @@ class BatchedResults(Results):
                 group = self._open[place] = _Group()
             group.add(operation, length)
             self._waiting += 1
-            self._set_off_if_all_wait()
+            self._set_off_whoever_may()
         if leads:
             if not group.full.wait(self._linger_seconds):
                 with self._lock:
@@ -147,11 +147,15 @@ class BatchedResults(Results):
         if not group.taken:
             alone()
 
-    def _set_off_if_all_wait(self) -> None:
-        """Close every group when there is a crowd, or nobody left to wait for. The caller holds the lock."""
-        if self._waiting >= min(self._crowd, self._present):
-            for place in list(self._open):
-                self._set_off(place)
+    def _set_off_whoever_may(self) -> None:
+        """Close all groups when nobody is left to wait for, else the oldest while there is a crowd.
+
+        A transaction costs as much CPU as a dozen of its writes, so the others are left to grow. Not the largest: those
+        of rare labels would stay until they are the crowd. The caller holds the lock.
+        """
+        nobody_else = self._waiting >= self._present
+        while self._open and (nobody_else or self._waiting >= self._crowd):
+            self._set_off(next(iter(self._open)))
 
     def _set_off(self, place: tuple[str, str]) -> None:
         """Close a group, so that its leader sends. The caller holds the lock."""

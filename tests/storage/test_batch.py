@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -83,6 +84,38 @@ def test_a_crowd_of_many_folders_sets_off_together(account: Account, counted: Cl
     sent.clear()
     write_rows(batched(account, counted, crowd=15, linger_seconds=FOR_EVER), records)
     assert sent == ["POST $batch"] * 5
+
+
+def test_a_crowd_sends_the_oldest_group_off_and_lets_the_others_grow(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.results.write_row(record("first", container=account.incoming), None)
+    sizes = []
+    submit = TableClient.submit_transaction
+
+    def look(table: TableClient, operations: list[Any]) -> object:
+        sizes.append(len(operations))
+        return submit(table, operations)
+
+    monkeypatch.setattr(TableClient, "submit_transaction", look)
+    results = batched(account, crowd=6, linger_seconds=FOR_EVER)
+
+    def write(one: Record) -> None:
+        with results.company():
+            results.write_row(one, None)
+
+    with ThreadPoolExecutor(6) as pool:
+        with results.company():  # somebody may still come: it is not that nobody is left to wait for
+            older = [pool.submit(write, one) for one in images(account, 2, "older")]
+            deadline = time.monotonic() + 30
+            while not results._open and time.monotonic() < deadline:
+                time.sleep(0.001)
+            newer = [pool.submit(write, one) for one in images(account, 4, "newer")]
+            assert wait(older, 30).not_done == set()
+            assert sizes == [2]
+        assert wait(newer, 30).not_done == set()
+    assert sizes == [2, 4]
+    assert all(each.result() is None for each in (*older, *newer))
 
 
 def test_who_comes_alone_waits_for_nobody_and_pays_for_no_transaction(
