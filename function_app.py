@@ -33,7 +33,7 @@ from inference.admission import Admission
 from inference.cpus import usable_cpus, visible_cpus
 from inference.errors import ClassificationError, ConfigurationError
 from inference.limits import Limits
-from inference.memory import available_bytes, default_budget_bytes, return_freed_memory
+from inference.memory import available_bytes, budget_bytes, return_freed_memory
 from inference.versions import versions
 from storage import requests
 from storage.blobs import SourceBlobs
@@ -61,9 +61,8 @@ unheard = keep_unheard(__name__, "storage")
 return_freed_memory()  # this process is ours
 settings = Settings.from_environ(os.environ)
 limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
-budget_mib = settings.decode_budget_mib
-budget_bytes = budget_mib * 1024 * 1024 if budget_mib else default_budget_bytes()
-admission = Admission(budget_bytes)
+budget = budget_bytes(settings.decode_budget_mib)
+admission = Admission(budget)
 clients = connect(settings.image_storage, max_blob_bytes=limits.max_bytes)
 desk = Desk(
     SourceBlobs(clients.blobs, limits.max_bytes),
@@ -166,7 +165,7 @@ storage.start_line.Start(
     limits=HostLimits.read(APP_ROOT / "host.json", os.environ, visible_cpus()),
     cpus=usable_cpus(),
     intra_op_threads=INTRA_OP_THREADS,
-    budget_bytes=budget_bytes,
+    budget_bytes=budget,
     available_bytes=available_bytes(),
     model=ready.model if ready else None,
     versions=versions(),

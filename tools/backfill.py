@@ -18,7 +18,7 @@ from inference.admission import Admission
 from inference.cpus import usable_cpus
 from inference.errors import ConfigurationError
 from inference.limits import Limits
-from inference.memory import default_budget_bytes, return_freed_memory
+from inference.memory import budget_bytes, return_freed_memory
 from storage.batch import BatchedResults
 from storage.serving import served
 from tools.backfilling import display, progress, queue
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     import threading
 
     from tools.wiring import Wiring
-
-_MIB = 1024 * 1024
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -83,8 +81,7 @@ def run(args: argparse.Namespace) -> int:
     with hushed("storage.settle", "storage.retries"), wired() as wires, asked_to_stop() as stopping:
         settings = wires.settings
         limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
-        budget_mib = settings.decode_budget_mib
-        admission = Admission(budget_mib * _MIB if budget_mib else default_budget_bytes())
+        admission = Admission(budget_bytes(settings.decode_budget_mib))
         wiring = replace(wires, desk=replace(wires.desk, admit=admission.reserve_content))
         load = partial(
             classifier.load, top_k=settings.top_k, min_score=settings.min_score, limits=limits, admission=admission

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from inference.admission import Admission
 from inference.errors import ConfigurationError
 from inference.limits import Limits
-from inference.memory import default_budget_bytes, return_freed_memory
+from inference.memory import budget_bytes, return_freed_memory
 from storage.blobs import SourceBlobs
 from storage.query import Query
 from storage.records import Status
@@ -99,8 +99,7 @@ def _in_words(wanted: Filter) -> list[str]:
 def _workshop(wiring: Wiring, images: int) -> Workshop:
     settings = wiring.settings
     limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
-    budget_mib = settings.decode_budget_mib
-    admission = Admission(budget_mib * 1024 * 1024 if budget_mib else default_budget_bytes())
+    admission = Admission(budget_bytes(settings.decode_budget_mib))
     source = SourceBlobs(wiring.clients.blobs, limits.max_bytes)
     return Workshop(source, limits, admission, bytes_each(THUMBNAIL_BYTES, images))
 

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 
 from inference.cpus import usable_cpus, visible_cpus
 from inference.errors import ConfigurationError
-from inference.memory import available_bytes, default_budget_bytes
+from inference.memory import available_bytes, budget_bytes
 from storage.host_limits import HostLimits
 from storage.settings import read_connection
 from storage.start_line import Start
@@ -116,7 +116,7 @@ def check_contradictions(root: Path, environ: Mapping[str, str], settings: Setti
         limits=HostLimits.read(root / "host.json", environ, visible_cpus()),
         cpus=usable_cpus(),
         intra_op_threads=1,
-        budget_bytes=settings.decode_budget_mib * _MIB if settings.decode_budget_mib else default_budget_bytes(),
+        budget_bytes=budget_bytes(settings.decode_budget_mib),
         available_bytes=available_bytes(),
         model=None,
         versions={},
@@ -127,7 +127,7 @@ def check_contradictions(root: Path, environ: Mapping[str, str], settings: Setti
 
 def check_machine(settings: Settings) -> Iterator[Finding]:
     """Say what there is to work with."""
-    budget = settings.decode_budget_mib or default_budget_bytes() // _MIB
+    budget = budget_bytes(settings.decode_budget_mib) // _MIB
     cpus, all_cpus = usable_cpus(), os.cpu_count() or 1
     of_all = f" of {all_cpus}" if cpus < all_cpus else ""
     yield ok(
