@@ -157,11 +157,14 @@ def test_a_bomb_is_refused_from_its_header(name: str) -> None:
 @pytest.mark.parametrize("name", DECODER_TELLS)
 def test_a_bomb_that_passes_the_header_takes_no_memory_either(name: str) -> None:
     content, reason = DECODER_TELLS[name]
-    before = restart_peak().now
-    with pytest.raises(PermanentError) as caught:
-        decode(content, read_header(content, Limits()), needed=lambda _width, _height: (8, 8))
+    taken = []
+    for _ in range(2):  # once for the heap: what was trimmed off it before comes back with the first large image
+        before = restart_peak().now
+        with pytest.raises(PermanentError) as caught:
+            decode(content, read_header(content, Limits()), needed=lambda _width, _height: (8, 8))
+        taken.append(resident().peak - before)
     assert caught.value.reason is reason
-    assert resident().peak - before <= LITTLE_MIB * MIB
+    assert taken[1] <= LITTLE_MIB * MIB
 
 
 def overlapping_exif(segment_bytes: int) -> bytes:
