@@ -1,6 +1,7 @@
-"""Write the figures of docs/performance.md anew, and its picture, from the bench that the last release kept.
+"""Write the figures of docs/performance.md anew, and its pictures, from the runs that are kept in ``benchmarks``.
 
 python -m tools bench --json benchmarks/0.1.0.json
+python -m tools.benching.growth rows --sizes 1 1000 10000 100000 --into benchmarks/growth.json
 python -m tests.tools.regenerate_figures
 """
 
@@ -11,17 +12,22 @@ import re
 from pathlib import Path
 from typing import Any
 
+from tools.benching import growth_plot
 from tools.benching.plot import drawing
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "performance.md"
 PICTURE = ROOT / "docs" / "img" / "performance.svg"
+GROWTH = ROOT / "benchmarks" / "growth.json"
+GROWTH_PICTURE = ROOT / "docs" / "img" / "growth.svg"
 _PLACE = re.compile(r"(<!-- figures: [^>]*-->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
 def kept() -> dict[str, Any]:
     """The run of the newest release."""
-    newest = max((ROOT / "benchmarks").glob("*.json"), key=lambda path: [int(part) for part in path.stem.split(".")])
+    newest = max(
+        (ROOT / "benchmarks").glob("[0-9]*.json"), key=lambda path: [int(part) for part in path.stem.split(".")]
+    )
     document: dict[str, Any] = json.loads(newest.read_text(encoding="utf-8"))
     return document
 
@@ -69,3 +75,4 @@ def _figure(name: str, figure: dict[str, Any]) -> str:
 if __name__ == "__main__":
     DOCUMENT.write_text(document(), encoding="utf-8")
     PICTURE.write_text(drawing(kept()), encoding="utf-8")
+    GROWTH_PICTURE.write_text(growth_plot.drawing(json.loads(GROWTH.read_text(encoding="utf-8"))), encoding="utf-8")

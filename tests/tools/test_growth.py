@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -9,6 +10,7 @@ import pytest
 
 from storage.clients import connect
 from storage.settings import Connection
+from tests.tools.regenerate_figures import GROWTH, GROWTH_PICTURE
 from tools.benching import growth
 from tools.benching.growth_names import plan_in_memory
 from tools.benching.growth_plot import drawing
@@ -59,3 +61,28 @@ def test_what_was_measured_can_be_drawn() -> None:
     picture = drawing({"rows": rows, "images": images, "names": names})
     lines = ET.fromstring(picture).findall("{http://www.w3.org/2000/svg}polyline")
     assert len(lines) == 4 + 3 + 2
+
+
+def test_the_kept_picture_is_that_of_the_kept_figures() -> None:
+    """If this fails: python -m tests.tools.regenerate_figures"""
+    kept = json.loads(GROWTH.read_text(encoding="utf-8"))
+    assert GROWTH_PICTURE.read_text(encoding="utf-8") == drawing(kept)
+
+
+@pytest.mark.parametrize(
+    ("part", "kind", "largest"),
+    [
+        ("rows", {"beside": "full"}, 100_000),
+        ("images", {"work": "plan"}, 8_000),
+        ("images", {"work": "reconcile"}, 8_000),
+        ("names", {}, 1_000_000),
+    ],
+    ids=["an image beside rows", "planning a backfill", "reconciling", "planning names"],
+)
+def test_the_kept_figures_say_that_costs_stay_flat(part: str, kind: dict[str, str], largest: int) -> None:
+    kept = json.loads(GROWTH.read_text(encoding="utf-8"))[part]
+    points = [point for point in kept if kind.items() <= point.items()]
+    each = [point["cpu_ms"] / (1 if part == "rows" else point[part]) for point in points]
+    assert points[-1][part] == largest
+    assert each[-1] < 1.5 * each[0]
+    assert points[-1].get("grew_mib", 0) < 4
