@@ -245,17 +245,13 @@ AT_FIRST_USE = {
 }
 
 
-@pytest.fixture(scope="module")
-def first_image(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a fresh process saw until its first image, a JPEG from a camera held upright, was classified."""
-    file = tmp_path_factory.mktemp("first") / "photo.jpg"
-    exif = Picture.Exif()
-    exif[ExifTags.Base.Orientation] = 6
-    Picture.new("RGB", (640, 480), (90, 120, 60)).save(file, exif=exif)
-    kept = {name: value for name, value in os.environ.items() if name not in {*DEFAULTS, "OPENBLAS_NUM_THREADS"}}
+def in_a_fresh_process(program: str, *arguments: str) -> str:
+    """Run a program with no setting but an address where nothing listens, and nothing should ask; what it prints."""
+    unset = {*DEFAULTS, "OPENBLAS_NUM_THREADS", "ORT_DISABLE_TELEMETRY"}
+    kept = {name: value for name, value in os.environ.items() if name not in unset}
     connection = "DefaultEndpointsProtocol=https;AccountName=nobody;AccountKey=bm9uZQ==;EndpointSuffix=example.invalid"
     done = subprocess.run(
-        [sys.executable, "-c", FIRST_IMAGE, str(file)],
+        [sys.executable, "-c", program, *arguments],
         cwd=ROOT,
         env={**kept, "ImageStorage": connection},
         capture_output=True,
@@ -263,7 +259,17 @@ def first_image(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    seen: dict[str, Any] = json.loads(done.stdout)
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def first_image(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a fresh process saw until its first image, a JPEG from a camera held upright, was classified."""
+    file = tmp_path_factory.mktemp("first") / "photo.jpg"
+    exif = Picture.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Picture.new("RGB", (640, 480), (90, 120, 60)).save(file, exif=exif)
+    seen: dict[str, Any] = json.loads(in_a_fresh_process(FIRST_IMAGE, str(file)))
     return seen
 
 
@@ -286,22 +292,7 @@ class TestFirstImage:
 
 class TestImport:
     def test_makes_no_network_call_starts_no_process_and_silences_telemetry_first(self) -> None:
-        """Nothing listens at this address, and nothing should ask."""
-        connection = (
-            "DefaultEndpointsProtocol=https;AccountName=nobody;AccountKey=bm9uZQ==;EndpointSuffix=example.invalid"
-        )
-        environ = {
-            name: value for name, value in os.environ.items() if name not in {*DEFAULTS, "ORT_DISABLE_TELEMETRY"}
-        }
-        done = subprocess.run(
-            [sys.executable, "-c", IMPORT_UNDER_GUARD],
-            cwd=ROOT,
-            env={**environ, "ImageStorage": connection},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        in_a_fresh_process(IMPORT_UNDER_GUARD)
 
     def test_says_every_setting_that_is_missing_or_wrong_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(SettingsError) as refused:

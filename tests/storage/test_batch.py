@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from functools import partial
@@ -22,6 +21,7 @@ from storage.settings import Connection
 from storage.settle import Desk, Ending, Settled, settle
 from tests.storage.samples import NOON, FixedClassifier, record
 from tests.storage.wire import wire
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -107,9 +107,7 @@ def test_a_crowd_sends_the_oldest_group_off_and_lets_the_others_grow(
     with ThreadPoolExecutor(6) as pool:
         with results.company():  # somebody may still come: it is not that nobody is left to wait for
             older = [pool.submit(write, one) for one in images(account, 2, "older")]
-            deadline = time.monotonic() + 30
-            while not results._open and time.monotonic() < deadline:
-                time.sleep(0.001)
+            until(lambda: results._open)
             newer = [pool.submit(write, one) for one in images(account, 4, "newer")]
             assert wait(older, 30).not_done == set()
             assert sizes == [2]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,10 +17,7 @@ from storage.local_models import LocalModel
 from storage.models import ModelVersion
 from storage.serving import Served
 from tests.storage.samples import FixedClassifier
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
+from tests.waiting import until
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -97,14 +92,6 @@ def models(shelf: Shelf, clock: Clock) -> Served[FixedClassifier]:
 
 def version(models: Served[FixedClassifier]) -> str:
     return models.current().model.version
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Wait for a thread to have done its work."""
-    deadline = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 def rested(models: Served[FixedClassifier]) -> None:

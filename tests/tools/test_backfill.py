@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -24,6 +23,7 @@ from storage.retries import give_up
 from storage.sessions import Session
 from storage.settle import settle
 from tests.storage.samples import FixedClassifier
+from tests.waiting import until
 from tools.__main__ import main
 
 if TYPE_CHECKING:
@@ -369,13 +369,6 @@ def test_a_key_that_is_wrong_is_a_sentence(
 # --- ended on the way ------------------------------------------------------------------------------------------------
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
 def test_interrupted_and_killed_and_run_again_nothing_is_done_twice_and_nothing_is_missing(wiring: Wiring) -> None:
     upload(wiring, **{f"camera {number % 8}/{number:04}.png": photo(number) for number in range(600)})
     begin = partial(
@@ -387,7 +380,7 @@ def test_interrupted_and_killed_and_run_again_nothing_is_done_twice_and_nothing_
     )
 
     run = begin()
-    wait_for(lambda: len(rows(wiring)) > 50)
+    until(lambda: len(rows(wiring)) > 50, 60)
     run.send_signal(signal.SIGINT)
     out, err = run.communicate(timeout=60)
     interrupted = rows(wiring)
@@ -398,7 +391,7 @@ def test_interrupted_and_killed_and_run_again_nothing_is_done_twice_and_nothing_
     assert err.endswith("To go on, run the same command again: nothing is done twice.\n")
 
     run = begin()
-    wait_for(lambda: len(rows(wiring)) > len(interrupted) + 50)
+    until(lambda: len(rows(wiring)) > len(interrupted) + 50, 60)
     run.kill()
     run.communicate(timeout=60)
     killed = rows(wiring)
