@@ -19,8 +19,8 @@ gc.disable()
 # numpy's own matrix products are not used here, and their threads would spin for work beside the rest of the start.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import storage.platform_name  # before any Azure package, see there
-import storage.start_line  # its clock starts here
+import storage.host.fast_start  # before any Azure package, see there
+import storage.host.startup  # its clock starts here
 
 # isort: split
 import azure.functions as func
@@ -29,24 +29,24 @@ import azure.functions as func
 from azurefunctions.extensions.bindings.blob import BlobClient  # noqa: TC002
 
 from inference import classifier
-from inference.admission import Admission
-from inference.cpus import usable_cpus, visible_cpus
 from inference.errors import ClassificationError, ConfigurationError
 from inference.limits import Limits
-from inference.memory import available_bytes, budget_bytes, return_freed_memory
-from inference.versions import versions
-from storage import requests
+from inference.resources.admission import Admission
+from inference.resources.cpus import usable_cpus, visible_cpus
+from inference.resources.memory import available_bytes, budget_bytes, return_freed_memory
+from inference.resources.versions import versions
 from storage.blobs import SourceBlobs
 from storage.clients import connect
-from storage.host_limits import HostLimits
-from storage.queues import RequestQueue
-from storage.records import Image
-from storage.results import Results
-from storage.retries import Retries
-from storage.serving import served
+from storage.host.config import HostLimits
+from storage.host.early_logs import keep_unheard
+from storage.models.hot_swap import hot_swap_model
+from storage.pipeline import messages
+from storage.pipeline.classify_blob import Stores, classify_blob
+from storage.pipeline.queue import RequestQueue
+from storage.pipeline.retries import Retries
+from storage.results.record import Image
+from storage.results.store import Results
 from storage.settings import APP_ROOT, Settings
-from storage.settle import Desk, settle
-from storage.unheard import keep_unheard
 
 gc.freeze()
 gc.enable()
@@ -64,13 +64,13 @@ limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_imag
 budget = budget_bytes(settings.decode_budget_mib)
 admission = Admission(budget)
 clients = connect(settings.image_storage, max_blob_bytes=limits.max_bytes)
-desk = Desk(
+stores = Stores(
     SourceBlobs(clients.blobs, limits.max_bytes),
     Results(clients, table=settings.results_table, container=settings.results_container),
     admit=admission.reserve_content,
 )
 queue = RequestQueue(clients)
-retries = Retries(desk, queue, settings.retry_delays_seconds)
+retries = Retries(stores, queue, settings.retry_delays_seconds)
 load = partial(
     classifier.load,
     top_k=settings.top_k,
@@ -79,7 +79,7 @@ load = partial(
     admission=admission,
     intra_op_threads=INTRA_OP_THREADS,
 )
-models = served(settings, clients.blobs, load)
+models = hot_swap_model(settings, clients.blobs, load)
 app = func.FunctionApp()
 
 
@@ -103,30 +103,30 @@ def classify_uploaded(blob: BlobClient) -> None:
         name = json.dumps(str(image))
         logger.warning("event_ignored image=%s because=not_in_%s", name, settings.incoming_container)
         return
-    settle(desk, model(), image)
+    classify_blob(stores, model(), image)
 
 
-@app.queue_trigger(arg_name="message", queue_name=requests.QUEUE, connection="ImageStorage")
+@app.queue_trigger(arg_name="message", queue_name=messages.QUEUE, connection="ImageStorage")
 def classify_requested(message: func.QueueMessage) -> None:
     """Classify the blobs that a message names; what fails goes round again by itself, ever later."""
     unheard.say()
-    retries.serve(_ours(requests.Request.from_json(message.get_body())), model)
+    retries.serve(_ours(messages.Request.from_json(message.get_body())), model)
 
 
-@app.queue_trigger(arg_name="message", queue_name=requests.BLOB_POISON_QUEUE, connection="ImageStorage")
+@app.queue_trigger(arg_name="message", queue_name=messages.BLOB_POISON_QUEUE, connection="ImageStorage")
 def recover_poisoned(message: func.QueueMessage) -> None:
     """Send an upload round again that used up its immediate tries, later and later."""
     unheard.say()
-    request = _ours(requests.from_blob_poison(message.get_body()))
+    request = _ours(messages.from_blob_poison(message.get_body()))
     why = "Every try of the blob trigger failed; the host's log says why."
     retries.later_or_never(request, dict.fromkeys(request.images, why))
 
 
-@app.queue_trigger(arg_name="message", queue_name=requests.POISON_QUEUE, connection="ImageStorage")
+@app.queue_trigger(arg_name="message", queue_name=messages.POISON_QUEUE, connection="ImageStorage")
 def record_abandoned(message: func.QueueMessage) -> None:
     """Write down what the host gave up without an answer: the worker crashed, or took longer than it may."""
     unheard.say()
-    request = _ours(requests.Request.from_json(message.get_body()))
+    request = _ours(messages.Request.from_json(message.get_body()))
     why = "The worker ended every try without an answer: it crashed, or took longer than it may."
     retries.give_up(request, dict.fromkeys(request.images, why))
 
@@ -135,12 +135,12 @@ def record_abandoned(message: func.QueueMessage) -> None:
 def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's own parameter
     """Find uploads whose event was lost, send them to be classified, and mend results that are half-written."""
     unheard.say()
-    from storage.reconcile import heal  # no image needs it
+    from storage.reconcile.reconcile import heal  # no image needs it
 
-    heal(desk, queue, settings.incoming_container)
+    heal(stores, queue, settings.incoming_container)
 
 
-def _ours(request: requests.Request) -> requests.Request:
+def _ours(request: messages.Request) -> messages.Request:
     if request.container != settings.incoming_container:
         raise ConfigurationError(
             f"A message names the container {request.container!r}, but INCOMING_CONTAINER is "
@@ -160,7 +160,7 @@ else:
         # Never fatal here: the functions must be indexed, so that their blobs reach the retry path until it is mended.
         logger.error("model_not_loaded error=%s", error)  # noqa: TRY400 - the sentence says it all
 
-storage.start_line.Start(
+storage.host.startup.Start(
     settings=settings,
     limits=HostLimits.read(APP_ROOT / "host.json", os.environ, visible_cpus()),
     cpus=usable_cpus(),

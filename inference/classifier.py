@@ -9,11 +9,11 @@ import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from inference.decode import decode, read_header
-from inference.decode_cost import decode_cost
+from inference.decoding.decode import decode, read_header
+from inference.decoding.memory_cost import decode_cost
 from inference.limits import Limits
-from inference.model import Model, identity
-from inference.model_folder import open_model
+from inference.model.folder import open_model
+from inference.model.loaded import Model, identity
 from inference.predictions import UNKNOWN, Answer, Classification
 from inference.preprocess import needed_size
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from inference.admission import Admission
+    from inference.decoding.pixels import Mode
     from inference.model_spec import ModelSpec
-    from inference.pixels import Mode
+    from inference.resources.admission import Admission
 
 
 class Classifier:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from inference.facts import Fact
+    from inference.model.sourced_values import Fact
     from inference.predictions import ModelIdentity
 
 

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from inference.decoding.orientation import stored_box, swapped, turned, turned_box
 from inference.model_spec import ColorOrder, InputSpec, Interpolation, Layout, Resize
-from inference.turning import stored_box, swapped, turned, turned_box
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from inference.decode import DecodedImage
-    from inference.turning import Box
+    from inference.decoding.decode import DecodedImage
+    from inference.decoding.orientation import Box
 
 _FILTERS = {
     Interpolation.NEAREST: Image.Resampling.NEAREST,

@@ -23,7 +23,7 @@ from azure.core.exceptions import (
 from inference.errors import PermanentError, Reason, TransientError
 from storage.errors import one_line, translate, translated
 from storage.listing import Listed, list_pages
-from storage.records import Image, bare_etag
+from storage.results.record import Image, bare_etag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

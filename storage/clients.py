@@ -17,7 +17,7 @@ from azure.data.tables import TableServiceClient
 from azure.storage.blob import BlobServiceClient, ExponentialRetry
 
 from storage.errors import SettingsError
-from storage.sessions import Session
+from storage.http_session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -81,8 +81,8 @@ def sidecar_name(blob_name: str) -> str:
     name = f"{blob_name}.json"
     if _utf16_units(name) < MAX_BLOB_NAME - 1:
         return name
-    ending = f"={hashlib.sha256(blob_name.encode()).hexdigest()}.json"
-    return _cut(blob_name, MAX_BLOB_NAME - len(ending)) + ending
+    outcome = f"={hashlib.sha256(blob_name.encode()).hexdigest()}.json"
+    return _cut(blob_name, MAX_BLOB_NAME - len(outcome)) + outcome
 
 
 # --- the index table: newest first, every question a key range -------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from azure.core.exceptions import ResourceNotFoundError
 
 from storage.errors import translated
-from storage.records import bare_etag
+from storage.results.record import bare_etag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from azure.core.exceptions import ResourceNotFoundError
 
 from storage.errors import translated
-from storage.ranges import TableRanges
+from storage.tables import TableRanges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from azure.data.tables import TableClient, TableEntity
 
     from storage.keys import RowKeys
-    from storage.query_plan import Span
-    from storage.ranges import Entities
+    from storage.query.plan import Span
+    from storage.tables import Entities
 
 
 class Condition(NamedTuple):

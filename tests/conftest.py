@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tools.azurite import Azurite
+    from tools.azurite.azurite import Azurite
 
 
 def pytest_configure() -> None:
@@ -23,7 +23,7 @@ def pytest_configure() -> None:
 @pytest.fixture(scope="session")
 def azurite() -> Iterator[Azurite]:
     """A real Azurite on free ports, nothing on disk. ``azurite.connection_string`` reaches all three services."""
-    from tools.azurite import running
+    from tools.azurite.azurite import running
 
     with running(in_memory=True) as emulator:
         yield emulator

@@ -28,8 +28,8 @@ from azure.storage.queue import QueueServiceClient
 from PIL import Image as Picture
 
 from storage.settings import DEFAULTS
-from tools.azurite import running
-from tools.shapes.render import render
+from tools.azurite.azurite import running
+from tools.sample_photos.render import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -113,9 +113,9 @@ class Host:
     def log(self) -> str:
         return self._log.read_text(encoding="utf-8")
 
-    def settled(self, ending: str = "settled") -> int:
+    def settled(self, outcome: str = "committed") -> int:
         """How many deliveries ended like this, by the line that each image leaves in the log."""
-        return sum("image_settled" in line and f"ending={ending} " in line for line in self.log.splitlines())
+        return sum("image_finished" in line and f"outcome={outcome} " in line for line in self.log.splitlines())
 
     def eventually(self, look: Callable[[], Any], what: str, seconds: float = 30) -> Any:
         """Look until there is something to see; say what was missing when the time is up."""

@@ -27,12 +27,12 @@ from azure.storage.blob import BlobClient, ContentSettings
 from PIL import ExifTags
 from PIL import Image as Picture
 
-from inference.cpus import usable_cpus
 from inference.errors import ConfigurationError, ModelError, TransientError
-from inference.memory import default_budget_bytes
-from inference.session import onnxruntime
+from inference.model.session import onnxruntime
+from inference.resources.cpus import usable_cpus
+from inference.resources.memory import default_budget_bytes
 from storage.errors import SettingsError
-from storage.records import Image, Record, Status
+from storage.results.record import Image, Record, Status
 from storage.settings import DEFAULTS
 from tests.triggers import TRIGGERS, trigger
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from tests.conftest import Names
-    from tools.azurite import Azurite
+    from tools.azurite.azurite import Azurite
 
 ROOT = Path(__file__).resolve().parent.parent
 SHAPES = ROOT / "models" / "shapes"
@@ -76,7 +76,7 @@ class Bench:
         return blob
 
     def row(self, name: str, container: str | None = None) -> Record | None:
-        stored = self.app.desk.results.read_row(Image(container or self.incoming, name))
+        stored = self.app.stores.results.read_row(Image(container or self.incoming, name))
         return None if stored is None else stored.record
 
     def request(self, *names: str, **more: object) -> func.QueueMessage:
@@ -168,7 +168,7 @@ class TestStart:
         assert "threads for 2" in line
 
     def test_each_function_first_says_what_was_said_while_nobody_listened(self) -> None:
-        """The host drops what is logged outside an invocation; see ``storage/unheard.py``."""
+        """The host drops what is logged outside an invocation; see ``storage/host/early_logs.py``."""
         tree = ast.parse((ROOT / "function_app.py").read_text())
         functions = {each.name: each.body for each in tree.body if isinstance(each, ast.FunctionDef)}
         first = {name: ast.unparse(functions[name][1]) for name in TRIGGERS}  # below the docstring
@@ -241,7 +241,7 @@ AT_FIRST_USE = {
     "azure.storage.queue",
     "difflib",
     "pillow_heif",
-    "storage.reconcile",
+    "storage.reconcile.reconcile",
 }
 
 
@@ -515,7 +515,7 @@ class TestTimer:
         """An hour later, by the desk's clock: what has just arrived is on its way and not lost."""
         bench.app.classify_uploaded(bench.upload("seen.jpg", photo))
         bench.upload("overlooked.jpg", photo)
-        later = replace(bench.app.desk, now=lambda: datetime.now(UTC) + timedelta(hours=1))
-        monkeypatch.setattr(bench.app, "desk", later)
+        later = replace(bench.app.stores, now=lambda: datetime.now(UTC) + timedelta(hours=1))
+        monkeypatch.setattr(bench.app, "stores", later)
         bench.app.reconcile(SimpleNamespace(past_due=False))
         assert bench.requested() == {"container": bench.incoming, "blobs": ["overlooked.jpg"]}

@@ -142,7 +142,7 @@ def test_modules_are_named_for_what_they_hold() -> None:
 
 def test_inference_touches_the_environment_in_one_place_and_only_to_silence_telemetry() -> None:
     touched = [touch for path in modules("inference") for touch in environment_touches(path)]
-    assert touched == ["inference/session.py: write ORT_DISABLE_TELEMETRY"]
+    assert touched == ["inference/model/session.py: write ORT_DISABLE_TELEMETRY"]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def environment_touches(path: Path) -> list[str]:
 
 def test_inference_brings_in_no_azure_and_no_other_room() -> None:
     held = left_after(";".join(f"import {dotted(path)}" for path in modules("inference")))
-    assert "inference.session" in held
+    assert "inference.model.session" in held
     assert [
         name for name in held if covered(name, {"azure", "azurefunctions", "storage", "tools", "function_app"})
     ] == []
@@ -201,7 +201,7 @@ def test_inference_brings_in_no_azure_and_no_other_room() -> None:
 
 def test_storage_brings_in_no_inference_beyond_the_vocabulary() -> None:
     held = left_after(";".join(f"import {dotted(path)}" for path in modules("storage")))
-    assert {"storage.commit", "azure.data.tables"} <= held
+    assert {"storage.results.commit", "azure.data.tables"} <= held
     foreign = {"onnxruntime", "numpy", "PIL", "pillow_heif", "tools", "function_app", "azure.functions"}
     assert [name for name in held if covered(name, foreign)] == []
     assert {name for name in held if covered(name, {"inference"})} <= {"inference", *STDLIB_ONLY}

@@ -29,16 +29,16 @@ from PIL import Image as Picture
 
 from inference.errors import ClassificationError
 from tests.test_function_app import load
-from tools.azurite import ACCOUNT, ACCOUNT_KEY, connection_string
-from tools.havoc.faults import Call, Fault, Mishap
-from tools.havoc.proxy import between
+from tools.azurite.azurite import ACCOUNT, ACCOUNT_KEY, connection_string
+from tools.chaos.faults import Call, Fault, Mishap
+from tools.chaos.proxy import between
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
     from tests.conftest import Names
-    from tools.azurite import Azurite, Ports
+    from tools.azurite.azurite import Azurite, Ports
 
 SHAPES = Path(__file__).resolve().parent.parent / "models" / "shapes"
 
@@ -99,7 +99,7 @@ class Bench:
             formatter.format(record) for when in ("setup", "call") for record in self.ear.logged.get_records(when)
         ]
         traces = ["".join(traceback.format_exception(error)) for error in self.raised]
-        shown = [repr(vars(self.app)[name]) for name in ("settings", "clients", "desk", "queue", "retries")]
+        shown = [repr(vars(self.app)[name]) for name in ("settings", "clients", "stores", "queue", "retries")]
         return "\n".join([*records, *traces, *shown, *self.ear.printed.readouterr()])
 
 
@@ -203,7 +203,7 @@ class TestSecrets:
         bench, secrets = secret
         everything(bench, photo)
         assert bench.raised == []
-        assert len(bench.lines("image_settled")) >= 7
+        assert len(bench.lines("image_finished")) >= 7
         told = bench.readable()
         assert [one for one in secrets if one in told] == []
 
@@ -248,12 +248,23 @@ class TestLines:
         (line,) = bench.lines("image_")
         told = fields(line)
         assert list(told) == [
-            *("", "image", "ending", "status", "label", "score", "model", "model_version", "attempt", "queue_delay_ms"),
+            *(
+                "",
+                "image",
+                "outcome",
+                "status",
+                "label",
+                "score",
+                "model",
+                "model_version",
+                "attempt",
+                "queue_delay_ms",
+            ),
             *("read_ms", "decode_ms", "inference_ms", "write_ms", "total_ms"),
         ]
         assert json.loads(told["image"]) == f"{bench.settings['INCOMING_CONTAINER']}/{self.NAME}"
-        assert (told[""], told["ending"], told["status"], told["attempt"]) == (
-            *("image_settled", "settled", "classified", "0"),
+        assert (told[""], told["outcome"], told["status"], told["attempt"]) == (
+            *("image_finished", "committed", "classified", "0"),
         )
         assert all(float(value) >= 0 for name, value in told.items() if name.endswith("_ms") or name == "score")
         assert shlex.split(f"grep {shlex.quote(told['image'])}")
@@ -268,7 +279,7 @@ class TestLines:
         bench.trouble.fault = None
         bench.call("classify_requested", bench.message(self.NAME, attempt=1))
         about = [line.split()[0] for line in bench.ear.logged.messages if name in line]
-        assert about == [*("image_not_settled", "image_delayed", "image_not_settled", "image_failed", "image_settled")]
+        assert about == [*("image_not_settled", "image_delayed", "image_not_settled", "image_failed", "image_finished")]
         assert [line for line in bench.ear.logged.messages if line.startswith("image_") and name not in line] == []
 
     def test_failures_name_the_attempt_the_cause_and_what_happens_next(self, bench: Bench, photo: bytes) -> None:

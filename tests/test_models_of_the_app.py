@@ -12,8 +12,8 @@ import pytest
 from inference.errors import ModelError
 from storage.blob_folder import BlobFolder
 from storage.clients import connect
-from storage.publishing import publish
-from storage.records import Status
+from storage.models.publish import publish
+from storage.results.record import Status
 from storage.settings import Connection
 from tests.test_function_app import SHAPES, Bench, load, photo
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.conftest import Names
-    from tools.azurite import Azurite
+    from tools.azurite.azurite import Azurite
 
 __all__ = ["photo"]  # a fixture
 

@@ -25,18 +25,18 @@ from azure.storage.blob import BlobClient, BlobServiceClient
 from PIL import Image as Picture
 
 from inference.errors import ClassificationError
-from storage.requests import Request
+from storage.pipeline.messages import Request
 from tests.test_function_app import load
-from tools.azurite import connection_string
-from tools.havoc.faults import Call, Fault, Mishap
-from tools.havoc.proxy import between
+from tools.azurite.azurite import connection_string
+from tools.chaos.faults import Call, Fault, Mishap
+from tools.chaos.proxy import between
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
     from tests.conftest import Names
-    from tools.azurite import Azurite
+    from tools.azurite.azurite import Azurite
 
 SHAPES = Path(__file__).resolve().parent.parent / "models" / "shapes"
 HOUR = 3600
@@ -232,7 +232,7 @@ def test_an_hour_without_the_model(bench: Bench, model_dir: Path, monkeypatch: p
     """Whoever deploys a model that is missing has an hour to put it there; images wait and are not judged."""
     away = model_dir.with_name("away")
     model_dir.rename(away)
-    models = bench.app.served(bench.app.settings, bench.app.clients.blobs, bench.app.load)
+    models = bench.app.hot_swap_model(bench.app.settings, bench.app.clients.blobs, bench.app.load)
 
     class Deployed:
         """The folder comes back when the outage ends."""

@@ -20,8 +20,8 @@ from azure.storage.blob import BlobClient, BlobServiceClient
 from PIL import Image as Picture
 
 from storage.clients import connect
-from storage.records import Image, Record, Status
-from storage.results import Results
+from storage.results.record import Image, Record, Status
+from storage.results.store import Results
 from storage.settings import DEFAULTS, Connection
 from tests.triggers import TRIGGERS, trigger
 from tests.worker_process import ROOT, WANTED, Worker, environment_of, find_python, running
@@ -29,7 +29,7 @@ from tests.worker_process import ROOT, WANTED, Worker, environment_of, find_pyth
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tools.azurite import Azurite
+    from tools.azurite.azurite import Azurite
 
 INCOMING = "worker-incoming"
 RESULTS = "worker-results"

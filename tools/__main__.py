@@ -10,8 +10,13 @@ import argparse
 import importlib
 import os
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inference.errors import ClassificationError, ConfigurationError
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 COMMANDS = {
     "backfill": "classify what was there before the app came, or send it to be classified",
@@ -30,6 +35,12 @@ COMMANDS = {
     "redrive": "send failed or rejected images round again",
     "report": "write what was found as one page to look at, with pictures and charts",
 }
+
+
+def command_module(name: str) -> ModuleType:
+    """Import a command: ``tools/NAME.py``, or ``tools/NAME/command.py`` where it is a folder."""
+    is_folder = (Path(__file__).parent / name).is_dir()
+    return importlib.import_module(f"tools.{name}.command" if is_folder else f"tools.{name}")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -53,10 +64,10 @@ def main(argv: list[str] | None = None) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if name == chosen:
-            importlib.import_module(f"tools.{name}").configure(command)
+            command_module(name).configure(command)
     args = parser.parse_args(arguments)
     try:
-        return int(importlib.import_module(f"tools.{args.command}").run(args))
+        return int(command_module(args.command).run(args))
     except ConfigurationError as error:
         return _say(error, args.debug, 2)
     except ClassificationError as error:

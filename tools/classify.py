@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inference import classifier
-from inference.admission import Admission
-from inference.cpus import usable_cpus
 from inference.errors import ConfigurationError, PermanentError, Reason, TransientError
 from inference.limits import Limits
-from inference.memory import default_budget_bytes
+from inference.resources.admission import Admission
+from inference.resources.cpus import usable_cpus
+from inference.resources.memory import default_budget_bytes
 from tools.terminal import printable
 
 if TYPE_CHECKING:

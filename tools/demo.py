@@ -20,12 +20,12 @@ from rich.table import Table
 
 from storage import keys
 from storage.clients import Clients, connect
-from storage.records import Image, Record, Status
-from storage.results import Results
+from storage.results.record import Image, Record, Status
+from storage.results.store import Results
 from storage.settings import APP_ROOT, DEFAULTS, Connection
-from tools.azurite import running
-from tools.contact_sheet import Tile, contact_sheet
-from tools.samples import Sample, render_samples
+from tools.azurite.azurite import running
+from tools.sample_photos.contact_sheet import Tile, contact_sheet
+from tools.sample_photos.samples import Sample, render_samples
 
 if TYPE_CHECKING:
     import argparse

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 
-from tools import azurite
+from tools.azurite import azurite
 from tools.host import serve
 from tools.terminal import printable
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tools.devhost.host import DevHost
 
 # What the app logs when an image has its row: the event's name, then key=value, texts as JSON strings.
-SETTLED = "image_settled "
+COMMITTED = "image_finished "
 _FIELD = re.compile(r'(?P<key>\w+)=(?P<value>"(?:[^"\\]|\\.)*"|\S+)')
 _MAX_NAME = 48
 
@@ -100,13 +100,13 @@ class SettledLines(logging.Handler):
 
 def row(message: str) -> str | None:
     """Return the terminal row for the app's log message, or ``None`` when it is another message."""
-    if not message.startswith(SETTLED):
+    if not message.startswith(COMMITTED):
         return None
-    fields = {match["key"]: _plain(match["value"]) for match in _FIELD.finditer(message, len(SETTLED))}
+    fields = {match["key"]: _plain(match["value"]) for match in _FIELD.finditer(message, len(COMMITTED))}
     name, score, elapsed = fields.get("image", "?"), fields.get("score", ""), fields.get("total_ms", "")
     name = name if len(name) <= _MAX_NAME else f"...{name[3 - _MAX_NAME :]}"
     verdict = fields.get("label") or fields.get("reason", "")
-    status = fields.get("status") or fields.get("ending", "?")
+    status = fields.get("status") or fields.get("outcome", "?")
     return f"{name:<{_MAX_NAME}} {status:<10} {verdict:<20} {score:>6} {elapsed:>6}"
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from storage.reconcile import Finding, Reconciliation, Summary
+from storage.reconcile.reconcile import Finding, Reconciliation, Summary
+from tools.account import open_account
 from tools.terminal import printable
-from tools.wiring import wired
 
 if TYPE_CHECKING:
     import argparse
@@ -38,11 +38,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Reconcile the incoming container; 0 when it was done, whatever was found."""
-    with wired() as wiring:
+    with open_account() as account:
         summary = Reconciliation(
-            wiring.desk,
-            wiring.queue,
-            wiring.settings.incoming_container,
+            account.stores,
+            account.queue,
+            account.settings.incoming_container,
             prune=args.prune,
             dry_run=args.dry_run,
             tell=_tell_json if args.json else _tell_person,

@@ -10,18 +10,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from inference.errors import ConfigurationError
-from storage.records import Status
-from storage.redrive import Choice, chosen
-from storage.requests import batches
-from tools.moments import moment
+from storage.pipeline.messages import batches
+from storage.reconcile.redrive import Choice, chosen
+from storage.results.record import Status
+from tools.account import open_account
 from tools.terminal import printable
-from tools.wiring import wired
+from tools.times import moment
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from storage.results import Results
+    from storage.results.store import Results
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -45,13 +45,13 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigurationError("--label chooses classified images, so it goes with neither --status nor --reason.")
     now = datetime.now(UTC)
     counts = {"found": 0, "enqueued": 0}
-    with wired() as wiring:
-        container = wiring.settings.incoming_container
+    with open_account() as account:
+        container = account.settings.incoming_container
         choice = Choice(container, now, _statuses(args), args.reason, args.label, args.since)
-        names = _told(wiring.desk.results, choice, counts, as_json=args.json)
+        names = _told(account.stores.results, choice, counts, as_json=args.json)
         for request in batches(container, names, redo_before=now):
             if not args.dry_run:
-                wiring.queue.send(request)
+                account.queue.send(request)
                 counts["enqueued"] += len(request.blobs)
     if args.json:
         print(json.dumps({"event": "summary", **counts, "dry_run": args.dry_run}), flush=True)

@@ -16,7 +16,7 @@ def printable(text: str) -> str:
 
 
 @contextmanager
-def hushed(*names: str) -> Iterator[None]:
+def quiet_loggers(*names: str) -> Iterator[None]:
     """Let these loggers say nothing for the length of a block: what they would say, the command itself tells."""
     before = [(logger, logger.level) for logger in map(logging.getLogger, names)]
     for logger, _ in before:

@@ -8,9 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools.package import ZIP
-from tools.packaging.contents import SITE_PACKAGES
-from tools.packaging.wheels import PYTHON
+from tools.package.command import ZIP
+from tools.package.contents import SITE_PACKAGES
+from tools.package.wheels import PYTHON
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")

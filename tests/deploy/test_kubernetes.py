@@ -12,7 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from storage import requests
+from storage.pipeline import messages
 from storage.settings import DEFAULTS, Settings
 from tests.deploy.test_container import environment, instructions
 from tests.triggers import TRIGGERS
@@ -160,7 +160,7 @@ def test_the_queues_that_are_measured_are_the_queues_that_are_read() -> None:
     host_id = settings()["AzureFunctionsWebHost__hostid"]
     assert re.fullmatch(r"[a-z0-9-]{1,32}", host_id), "the host would cut or change it"
     assert uploads["metadata"]["queueName"] == f"azure-webjobs-blobtrigger-{host_id}"
-    assert asked_for["metadata"]["queueName"] == requests.QUEUE
+    assert asked_for["metadata"]["queueName"] == messages.QUEUE
     for trigger, connection in ((uploads, "AzureWebJobsStorage"), (asked_for, "ImageStorage")):
         account = trigger["metadata"]["accountName"]
         assert settings()[f"{connection}__queueServiceUri"] == f"https://{account}.queue.core.windows.net"
@@ -212,7 +212,7 @@ def test_the_thread_pool_takes_what_the_host_sends() -> None:
 
 def test_a_request_of_the_second_queue_fits_its_remark() -> None:
     remark = (FOLDER / "scaling.yaml").read_text()
-    assert f"up to {requests._MAX_BLOBS} images in a message" in remark
+    assert f"up to {messages._MAX_BLOBS} images in a message" in remark
     assert the("ScaledObject")["spec"]["triggers"][1]["metadata"]["queueLength"] == str(
         HOST["extensions"]["queues"]["batchSize"]
     )

@@ -25,8 +25,8 @@ HARMLESS = {
         AZURITE_KEY: "the key of Azurite, published by Microsoft for everybody",
         f"AccountKey={AZURITE_KEY}": "the same, in a connection string",
         base64.b64encode(b"secret-secret-secret").decode(): "a made-up key, tests/storage/test_settings.py",
-        base64.b64encode(b"secretsecret").decode(): "a made-up key, tests/tools/test_doctor.py",
-        "hunter2": "a made-up password in a URL, tests/tools/test_model_download.py",
+        base64.b64encode(b"secretsecret").decode(): "a made-up key, tests/tools/doctor/test_doctor.py",
+        "hunter2": "a made-up password in a URL, tests/tools/model/test_download.py",
     }.items()
 }
 # Hexadecimal digests are everywhere here (wheels, models, Azurite); no key of Azure or GitHub looks like one.

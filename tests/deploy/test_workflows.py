@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.test_requirements import PYTHONS
-from tools.package import ZIP
+from tools.package.command import ZIP
 
 ROOT = Path(__file__).resolve().parents[2]
 GITHUB = ROOT / ".github"

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inference import classifier, session
-from inference.admission import Admission
+from inference import classifier
 from inference.errors import ModelError, PermanentError, Reason, TransientError
 from inference.limits import Limits
+from inference.model import session
+from inference.model.session import Session
 from inference.predictions import UNKNOWN
-from inference.session import Session
-from tests.inference.model_folders import OURS, RED, encoded, folder, graph, noise, png
+from inference.resources.admission import Admission
+from tests.inference.model.model_folders import OURS, RED, encoded, folder, graph, noise, png
 
 LINES = "red\ngreen\nblue\n"
 ROOT = Path(__file__).resolve().parents[2]

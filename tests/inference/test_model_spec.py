@@ -16,9 +16,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from inference import classifier
 from inference.errors import ModelError
-from inference.exporters import catalogue
-from inference.exporters.own import KEYS
-from tests.inference.model_folders import OURS, folder, graph, png
+from inference.model.exporters import catalogue
+from inference.model.exporters.model_json import KEYS
+from tests.inference.model.model_folders import OURS, folder, graph, png
 
 if TYPE_CHECKING:
     from collections.abc import Callable

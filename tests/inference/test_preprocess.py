@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from inference.decode import DecodedImage, decode, read_header
+from inference.decoding.decode import DecodedImage, decode, read_header
 from inference.limits import Limits
 from inference.model_spec import ColorOrder, InputSpec, Interpolation, Layout, Resize
 from inference.predictions import ImageInfo
 from inference.preprocess import needed_size, normalise, preprocess
-from tests.inference.image_samples import encode, exif_orientation
-from tests.inference.model_folders import encoded, noise
-from tests.inference.test_decode_orientation import STORED
+from tests.inference.decoding.image_samples import encode, exif_orientation
+from tests.inference.decoding.test_orientation import STORED
+from tests.inference.model.model_folders import encoded, noise
 
 IMAGENET = {"scale": 1 / 255, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 

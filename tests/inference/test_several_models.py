@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from inference import classifier
-from inference.decode import decode
+from inference.decoding.decode import decode
 from inference.errors import PermanentError
 from inference.predictions import UNKNOWN
-from tests.inference.model_folders import BLUE, OURS, RED, folder, graph, noise, png
+from tests.inference.model.model_folders import BLUE, OURS, RED, folder, graph, noise, png
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from inference import memory
-from storage import requests
+from inference.resources import memory
 from storage.errors import SettingsError
+from storage.pipeline import messages
 from storage.settings import DEFAULTS, Settings
 from tests.infra.bicep import FILES, INFRA, ROOT, Expression, Resource, evaluate, read
 from tests.test_settings_documented import OTHERS, Listening
@@ -62,7 +62,7 @@ def accounts() -> list[Resource]:
 def test_the_containers_queues_and_tables_are_those_of_the_code() -> None:
     settings = Settings.from_environ({name: str(each) for name, each in SETTINGS.items()})
     assert names_of("containers") == {settings.incoming_container, settings.results_container, "models", "dead-letters"}
-    assert names_of("queues") == {requests.QUEUE, requests.POISON_QUEUE, requests.BLOB_POISON_QUEUE}
+    assert names_of("queues") == {messages.QUEUE, messages.POISON_QUEUE, messages.BLOB_POISON_QUEUE}
     assert names_of("queues") == {each["queueName"] for each in TRIGGERS.values() if "queueName" in each}
     assert names_of("tables") == {settings.results_table, settings.index_table}
 

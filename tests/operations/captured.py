@@ -26,18 +26,18 @@ from inference.errors import ClassificationError
 from tests.conftest import Names
 from tests.test_function_app import load
 from tests.test_logs import Ear, benched, with_key
-from tools.havoc.faults import Fault
+from tools.chaos.faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.test_logs import Bench
-    from tools.azurite import Azurite
+    from tools.azurite.azurite import Azurite
 
 SEVERITY = {logging.DEBUG: 0, logging.INFO: 1, logging.WARNING: 2, logging.ERROR: 3, logging.CRITICAL: 4}
 
 HOSTILE = [
-    'status=rejected" ending=gone.jpg',
+    'status=rejected" outcome=gone.jpg',
     "a label=",
     "a model=.jpg",
     "line\u2028break\u0085 total_ms=9 .jpg",
@@ -135,8 +135,8 @@ class Play:
         self._failures(photo)
         self._without_a_model()
         self.upload("overlooked.jpg", photo)
-        later = replace(self.bench.app.desk, now=lambda: datetime.now(UTC) + timedelta(hours=1))
-        vars(self.bench.app)["desk"] = later
+        later = replace(self.bench.app.stores, now=lambda: datetime.now(UTC) + timedelta(hours=1))
+        vars(self.bench.app)["stores"] = later
         self.call("reconcile", None)
 
     def _without_a_model(self) -> None:

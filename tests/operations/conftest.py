@@ -13,7 +13,7 @@ from tests.operations.kusto import Insights
 
 if TYPE_CHECKING:
     from tests.operations.captured import Rows
-    from tools.azurite import Azurite
+    from tools.azurite.azurite import Azurite
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb_kql
 
-from tools.azurite import _node_and_npm
+from tools.azurite.azurite import _node_and_npm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

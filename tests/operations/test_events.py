@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import json
 import re
 import shlex
@@ -11,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from storage.host_limits import HostLimits
+from storage.host.config import HostLimits
+from storage.host.startup import Start
 from storage.settings import Settings
-from storage.start_line import Start
 from tests.operations.kusto import queries
 from tests.triggers import TRIGGERS
-from tools.__main__ import main
+from tools.__main__ import command_module, main
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -184,6 +183,6 @@ def commands() -> list[str]:
 def test_every_command_of_the_runbook_is_understood(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Parsed by the command's own parser; what it would do is done in its own tests."""
     words = shlex.split(command)
-    module = importlib.import_module(f"tools.{words[0]}")
+    module = command_module(words[0])
     monkeypatch.setattr(module, "run", lambda _args: 0)
     assert main(words) == 0

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from inference.errors import Reason
 from storage.errors import translate
-from storage.records import Image, Record, Status
-from storage.requests import Request
-from storage.retries import Retries
-from storage.settle import Ending, Settled, _told
+from storage.pipeline.classify_blob import Finished, Outcome, _told
+from storage.pipeline.messages import Request
+from storage.pipeline.retries import Retries
+from storage.results.record import Image, Record, Status
 from tests.operations.captured import HOSTILE, SEVERITY
 from tests.operations.kusto import Insights, queries
 
@@ -34,7 +34,7 @@ _WORDS = st.sampled_from(
         *('"', "\\", "'", " ", "=", "\n", "\r", "\t", "\u2028", "\x85", "\x00", "|", "(503 ServerBusy).", "🦊", "é"),
         *(
             'image="incoming/x"',
-            " ending=gone",
+            " outcome=gone",
             " status=failed",
             ' label="',
             " score=1",
@@ -49,7 +49,7 @@ _WORDS = st.sampled_from(
             " do=redrive",
             " seconds=1",
         ),
-        *("image_settled ", "image_failed ", "\\u0022", "%", "#", "/"),
+        *("image_finished ", "image_failed ", "\\u0022", "%", "#", "/"),
     ]
 )
 NAMES = st.one_of(st.lists(_WORDS, min_size=1, max_size=8).map("".join), st.text(min_size=1), st.sampled_from(HOSTILE))
@@ -61,7 +61,7 @@ class Case(NamedTuple):
     name: str
     label: str
     model: str
-    ending: Ending
+    outcome: Outcome
     status: Status
     reason: Reason
     attempt: int
@@ -74,7 +74,7 @@ CASES = st.builds(
     name=NAMES,
     label=NAMES,
     model=NAMES,
-    ending=st.sampled_from([Ending.SETTLED, Ending.DUPLICATE, Ending.GONE]),
+    outcome=st.sampled_from([Outcome.COMMITTED, Outcome.DUPLICATE, Outcome.GONE]),
     status=st.sampled_from([Status.CLASSIFIED, Status.REJECTED]),
     reason=st.sampled_from(list(Reason)),
     attempt=st.integers(0, 5),
@@ -123,9 +123,11 @@ def say(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
         detail=case.label if rejected else None,
         queue_delay_ms=case.delay_ms,
     )
-    monkeypatch.setattr("storage.settle.time", SimpleNamespace(perf_counter=lambda: case.total_ms / 1000))
+    monkeypatch.setattr(
+        "storage.pipeline.classify_blob.time", SimpleNamespace(perf_counter=lambda: case.total_ms / 1000)
+    )
     image = Image("incoming", case.name)
-    _told(image, case.attempt, {}, 0.0, Settled(case.ending, None if case.ending is Ending.GONE else record))
+    _told(image, case.attempt, {}, 0.0, Finished(case.outcome, None if case.outcome is Outcome.GONE else record))
 
 
 OWN = Insights()
@@ -144,12 +146,12 @@ def test_of_a_delivery_cannot_be_forged(cases: list[Case]) -> None:
         for case in cases:
             say(case, patch)
     asked = insights(rows)
-    settled = [case for case in cases if case.ending is Ending.SETTLED]
+    settled = [case for case in cases if case.outcome is Outcome.COMMITTED]
 
     assert all(len(row["message"].splitlines()) == 1 and row["message"].isascii() for row in rows)
     assert Counter(
-        (row["ending"], row["status"]) for row in asked.run(queries()["throughput"]) for _ in range(row["images"])
-    ) == (Counter((str(case.ending), "" if case.ending is Ending.GONE else str(case.status)) for case in cases))
+        (row["outcome"], row["status"]) for row in asked.run(queries()["throughput"]) for _ in range(row["images"])
+    ) == (Counter((str(case.outcome), "" if case.outcome is Outcome.GONE else str(case.status)) for case in cases))
     found = asked.run(queries()["slowest"])
     assert sorted((json.loads(f'"{row["image"]}"'), row["total_ms"]) for row in found) == sorted(
         (f"incoming/{case.name}", case.total_ms) for case in cases
@@ -158,7 +160,7 @@ def test_of_a_delivery_cannot_be_forged(cases: list[Case]) -> None:
         str(case.reason) for case in settled if case.status is Status.REJECTED
     )
     assert {json.loads(f'"{row["model"]}"'): row["images"] for row in asked.run(queries()["models"])} == Counter(
-        case.model for case in cases if case.status is Status.CLASSIFIED and case.ending is not Ending.GONE
+        case.model for case in cases if case.status is Status.CLASSIFIED and case.outcome is not Outcome.GONE
     )
     first = [case for case in settled if case.attempt == 0]
     latency = asked.run(queries()["latency"])
@@ -169,7 +171,7 @@ def test_of_a_delivery_cannot_be_forged(cases: list[Case]) -> None:
         )
 
 
-def _away(_desk: object, _classifier: object, image: Image, **_: object) -> Settled:
+def _away(_desk: object, _classifier: object, image: Image, **_: object) -> Finished:
     """``settle`` where storage is away, in the words of the SDK's translation."""
     error = HttpResponseError("away")
     error.status_code = 503
@@ -182,13 +184,13 @@ def test_of_a_failure_cannot_be_forged(names: list[str]) -> None:
     blob = SimpleNamespace(etag="0x1", last_modified=datetime.now(UTC), content_length=1)
     results = SimpleNamespace(read_row=lambda _image: None, sidecar_path=lambda _image: "results/x.json")
     source = SimpleNamespace(info=lambda _image: blob)
-    desk: Any = SimpleNamespace(results=results, source=source, now=lambda: datetime.now(UTC))
+    stores: Any = SimpleNamespace(results=results, source=source, now=lambda: datetime.now(UTC))
     queue: Any = SimpleNamespace(send=lambda *_, **__: None)
-    retries = Retries(desk, queue, (60,))
+    retries = Retries(stores, queue, (60,))
     request = Request("incoming", tuple(names))
     with pytest.MonkeyPatch.context() as patch, heard() as rows:
-        patch.setattr("storage.retries.settle", _away)
-        patch.setattr("storage.retries.commit", lambda _results, _source, record, _row: record)
+        patch.setattr("storage.pipeline.retries.classify_blob", _away)
+        patch.setattr("storage.pipeline.retries.commit", lambda _results, _source, record, _row: record)
         retries.serve(request, SimpleNamespace)
         retries.serve(replace(request, attempt=1), SimpleNamespace)
     asked = insights(rows)

@@ -44,7 +44,7 @@ def named(text: str) -> Any:
 
 @pytest.fixture(scope="module")
 def settled(rows: Rows) -> list[dict[str, Any]]:
-    return [told(line) for line in lines(rows, "image_settled")]
+    return [told(line) for line in lines(rows, "image_finished")]
 
 
 MISTAKES = {
@@ -85,22 +85,22 @@ class TestAsked:
     def test_says_how_far_back_it_looks(self, name: str) -> None:
         assert "timestamp > ago(" in queries()[name]
 
-    def name_in_log(self, rows: Rows, ending: str) -> str:
-        (line, *_) = [line for line in lines(rows, "image_settled") if told(line)["image"].endswith(f"/{ending}")]
+    def name_in_log(self, rows: Rows, outcome: str) -> str:
+        (line, *_) = [line for line in lines(rows, "image_finished") if told(line)["image"].endswith(f"/{outcome}")]
         return json.dumps(told(line)["image"])[1:-1]
 
     def test_throughput(self, insights: Insights, settled: list[dict[str, Any]]) -> None:
         found: Counter[tuple[str, str]] = Counter()
         for row in insights.run(queries()["throughput"]):
-            found[row["ending"], row["status"]] += row["images"]
-        assert found == Counter((each["ending"], each.get("status", "")) for each in settled)
-        assert {ending for ending, _ in found} == {"settled", "duplicate", "gone", "ignored"}
+            found[row["outcome"], row["status"]] += row["images"]
+        assert found == Counter((each["outcome"], each.get("status", "")) for each in settled)
+        assert {outcome for outcome, _ in found} == {"committed", "duplicate", "gone", "ignored"}
 
     def test_latency(self, insights: Insights, settled: list[dict[str, Any]]) -> None:
         waits = [
             (float(each["queue_delay_ms"]) + float(each["total_ms"])) / 1000
             for each in settled
-            if each["ending"] == "settled" and each["attempt"] == "0"
+            if each["outcome"] == "committed" and each["attempt"] == "0"
         ]
         found = insights.run(queries()["latency"])
         assert sum(row["images"] for row in found) == len(waits)
@@ -189,7 +189,7 @@ class TestAsked:
     def test_one_image(self, insights: Insights, rows: Rows, name: str) -> None:
         escaped = self.name_in_log(rows, name).replace("'", "''")  # as a verbatim string is written
         found = insights.run(queries()["one_image"].replace("incoming/trap 7/a.jpg", escaped))
-        (incoming,) = {told(line)["image"].partition("/")[0] for line in lines(rows, "image_settled")}
+        (incoming,) = {told(line)["image"].partition("/")[0] for line in lines(rows, "image_finished")}
         wanted = [row for row in rows.traces if told(row["message"]).get("image") == f"{incoming}/{name}"]
         assert [row["message"] for row in found] == [row["message"] for row in wanted]
         assert wanted
@@ -209,7 +209,7 @@ class TestAlert:
     def quiet(self, rows: Rows) -> Insights:
         """An hour in which everything went well, and one image was no image."""
         insights = Insights()
-        well = [row for row in rows.traces if told(row["message"])["event"] in {"image_settled", "app_started"}]
+        well = [row for row in rows.traces if told(row["message"])["event"] in {"image_finished", "app_started"}]
         insights.add("traces", well)
         return insights
 
@@ -239,7 +239,7 @@ class TestAlert:
         assert insights.run(queries()["alert_stalled"]) == []
         standstill = Insights()
         standstill.add("exceptions", rows.exceptions)
-        standstill.add("traces", [row for row in rows.traces if not row["message"].startswith("image_settled")])
+        standstill.add("traces", [row for row in rows.traces if not row["message"].startswith("image_finished")])
         (row,) = standstill.run(queries()["alert_stalled"])
         assert (row["failed"], row["settled"]) == (len(rows.exceptions) + len(lines(rows, "image_not_settled")), 0)
 

@@ -13,7 +13,7 @@ import argparse
 import json
 from pathlib import Path
 
-from tests.inference.memory_stress import KINDS
+from tests.inference.decoding.memory_stress import KINDS
 from tests.soak.bounded import bounded
 from tests.soak.footprint import THREADS, footprint
 from tests.soak.leak import leak

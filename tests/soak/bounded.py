@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.inference.memory_stress import KINDS
+from tests.inference.decoding.memory_stress import KINDS
 from tests.soak.stand import stand
-from tools.processes import resident
+from tools.process_stats import resident
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ def bounded(
     told = {"PYTHON_THREADPOOL_THREAD_COUNT": str(THREADS)} | dict(settings or {})
     with tempfile.TemporaryDirectory(prefix="soak-images-") as name:
         folder = Path(name)
-        program = "from pathlib import Path; from tests.inference.memory_stress import write_images; "
+        program = "from pathlib import Path; from tests.inference.decoding.memory_stress import write_images; "
         program += f"write_images(Path({name!r}), {megapixels}, {KINDS!r}, {grain})"
         subprocess.run([sys.executable, "-c", program], check=True)  # a child: it takes a gigabyte
         for kind in kinds:

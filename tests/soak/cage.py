@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.processes import resident
+from tools.process_stats import resident
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from tests.soak.stand import stand
 from tests.worker_process import ROOT
-from tools.benching.networks import model_folder
-from tools.benching.photos import KINDS, photos
-from tools.processes import resident
+from tools.bench.networks import model_folder
+from tools.bench.photos import KINDS, photos
+from tools.process_stats import resident
 
 if TYPE_CHECKING:
     from pathlib import Path

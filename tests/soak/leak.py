@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tests.inference.mutations import SEEDS, mutate
+from tests.inference.decoding.mutations import SEEDS, mutate
 from tests.soak.stand import stand
-from tools.processes import resident
+from tools.process_stats import resident
 
 if TYPE_CHECKING:
     from pathlib import Path

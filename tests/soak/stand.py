@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from azure.storage.blob import BlobServiceClient
 
 from storage.clients import connect
-from storage.records import Image
-from storage.results import Results
+from storage.results.record import Image
+from storage.results.store import Results
 from storage.settings import DEFAULTS, Connection
 from tests.soak.cage import Cage, cage
 from tests.worker_process import ROOT, Worker, environment_of, find_python, running
-from tools import azurite
+from tools.azurite import azurite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

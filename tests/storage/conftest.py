@@ -8,12 +8,12 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from storage import retries, settle
 from storage.blobs import SourceBlobs
 from storage.clients import Clients, connect
-from storage.records import Image
-from storage.results import Results
-from storage.sessions import Session
+from storage.http_session import Session
+from storage.pipeline import classify_blob, retries
+from storage.results.record import Image
+from storage.results.store import Results
 from storage.settings import Connection
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import requests
 
     from tests.conftest import Names
-    from tools.azurite import Azurite
+    from tools.azurite.azurite import Azurite
 
 MAX_BYTES = 256 * 1024
 
@@ -96,6 +96,6 @@ def account(clients: Clients, names: Names) -> Account:
 @pytest.fixture
 def nothing_but_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Code that is played back sees no clock but its desk's, and does not log each of a million attempts."""
-    monkeypatch.setattr(settle, "time", types.SimpleNamespace(perf_counter=lambda: 0.0))
-    for module in (settle, retries):
+    monkeypatch.setattr(classify_blob, "time", types.SimpleNamespace(perf_counter=lambda: 0.0))
+    for module in (classify_blob, retries):
         monkeypatch.setattr(module.logger, "disabled", True)

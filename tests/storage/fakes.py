@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from storage import keys
 from storage.blobs import SourceBlob, SourceInfo, TooLargeError
 from storage.errors import ConflictError
-from storage.records import Record, same_etag
-from storage.results import Stored
+from storage.results.record import Record, same_etag
+from storage.results.store import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from storage.records import Image, IndexRow
+    from storage.results.record import Image, IndexRow
 
 UPLOADED = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
 Snapshot = tuple[frozenset[Any], ...]

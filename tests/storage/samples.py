@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from inference.predictions import Classification, ImageInfo, ModelIdentity, Prediction
-from storage.records import Record, Status
+from storage.results.record import Record, Status
 
 MODEL = ModelIdentity("shapes", "0123456789ab")
 NOON = datetime(2026, 11, 20, 12, 0, 0, 123456, UTC)

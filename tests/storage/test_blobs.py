@@ -10,20 +10,20 @@ from azure.storage.blob import ContentSettings
 from inference.errors import Reason, TransientError
 from storage.blobs import SourceBlobs, TooLargeError
 from storage.clients import connect
-from storage.records import Image
+from storage.results.record import Image
 from storage.settings import Connection
 from tests.storage.conftest import MAX_BYTES
 from tests.storage.samples import AWKWARD_NAMES
 from tests.storage.wire import Wire, wire
-from tools.azurite import connection_string
-from tools.processes import resident, restart_peak
+from tools.azurite.azurite import connection_string
+from tools.process_stats import resident, restart_peak
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from storage.clients import Clients
     from tests.storage.conftest import Account
-    from tools.azurite import Azurite
+    from tools.azurite.azurite import Azurite
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def between(azurite: Azurite) -> Iterator[Wire]:
 
 
 @pytest.fixture
-def wired(azurite: Azurite, between: Wire, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clients]:
+def open_account(azurite: Azurite, between: Wire, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clients]:
     """Clients whose blob requests pass the wire, and whose patience is short."""
     text = connection_string(azurite.ports._replace(blob=between.port))
     monkeypatch.setattr("azure.storage.blob._shared.policies.StorageRetryPolicy.sleep", lambda *_: None)
@@ -96,13 +96,13 @@ def test_a_body_is_held_once(account: Account, azurite: Azurite) -> None:
 @pytest.mark.parametrize("quoted", [False, True], ids=["bare", "quoted"])
 def test_an_unchanged_blob_is_not_downloaded(
     account: Account,
-    wired: Clients,
+    open_account: Clients,
     between: Wire,
     quoted: bool,  # noqa: FBT001
 ) -> None:
     etag = account.upload("cat.jpg", b"miaow")
     asked = f'"{etag}"' if quoted else etag
-    assert SourceBlobs(wired.blobs, MAX_BYTES).read(account.image(), unless_etag=asked) is None
+    assert SourceBlobs(open_account.blobs, MAX_BYTES).read(account.image(), unless_etag=asked) is None
     assert between.body_bytes == 0
     assert len(between.requests) == 1
 
@@ -121,14 +121,14 @@ def test_an_empty_blob_that_is_unchanged_is_nothing_to_do(account: Account) -> N
 
 
 def test_a_blob_that_is_too_large_is_refused_before_its_body(
-    account: Account, azurite: Azurite, wired: Clients, between: Wire
+    account: Account, azurite: Azurite, open_account: Clients, between: Wire
 ) -> None:
     """The wire counts what came: a little may already be under way in socket buffers, the blob is not."""
     size = 8 * 1024 * 1024
     account.upload("huge.jpg", bytes(size))
     lengths: list[int] = []
     with pytest.raises(TooLargeError, match="8,388,608 bytes; the limit is 1,000 ") as raised:
-        SourceBlobs(wired.blobs, 1000).read(account.image("huge.jpg"), on_length=lengths.append)
+        SourceBlobs(open_account.blobs, 1000).read(account.image("huge.jpg"), on_length=lengths.append)
     assert raised.value.reason is Reason.TOO_MANY_BYTES
     assert raised.value.info.content_length == size
     assert lengths == []
@@ -136,10 +136,10 @@ def test_a_blob_that_is_too_large_is_refused_before_its_body(
     assert len(between.requests) == 1
 
 
-def test_the_length_is_told_once_before_the_body(account: Account, wired: Clients, between: Wire) -> None:
+def test_the_length_is_told_once_before_the_body(account: Account, open_account: Clients, between: Wire) -> None:
     account.upload("cat.jpg", b"x" * 1000)
     lengths: list[int] = []
-    SourceBlobs(wired.blobs, MAX_BYTES).read(account.image(), on_length=lengths.append)
+    SourceBlobs(open_account.blobs, MAX_BYTES).read(account.image(), on_length=lengths.append)
     assert lengths == [1000]
 
 
@@ -160,11 +160,13 @@ def test_bytes_that_do_not_match_the_stored_md5_are_no_image(account: Account, c
         account.source.read(account.image())
 
 
-def test_a_body_that_breaks_off_is_an_error_never_an_image(account: Account, wired: Clients, between: Wire) -> None:
+def test_a_body_that_breaks_off_is_an_error_never_an_image(
+    account: Account, open_account: Clients, between: Wire
+) -> None:
     account.upload("cat.jpg", b"x" * 10_000)
     between.body_limit = 5000
     with pytest.raises(TransientError, match=r"^reading .*/cat.jpg "):
-        SourceBlobs(wired.blobs, MAX_BYTES).read(account.image())
+        SourceBlobs(open_account.blobs, MAX_BYTES).read(account.image())
 
 
 @pytest.mark.parametrize("missing", ["blob", "container"])
@@ -191,9 +193,9 @@ def test_only_the_current_etag_is_current(account: Account) -> None:
     assert account.source.is_current(account.image(), f'"{new}"')
 
 
-def test_a_server_that_is_not_there_is_transient(account: Account, wired: Clients, between: Wire) -> None:
+def test_a_server_that_is_not_there_is_transient(account: Account, open_account: Clients, between: Wire) -> None:
     between.close()
-    source = SourceBlobs(wired.blobs, MAX_BYTES)
+    source = SourceBlobs(open_account.blobs, MAX_BYTES)
     for call in (source.read, source.info):
         with pytest.raises(TransientError):
             call(account.image())

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from storage.blobs import SourceBlobs, TooLargeError
-from storage.commit import Ledger, Source
 from storage.errors import ConflictError
-from storage.records import Image, Record, same_etag
-from storage.results import Results, Stored
+from storage.results.commit import ResultStore, Source
+from storage.results.record import Image, Record, same_etag
+from storage.results.store import Results, Stored
 from tests.storage.conftest import MAX_BYTES
 from tests.storage.fakes import MemoryAccount, MemoryResults, MemorySource
 from tests.storage.samples import NOON, record
@@ -187,7 +187,7 @@ def _public(kind: type) -> dict[str, inspect.Signature]:
 
 
 @pytest.mark.parametrize(
-    ("fake", "real", "port"), [(MemoryResults, Results, Ledger), (MemorySource, SourceBlobs, Source)]
+    ("fake", "real", "port"), [(MemoryResults, Results, ResultStore), (MemorySource, SourceBlobs, Source)]
 )
 def test_the_fakes_have_the_signatures_of_the_real_ones(fake: type, real: type, port: type) -> None:
     real_methods = _public(real)

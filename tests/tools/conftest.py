@@ -6,29 +6,29 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tools.wiring import Wiring, wired
+from tools.account import Account, open_account
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.conftest import Names
-    from tools.azurite import Azurite
+    from tools.azurite.azurite import Azurite
 
 
 @pytest.fixture
-def empty_wiring(azurite: Azurite, names: Names, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
+def empty_wiring(azurite: Azurite, names: Names, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     """A reachable account without any container, queue or table of this test's."""
     monkeypatch.setenv("AzureWebJobsStorage", azurite.connection_string)
     monkeypatch.setenv("ImageStorage", azurite.connection_string)
     monkeypatch.setenv("INCOMING_CONTAINER", names.container("incoming"))
     monkeypatch.setenv("RESULTS_CONTAINER", names.container("results"))
     monkeypatch.setenv("RESULTS_TABLE", names.table("rows"))
-    with wired() as made:
+    with open_account() as made:
         yield made
 
 
 @pytest.fixture
-def wiring(empty_wiring: Wiring) -> Wiring:
+def account(empty_wiring: Account) -> Account:
     """The same with an incoming container to put blobs in."""
     empty_wiring.clients.blobs.create_container(empty_wiring.settings.incoming_container)
     return empty_wiring

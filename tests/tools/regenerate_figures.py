@@ -1,7 +1,6 @@
 """Write the figures of docs/performance.md anew, and its pictures, from the runs that are kept in ``benchmarks``.
 
 python -m tools bench --json benchmarks/0.1.0.json
-python -m tools.benching.growth rows --sizes 1 1000 10000 100000 --into benchmarks/growth.json
 python -m tests.tools.regenerate_figures
 """
 
@@ -12,14 +11,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tools.benching import growth_plot
-from tools.benching.plot import drawing
+from tools.bench.plot import drawing
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "performance.md"
 PICTURE = ROOT / "docs" / "img" / "performance.svg"
 GROWTH = ROOT / "benchmarks" / "growth.json"
-GROWTH_PICTURE = ROOT / "docs" / "img" / "growth.svg"
 _PLACE = re.compile(r"(<!-- figures: [^>]*-->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
@@ -75,4 +72,3 @@ def _figure(name: str, figure: dict[str, Any]) -> str:
 if __name__ == "__main__":
     DOCUMENT.write_text(document(), encoding="utf-8")
     PICTURE.write_text(drawing(kept()), encoding="utf-8")
-    GROWTH_PICTURE.write_text(growth_plot.drawing(json.loads(GROWTH.read_text(encoding="utf-8"))), encoding="utf-8")

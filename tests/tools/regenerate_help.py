@@ -50,10 +50,10 @@ def _section(command: str, level: int = 2) -> str:
 
 def _inner_commands(command: str) -> list[str]:
     """The commands of a command that has any: ``model inspect`` ..."""
-    from importlib import import_module
+    from tools.__main__ import command_module
 
     parser = argparse.ArgumentParser()
-    import_module(f"tools.{command}").configure(parser)
+    command_module(command).configure(parser)
     choices = [action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     return [str(name) for found in choices for name in found]
 

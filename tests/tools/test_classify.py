@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.inference.model_folders import BLUE, GREEN, OURS, RED, folder, graph, png
+from tests.inference.model.model_folders import BLUE, GREEN, OURS, RED, folder, graph, png
 from tools.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[2]

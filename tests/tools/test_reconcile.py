@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from storage.requests import Request
-from storage.settle import settle
+from storage.pipeline.classify_blob import classify_blob
+from storage.pipeline.messages import Request
 from tools.__main__ import main
 
 if TYPE_CHECKING:
     import pytest
 
-    from tools.wiring import Wiring
+    from tools.account import Account
 
 NOTHING = {"missing": 0, "stale": 0, "enqueued": 0, "repaired": 0, "index_removed": 0, "pruned": 0}
 
 
-def upload(wiring: Wiring, *names: str) -> None:
-    container = wiring.clients.blobs.get_container_client(wiring.settings.incoming_container)
+def upload(account: Account, *names: str) -> None:
+    container = account.clients.blobs.get_container_client(account.settings.incoming_container)
     for name in names:
         container.upload_blob(name, name.encode(), overwrite=True)
 
@@ -27,8 +27,8 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_lost_images_are_told_and_the_summary_comes_last(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
-    upload(wiring, "a.jpg", "b.jpg")
+def test_lost_images_are_told_and_the_summary_comes_last(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    upload(account, "a.jpg", "b.jpg")
     assert main(["reconcile", "--json"]) == 0
     *told, summary = lines(capsys)
     assert told == [{"event": "missing", "image": "a.jpg"}, {"event": "missing", "image": "b.jpg"}]
@@ -36,22 +36,22 @@ def test_lost_images_are_told_and_the_summary_comes_last(wiring: Wiring, capsys:
     assert summary == {"event": "summary", **wanted, "dry_run": False}
 
 
-def test_an_empty_account_is_no_error(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
-    wiring.clients.blobs.delete_container(wiring.settings.incoming_container)
+def test_an_empty_account_is_no_error(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    account.clients.blobs.delete_container(account.settings.incoming_container)
     assert main(["reconcile", "--json", "--prune"]) == 0
     summary = {"event": "summary", "images": 0, "rows": 0, **NOTHING, "coverage": 1.0, "dry_run": False}
     assert lines(capsys) == [summary]
 
 
 def test_a_person_reads_coverage_rounded_down_and_names_that_cannot_move_the_cursor(
-    wiring: Wiring, capsys: pytest.CaptureFixture[str]
+    account: Account, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from tests.storage.samples import FixedClassifier
 
-    upload(wiring, "a.jpg", "b.jpg", "c\u202e.jpg")
-    for request in (Request(wiring.settings.incoming_container, ("a.jpg", "b.jpg")),):
+    upload(account, "a.jpg", "b.jpg", "c\u202e.jpg")
+    for request in (Request(account.settings.incoming_container, ("a.jpg", "b.jpg")),):
         for image in request.images:
-            settle(wiring.desk, FixedClassifier(), image)
+            classify_blob(account.stores, FixedClassifier(), image)
     assert main(["reconcile", "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert "missing        c\\u202e.jpg\n" in said

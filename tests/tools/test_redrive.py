@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from inference.errors import PermanentError, Reason
-from storage.records import Image, IndexRow
-from storage.requests import QUEUE, Request
-from storage.retries import give_up
-from storage.settle import settle
+from storage.pipeline.classify_blob import classify_blob
+from storage.pipeline.messages import QUEUE, Request
+from storage.pipeline.retries import give_up
+from storage.results.record import Image, IndexRow
 from tests.storage.samples import FixedClassifier
 from tools.__main__ import main
-from tools.moments import moment
+from tools.times import moment
 
 if TYPE_CHECKING:
-    from tools.wiring import Wiring
+    from tools.account import Account
 
 
 @pytest.fixture
-def wiring(wiring: Wiring) -> Wiring:
+def account(account: Account) -> Account:
     """An account with a cat, a dog, an image too large, a text and one that was given up."""
     large = PermanentError(Reason.TOO_MANY_PIXELS, "It has 300,000,000 pixels.")
     text = PermanentError(Reason.NOT_AN_IMAGE, "It is no image.")
-    container = wiring.settings.incoming_container
+    container = account.settings.incoming_container
     for name, classifier in {
         "pets/cat.jpg": FixedClassifier("cat"),
         "pets/dog.jpg": FixedClassifier("dog"),
@@ -35,28 +35,28 @@ def wiring(wiring: Wiring) -> Wiring:
         "text.txt": FixedClassifier(error=text),
         "given up.jpg": None,
     }.items():
-        wiring.clients.blobs.get_blob_client(container, name).upload_blob(b"x")
+        account.clients.blobs.get_blob_client(container, name).upload_blob(b"x")
         image = Image(container, name)
         if classifier:
-            settle(wiring.desk, classifier, image)
+            classify_blob(account.stores, classifier, image)
         else:
-            give_up(wiring.desk, image, "The model was away.")
-    return wiring
+            give_up(account.stores, image, "The model was away.")
+    return account
 
 
-def queues(wiring: Wiring) -> list[str]:
-    return [str(queue.name) for queue in wiring.clients.queues.list_queues()]
+def queues(account: Account) -> list[str]:
+    return [str(queue.name) for queue in account.clients.queues.list_queues()]
 
 
-def sent(wiring: Wiring) -> list[Request]:
+def sent(account: Account) -> list[Request]:
     """What is on the queue for this test's container; it is taken off."""
-    if QUEUE not in queues(wiring):
+    if QUEUE not in queues(account):
         return []
-    queue = wiring.clients.queues.get_queue_client(QUEUE)
+    queue = account.clients.queues.get_queue_client(QUEUE)
     taken = []
     for message in queue.receive_messages():
         request = Request.from_json(b64decode(message.content))
-        if request.container == wiring.settings.incoming_container:
+        if request.container == account.settings.incoming_container:
             taken.append(request)
             queue.delete_message(message)
     return taken
@@ -83,51 +83,51 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_the_chosen_go_round_again(
-    wiring: Wiring, capsys: pytest.CaptureFixture[str], options: list[str], images: set[str]
+    account: Account, capsys: pytest.CaptureFixture[str], options: list[str], images: set[str]
 ) -> None:
     before = datetime.now(UTC)
     assert main(["redrive", "--json", *options]) == 0
     *told, summary = lines(capsys)
     assert {line["image"] for line in told} == images
     assert summary == {"event": "summary", "found": len(images), "enqueued": len(images), "dry_run": False}
-    requests = sent(wiring)
+    requests = sent(account)
     assert {name for request in requests for name in request.blobs} == images
     assert all(request.redo_before and before <= request.redo_before <= datetime.now(UTC) for request in requests)
 
 
-def test_a_rejected_image_is_judged_again(wiring: Wiring) -> None:
+def test_a_rejected_image_is_judged_again(account: Account) -> None:
     assert main(["redrive", "--reason", "too_many_pixels"]) == 0
-    (request,) = sent(wiring)
+    (request,) = sent(account)
     (image,) = request.images
-    settled = settle(wiring.desk, FixedClassifier("cat"), image, redo_before=request.redo_before)
+    settled = classify_blob(account.stores, FixedClassifier("cat"), image, redo_before=request.redo_before)
     assert settled.record is not None
     assert settled.record.label == "cat"
     assert main(["redrive", "--reason", "too_many_pixels"]) == 0
-    assert sent(wiring) == []
+    assert sent(account) == []
 
 
-def test_a_dry_run_shows_and_sends_nothing(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_shows_and_sends_nothing(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["redrive", "--dry-run"]) == 0
     assert capsys.readouterr().out == (
         "failed     gave_up                  given up.jpg\n1 found, 0 sent to be classified again.\n"
     )
-    assert sent(wiring) == []
+    assert sent(account) == []
 
 
-def test_an_index_row_that_lies_chooses_nothing(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
-    row = wiring.desk.results.read_row(Image(wiring.settings.incoming_container, "given up.jpg"))
+def test_an_index_row_that_lies_chooses_nothing(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    row = account.stores.results.read_row(Image(account.settings.incoming_container, "given up.jpg"))
     assert row is not None
     assert row.record is not None
     (true,) = row.record.index_rows()
     another_time = true.keys._replace(row_key="0" + true.keys.row_key[1:])
     for blob_name in ("given up.jpg", "pets/cat.jpg", "never.jpg"):
         address = another_time._replace(row_key=another_time.row_key + blob_name[0])
-        wiring.desk.results.write_index_row(IndexRow(address, {**true.columns, "blob_name": blob_name}))
+        account.stores.results.write_index_row(IndexRow(address, {**true.columns, "blob_name": blob_name}))
     assert main(["redrive", "--json"]) == 0
     assert [line["image"] for line in lines(capsys)[:-1]] == ["given up.jpg"]
 
 
-def test_label_with_status_is_refused(wiring: Wiring, capsys: pytest.CaptureFixture[str]) -> None:
+def test_label_with_status_is_refused(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["redrive", "--label", "cat", "--status", "failed"]) == 2
     assert capsys.readouterr().out == ""
 

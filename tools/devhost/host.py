@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from inference.errors import ConfigurationError
-from tools.azurite import connection_string, ports_from_environ
+from tools.azurite.azurite import connection_string, ports_from_environ
 from tools.devhost.accounts import Account, create_container, create_queue
 from tools.devhost.app import AppFunction, BlobTrigger, QueueTrigger, TimerTrigger, load_functions
 from tools.devhost.blobs import BlobMessages

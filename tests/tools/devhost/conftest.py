@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tools.azurite import Azurite
+    from tools.azurite.azurite import Azurite
 
 
 @pytest.fixture

@@ -14,14 +14,14 @@ import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
 from tests.tools.devhost.bench import Bench, RunningHost, eventually
-from tools.azurite import Ports, connection_string, running
+from tools.azurite.azurite import Ports, connection_string, running
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from azure.storage.queue import QueueClient
 
-Served = tuple[Bench, RunningHost]
+HotSwapModel = tuple[Bench, RunningHost]
 
 APP = """
 import hashlib, json, logging, os, threading, time
@@ -88,7 +88,7 @@ def starts(timer: func.TimerRequest) -> None:
 
 
 @pytest.fixture(scope="module")
-def served(shared_bench: Bench) -> tuple[Bench, RunningHost]:
+def hot_swap_model(shared_bench: Bench) -> tuple[Bench, RunningHost]:
     """One host for the tests that do not stop it."""
     shared_bench.app(APP)
     return shared_bench, shared_bench.host()
@@ -118,8 +118,8 @@ def calls_for(host: RunningHost, event: str, name: str) -> list[dict[str, str]]:
     return [call for call in host.calls(event) if call["name"] == json.dumps(name)]
 
 
-def test_an_upload_is_invoked_within_a_second(served: Served) -> None:
-    bench, host = served
+def test_an_upload_is_invoked_within_a_second(hot_swap_model: HotSwapModel) -> None:
+    bench, host = hot_swap_model
     name = "quick/photo.jpg"
     etag = bench.container().upload_blob(name, b"x").get_blob_properties().etag
     uploaded_at = time.time()
@@ -143,15 +143,15 @@ def test_an_upload_is_invoked_within_a_second(served: Served) -> None:
     ],
     ids=["nested", "percent-hash", "looks-encoded", "unicode", "quotes-braces", "plus", "as-long-as-allowed"],
 )
-def test_awkward_blob_names_arrive_unchanged(served: Served, name: str) -> None:
-    bench, host = served
+def test_awkward_blob_names_arrive_unchanged(hot_swap_model: HotSwapModel, name: str) -> None:
+    bench, host = hot_swap_model
     bench.container().upload_blob(name, b"x")
     eventually(lambda: calls_for(host, "finished", name), "the call")
     assert len(calls_for(host, "uploaded", name)) == 1
 
 
-def test_each_new_content_is_invoked_once(served: Served) -> None:
-    bench, host = served
+def test_each_new_content_is_invoked_once(hot_swap_model: HotSwapModel) -> None:
+    bench, host = hot_swap_model
     blob = bench.container().get_blob_client("twice.jpg")
     etags = []
     for content in (b"first", b"second"):
@@ -160,8 +160,8 @@ def test_each_new_content_is_invoked_once(served: Served) -> None:
     assert [call["etag"] for call in calls_for(host, "uploaded", "twice.jpg")] == etags
 
 
-def test_a_blob_that_always_fails_is_tried_five_times_at_once_and_then_poisoned(served: Served) -> None:
-    bench, host = served
+def test_a_blob_that_always_fails_is_tried_five_times_at_once_and_then_poisoned(hot_swap_model: HotSwapModel) -> None:
+    bench, host = hot_swap_model
     blob = bench.container().get_blob_client("fails.jpg")
     etag = blob.upload_blob(b"x")["etag"]
     expected = wire("Host.Functions.uploaded", bench.incoming, "fails.jpg", etag)
@@ -172,8 +172,8 @@ def test_a_blob_that_always_fails_is_tried_five_times_at_once_and_then_poisoned(
 
 
 @pytest.mark.parametrize("function_id", ["Host.Functions.uploaded", "Functions.uploaded"])
-def test_a_message_that_somebody_else_wrote_is_served(served: Served, function_id: str) -> None:
-    bench, host = served
+def test_a_message_that_somebody_else_wrote_is_served(hot_swap_model: HotSwapModel, function_id: str) -> None:
+    bench, host = hot_swap_model
     name = f"replayed-{function_id}.jpg"
     etag = bench.container().get_blob_client(name).upload_blob(b"x")["etag"]
     eventually(lambda: len(calls_for(host, "finished", name)) == 1, "the first call")
@@ -181,8 +181,8 @@ def test_a_message_that_somebody_else_wrote_is_served(served: Served, function_i
     eventually(lambda: len(calls_for(host, "finished", name)) == 2, "the second call")
 
 
-def test_messages_with_nothing_to_do_are_deleted_without_a_call(served: Served) -> None:
-    bench, host = served
+def test_messages_with_nothing_to_do_are_deleted_without_a_call(hot_swap_model: HotSwapModel) -> None:
+    bench, host = hot_swap_model
     etag = bench.container().get_blob_client("there.jpg").upload_blob(b"x")["etag"]
     eventually(lambda: calls_for(host, "finished", "there.jpg"), "the first call")
     for function, name, seen in [
@@ -199,16 +199,16 @@ def test_messages_with_nothing_to_do_are_deleted_without_a_call(served: Served) 
     assert not calls_for(host, "uploaded", "gone.jpg")
 
 
-def test_a_message_that_is_no_message_goes_to_poison_unchanged(served: Served) -> None:
-    bench, _ = served
+def test_a_message_that_is_no_message_goes_to_poison_unchanged(hot_swap_model: HotSwapModel) -> None:
+    bench, _ = hot_swap_model
     strange = {"not base64", base64.b64encode(b"not json").decode(), base64.b64encode(b'{"Type": 1}').decode()}
     for text in strange:
         bench.internal.send_message(text)
     eventually(lambda: strange <= set(texts(bench.queue("webjobs-blobtrigger-poison"))), "all of them in poison")
 
 
-def test_a_queue_message_arrives_with_its_facts(served: Served) -> None:
-    bench, host = served
+def test_a_queue_message_arrives_with_its_facts(hot_swap_model: HotSwapModel) -> None:
+    bench, host = hot_swap_model
     bench.send_job(b"hello")
     eventually(lambda: [job for job in host.calls("job") if job["body"] == "hello"], "the job")
     (job,) = [job for job in host.calls("job") if job["body"] == "hello"]
@@ -216,16 +216,16 @@ def test_a_queue_message_arrives_with_its_facts(served: Served) -> None:
     assert job["inserted"].endswith("+00:00")
 
 
-def test_a_queue_message_that_always_fails_is_counted_and_poisoned(served: Served) -> None:
-    bench, host = served
+def test_a_queue_message_that_always_fails_is_counted_and_poisoned(hot_swap_model: HotSwapModel) -> None:
+    bench, host = hot_swap_model
     bench.send_job(b"fails")
     body = base64.b64encode(b"fails").decode()
     eventually(lambda: body in texts(bench.queue(f"{bench.jobs}-poison")), "its poison message")
     assert [job["count"] for job in host.calls("job") if job["body"] == "fails"] == ["1", "2", "3", "4", "5"]
 
 
-def test_a_function_that_outlasts_the_visibility_is_not_delivered_twice(served: Served) -> None:
-    bench, host = served
+def test_a_function_that_outlasts_the_visibility_is_not_delivered_twice(hot_swap_model: HotSwapModel) -> None:
+    bench, host = hot_swap_model
     bench.container().upload_blob("slow-but-sure.jpg", b"x")
     eventually(lambda: calls_for(host, "finished", "slow-but-sure.jpg"), "its end")
     eventually(lambda: not bench.internal.get_queue_properties().approximate_message_count, "an empty queue")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
     from tests.conftest import Names
-    from tools.azurite import Azurite
+    from tools.azurite.azurite import Azurite
 
 MESSAGE = BlobTriggerMessage("Host.Functions.f", "incoming", "folder/a.jpg", '"0x8D"')
 
@@ -66,8 +66,8 @@ def test_an_enqueue_that_fails_leaves_the_mark_so_that_nothing_is_lost(hosts: Co
 
 def test_a_name_too_long_for_a_receipt_gets_one_all_the_same(hosts: ContainerClient) -> None:
     queued: list[str] = []
-    for ending in ("a", "b", "a"):
-        message = BlobTriggerMessage("Host.Functions.f", "incoming", "x" * 1000 + ending, '"0x8D"')
+    for outcome in ("a", "b", "a"):
+        message = BlobTriggerMessage("Host.Functions.f", "incoming", "x" * 1000 + outcome, '"0x8D"')
         assert len(receipt_path("h", message)) <= 1024
-        assert queue_once(hosts, "h", message, lambda ending=ending: queued.append(ending))  # type: ignore[misc]
+        assert queue_once(hosts, "h", message, lambda outcome=outcome: queued.append(outcome))  # type: ignore[misc]
     assert queued == ["a", "b"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.conftest import Names
-    from tools.azurite import Azurite
+    from tools.azurite.azurite import Azurite
     from tools.devhost.messages import BlobTriggerMessage
 
 

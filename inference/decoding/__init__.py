@@ -1,0 +1,1 @@
+"""Encoded bytes in, an upright RGB or grey picture out, within stated limits of pixels and memory."""

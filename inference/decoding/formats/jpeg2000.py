@@ -1,0 +1,110 @@
+"""What has to be known of a JPEG 2000 codestream before its decoder sees it: its tiles, its blocks and its chroma.
+
+Field names in comments are those of ISO/IEC 15444-1, annexes A.5.1 (``SIZ``), A.6.1 (``COD``) and A.6.2 (``COC``).
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import NamedTuple
+
+from inference.decoding.formats.chunk_limit import Pieces
+from inference.decoding.formats.iso_bmff import boxes
+from inference.errors import PermanentError, Reason
+
+_CODESTREAM = b"\xff\x4f\xff\x51"  # SOC, then SIZ
+_SIZES = struct.Struct(">8I")  # of the picture and its offset, then of a tile and its offset
+_SIZES_AT = 8  # behind the two markers, the segment's length and the capabilities
+_COMPONENT = struct.Struct(">BBB")  # Ssiz, XRsiz, YRsiz
+
+
+class Codestream(NamedTuple):
+    """The layout of a picture, in pixels of the reference grid."""
+
+    left: int
+    right: int
+    tile_width: int
+    tile_left: int
+    tiles: int
+    across: int  # pixels per sample: the most of all components
+    block_samples: int  # the smallest code-block that any part of it may be cut into; 4,096 is usual, 16 the least
+
+
+_SMALLEST_BLOCK = 16
+# Levels, the exponents of a block's width and height (less two), style, transform; a size of precincts for each level
+# may follow, as Scod or Scoc says.
+_STYLE = rb"([\x00-\x20])([\x00-\x08])([\x00-\x08])[\x00-\x3f][\x00\x01]"
+_STYLES = (
+    re.compile(rb"(?=\xff\x52\x00[\x0c-\x2d]([\x00-\x07])[\x00-\x04]..[\x00\x01]" + _STYLE + rb")", re.DOTALL),
+    re.compile(rb"(?=\xff\x53\x00[\x09-\x2a].([\x00\x01])" + _STYLE + rb")", re.DOTALL),
+    re.compile(rb"(?=\xff\x53\x00[\x0a-\x2b]..([\x00\x01])" + _STYLE + rb")", re.DOTALL),
+)
+_UNKNOWN = Codestream(0, 1, 1, 0, 1, 1, _SMALLEST_BLOCK)  # nonsense, which the decoder refuses
+
+
+def read_codestream(content: bytes) -> Codestream:
+    """Read the layout of the first codestream."""
+    try:
+        at = _codestream_at(content) + _SIZES_AT
+        right, bottom, left, _, width, height, tile_left, tile_top = _SIZES.unpack_from(content, at)
+        at += _SIZES.size
+        (components,) = struct.unpack_from(">H", content, at)
+        each = [_COMPONENT.unpack_from(content, at + 2 + n * _COMPONENT.size) for n in range(components)]
+    except struct.error:
+        return _UNKNOWN
+    if not (width and height and right > tile_left and bottom > tile_top):
+        return _UNKNOWN
+    tiles = -(-(right - tile_left) // width) * -(-(bottom - tile_top) // height)
+    widest = max((across for _, across, _ in each), default=1)
+    return Codestream(left, right, width, tile_left, tiles, widest, _smallest_block(content))
+
+
+def refuse_sheared_chroma(codestream: Codestream) -> None:
+    """Refuse chroma at reduced resolution where a tile is no whole number of its samples wide.
+
+    Pillow (13.0) takes the width of such a row for the smaller whole number, and the colours lean over. An odd height
+    costs it the last row of chroma only.
+
+    Raises:
+        PermanentError: ``unsupported_format``.
+    """
+    edges = {codestream.left, codestream.right}
+    first = codestream.tile_left + codestream.tile_width
+    if first < codestream.right:
+        edges |= {first, first + codestream.tile_width}
+    if codestream.across > 1 and any(edge % codestream.across for edge in edges):
+        raise PermanentError(
+            Reason.UNSUPPORTED_FORMAT,
+            f"The content is a JPEG 2000 picture of {codestream.right - codestream.left:,} columns with one sample of"
+            f" colour for each {codestream.across}: its decoder mixes those up where they do not divide.",
+        )
+
+
+def _smallest_block(content: bytes) -> int:
+    """Find the smallest code-block, in samples, that any header states.
+
+    The main header and that of every tile may, for all components or for one. What looks like such a header counts as
+    one, wherever it stands: in packets some six bytes would have to fall into place.
+    """
+    sizes = [_block(content, found) for style in _STYLES for found in style.finditer(content)]
+    return min(sizes, default=_SMALLEST_BLOCK)
+
+
+def _block(content: bytes, style: re.Match[bytes]) -> int:
+    """Return the samples of a code-block: never more than its part of a precinct has."""
+    flags, levels, width, height = (style[group][0] for group in (1, 2, 3, 4))
+    width, height = width + 2, height + 2
+    if flags & 1:
+        precincts = content[style.end(4) + 2 :][: levels + 1]
+        width = min([width, *(max(0, (each & 15) - 1) for each in precincts)])
+        height = min([height, *(max(0, (each >> 4) - 1) for each in precincts)])
+    return 1 << (width + height)
+
+
+def _codestream_at(content: bytes) -> int:
+    """Find where the codestream begins: at once, or in the first ``jp2c`` box; at the end where there is none."""
+    if content.startswith(_CODESTREAM):
+        return 0
+    inside = boxes(content, 0, len(content), Pieces(len(content)))
+    return next((box.start for box in inside if box.kind == b"jp2c"), len(content))

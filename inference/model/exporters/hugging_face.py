@@ -1,0 +1,143 @@
+"""Hugging Face and Optimum: ``config.json`` (labels) and ``preprocessor_config.json`` (size, crop, mean, std).
+
+The keys mean different things to different image processors, so the processor's name is read with them. What follows
+from the name alone is said so in the source.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from inference.errors import ModelError
+from inference.model.exporters.json_file import read_object
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from inference.model.sourced_values import Facts
+
+CONFIG = "config.json"
+PREPROCESSOR = "preprocessor_config.json"
+PROCESSOR = "processor_config.json"  # newer versions nest the same object in it
+
+_FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}  # PIL.Image.Resampling
+# Processors to whom a bare number is a square, and those to whom it is the shortest side.
+_SQUARE = {"ViT", "DeiT", "Beit", "EfficientNet", "Siglip", "Segformer"}
+_SHORTEST = {"CLIP", "Bit", "ViTHybrid", "ConvNext", "PoolFormer", "Levit", "MobileNetV1", "MobileNetV2", "MobileViT"}
+
+
+def read(folder: Path, facts: Facts) -> None:
+    """State what the two files say.
+
+    Raises:
+        ModelError: A file is broken, or normalises without saying by what.
+    """
+    config = read_object(folder / CONFIG, facts)
+    if config is not None:
+        facts.state("labels", config.get("id2label") or config.get("label2id"), f"{CONFIG}: id2label")
+        if config.get("problem_type") == "multi_label_classification":
+            facts.state("output.multi_label", True, f"{CONFIG}: problem_type")  # noqa: FBT003 - a fact, not a switch
+    name, processor = PREPROCESSOR, read_object(folder / PREPROCESSOR, facts)
+    if processor is None and (whole := read_object(folder / PROCESSOR, facts)) is not None:
+        name, processor = PROCESSOR, whole.get("image_processor")
+    if not isinstance(processor, dict) or not {"size", "crop_size", "image_mean", "do_normalize"} & processor.keys():
+        return
+    kind = str(processor.get("image_processor_type") or processor.get("feature_extractor_type") or "")
+    for outcome in ("Fast", "ImageProcessor", "FeatureExtractor"):
+        kind = kind.removesuffix(outcome)
+    facts.state("input.layout", "NCHW", f"{name}: pixel_values are NCHW")
+    flips = processor.get("do_flip_channel_order") is True
+    facts.state("input.color_order", "BGR" if flips else "RGB", f"{name}: do_flip_channel_order")
+    facts.state("input.interpolation", _FILTERS.get(processor.get("resample", -1)), f"{name}: resample")
+    _state_geometry(processor, kind, name, facts)
+    _state_normalisation(folder, processor, kind, name, facts)
+
+
+def _state_geometry(processor: dict[str, Any], kind: str, name: str, facts: Facts) -> None:
+    """State how an image reaches the input size; say nothing where the processor's way is not one of ours."""
+    if processor.get("do_resize") is False:
+        return
+    size, crop = processor.get("size"), _square(processor.get("crop_size"))
+    crops = processor.get("do_center_crop")
+    if crops is False or (crops is None and crop is None):
+        crop = None
+    whole = _square(size) if _is_square(size, kind, processor, cropped=crop is not None) else None
+    side = size.get("shortest_edge") if isinstance(size, dict) else size if whole is None else None
+    source = f"{name}: size"
+    if kind == "ConvNext":
+        _state_convnext(processor, side, name, facts)
+    elif kind in ("PoolFormer", "Levit") and isinstance(side, int) and crop:
+        enlarged = side / float(processor.get("crop_pct") or 0.9) if kind == "PoolFormer" else side * 256 / 224
+        _state_crop(int(enlarged), crop, f"{source} ({kind} enlarges it)", facts)
+    elif isinstance(side, int) and crop:
+        _state_crop(side, crop, source, facts)
+    elif whole and crop:
+        if crop[0] * whole[1] == crop[1] * whole[0]:
+            facts.state("input.size", crop, f"{name}: crop_size")
+            facts.state_geometry("squash", f"{source}, crop_size", crop_pct=crop[0] / whole[0])
+    elif whole:
+        facts.state("input.size", whole, source)
+        facts.state_geometry("squash", source)
+
+
+def _is_square(size: Any, kind: str, processor: dict[str, Any], *, cropped: bool) -> bool:
+    """Whether ``size`` is a height and a width, not a shortest side."""
+    if isinstance(size, dict):
+        return "height" in size
+    if isinstance(processor.get("default_to_square"), bool):
+        return bool(processor["default_to_square"])
+    return kind in _SQUARE or (kind not in _SHORTEST and not cropped)
+
+
+def _state_convnext(processor: dict[str, Any], side: Any, name: str, facts: Facts) -> None:
+    """ConvNext's own rule: below 384 enlarge by ``crop_pct`` and crop, from there on squash."""
+    if not isinstance(side, int):
+        return
+    source = f"{name}: size.shortest_edge (ConvNext rule)"
+    if side < 384:
+        _state_crop(int(side / float(processor.get("crop_pct") or 224 / 256)), [side, side], source, facts)
+    else:
+        facts.state("input.size", [side, side], source)
+        facts.state_geometry("squash", source)
+
+
+def _state_crop(side: int, crop: list[int], source: str, facts: Facts) -> None:
+    facts.state("input.size", crop, source)
+    facts.state_geometry("shortest_side_crop", source, shortest_side=side)
+
+
+def _square(size: Any) -> list[int] | None:
+    """Return [height, width] of an int, a pair or a dict, or ``None``."""
+    if isinstance(size, int):
+        return [size, size]
+    if isinstance(size, dict) and "height" in size and "width" in size:
+        return [size["height"], size["width"]]
+    return list(size) if isinstance(size, list | tuple) and len(size) == 2 else None
+
+
+def _state_normalisation(folder: Path, processor: dict[str, Any], kind: str, name: str, facts: Facts) -> None:
+    rescales, factor = processor.get("do_rescale") is not False, processor.get("rescale_factor")
+    scale: Any = 1
+    source = f"{name}: do_rescale is false"
+    if rescales:
+        scale = 1 / 255 if factor is None else factor
+        source = f"{name}: rescale_factor" + (" (absent, its default)" if factor is None else "")
+    offset = 1.0 if rescales and processor.get("rescale_offset") is True else 0.0
+    if processor.get("do_normalize") is False:
+        facts.state_normalisation(scale, offset, 1, f"{source}, do_normalize is false")
+        return
+    mean, std = processor.get("image_mean"), processor.get("image_std")
+    if (mean is None or std is None) and facts.get("input.scale") is None:
+        raise ModelError(
+            f"{folder / name} normalises but has no image_mean or no image_std:"
+            f' add "input": {{"scale": {scale}, "mean": [...], "std": [...]}} to model.json.'
+        )
+    if offset:
+        mean = [entry + offset for entry in _numbers(mean)]
+    if kind == "EfficientNet" and processor.get("include_top") is not False:
+        std = [entry * entry for entry in _numbers(std)]  # its classifiers divide by std twice
+    facts.state_normalisation(scale, mean, std, f"{source}, image_mean, image_std")
+
+
+def _numbers(value: Any) -> list[float]:
+    return [entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, int | float)]

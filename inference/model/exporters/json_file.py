@@ -1,0 +1,44 @@
+"""Reads a JSON object from a model folder, with sentences for what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from inference.errors import ModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from inference.model.sourced_values import Facts
+
+
+def read_object(path: Path, facts: Facts) -> dict[str, Any] | None:
+    """Return the object in the file, or ``None`` when there is no such file.
+
+    Raises:
+        ModelError: The file cannot be read, is no JSON, or holds something other than an object.
+    """
+    facts.looked_in(path.name)
+    if not path.is_file():
+        return None
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise ModelError(f"{path} must hold a JSON object, but holds {type(value).__name__}.")
+    return value
+
+
+def read_json(path: Path) -> Any:
+    """Return the file's JSON value.
+
+    Raises:
+        ModelError: The file cannot be read or is no JSON; the sentence names the line.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except json.JSONDecodeError as error:
+        raise ModelError(f"{path} is not valid JSON: {error.msg} in line {error.lineno}.") from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise ModelError(f"{path} is not valid JSON in UTF-8.") from error

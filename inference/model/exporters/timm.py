@@ -1,0 +1,63 @@
+"""timm: ``config.json`` with ``pretrained_cfg``. timm feeds RGB in 0..1 to every model, then mean and std."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from inference.model.exporters.json_file import read_object
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from inference.model.sourced_values import Facts
+
+FILE = "config.json"
+
+
+def read(folder: Path, facts: Facts) -> None:
+    """State what ``pretrained_cfg`` says.
+
+    Raises:
+        ModelError: The file is broken.
+    """
+    config = read_object(folder / FILE, facts)
+    if config is None:
+        return
+    nested = config.get("pretrained_cfg")
+    prefix, settings = ("pretrained_cfg.", nested) if isinstance(nested, dict) else ("", config)
+    if not {"input_size", "mean", "std"} <= settings.keys():
+        return
+    facts.state("labels", _label_names(config) or _label_names(settings), f"{FILE}: label_names")
+    convention = f"{FILE}: {prefix}input_size (timm's way)"
+    facts.state("input.layout", "NCHW", convention)
+    facts.state("input.color_order", "RGB", convention)
+    size = settings["input_size"]
+    if isinstance(size, list) and len(size) == 3:
+        facts.state("input.size", size[1:], f"{FILE}: {prefix}input_size")
+        _state_geometry(settings, size[1], size[2], f"{FILE}: {prefix}", facts)
+    interpolation = settings.get("interpolation")
+    facts.state(
+        "input.interpolation",
+        "bilinear" if interpolation == "random" else interpolation,
+        f"{FILE}: {prefix}interpolation",
+    )
+    facts.state_normalisation(1 / 255, settings["mean"], settings["std"], f"{FILE}: {prefix}mean, std")
+
+
+def _state_geometry(settings: dict[str, Any], height: int, width: int, prefix: str, facts: Facts) -> None:
+    """State the resize; a crop of a non-square input follows a rule of timm's own that we do not have."""
+    crop_pct, mode = settings.get("crop_pct", 0.875), settings.get("crop_mode", "center")
+    source = f"{prefix}crop_mode" if "crop_mode" in settings else f"{prefix}crop_pct"
+    if mode == "squash" or (mode == "center" and height == width):
+        facts.state_geometry("squash" if mode == "squash" else "shortest_side_crop", source, crop_pct=crop_pct)
+    elif mode == "border" and crop_pct == 1:
+        mean_color = [math.floor(255 * mean + 0.5) for mean in settings["mean"]]
+        facts.state_geometry("letterbox", source, pad_color=mean_color)
+
+
+def _label_names(settings: dict[str, Any]) -> Any:
+    names, descriptions = settings.get("label_names"), settings.get("label_descriptions")
+    if isinstance(names, list) and isinstance(descriptions, dict):
+        return [descriptions.get(name, name) for name in names]
+    return names

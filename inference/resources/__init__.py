@@ -1,0 +1,1 @@
+"""The CPUs and memory that this process may use, and admission of work by memory."""

@@ -1,0 +1,1 @@
+"""What the app knows and says of the Functions host: limits, start-up and logs."""

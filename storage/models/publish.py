@@ -1,0 +1,99 @@
+"""Puts a model into blob storage so that a reader sees all of it or nothing: files first, ``published.json`` last."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import ContentSettings
+
+from storage.errors import translated
+from storage.models.blob_models import MANIFEST
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from azure.storage.blob import BlobServiceClient, ContainerClient
+
+    from storage.blob_folder import BlobFolder
+
+_JSON = ContentSettings(content_type="application/json; charset=utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What became of a publication.
+
+    Attributes:
+        version: Of the files: the same files are the same version.
+        uploaded: Names of the files that were sent.
+        kept: Names of those that were there already, from an earlier try or an earlier publication.
+        size: Bytes of the whole model.
+    """
+
+    version: str
+    uploaded: tuple[str, ...]
+    kept: tuple[str, ...]
+    size: int
+
+
+def publish(
+    service: BlobServiceClient, folder: BlobFolder, files: Mapping[str, Path], *, dry_run: bool = False
+) -> Published:
+    """Upload a model's files below ``prefix/<version>/``, then switch readers over to them in one write.
+
+    Earlier versions stay: publishing one of them again is the way back, and uploads nothing but the manifest. Broken
+    off at any point, it changes nothing for readers, and the next run goes on.
+
+    Args:
+        service: A client of the account.
+        folder: Container and prefix; the container is made if it is missing.
+        files: Path in the model's folder, with ``/``, to the file on this machine.
+        dry_run: Look, and write nothing.
+
+    Raises:
+        TransientError: Storage failed for now.
+        ConfigurationError: Storage refused.
+    """
+    container = service.get_container_client(folder.container)
+    hashes = {name: _sha256(path) for name, path in sorted(files.items())}
+    version = hashlib.sha256(json.dumps(hashes).encode()).hexdigest()[:12]
+    with translated(f"publishing to {folder}"):
+        there = {name for name in hashes if _is_there(container, folder.blob(f"{version}/{name}"), hashes[name])}
+        missing = tuple(name for name in hashes if name not in there)
+        sizes = {name: files[name].stat().st_size for name in hashes}
+        if not dry_run:
+            with suppress(ResourceExistsError):
+                container.create_container()
+            for name in missing:
+                with files[name].open("rb") as opened:
+                    container.upload_blob(
+                        folder.blob(f"{version}/{name}"), opened, overwrite=True, metadata={"sha256": hashes[name]}
+                    )
+            manifest = {
+                "version": version,
+                "files": [
+                    {"name": name, "blob": f"{version}/{name}", "size": sizes[name], "sha256": digest}
+                    for name, digest in hashes.items()
+                ],
+            }
+            text = json.dumps(manifest, indent=1, ensure_ascii=False).encode()
+            container.upload_blob(folder.blob(MANIFEST), text, overwrite=True, content_settings=_JSON)
+    return Published(version, missing, tuple(sorted(there)), sum(sizes.values()))
+
+
+def _is_there(container: ContainerClient, blob: str, sha256: str) -> bool:
+    try:
+        return container.get_blob_client(blob).get_blob_properties().metadata.get("sha256") == sha256
+    except ResourceNotFoundError:
+        return False
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Compares images, rows, sidecars and index rows, and repairs what disagrees."""

@@ -1,0 +1,1 @@
+"""One result per image: its record, how it is stored, and the protocol that commits it."""

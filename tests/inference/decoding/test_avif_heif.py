@@ -1,0 +1,212 @@
+"""What a picture is said to have, and what it is coded in: the larger of the two is asked for, and judged."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inference.decoding.decode import decode, read_header
+from inference.decoding.formats.av1 import Coded, av1_frames
+from inference.decoding.formats.avif_heif import coded_size
+from inference.decoding.formats.chunk_limit import Pieces
+from inference.decoding.memory_cost import decode_cost
+from inference.errors import PermanentError, Reason
+from inference.limits import Limits
+from tests.inference.decoding.heif_files import KINDS, put_together, taken_apart, with_stated_size, written
+from tests.inference.decoding.image_samples import encode, scene
+from tests.inference.decoding.test_memory_cost import PROBE, ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCENE = Image.fromarray(scene())
+SIDE = 64
+SMALL = SCENE.resize((SIDE, SIDE))
+LARGE = Image.new("RGB", (4000, 3000), (90, 120, 60))
+LARGE_PIXELS = 4000 * 3000
+
+
+def whole(width: int, height: int) -> tuple[int, int]:
+    return width, height
+
+
+@pytest.fixture(scope="module")
+def large() -> dict[str, tuple[bytes, bytes]]:
+    return {kind: taken_apart(kind, LARGE) for kind in KINDS}
+
+
+@pytest.mark.parametrize("size", [(96, 64), (97, 61), (1001, 750)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_ordinary_file_is_coded_in_the_pixels_it_states(kind: str, size: tuple[int, int]) -> None:
+    header = read_header(written(kind, SCENE.resize(size)), Limits())
+    width, height = (-(-side // 8) * 8 for side in size)  # x265 codes multiples of its smallest block
+    assert size[0] * size[1] <= header.coded.pixels <= width * height
+    assert (header.info.width, header.info.height) == size
+
+
+def test_of_an_animation_the_first_frame_counts() -> None:
+    content = encode(SCENE, "AVIF", save_all=True, append_images=[SMALL.resize(SCENE.size)] * 5)
+    assert read_header(content, Limits()).coded == Coded(SCENE.width * SCENE.height)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_alpha_is_looked_at_and_not_added(kind: str) -> None:
+    transparent = SCENE.convert("RGBA")
+    transparent.putalpha(SCENE.convert("L"))
+    assert read_header(written(kind, transparent), Limits()).coded.pixels == SCENE.width * SCENE.height
+
+
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "in one piece": {},
+    "in three pieces": {"extents": 3},
+    "inside the meta box": {"in_idat": True},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_stream_is_found(kind: str, layout: str) -> None:
+    content = put_together(kind, [taken_apart(kind, SMALL)], (SIDE, SIDE), **LAYOUTS[layout])
+    header = read_header(content, Limits())
+    assert header.coded.pixels == SIDE * SIDE
+    pixels = np.asarray(decode(content, header, needed=whole).image).astype(int)
+    assert np.abs(pixels - np.asarray(SMALL)).mean() < 8
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_tiles_of_a_grid_are_added_up(kind: str) -> None:
+    content = put_together(kind, [taken_apart(kind, SMALL)] * 4, (SIDE, SIDE), grid=(2, 2, 120, 128))
+    header = read_header(content, Limits())
+    assert (header.info.width, header.info.height) == (120, 128)
+    assert header.coded.pixels == 4 * SIDE * SIDE
+    assert decode(content, header, needed=whole).image.size == (120, 128)
+
+
+def test_an_avif_of_twelve_megapixels_that_says_64_x_64_asks_for_twelve() -> None:
+    content = written("AVIF", LARGE)
+    header = read_header(content, Limits())
+    assert (header.info.width, header.info.height) == (4000, 3000)
+    content = with_stated_size(content, SIDE, SIDE)
+    header = read_header(content, Limits())
+    assert (header.info.width, header.info.height) == (SIDE, SIDE)
+    assert header.coded.pixels == LARGE_PIXELS
+    assert decode_cost(header, whole) > 12 * LARGE_PIXELS
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tiles_far_larger_than_their_picture_ask_for_themselves(
+    kind: str, large: dict[str, tuple[bytes, bytes]]
+) -> None:
+    header = read_header(put_together(kind, [large[kind]], (4000, 3000), grid=(1, 1, SIDE, SIDE)), Limits())
+    assert header.info.width == SIDE
+    assert header.coded.pixels == LARGE_PIXELS
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_coded_counts_against_the_limit(kind: str, large: dict[str, tuple[bytes, bytes]]) -> None:
+    content = put_together(kind, [large[kind]] * 4, (4000, 3000), grid=(2, 2, SIDE, SIDE))
+    with pytest.raises(PermanentError, match="64 x 64 and is coded in 48,000,000 pixels") as caught:
+        read_header(content, Limits(max_pixels=40_000_000))
+    assert caught.value.reason is Reason.TOO_MANY_PIXELS
+    assert caught.value.image is not None
+
+
+def test_a_small_file_coded_in_very_much_is_a_bomb() -> None:
+    configuration, _ = taken_apart("AVIF", SMALL)
+    stream = unit(1, (0, 3), (3, 2), (9, 5), (15, 4), (15, 4), (9_999, 16), (9_999, 16), (0, 9)) + unit(6, (0, 8))
+    with pytest.raises(PermanentError) as caught:
+        read_header(put_together("AVIF", [(configuration, stream)], (SIDE, SIDE)), Limits())
+    assert caught.value.reason is Reason.DECOMPRESSION_BOMB
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of the resident set from /proc")
+@pytest.mark.parametrize("name", ["AVIF stream", "AVIF tile", "HEIC tile", "HEIC tiles"])
+def test_no_more_is_taken_than_was_asked_for(name: str, large: dict[str, tuple[bytes, bytes]], tmp_path: Path) -> None:
+    kind = name.partition(" ")[0]
+    if name == "AVIF stream":
+        content = put_together(kind, [large[kind]], (SIDE, SIDE))
+    else:
+        side = 2 if name.endswith("s") else 1
+        content = put_together(kind, [large[kind]] * side**2, (4000, 3000), grid=(side, side, SIDE, SIDE))
+    (tmp_path / "small").write_bytes(written(kind, SMALL))
+    (tmp_path / "large").write_bytes(content)
+    run = subprocess.run(
+        [sys.executable, "-c", PROBE, str(tmp_path / "small"), str(tmp_path / "large")],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert 16 * 1024 * 1024 < int(run.stdout) <= decode_cost(read_header(content, Limits()), whole)
+
+
+def test_libheif_refuses_a_stream_larger_than_its_box_before_decoding(large: dict[str, tuple[bytes, bytes]]) -> None:
+    """That is why only the boxes of a HEIC are read: should it change, this says so."""
+    content = put_together("HEIC", [large["HEIC"]], (SIDE, SIDE))
+    with pytest.raises(PermanentError, match="limit exceeded") as caught:
+        decode(content, read_header(content, Limits()), needed=whole)
+    assert caught.value.reason is Reason.CORRUPT
+
+
+def test_items_outside_of_the_file_are_named() -> None:
+    content = put_together("AVIF", [taken_apart("AVIF", SMALL)], (SIDE, SIDE))
+    at = content.index(b"iloc") + 10
+    with pytest.raises(PermanentError) as caught:
+        coded_size("avif", content[:at] + b"\xff\xff" + content[at + 2 :], Limits())
+    assert caught.value.reason is Reason.CORRUPT
+
+
+def test_a_million_empty_units_are_too_many() -> None:
+    configuration, stream = taken_apart("AVIF", SMALL)
+    content = put_together("AVIF", [(configuration, b"\x7a\0" * 1_000_000 + stream)], (SIDE, SIDE))
+    with pytest.raises(PermanentError) as caught:
+        read_header(content, Limits())
+    assert caught.value.reason is Reason.TOO_MANY_FRAMES
+
+
+def unit(kind: int, *fields: tuple[int, int]) -> bytes:
+    """An AV1 unit (OBU) of numbers and the bits each has."""
+    bits = "".join(f"{value:0{count}b}" for value, count in fields)
+    body = int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8))
+    return bytes([kind << 3 | 2, len(body)]) + body
+
+
+# A sequence header with everything that may stand before the size: timing, a decoder model, two operating points,
+# frame numbers, order hints; 16 bits for a size of 640 x 480, and 10-bit samples.
+FULL = unit(
+    1,
+    *[(0, 3), (0, 1), (0, 1)],
+    *[(1, 1), (1, 32), (25, 32), (0, 1), (1, 1), (9, 5), (1, 32), (9, 5), (7, 5)],
+    *[(1, 1), (1, 5)],
+    *[(1, 12), (9, 5), (1, 1), (1, 1), (3, 10), (3, 10), (0, 1), (1, 1), (5, 4)],
+    *[(2, 12), (3, 5), (0, 1), (0, 1)],
+    *[(15, 4), (15, 4), (639, 16), (479, 16)],
+    *[(1, 1), (4, 4), (3, 3)],
+    *[(7, 3), (15, 4), (1, 1), (3, 2), (1, 1), (1, 1), (6, 3), (7, 3)],
+    (1, 1),
+)
+KEY_FRAME = [(0, 1), (0, 2), (1, 1), (5, 8), (0, 1), (1, 1), (1, 1), (77, 10)]
+HIDDEN_FRAME = [(0, 1), (1, 2), (0, 1), (1, 1), (1, 1), (0, 1), (0, 1), (77, 10)]
+
+
+@pytest.mark.parametrize(
+    ("units", "pixels"),
+    [
+        pytest.param([unit(6, *KEY_FRAME, (0, 1))], 640 * 480, id="a key frame"),
+        pytest.param([unit(6, *KEY_FRAME, (1, 1))], 1 << 32, id="a key frame with a size of its own"),
+        pytest.param([unit(3, *HIDDEN_FRAME, (0, 1)), unit(6, *KEY_FRAME, (0, 1))], 2 * 640 * 480, id="a hidden frame"),
+        pytest.param([unit(6, *KEY_FRAME, (0, 1)), unit(3, (1, 1), (2, 3))], 640 * 480, id="a frame shown again"),
+        pytest.param([unit(2, (0, 8)), unit(6, *KEY_FRAME, (0, 1)), b"\x32\xff"], 640 * 480, id="rubbish behind it"),
+        pytest.param([], 0, id="no frame"),
+    ],
+)
+def test_the_frames_of_a_stream_are_added_up(units: list[bytes], pixels: int) -> None:
+    assert av1_frames(FULL + b"".join(units), Pieces(100)) == Coded(pixels, is_deep=pixels > 0)
+
+
+def test_a_cut_stream_ends_where_it_ends() -> None:
+    stream = FULL + unit(6, *KEY_FRAME, (0, 1))
+    for end in range(len(stream)):
+        assert av1_frames(stream[:end], Pieces(100)).pixels in {0, 640 * 480, 1 << 32}

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference.errors import ModelError
+from inference.model.labels import labels_from, read_labels
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CAT_DOG_OWL = ("cat", "dog", "owl")
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        pytest.param("cat\ndog\nowl\n", CAT_DOG_OWL, id="plain lines"),
+        pytest.param("cat\ndog\nowl", CAT_DOG_OWL, id="no newline at the end"),
+        pytest.param(
+            "\ufeffcat\r\ndog\r\nowl\r\n\r\n", CAT_DOG_OWL, id="Windows line ends, byte order mark, blank end"
+        ),
+        pytest.param("0 cat\n1 dog\n2 owl", CAT_DOG_OWL, id="Teachable Machine: number and space"),
+        pytest.param("0,cat\n1,dog\n2,owl", CAT_DOG_OWL, id="number and comma"),
+        pytest.param("2:owl\n0: cat\n1 : dog", CAT_DOG_OWL, id="number and colon, in any order"),
+        pytest.param("0\tcat\n1\tdog\n2\towl", CAT_DOG_OWL, id="number and tab"),
+        pytest.param("index,label\n0,cat\n1,dog\n2,owl", CAT_DOG_OWL, id="CSV with a header"),
+        pytest.param('id,name\n0,"cat, tom"\n1,dog', ("cat, tom", "dog"), id="CSV with quotes"),
+        pytest.param("cat,0\ndog,1\nowl,2", CAT_DOG_OWL, id="number behind"),
+        pytest.param(
+            "n01440764 tench, Tinca tinca\nn01443537 goldfish", ("tench, Tinca tinca", "goldfish"), id="synset"
+        ),
+        pytest.param("0 n01440764 tench\n1 n01443537 goldfish", ("tench", "goldfish"), id="number and synset"),
+        pytest.param("n01440764\nn01443537", ("n01440764", "n01443537"), id="bare WordNet ids"),
+        pytest.param('["cat", "dog", "owl"]', CAT_DOG_OWL, id="JSON list"),
+        pytest.param('{"0": "cat", "2": "owl", "1": "dog"}', CAT_DOG_OWL, id="JSON object by index"),
+        pytest.param('{"owl": 2, "cat": 0, "dog": 1}', CAT_DOG_OWL, id="Keras class_indices"),
+        pytest.param(
+            '{"0": ["n01440764", "tench"], "1": ["n01443537", "goldfish"]}', ("tench", "goldfish"), id="Keras"
+        ),
+        pytest.param('{"labels": ["cat", "dog", "owl"]}', CAT_DOG_OWL, id="JSON list under a key"),
+        pytest.param('[{"id": 1, "name": "dog"}, {"id": 0, "name": "cat"}]', ("cat", "dog"), id="JSON list of objects"),
+        pytest.param("{0: 'tench, Tinca tinca',\n 1: \"cat's eye\"}", ("tench, Tinca tinca", "cat's eye"), id="Python"),
+        pytest.param("1 euro\n2 euro\n5 cent", ("1 euro", "2 euro", "5 cent"), id="names that begin with numbers"),
+        pytest.param("7-Up\n99 Flake", ("7-Up", "99 Flake"), id="numbers that count nothing"),
+        pytest.param("crane\nowl\ncrane", ("crane", "owl", "crane"), id="a label twice, as ImageNet has"),
+        pytest.param('{"0": "0", "1": "1"}', ("0", "1"), id="digits as names"),
+        pytest.param("Käse\n木\n", ("Käse", "木"), id="any script"),
+    ],
+)
+def test_reads(tmp_path: Path, text: str, labels: tuple[str, ...]) -> None:
+    (tmp_path / "labels").write_text(text, encoding="utf-8", newline="")
+    assert read_labels(tmp_path / "labels") == labels
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        pytest.param("1 cat\n2 dog\n3 owl", "from 1 to 3, not 0 to 2", id="counting from one is off by one"),
+        pytest.param('{"1": "cat", "2": "dog"}', "from 1 to 2, not 0 to 1", id="the same in JSON"),
+        pytest.param('{"0": "cat", "5": "dog"}', "from 0 to 5, not 0 to 1", id="a gap"),
+        pytest.param("cat\n\nowl", "empty line 2", id="a line that would shift the rest"),
+        pytest.param("", "holds no label", id="empty"),
+        pytest.param("[]", "neither a list", id="an empty list"),
+        pytest.param('{"a": "b"}', "neither a list", id="an object of something else"),
+        pytest.param("{cat", "not valid", id="broken JSON"),
+        pytest.param('["cat", null]', "None where a name", id="a missing name"),
+    ],
+)
+def test_refuses(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "labels").write_text(text, encoding="utf-8")
+    with pytest.raises(ModelError, match=sentence) as refusal:
+        read_labels(tmp_path / "labels")
+    assert str(tmp_path) in str(refusal.value)
+
+
+def test_refuses_bytes_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "labels").write_bytes(b"\xff\xfe\x00caf\xe9")
+    with pytest.raises(ModelError, match="not UTF-8"):
+        read_labels(tmp_path / "labels")
+
+
+@given(st.lists(st.text(st.characters(blacklist_categories=["Cs"])).filter(str.strip), min_size=1))
+def test_json_lists_and_objects_say_the_same(names: list[str]) -> None:
+    expected = tuple(name.strip() for name in names)
+    assert labels_from(json.loads(json.dumps(names))) == expected
+    assert labels_from({str(index): name for index, name in enumerate(names)}) == expected

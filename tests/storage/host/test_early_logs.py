@@ -1,0 +1,117 @@
+"""What is said outside an invocation is dropped by the host: it is said again inside the next one, and only there."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import pytest
+
+from storage.host.early_logs import Unheard, keep_unheard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOGGER = logging.getLogger("storage.of_this_test")
+
+
+class Host(logging.Handler):
+    """Hears what threads that serve an invocation say, as the Functions host does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.invocation = threading.local()
+        self.heard: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if getattr(self.invocation, "id", None):
+            self.heard.append(record.getMessage())
+
+    def invoke(self, unheard: Unheard, *lines: str) -> None:
+        """Run a function on a thread of its own that says these lines."""
+
+        def function() -> None:
+            self.invocation.id = "1"
+            unheard.say()
+            for line in lines:
+                LOGGER.info(line)
+
+        thread = threading.Thread(target=function)
+        thread.start()
+        thread.join()
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    made = Host()
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(made)
+    root.setLevel(logging.INFO)
+    yield made
+    root.removeHandler(made)
+    root.setLevel(before)
+
+
+@pytest.fixture
+def unheard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Unheard]:
+    monkeypatch.setitem(sys.modules, "proxy_worker", ModuleType("proxy_worker"))
+    made = keep_unheard("storage.of_this_test")
+    yield made
+    LOGGER.removeHandler(made)
+
+
+def test_is_lost_without_help(host: Host) -> None:
+    LOGGER.error("model_not_loaded")
+    assert host.heard == []
+
+
+def test_is_said_once_by_the_next_invocation_before_its_own_lines(host: Host, unheard: Unheard) -> None:
+    LOGGER.info("app_started")
+    LOGGER.error("model_not_loaded")
+    host.invoke(unheard, "image_finished")
+    host.invoke(unheard, "image_finished again")
+    assert host.heard == ["app_started", "model_not_loaded", "image_finished", "image_finished again"]
+
+
+def test_of_a_thread_between_invocations_is_said_by_the_one_after(host: Host, unheard: Unheard) -> None:
+    host.invoke(unheard, "first")
+    refresh = threading.Thread(target=LOGGER.error, args=("model_refused",))
+    refresh.start()
+    refresh.join()
+    host.invoke(unheard, "second")
+    assert host.heard == ["first", "model_refused", "second"]
+
+
+def test_is_kept_in_bounded_memory(host: Host, unheard: Unheard) -> None:
+    for number in range(1000):
+        LOGGER.info("line %d", number)
+    host.invoke(unheard)
+    assert host.heard == [f"line {number}" for number in range(900, 1000)]
+
+
+def test_is_said_once_though_many_invocations_begin_together(host: Host, unheard: Unheard) -> None:
+    for number in range(100):
+        LOGGER.info("line %d", number)
+    begin = threading.Barrier(16)
+
+    def function() -> None:
+        host.invocation.id = "1"
+        begin.wait()
+        unheard.say()
+
+    threads = [threading.Thread(target=function) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(host.heard) == sorted(f"line {number}" for number in range(100))
+
+
+def test_is_not_kept_where_every_line_is_heard() -> None:
+    """Under the dev host, in tests and in tools a repeated line would be a lie about what happened."""
+    made = keep_unheard("storage.of_this_test")
+    assert made not in LOGGER.handlers

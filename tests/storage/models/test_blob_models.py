@@ -1,0 +1,388 @@
+"""Models in blob storage: whole versions only, checked, fetched once per machine, on a real Azurite."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from azure.storage.blob import ContainerClient, ContentSettings
+
+from inference.errors import ConfigurationError, ModelError, TransientError
+from storage.blob_folder import BlobFolder
+from storage.clients import connect
+from storage.models.blob_models import MANIFEST, ModelBlobs
+from storage.models.cache import ModelCache
+from storage.models.publish import publish
+from storage.settings import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from storage.clients import Clients
+    from tests.conftest import Names
+    from tools.azurite.azurite import Azurite
+
+ROOT = Path(__file__).resolve().parents[3]
+BIG = bytes(range(256)) * 40_000  # more than one range
+
+
+class Shelf:
+    """One test's container of models, and a cache."""
+
+    def __init__(self, clients: Clients, names: Names, place: Path) -> None:
+        self.clients = clients
+        self.folder = BlobFolder(names.container("models"), "birds/v2")
+        self.cache = place / "cache"
+        self.local = place / "local"
+        self.blobs = ModelBlobs(clients.blobs, self.folder, ModelCache(self.cache))
+
+    def publish(self, **files: bytes) -> str:
+        """Publish these files; ``labels_txt`` is ``labels.txt``."""
+        return publish(self.clients.blobs, self.folder, self.files(**files)).version
+
+    def files(self, **files: bytes) -> dict[str, Path]:
+        self.local.mkdir(exist_ok=True)
+        made = {}
+        for key, content in files.items():
+            name = ".".join(key.rsplit("_", 1))
+            (self.local / name).write_bytes(content)
+            made[name] = self.local / name
+        return made
+
+    def upload(self, name: str, content: bytes) -> None:
+        """Copy one file there by hand."""
+        container = self.clients.blobs.get_container_client(self.folder.container)
+        if not container.exists():
+            container.create_container()
+        container.upload_blob(self.folder.blob(name), content, overwrite=True)
+
+    def fetch(self) -> dict[str, bytes]:
+        """What is there now, fetched."""
+        place = self.blobs.fetch(self.blobs.look())
+        return {path.relative_to(place).as_posix(): path.read_bytes() for path in place.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def shelf(clients: Clients, names: Names, tmp_path: Path) -> Shelf:
+    return Shelf(clients, names, tmp_path)
+
+
+class TestBlobFolder:
+    @pytest.mark.parametrize(
+        ("text", "container", "prefix"),
+        [
+            ("models/birds", "models", "birds"),
+            (" models/birds/v2/ ", "models", "birds/v2"),
+            ("models", "models", ""),
+            ("models/", "models", ""),
+        ],
+    )
+    def test_is_a_container_and_a_prefix(self, text: str, container: str, prefix: str) -> None:
+        assert BlobFolder.parse(text) == BlobFolder(container, prefix)
+
+    @pytest.mark.parametrize(
+        "text", ["", "/birds", "Models/birds", "https://a.example/b", "models/a//b", "models\\birds"]
+    )
+    def test_is_nothing_else(self, text: str) -> None:
+        with pytest.raises(ValueError):
+            BlobFolder.parse(text)
+
+
+class TestPublished:
+    def test_comes_back_as_it_was(self, shelf: Shelf) -> None:
+        shelf.publish(model_onnx=BIG, labels_txt=b"a\nb\n", empty_txt=b"")
+        assert shelf.fetch() == {"model.onnx": BIG, "labels.txt": b"a\nb\n", "empty.txt": b""}
+
+    def test_is_a_folder_named_as_the_prefix(self, shelf: Shelf) -> None:
+        """A model without a name of its own is called by its folder's."""
+        shelf.publish(model_onnx=b"x")
+        assert shelf.blobs.fetch(shelf.blobs.look()).name == "v2"
+
+    def test_has_a_version_that_follows_its_content(self, shelf: Shelf) -> None:
+        first = shelf.publish(model_onnx=b"1", labels_txt=b"a")
+        second = shelf.publish(model_onnx=b"2", labels_txt=b"a")
+        assert first != second
+        assert shelf.blobs.look().version == second
+        assert shelf.publish(model_onnx=b"1", labels_txt=b"a") == first
+        assert shelf.fetch() == {"model.onnx": b"1", "labels.txt": b"a"}
+
+    def test_again_uploads_nothing_but_the_manifest(self, shelf: Shelf) -> None:
+        files = shelf.files(model_onnx=BIG, labels_txt=b"a")
+        publish(shelf.clients.blobs, shelf.folder, files)
+        again = publish(shelf.clients.blobs, shelf.folder, files)
+        assert (again.uploaded, again.kept) == ((), ("labels.txt", "model.onnx"))
+
+    def test_dry_writes_nothing(self, shelf: Shelf) -> None:
+        told = publish(shelf.clients.blobs, shelf.folder, shelf.files(model_onnx=b"x"), dry_run=True)
+        assert told.uploaded == ("model.onnx",)
+        assert not shelf.clients.blobs.get_container_client(shelf.folder.container).exists()
+
+    def test_is_not_seen_before_its_last_file(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Broken off anywhere, readers keep the whole version before; the next run goes on."""
+        before = shelf.publish(model_onnx=b"1", labels_txt=b"a")
+        files = shelf.files(model_onnx=b"2", labels_txt=b"b")
+        original = ContainerClient.upload_blob
+        sent: list[str] = []
+
+        def breaking(self: Any, name: str, *positional: Any, **named: Any) -> Any:
+            if len(sent) == 1:
+                raise ConnectionError("pulled the plug")
+            sent.append(name)
+            return original(self, name, *positional, **named)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(ContainerClient, "upload_blob", breaking)
+            with pytest.raises(ConnectionError):
+                publish(shelf.clients.blobs, shelf.folder, files)
+        assert shelf.blobs.look().version == before
+        assert publish(shelf.clients.blobs, shelf.folder, files).kept == ("labels.txt",)
+        assert shelf.fetch() == {"model.onnx": b"2", "labels.txt": b"b"}
+
+    def test_with_bytes_that_were_tampered_with_is_refused(self, shelf: Shelf) -> None:
+        version = shelf.publish(model_onnx=b"right", labels_txt=b"a")
+        shelf.upload(f"{version}/model.onnx", b"wrong")
+        with pytest.raises(ModelError, match=r"model\.onnx is not the file that was published"):
+            shelf.fetch()
+
+    @pytest.mark.parametrize(
+        "manifest",
+        [
+            b"",
+            b"not json",
+            b"[]",
+            b"{}",
+            b'{"version": "1", "files": []}',
+            b'{"version": "../..", "files": [{"name": "a", "blob": "a", "size": 1, "sha256": "00"}]}',
+            b'{"version": "1", "files": [{"name": "a", "blob": "a", "size": "much", "sha256": "00"}]}',
+        ],
+        ids=["empty", "noise", "list", "nothing in it", "no files", "version leads out", "size is text"],
+    )
+    def test_manifest_that_cannot_be_read_is_refused(self, shelf: Shelf, manifest: bytes) -> None:
+        shelf.upload(MANIFEST, manifest)
+        with pytest.raises(ModelError, match="publish the model again"):
+            shelf.blobs.look()
+
+    @pytest.mark.parametrize("name", ["../evil", "/etc/evil", "a/../../evil", "a\\b", "a\x00b", ""])
+    def test_manifest_that_leads_out_of_the_folder_is_refused(self, shelf: Shelf, name: str) -> None:
+        entry = {"name": name, "blob": "a", "size": 1, "sha256": "00"}
+        shelf.upload(MANIFEST, json.dumps({"version": "1", "files": [entry]}).encode())
+        with pytest.raises(ModelError, match="no name for a file"):
+            shelf.blobs.look()
+
+
+class TestByHand:
+    def test_is_a_folder_as_somebody_copied_it(self, shelf: Shelf) -> None:
+        shelf.upload("onnx/model.onnx", BIG)
+        shelf.upload("config.json", b"{}")
+        assert shelf.fetch() == {"onnx/model.onnx": BIG, "config.json": b"{}"}
+
+    def test_has_another_version_when_a_file_is_replaced(self, shelf: Shelf) -> None:
+        shelf.upload("labels.txt", b"a")
+        first = shelf.blobs.look()
+        assert shelf.blobs.look() == first
+        shelf.upload("labels.txt", b"b")
+        assert shelf.blobs.look().version != first.version
+
+    def test_knows_when_it_last_changed(self, shelf: Shelf) -> None:
+        shelf.upload("labels.txt", b"a")
+        shelf.upload("model.onnx", b"a")
+        changed = shelf.blobs.look().changed_at
+        assert changed is not None
+        assert abs(changed.timestamp() - time.time()) < 60
+
+    def test_replaced_while_it_is_fetched_is_tried_again_later(self, shelf: Shelf) -> None:
+        shelf.upload("labels.txt", b"a")
+        seen = shelf.blobs.look()
+        shelf.upload("labels.txt", b"b")
+        with pytest.raises(TransientError, match="replaced meanwhile"):
+            shelf.blobs.fetch(seen)
+        assert shelf.fetch() == {"labels.txt": b"b"}
+
+    def test_with_an_md5_that_is_not_its_own_is_refused(self, shelf: Shelf) -> None:
+        shelf.upload("labels.txt", b"a")
+        blob = shelf.clients.blobs.get_blob_client(shelf.folder.container, shelf.folder.blob("labels.txt"))
+        blob.set_http_headers(ContentSettings(content_md5=bytearray(16)))
+        with pytest.raises(ModelError, match=r"labels\.txt"):
+            shelf.fetch()
+
+    def test_neighbours_with_a_longer_name_are_not_its_files(self, shelf: Shelf) -> None:
+        shelf.upload("labels.txt", b"a")
+        shelf.clients.blobs.get_container_client(shelf.folder.container).upload_blob("birds/v20/labels.txt", b"b")
+        assert shelf.fetch() == {"labels.txt": b"a"}
+
+    def test_folders_that_are_listed_as_empty_blobs_are_no_files(self, shelf: Shelf) -> None:
+        """Accounts with real folders list them; some tools leave ``name/``."""
+        shelf.upload("onnx", b"")
+        shelf.upload("empty/", b"")
+        shelf.upload("onnx/model.onnx", b"x")
+        assert shelf.fetch() == {"onnx/model.onnx": b"x"}
+
+    def test_a_whole_container_may_be_the_model(self, shelf: Shelf) -> None:
+        shelf.folder = BlobFolder(shelf.folder.container, "")
+        shelf.upload("labels.txt", b"a")
+        shelf.blobs = ModelBlobs(shelf.clients.blobs, shelf.folder, ModelCache(shelf.cache))
+        assert shelf.fetch() == {"labels.txt": b"a"}
+        assert shelf.blobs.fetch(shelf.blobs.look()).name == shelf.folder.container
+
+    @pytest.mark.parametrize("there", [False, True], ids=["no container", "no files"])
+    def test_nothing_there_says_how_to_put_it(self, shelf: Shelf, there: bool) -> None:  # noqa: FBT001
+        if there:
+            shelf.clients.blobs.create_container(shelf.folder.container)
+        with pytest.raises(ModelError, match=f"model publish DIR --to {shelf.folder}"):
+            shelf.blobs.look()
+
+    def test_a_container_of_photos_is_no_model(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("storage.models.blob_models._MAX_FILES", 2)
+        for number in range(3):
+            shelf.upload(f"{number}.jpg", b"x")
+        with pytest.raises(ModelError, match="must name one model"):
+            shelf.blobs.look()
+
+    @pytest.mark.parametrize("name", ["a//b.txt", "line\u2028break.txt"])
+    def test_a_name_that_no_folder_holds_is_refused(self, shelf: Shelf, name: str) -> None:
+        shelf.upload(name, b"x")
+        with pytest.raises(ModelError, match="no name for a file"):
+            shelf.blobs.look()
+
+
+FETCH = """
+import sys, time
+from pathlib import Path
+from storage.models import blob_models as models
+from storage.blob_folder import BlobFolder
+from storage.clients import connect
+from storage.models.cache import ModelCache
+from storage.settings import Connection
+
+connection, container, cache, stall = sys.argv[1:]
+if stall:
+    original = models.ModelBlobs._stream
+    def stalling(self, file, target):
+        original(self, file, target)
+        target.write_bytes(b"half")
+        print("stalled", flush=True)
+        time.sleep(60)
+    models.ModelBlobs._stream = stalling
+clients = connect(Connection("ImageStorage", connection))
+print("ready", flush=True)
+sys.stdin.readline()
+blobs = models.ModelBlobs(clients.blobs, BlobFolder(container, "birds/v2"), ModelCache(Path(cache)))
+print(blobs.fetch(blobs.look()), flush=True)
+"""
+
+
+@pytest.fixture
+def process(azurite: Azurite, shelf: Shelf) -> Callable[[str], subprocess.Popen[str]]:
+    def start(stall: str = "") -> subprocess.Popen[str]:
+        arguments = [azurite.connection_string, shelf.folder.container, str(shelf.cache), stall]
+        started = subprocess.Popen(
+            [sys.executable, "-c", FETCH, *arguments],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert started.stdout is not None
+        assert started.stdout.readline() == "ready\n"
+        return started
+
+    return start
+
+
+class TestCache:
+    def test_is_asked_before_storage(self, shelf: Shelf, sent: list[str], azurite: Azurite) -> None:
+        shelf.publish(model_onnx=BIG)
+        clients = connect(Connection("ImageStorage", azurite.connection_string))
+        blobs = ModelBlobs(clients.blobs, shelf.folder, ModelCache(shelf.cache))
+        version = blobs.look()
+        blobs.fetch(version)
+        sent.clear()
+        blobs.fetch(version)
+        assert sent == []
+        clients.close()
+
+    def test_damaged_on_disk_is_fetched_again(self, shelf: Shelf) -> None:
+        shelf.publish(model_onnx=BIG)
+        (shelf.blobs.fetch(shelf.blobs.look()) / "model.onnx").write_bytes(b"half")
+        assert shelf.fetch() == {"model.onnx": BIG}
+
+    def test_threads_that_come_together_fetch_once(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+        shelf.publish(model_onnx=BIG)
+        streamed: list[str] = []
+        original = ModelBlobs._stream
+
+        def counted(self: ModelBlobs, file: Any, target: Path) -> None:
+            streamed.append(file.name)
+            original(self, file, target)
+
+        monkeypatch.setattr(ModelBlobs, "_stream", counted)
+        together = threading.Barrier(8)
+
+        def fetch(_: int) -> Path:
+            together.wait()
+            return shelf.blobs.fetch(shelf.blobs.look())
+
+        with ThreadPoolExecutor(8) as pool:
+            assert len(set(pool.map(fetch, range(8)))) == 1
+        assert streamed == ["model.onnx"]
+
+    def test_two_processes_at_once_get_one_whole_folder(
+        self, shelf: Shelf, process: Callable[..., subprocess.Popen[str]]
+    ) -> None:
+        shelf.publish(model_onnx=BIG, labels_txt=b"a")
+        both = [process(), process()]
+        told = [one.communicate("go\n", timeout=60)[0].strip() for one in both]
+        assert len(set(told)) == 1
+        assert (Path(told[0]) / "model.onnx").read_bytes() == BIG
+        assert list(shelf.cache.rglob("*.partial")) == []
+
+    def test_a_killed_download_leaves_no_trap(
+        self, shelf: Shelf, process: Callable[..., subprocess.Popen[str]]
+    ) -> None:
+        """The kernel frees its lock, and what it left half done is swept away."""
+        shelf.publish(model_onnx=BIG)
+        victim = process("stall")
+        assert victim.stdin is not None
+        assert victim.stdout is not None
+        victim.stdin.write("go\n")
+        victim.stdin.flush()
+        assert victim.stdout.readline() == "stalled\n"
+        assert len(list(shelf.cache.rglob("*.partial"))) == 1
+        victim.kill()
+        victim.communicate()
+        assert shelf.fetch() == {"model.onnx": BIG}
+        assert list(shelf.cache.rglob("*.partial")) == []
+
+    def test_keeps_the_last_few_versions(self, shelf: Shelf) -> None:
+        for number in range(6):
+            shelf.publish(model_onnx=str(number).encode())
+            assert shelf.fetch() == {"model.onnx": str(number).encode()}
+        assert len(list(shelf.cache.rglob("model.onnx"))) == 3
+
+    def test_that_cannot_be_written_is_said(self, shelf: Shelf) -> None:
+        shelf.publish(model_onnx=b"x")
+        shelf.cache.write_text("a file where a folder should be")
+        with pytest.raises(ConfigurationError, match="MODEL_CACHE_DIR"):
+            shelf.fetch()
+
+    def test_in_the_temporary_folder_is_this_users_alone(
+        self, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+        shelf.publish(model_onnx=b"x")
+        blobs = ModelBlobs(shelf.clients.blobs, shelf.folder, ModelCache())
+        place = blobs.fetch(blobs.look())
+        root = tmp_path / f"image-classifier-models-{os.getuid()}"
+        assert place.is_relative_to(root)
+        assert root.stat().st_mode & 0o777 == 0o700
+        root.chmod(0o777)
+        with pytest.raises(ConfigurationError, match="not this user's alone"):
+            blobs.fetch(blobs.look())

@@ -1,0 +1,288 @@
+"""The model that serves, and its replacement: nobody waits, nobody is dropped, a bad version is refused once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from inference.errors import ConfigurationError, ModelError, TransientError
+from inference.predictions import ModelIdentity
+from storage.models.blob_models import ModelVersion
+from storage.models.hot_swap import HotSwapModel
+from storage.models.local import LocalModel
+from tests.storage.samples import FixedClassifier
+from tests.waiting import until
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+class Clock:
+    """Time that a test moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def now(self) -> datetime:
+        return NOON + timedelta(seconds=self.seconds)
+
+
+@dataclass
+class Shelf:
+    """A source whose versions a test puts there, and a loader that counts.
+
+    Attributes:
+        version: What is there now.
+        changed_at: Set for files copied by hand.
+        error: Raised by each look.
+        broken: Versions that cannot be loaded.
+        loaded: Every version a load was tried of.
+        gate: Loading waits for it.
+    """
+
+    version: str = "1"
+    changed_at: datetime | None = None
+    error: Exception | None = None
+    broken: set[str] = field(default_factory=set)
+    loaded: list[str] = field(default_factory=list)
+    gate: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    def look(self) -> ModelVersion:
+        if self.error is not None:
+            raise self.error
+        return ModelVersion(self.version, changed_at=self.changed_at)
+
+    def fetch(self, version: ModelVersion) -> Path:
+        return Path(version.version)
+
+    def load(self, *folders: Path) -> FixedClassifier:
+        names = ";".join(str(folder) for folder in folders)
+        self.loaded.append(names)
+        assert self.gate.wait(10)
+        if names in self.broken:
+            raise ModelError(f"version {names} is broken.")
+        return FixedClassifier(model=ModelIdentity("birds", names))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    return Shelf()
+
+
+@pytest.fixture
+def models(shelf: Shelf, clock: Clock) -> HotSwapModel[FixedClassifier]:
+    return HotSwapModel([shelf], shelf.load, refresh_seconds=60, clock=clock, now=clock.now)
+
+
+def version(models: HotSwapModel[FixedClassifier]) -> str:
+    return models.current().model.version
+
+
+def rested(models: HotSwapModel[FixedClassifier]) -> None:
+    """Wait until no look is under way."""
+    until(lambda: not models._refreshing.locked())
+
+
+def test_the_first_call_loads_and_the_others_wait_for_it(models: HotSwapModel[FixedClassifier], shelf: Shelf) -> None:
+    shelf.gate.clear()
+    with ThreadPoolExecutor(16) as pool:
+        calls = [pool.submit(models.current) for _ in range(16)]
+        until(lambda: bool(shelf.loaded))
+        shelf.gate.set()
+        assert len({id(call.result()) for call in calls}) == 1
+    assert shelf.loaded == ["1"]
+
+
+def test_nothing_is_looked_for_before_it_is_time(
+    models: HotSwapModel[FixedClassifier], shelf: Shelf, clock: Clock
+) -> None:
+    models.current()
+    shelf.version = "2"
+    clock.seconds += 59
+    assert version(models) == "1"
+    rested(models)
+    assert version(models) == "1"
+
+
+def test_a_new_version_is_swapped_in_and_nobody_waits(
+    models: HotSwapModel[FixedClassifier], shelf: Shelf, clock: Clock
+) -> None:
+    began_with = models.current()
+    shelf.version = "2"
+    shelf.gate.clear()
+    clock.seconds += 61
+    assert version(models) == "1", "who triggers the look is served at once"
+    until(lambda: shelf.loaded == ["1", "2"])
+    clock.seconds += 61
+    assert version(models) == "1", "while the new one loads, the old one serves, and no second look is begun"
+    shelf.gate.set()
+    until(lambda: version(models) == "2")
+    assert began_with.model.version == "1"
+    assert shelf.loaded == ["1", "2"]
+
+
+def test_never_means_never(shelf: Shelf, clock: Clock) -> None:
+    models = HotSwapModel([shelf], shelf.load, refresh_seconds=0, clock=clock)
+    models.current()
+    shelf.version = "2"
+    clock.seconds += 10**9
+    assert version(models) == "1"
+    rested(models)
+    assert version(models) == "1"
+
+
+def test_a_broken_version_is_refused_loudly_and_once(
+    models: HotSwapModel[FixedClassifier], shelf: Shelf, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    models.current()
+    shelf.version, shelf.broken = "2", {"2"}
+    for _ in range(5):
+        clock.seconds += 61
+        assert version(models) == "1"
+        rested(models)
+    errors = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    assert len(errors) == 1
+    for word in ("model_refused", "version 2 is broken", "keeps=birds:1", "do="):
+        assert word in errors[0]
+    assert shelf.loaded == ["1", "2"], "it is not loaded again and again"
+
+    shelf.version = "3"
+    clock.seconds += 61
+    models.current()
+    until(lambda: version(models) == "3")
+
+
+def test_a_second_broken_version_is_told_too(
+    models: HotSwapModel[FixedClassifier], shelf: Shelf, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    models.current()
+    shelf.broken = {"2", "3"}
+    for shelf.version in ("2", "3"):
+        clock.seconds += 61
+        models.current()
+        rested(models)
+    assert sum(record.levelno >= logging.ERROR for record in caplog.records) == 2
+
+
+def test_going_back_to_the_version_that_serves_ends_the_complaint(
+    models: HotSwapModel[FixedClassifier], shelf: Shelf, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    models.current()
+    shelf.broken = {"2"}
+    for shelf.version in ("2", "1", "2"):
+        clock.seconds += 61
+        models.current()
+        rested(models)
+    assert sum(record.levelno >= logging.ERROR for record in caplog.records) == 2
+    assert shelf.loaded == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("error", "level", "times"),
+    [(TransientError("503."), logging.WARNING, 3), (ConfigurationError("403."), logging.ERROR, 1)],
+    ids=["storage is down", "access is gone"],
+)
+def test_storage_that_fails_leaves_the_model_serving(  # noqa: PLR0917 - fixtures
+    models: HotSwapModel[FixedClassifier],
+    shelf: Shelf,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    level: int,
+    times: int,
+) -> None:
+    models.current()
+    shelf.error = error
+    for _ in range(3):
+        clock.seconds += 61
+        assert version(models) == "1"
+        rested(models)
+    assert [record.levelno for record in caplog.records if record.levelno >= logging.WARNING] == [level] * times
+
+
+def test_without_a_model_each_call_looks_again_and_loads_a_refused_version_once(
+    models: HotSwapModel[FixedClassifier], shelf: Shelf
+) -> None:
+    shelf.broken = {"1"}
+    for _ in range(3):
+        with pytest.raises(ModelError, match="version 1 is broken"):
+            models.current()
+    assert shelf.loaded == ["1"]
+    shelf.version = "2"
+    assert version(models) == "2"
+
+
+def test_files_that_changed_just_now_may_be_half_of_it(
+    models: HotSwapModel[FixedClassifier], shelf: Shelf, clock: Clock
+) -> None:
+    """Copied by hand, they come one by one: new labels beside the old graph would name every bird wrong."""
+    shelf.changed_at = clock.now()
+    assert version(models) == "1", "with nothing that serves, what is there is better than nothing"
+    clock.seconds += 61
+    shelf.version, shelf.changed_at = "2 half", clock.now()
+    models.current()
+    rested(models)
+    clock.seconds += 5
+    shelf.version, shelf.changed_at = "2", clock.now()
+    models.current()
+    rested(models)
+    clock.seconds += 11
+    models.current()
+    until(lambda: version(models) == "2")
+    assert shelf.loaded == ["1", "2"]
+
+
+def test_several_models_are_one_version(clock: Clock) -> None:
+    one, other = Shelf(), Shelf("b")
+    models = HotSwapModel([one, other], one.load, refresh_seconds=60, clock=clock)
+    assert version(models) == "1;b"
+    other.version = "c"
+    clock.seconds += 61
+    models.current()
+    until(lambda: version(models) == "1;c")
+
+
+def test_preparing_loads_behind_the_scenes_and_logs_what_is_wrong(
+    models: HotSwapModel[FixedClassifier], shelf: Shelf, caplog: pytest.LogCaptureFixture
+) -> None:
+    shelf.broken = {"1"}
+    models.prepare()
+    until(lambda: any("model_not_loaded" in record.getMessage() for record in caplog.records))
+    shelf.broken, shelf.version = set(), "2"
+    models.prepare()
+    until(lambda: shelf.loaded == ["1", "2"])
+    assert version(models) == "2"
+
+
+def test_a_local_folder_that_is_mended_serves_the_next_call(tmp_path: Path) -> None:
+    folder = tmp_path / "birds"
+
+    def load(*folders: Path) -> FixedClassifier:
+        if not (folders[0] / "onnx" / "model.onnx").is_file():
+            raise ModelError("no graph.")
+        return FixedClassifier()
+
+    models = HotSwapModel([LocalModel(folder)], load, refresh_seconds=0)
+    with pytest.raises(ModelError):
+        models.current()
+    (folder / "onnx").mkdir(parents=True)
+    with pytest.raises(ModelError):
+        models.current()
+    (folder / "onnx" / "model.onnx").touch()
+    assert models.current() is models.current()

@@ -1,0 +1,98 @@
+"""Mending while the app is at work: what somebody else does between our look and our step is never undone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from storage.pipeline.classify_blob import Stores, classify_blob
+from storage.reconcile.reconcile import Reconciliation, Summary
+from storage.reconcile.repair import Mender
+from tests.storage.samples import FixedClassifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from storage.results.store import Results
+    from tests.storage.conftest import Account
+
+
+class Interrupted:
+    """Results that let somebody else act once, just before a step."""
+
+    def __init__(self, results: Results, step: str, meanwhile: Callable[[], object]) -> None:
+        self._results, self._step = results, step
+        self._meanwhile: Callable[[], object] | None = meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._step and self._meanwhile is not None:
+            meanwhile, self._meanwhile = self._meanwhile, None
+            meanwhile()
+        return getattr(self._results, name)
+
+
+@pytest.fixture
+def stores(account: Account) -> Stores:
+    """One image, ``cat.jpg``, is settled."""
+    made = Stores(account.source, account.results)
+    account.upload("cat.jpg", b"first")
+    classify_blob(made, FixedClassifier("cat"), account.image())
+    return made
+
+
+def overwrite(account: Account, stores: Stores) -> None:
+    account.upload("cat.jpg", b"second")
+    classify_blob(stores, FixedClassifier("dog"), account.image())
+
+
+def must_be_whole(account: Account, stores: Stores, label: str) -> None:
+    row = account.results.read_row(account.image())
+    sidecar = account.results.read_sidecar(account.image())
+    assert row is not None
+    assert row.record is not None
+    assert sidecar is not None
+    assert row.record.label == label
+    assert sidecar.record == row.record
+    assert account.index_keys() == {each.keys for each in row.record.index_rows()}
+    assert Reconciliation(stores, None, account.incoming, prune=True).run() == Summary(images=1, rows=1)
+
+
+def mender_interrupted_before(step: str, account: Account, stores: Stores) -> Mender:
+    interrupted = Interrupted(account.results, step, lambda: overwrite(account, stores))
+    return Mender(Stores(account.source, interrupted))  # type: ignore[arg-type]
+
+
+def test_an_image_that_is_there_is_not_pruned_whatever_was_suspected(account: Account, stores: Stores) -> None:
+    assert not Mender(stores).gone(account.image())
+    must_be_whole(account, stores, "cat")
+
+
+@pytest.mark.parametrize("step", ["delete_sidecar", "delete_index_row", "delete_row"])
+def test_an_image_uploaded_again_while_it_is_pruned_ends_whole(account: Account, stores: Stores, step: str) -> None:
+    account.delete("cat.jpg")
+    pruned = mender_interrupted_before(step, account, stores).gone(account.image())
+    assert not pruned
+    must_be_whole(account, stores, "dog")
+
+
+def test_a_sidecar_written_meanwhile_is_not_replaced(account: Account, stores: Stores) -> None:
+    name = f"{account.image().blob_name}.json"
+    account.clients.blobs.get_blob_client(account.container, name).upload_blob(b"{}", overwrite=True)
+    assert not mender_interrupted_before("write_sidecar", account, stores).sidecar(account.image())
+    must_be_whole(account, stores, "dog")
+
+
+def test_index_rows_of_a_row_replaced_meanwhile_do_not_come_back(account: Account, stores: Stores) -> None:
+    for address in account.index_keys():
+        account.clients.tables.get_table_client(f"{account.table}index").delete_entity(*address)
+    mender_interrupted_before("write_index_row", account, stores).index(account.image())
+    must_be_whole(account, stores, "dog")
+
+
+def test_index_rows_that_stand_for_something_are_no_lies(account: Account, stores: Stores) -> None:
+    row = account.results.read_row(account.image())
+    assert row is not None
+    assert row.record is not None
+    assert not any(Mender(stores).lie(claim) for claim in row.record.index_rows())
+    must_be_whole(account, stores, "cat")

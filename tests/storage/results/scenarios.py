@@ -1,0 +1,264 @@
+"""The races that the commit protocol must survive, and what must be true of one image when they are over."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from inference.errors import PermanentError, Reason
+from inference.predictions import ModelIdentity
+from storage import keys
+from storage.pipeline.classify_blob import Stores, classify_blob
+from storage.pipeline.retries import give_up
+from storage.results.record import Image, Record, Status, same_etag
+from tests.storage.fakes import MemoryAccount, MemoryResults, MemorySource
+from tests.storage.results.schedules import EPOCH, Delivery, Event, Search
+from tests.storage.samples import FixedClassifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+IMAGE = Image("incoming", "a/cat.jpg")
+OLD_MODEL = ModelIdentity("shapes", "old")
+NEW_MODEL = ModelIdentity("shapes", "new")
+CONTENTS = {"0x1": b"cat", "0x2": b"dog", "0x3": b"bad"}
+REDO = EPOCH - timedelta(minutes=30)
+_BEFORE = EPOCH - timedelta(hours=1)
+_LATER = 5
+
+
+class Honest:
+    """A classifier whose truth can be recomputed: its label is the content and its own version."""
+
+    def __init__(self, model: ModelIdentity) -> None:
+        self.model = model
+
+    def classify(self, content: bytes) -> Any:
+        if content == b"bad":
+            raise PermanentError(Reason.CORRUPT, "bad")
+        return FixedClassifier(f"{content.decode()} by {self.model.version}", self.model).classify(content)
+
+
+def settling(model: ModelIdentity = OLD_MODEL, redo_before: datetime | None = None) -> Callable[[Stores], object]:
+    return lambda stores: classify_blob(stores, Honest(model), IMAGE, redo_before=redo_before)
+
+
+def giving_up(stores: Stores) -> object:
+    return give_up(stores, IMAGE, "the last error")
+
+
+def upload(etag: str, name: str = "overwrite", after: str | None = None) -> Event:
+    """The upload of the content whose ETag will be this one."""
+
+    def happen(account: MemoryAccount) -> None:
+        assert account.upload(IMAGE, CONTENTS[etag]) == etag
+
+    return Event(name, happen, after)
+
+
+delete = Event("delete", lambda account: account.delete(IMAGE))
+
+
+FIRST = settling()
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Some actors, and what stood before they came.
+
+    Attributes:
+        uploaded: ETags of the contents uploaded before, in order.
+        settled: Which of them were settled, with which work.
+        spoilt: Done to the account afterwards.
+        wanted: What must also be true of the record that stands.
+    """
+
+    name: str
+    actors: tuple[Event | Delivery, ...]
+    uploaded: tuple[str, ...] = ("0x1",)
+    settled: tuple[str, ...] = ()
+    by: Callable[[Stores], object] = FIRST
+    spoilt: Callable[[MemoryAccount], object] = lambda _: None
+    wanted: Callable[[Record], bool] = lambda _: True
+
+    def account(self) -> MemoryAccount:
+        account = MemoryAccount()
+        stores = Stores(cast(Any, MemorySource(account)), cast(Any, MemoryResults(account)), now=lambda: _BEFORE)
+        for etag in self.uploaded:
+            assert account.upload(IMAGE, CONTENTS[etag]) == etag
+            if etag in self.settled:
+                self.by(stores)
+        self.spoilt(account)
+        return account
+
+    def search(self, check: Callable[[MemoryAccount], None] | None = None, **options: Any) -> Search:
+        return Search(self.account(), self.actors, check or self.check, **options)
+
+    def check(self, account: MemoryAccount) -> None:
+        record = one_truth(account)
+        assert record is None or self.wanted(record), f"not the outcome that was wanted: {record}"
+
+
+def one_truth(account: MemoryAccount) -> Record | None:
+    """What ``agreed`` says, and each index row tells what the row tells."""
+    blob = account.blobs.get(IMAGE)
+    record = agreed(MemoryResults(account), blob.etag if blob else None, set(account.index), CONTENTS)
+    for index_row in record.index_rows() if record else ():
+        assert account.index[index_row.keys] == tuple(index_row.columns.items()), "an index row that lies"
+    return record
+
+
+def agreed(results: Any, etag: str | None, index: set[Any], contents: Mapping[str, bytes]) -> Record | None:
+    """One row, one sidecar, their index rows and no others, all about the content that is there now.
+
+    Of an image that was deleted meanwhile, all or nothing may be left: pruning is the work of ``reconcile``.
+
+    Args:
+        results: A ledger, in memory or real.
+        etag: Of the image as it is now; ``None`` when it is gone.
+        index: The keys of every index row.
+        contents: Every content that ever was, by ETag.
+    """
+    row, sidecar = results.read_row(IMAGE), results.read_sidecar(IMAGE)
+    if etag is None and row is None:
+        assert sidecar is None, "a sidecar without a row"
+        assert not index, "index rows without a row"
+        return None
+    assert row is not None, "no row"
+    assert row.record is not None
+    assert sidecar is not None, "no sidecar"
+    record: Record = row.record
+    assert sidecar.record is not None, "a sidecar that is not ours"
+    assert told(sidecar.record) == told(record), "row and sidecar differ"
+    assert index == {index_row.keys for index_row in record.index_rows()}, "not the index rows of the row"
+    assert etag is None or same_etag(record.etag, etag), "a row about content that is gone"
+    honest(record, contents)
+    return record
+
+
+def told(record: Record) -> Record:
+    """A record without what it remembers of races."""
+    return replace(record, superseded=(), shared=False)
+
+
+def honest(record: Record, contents: Mapping[str, bytes] = CONTENTS) -> None:
+    """The verdict is what the named model says of the named content."""
+    if record.status is Status.FAILED:
+        return
+    content = contents[record.etag]
+    model = {model.version: model for model in (OLD_MODEL, NEW_MODEL)}[record.model_version]
+    with contextlib.suppress(PermanentError):
+        answer = Honest(model).classify(content)
+        assert (record.status, record.label) == (Status.CLASSIFIED, answer.label), "a verdict nobody gave"
+        return
+    assert record.status is Status.REJECTED, "a verdict nobody gave"
+
+
+def remembered(account: MemoryAccount) -> set[keys.RowKeys]:
+    """The index rows that the row in the account says may be left over from attempts it beat."""
+    row = MemoryResults(account).read_row(IMAGE)
+    return set(row.record.superseded) if row and row.record else set()
+
+
+def _classified(record: Record) -> bool:
+    return record.status is Status.CLASSIFIED
+
+
+SCENARIOS = [
+    Scenario("two first deliveries of one content", (Delivery("A", settling()), Delivery("B", settling()))),
+    Scenario(
+        "an overwrite during the first delivery",
+        (Delivery("A", settling()), upload("0x2"), Delivery("B", settling(), after="overwrite", minute=_LATER)),
+    ),
+    Scenario(
+        "an overwrite during the first delivery, clocks the other way round",
+        (Delivery("A", settling(), minute=_LATER), upload("0x2"), Delivery("B", settling(), after="overwrite")),
+    ),
+    Scenario(
+        "an overwrite during the second delivery of a settled image",
+        (Delivery("A", settling()), upload("0x3"), Delivery("B", settling(), after="overwrite", minute=_LATER)),
+        uploaded=("0x1", "0x2"),
+        settled=("0x1",),
+    ),
+    Scenario(
+        "two deliveries of new content over a settled image",
+        (Delivery("A", settling()), Delivery("B", settling(), minute=_LATER)),
+        uploaded=("0x1", "0x2"),
+        settled=("0x1",),
+    ),
+    Scenario("a deletion during the first delivery", (Delivery("A", settling()), delete)),
+    Scenario("a deletion during two first deliveries", (Delivery("A", settling()), Delivery("B", settling()), delete)),
+    Scenario(
+        "a deletion during the second delivery of a settled image",
+        (Delivery("A", settling()), delete),
+        uploaded=("0x1", "0x2"),
+        settled=("0x1",),
+    ),
+    Scenario(
+        "deleted and uploaded again during the first delivery",
+        (
+            Delivery("A", settling()),
+            delete,
+            upload("0x2", after="delete"),
+            Delivery("B", settling(), after="overwrite", minute=_LATER),
+        ),
+    ),
+    Scenario(
+        "a new model beside the old one at first",
+        (Delivery("A", settling(OLD_MODEL)), Delivery("B", settling(NEW_MODEL), minute=_LATER)),
+    ),
+    Scenario(
+        "a new model over a settled image, the old one still at work",
+        (Delivery("A", settling(OLD_MODEL)), Delivery("B", settling(NEW_MODEL), minute=_LATER)),
+        settled=("0x1",),
+    ),
+    Scenario(
+        "a redo of a settled image, delivered twice",
+        (Delivery("A", settling(redo_before=REDO)), Delivery("B", settling(redo_before=REDO), minute=_LATER)),
+        settled=("0x1",),
+        wanted=lambda record: record.classified_at >= REDO,
+    ),
+    Scenario(
+        "a redo of a settled image that is overwritten meanwhile",
+        (
+            Delivery("A", settling(redo_before=REDO)),
+            upload("0x2"),
+            Delivery("B", settling(), after="overwrite", minute=_LATER),
+        ),
+        settled=("0x1",),
+    ),
+    Scenario(
+        "giving up while a verdict comes",
+        (Delivery("A", giving_up), Delivery("B", settling(), minute=_LATER)),
+        wanted=_classified,
+    ),
+    Scenario(
+        "giving up late while a verdict comes",
+        (Delivery("A", giving_up, minute=_LATER), Delivery("B", settling())),
+        wanted=_classified,
+    ),
+    Scenario("giving up twice", (Delivery("A", giving_up), Delivery("B", giving_up, minute=_LATER))),
+    Scenario(
+        "a verdict where one had given up",
+        (Delivery("A", settling()), Delivery("B", settling(), minute=_LATER)),
+        settled=("0x1",),
+        by=giving_up,
+        wanted=_classified,
+    ),
+    Scenario(
+        "a sidecar that a person edited",
+        (Delivery("A", settling()), upload("0x3"), Delivery("B", settling(), after="overwrite")),
+        uploaded=("0x1", "0x2"),
+        settled=("0x1",),
+        spoilt=lambda account: account.put(account.sidecars, keys.sidecar_name(IMAGE.blob_name), b"{}"),
+    ),
+    Scenario(
+        "a sidecar that a person deleted",
+        (Delivery("A", settling()), upload("0x3"), Delivery("B", settling(), after="overwrite", minute=_LATER)),
+        uploaded=("0x1", "0x2"),
+        settled=("0x1",),
+        spoilt=lambda account: account.sidecars.clear(),
+    ),
+]

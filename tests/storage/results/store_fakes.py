@@ -1,0 +1,116 @@
+"""A listing and a table of any size that exist only while they are read, and count the requests they would take."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Any
+
+from storage.keys import RowKeys, image_keys
+from storage.listing import Listed
+from tests.storage.samples import NOON, record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from storage.tables import Entities
+
+LISTING_PAGE = 5000
+TABLE_PAGE = 1000
+
+
+def service_order(address: RowKeys) -> tuple[bytes, bytes]:
+    """The order of .NET strings, and of the emulator: by UTF-16 unit."""
+    return address.partition_key.encode("utf-16-be"), address.row_key.encode("utf-16-be")
+
+
+def listed(name: str, etag: str = "0x8DE1") -> Listed:
+    return Listed(name, etag, NOON.replace(microsecond=0), 10)
+
+
+class FakeListing:
+    """Pages of blobs made as they are asked for."""
+
+    def __init__(self, blobs: Iterable[Listed], page: int = LISTING_PAGE) -> None:
+        self._blobs = blobs
+        self._page = page
+        self.requests = 0
+
+    def __iter__(self) -> Iterator[list[Listed]]:
+        page: list[Listed] = []
+        for blob in self._blobs:
+            page.append(blob)
+            if len(page) == self._page:
+                self.requests += 1
+                yield page
+                page = []
+        self.requests += 1
+        yield page
+
+
+class FakeTable:
+    """Rows at sorted addresses, made as they are read. Fits ``Ranges``.
+
+    Args:
+        addresses: In ``service_order``; anything that has a length and an index.
+        entity: Makes the row at an address.
+        page: Entities a request.
+        pause: An empty page that is not the last is served before every so many requests; 0 for never.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[RowKeys],
+        entity: Callable[[RowKeys], dict[str, Any]],
+        page: int = TABLE_PAGE,
+        pause: int = 0,
+    ) -> None:
+        self._addresses = addresses
+        self._entity = entity
+        self._page = page
+        self._pause = pause
+        self.requests = 0
+        self.read = 0
+
+    def across(self, first: str, last: str) -> Iterator[Entities]:
+        upper = last.encode("utf-16-be")
+        return self._pages(RowKeys(first, ""), lambda key: key.partition_key.encode("utf-16-be") <= upper)
+
+    def within(self, partition_key: str, first: str, last: str) -> Iterator[Entities]:
+        upper = last.encode("utf-16-be")
+        return self._pages(
+            RowKeys(partition_key, first),
+            lambda key: key.partition_key == partition_key and key.row_key.encode("utf-16-be") <= upper,
+        )
+
+    def _pages(self, first: RowKeys, belongs: Callable[[RowKeys], bool]) -> Iterator[Entities]:
+        position = bisect_left(self._addresses, service_order(first), key=service_order)
+        while True:
+            self.requests += 1
+            if self._pause and self.requests % self._pause == 0:
+                yield []
+                self.requests += 1
+            page: Entities = []
+            while len(page) < self._page and position < len(self._addresses):
+                address = self._addresses[position]
+                if not belongs(address):
+                    break
+                page.append(self._entity(address))
+                position += 1
+            self.read += len(page)
+            yield page
+            if position >= len(self._addresses) or not belongs(self._addresses[position]):
+                return
+
+
+_ROW = record().to_entity()
+
+
+def row_of(name: str) -> dict[str, Any]:
+    partition_key, row_key = image_keys("incoming", name)
+    return _ROW | {"PartitionKey": partition_key, "RowKey": row_key, "blob_name": name}
+
+
+def table_of(names: Iterable[str], page: int = TABLE_PAGE, pause: int = 0) -> FakeTable:
+    """A table with a row for each of these images."""
+    by_address = {image_keys("incoming", name): name for name in names}
+    return FakeTable(sorted(by_address, key=service_order), lambda key: row_of(by_address[key]), page, pause)

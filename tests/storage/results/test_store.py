@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from inference.errors import ConfigurationError, TransientError
+from storage.clients import connect
+from storage.errors import ConflictError
+from storage.pipeline.classify_blob import Stores, classify_blob
+from storage.settings import Connection
+from tests.storage.samples import MODEL, FixedClassifier, record
+from tests.storage.wire import Wire, wire
+from tools.azurite.azurite import connection_string
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.storage.conftest import Account
+    from tools.azurite.azurite import Azurite
+
+
+@pytest.fixture
+def tables(azurite: Azurite) -> Iterator[Wire]:
+    """A wire to the emulator's table service."""
+    with wire(azurite.ports.table) as made:
+        yield made
+
+
+@pytest.fixture
+def blobs(azurite: Azurite) -> Iterator[Wire]:
+    """A wire to the emulator's blob service."""
+    with wire(azurite.ports.blob) as made:
+        yield made
+
+
+@pytest.fixture
+def open_account(
+    account: Account, azurite: Azurite, tables: Wire, blobs: Wire, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Account]:
+    """The account behind both wires, with clients that retry without waiting."""
+    monkeypatch.setattr("azure.storage.blob._shared.policies.StorageRetryPolicy.sleep", lambda *_: None)
+    monkeypatch.setattr("azure.core.pipeline.policies.RetryPolicy.sleep", lambda *_, **__: None)
+    text = connection_string(azurite.ports._replace(blob=blobs.port, table=tables.port))
+    clients = connect(Connection("ImageStorage", text))
+    yield account.over(clients)
+    clients.close()
+
+
+def lose_once(through: Wire, method: str) -> list[str]:
+    """The next request of this method takes effect, and nobody hears of it."""
+    lost: list[str] = []
+
+    def lose(line: str) -> bool:
+        if lost or not line.startswith(method):
+            return False
+        lost.append(line)
+        return True
+
+    through.lose_answer = lose
+    return lost
+
+
+def test_tables_and_container_appear_on_first_use(account: Account) -> None:
+    outcome = record(container=account.incoming)
+    assert account.results.read_row(outcome.image) is None
+    assert account.results.read_sidecar(outcome.image) is None
+    account.results.write_sidecar(outcome, None)
+    account.results.write_index_row(outcome.index_rows()[0])
+    account.results.write_row(outcome, None)
+    stored = account.results.read_row(outcome.image)
+    assert stored is not None
+    assert stored.record == outcome
+
+
+def test_reading_creates_nothing(account: Account, clients: object) -> None:
+    account.results.read_row(account.image())
+    account.results.read_sidecar(account.image())
+    assert account.table not in {table.name for table in account.clients.tables.list_tables()}
+    assert account.container not in {found.name for found in account.clients.blobs.list_containers()}
+
+
+@pytest.mark.parametrize("place", ["row", "sidecar"])
+def test_a_write_that_took_effect_unheard_is_a_conflict_with_itself(
+    open_account: Account, tables: Wire, blobs: Wire, place: str
+) -> None:
+    """The SDK sends it again and meets its own work; the commit protocol tells that from another's.
+
+    It does not send an insert (POST) again: then the host delivers again, and that meets the work.
+    """
+    outcome = record(container=open_account.incoming)
+    write = open_account.results.write_row if place == "row" else open_account.results.write_sidecar
+    read = open_account.results.read_row if place == "row" else open_account.results.read_sidecar
+    write(record("first.jpg", container=open_account.incoming), None)  # the table and the container are there
+    lost = lose_once(*((tables, "POST") if place == "row" else (blobs, "PUT")))
+    with pytest.raises(TransientError if place == "row" else ConflictError):
+        write(outcome, None)
+    assert lost
+    with pytest.raises(ConflictError):
+        write(outcome, None)
+    stored = read(outcome.image)
+    assert stored is not None
+    assert stored.record == outcome
+    lost = lose_once(tables if place == "row" else blobs, "PUT")
+    with pytest.raises(ConflictError):
+        write(outcome, stored)
+    assert lost
+
+
+@pytest.mark.parametrize(
+    ("service", "method"),
+    [("blobs", "GET"), ("blobs", "PUT"), ("tables", "GET"), ("tables", "POST"), ("tables", "PUT")],
+)
+@pytest.mark.parametrize("before", ["nothing", "another content"])
+def test_settling_survives_any_one_lost_answer(
+    open_account: Account, tables: Wire, blobs: Wire, *, service: str, method: str, before: str
+) -> None:
+    """Where the SDK may not send again (a POST that may have taken effect), the host delivers again."""
+    stores = Stores(open_account.source, open_account.results)
+    open_account.upload("first.jpg", b"makes tables and container")
+    classify_blob(stores, FixedClassifier("first"), open_account.image("first.jpg"))
+    of_others = open_account.index_keys()
+    if before == "another content":
+        open_account.upload("cat.jpg", b"old")
+        classify_blob(stores, FixedClassifier("old"), open_account.image())
+    open_account.upload("cat.jpg", b"new")
+    lost = lose_once(tables if service == "tables" else blobs, method)
+    try:
+        classify_blob(stores, FixedClassifier("new"), open_account.image())
+    except TransientError:
+        classify_blob(stores, FixedClassifier("new"), open_account.image())
+    assert lost or method == "POST"
+    tables.lose_answer = blobs.lose_answer = lambda _line: False
+    row, sidecar = (
+        open_account.results.read_row(open_account.image()),
+        open_account.results.read_sidecar(open_account.image()),
+    )
+    assert row is not None
+    assert row.record is not None
+    assert sidecar is not None
+    assert sidecar.record == row.record
+    assert row.record.label == "new"
+    assert open_account.index_keys() - of_others == {tuple(index_row.keys) for index_row in row.record.index_rows()}
+
+
+def test_a_service_that_is_not_there_is_transient(open_account: Account, tables: Wire, blobs: Wire) -> None:
+    tables.close()
+    blobs.close()
+    outcome = record(container=open_account.incoming)
+    index_row = outcome.index_rows()[0]
+    calls: list[Callable[[], object]] = [
+        lambda: open_account.results.read_row(outcome.image),
+        lambda: open_account.results.read_sidecar(outcome.image),
+        lambda: open_account.results.write_row(outcome, None),
+        lambda: open_account.results.write_sidecar(outcome, None),
+        lambda: open_account.results.write_index_row(index_row),
+        lambda: open_account.results.delete_index_row(index_row.keys),
+    ]
+    for call in calls:
+        with pytest.raises(TransientError):
+            call()
+
+
+def test_a_wrong_key_is_the_deployments_fault(account: Account, azurite: Azurite) -> None:
+    from tools.azurite.azurite import ACCOUNT_KEY
+
+    text = azurite.connection_string.replace(ACCOUNT_KEY, "d3Jvbmc=")
+    clients = connect(Connection("ImageStorage", text))
+    refused = account.over(clients)
+    with pytest.raises(ConfigurationError, match="403"):
+        refused.results.read_sidecar(account.image())
+    with pytest.raises(ConfigurationError, match=r"40[13]"):
+        refused.results.read_row(account.image())
+    with pytest.raises(ConfigurationError, match="403"):
+        refused.source.read(account.image())
+    clients.close()
+
+
+def test_a_sidecar_that_a_person_edited_stands_but_tells_nothing(account: Account) -> None:
+    account.results.write_sidecar(record("other.jpg", container=account.incoming), None)
+    account.clients.blobs.get_blob_client(account.container, "cat.jpg.json").upload_blob(b"scribbles")
+    stored = account.results.read_sidecar(account.image())
+    assert stored is not None
+    assert stored.record is None
+    account.results.write_sidecar(record(container=account.incoming, model=MODEL.name), stored)
+
+
+def test_removing_is_done_where_its_answer_was_lost(open_account: Account, tables: Wire, blobs: Wire) -> None:
+    """The repeated request finds nothing: taken for a conflict, pruning would leave half of an image behind."""
+    written = record(container=open_account.incoming)
+    open_account.results.write_sidecar(written, None)
+    open_account.results.write_row(written, None)
+    sidecar, row = open_account.results.read_sidecar(written.image), open_account.results.read_row(written.image)
+    assert sidecar is not None
+    assert row is not None
+    with pytest.raises(ConflictError):
+        open_account.results.delete_sidecar(written.image, row.token)
+    for through in (blobs, tables):
+        lose_once(through, "DELETE")
+    open_account.results.delete_sidecar(written.image, sidecar.token)
+    open_account.results.delete_row(written.image, row.token)
+    assert open_account.results.read_sidecar(written.image) is None
+    assert open_account.results.read_row(written.image) is None

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from azure.data.tables import TableServiceClient
+from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueServiceClient
+
+from inference.errors import ConfigurationError
+from tools.azurite import azurite as emulator
+from tools.azurite.azurite import Azurite, Ports, ports_from_environ, running
+
+ROOT = Path(emulator.__file__).resolve().parents[2]
+
+
+def alive(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    # A process that has ended but was not yet waited for by its new parent still has a number.
+    state = Path(f"/proc/{process_id}/stat")
+    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_all_three_services_answer(azurite: Azurite) -> None:
+    text = azurite.connection_string
+    BlobServiceClient.from_connection_string(text).get_service_properties()
+    QueueServiceClient.from_connection_string(text).get_service_properties()
+    list(TableServiceClient.from_connection_string(text).list_tables())
+
+
+def test_it_listens_on_loopback_only(azurite: Azurite) -> None:
+    listening = Path("/proc/net/tcp")
+    if not listening.exists():
+        pytest.skip("needs /proc")
+    ports = {f"{port:04X}" for port in azurite.ports}
+    rows = [line.split() for line in listening.read_text().splitlines()[1:]]
+    addresses = {row[1].split(":")[0] for row in rows if row[3] == "0A" and row[1].split(":")[1] in ports}
+    assert addresses == {"0100007F"}
+
+
+def test_data_outlives_a_stop(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as first:
+        blobs = BlobServiceClient.from_connection_string(first.connection_string)
+        blobs.create_container("kept").upload_blob("a.jpg", b"x")
+    assert not alive(first.process_id)
+    with running(tmp_path / "data") as second:
+        blobs = BlobServiceClient.from_connection_string(second.connection_string)
+        assert blobs.get_container_client("kept").download_blob("a.jpg").readall() == b"x"
+
+
+def test_a_busy_port_is_named_with_its_service_and_the_way_out() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(ConfigurationError) as refused, running(ports=Ports(0, port, 0), in_memory=True):
+            pass
+    assert str(refused.value) == (
+        f"Port {port}, wanted for Azurite's queue service, is taken by another program: stop that one, or choose "
+        "another port with AZURITE_QUEUE_PORT or `python -m tools dev --queue-port`."
+    )
+
+
+def test_a_port_is_free_again_after_a_stop() -> None:
+    with running(in_memory=True) as first:
+        pass
+    with running(ports=first.ports, in_memory=True) as second:
+        assert second.ports == first.ports
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL there")
+def test_it_ends_with_us_even_when_we_are_killed() -> None:
+    script = (
+        "import time; from tools.azurite.azurite import running\n"
+        "with running(in_memory=True) as it: print(it.process_id, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout
+        process_id = int(owner.stdout.readline())
+        assert alive(process_id)
+        owner.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while alive(process_id):
+        assert time.monotonic() < deadline, "Azurite outlived its owner"
+        time.sleep(0.02)
+
+
+def test_ports_come_from_the_environment() -> None:
+    assert ports_from_environ({}) == Ports(10000, 10001, 10002)
+    assert ports_from_environ({"AZURITE_TABLE_PORT": "11002"}) == Ports(10000, 10001, 11002)
+    for wrong in ("x", "-1", "65536", "1.5"):
+        with pytest.raises(ConfigurationError, match="AZURITE_BLOB_PORT"):
+            ports_from_environ({"AZURITE_BLOB_PORT": wrong})
+
+
+def test_the_repr_of_a_running_emulator_has_no_key(azurite: Azurite) -> None:
+    assert emulator.ACCOUNT_KEY not in repr(azurite)
+
+
+def test_the_lock_file_pins_every_package_by_hash_and_names_no_registry() -> None:
+    lock = (emulator.HERE / "package-lock.json").read_text()
+    assert '"resolved"' not in lock
+    assert f'"azurite": "{emulator.VERSION}"' in lock
+    assert lock.count('"integrity"') == lock.count('"node_modules/')
+
+
+# npm is slow and needs a network; this one stands in for it and says what it was asked.
+FAKE_NPM = """#!/bin/sh
+echo "$PWD" >> {log}
+mkdir -p node_modules/azurite/dist/src
+{does}
+"""
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(emulator, "HOME", tmp_path / ".azurite")
+    return tmp_path
+
+
+def fake_npm(folder: Path, does: str) -> list[str]:
+    script = folder / "npm"
+    script.write_text(FAKE_NPM.format(log=folder / "log", does=does))
+    script.chmod(0o755)
+    return [str(script)]
+
+
+@pytest.mark.skipif(os.name == "nt" or not shutil.which("node"), reason="the stand-in is a shell script")
+class TestInstall:
+    works = "touch node_modules/azurite/dist/src/azurite.js"
+
+    def _npm(self, folder: Path, monkeypatch: pytest.MonkeyPatch, does: str) -> None:
+        npm = fake_npm(folder, does)
+        monkeypatch.setattr(emulator, "_node_and_npm", lambda: ("node", npm))
+
+    def test_a_second_call_installs_nothing(self, elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._npm(elsewhere, monkeypatch, self.works)
+        assert emulator.ensure_installed() == emulator.ensure_installed()
+        assert len((elsewhere / "log").read_text().splitlines()) == 1
+
+    def test_a_failure_says_what_npm_said_and_leaves_nothing(
+        self, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self._npm(elsewhere, monkeypatch, "echo first >&2; echo 'no network' >&2; exit 1")
+        with pytest.raises(ConfigurationError, match=r"^npm could not install Azurite: no network$"):
+            emulator.ensure_installed()
+        assert list(emulator.HOME.iterdir()) == []
+
+    def test_an_interrupted_or_damaged_install_is_repaired(
+        self, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self._npm(elsewhere, monkeypatch, self.works)
+        left = emulator.HOME / "installing-killed"
+        (left / "package").mkdir(parents=True)
+        os.utime(left, (0, 0))
+        (emulator.HOME / f"azurite-{emulator.VERSION}" / "node_modules").mkdir(parents=True)
+        script = Path(emulator.ensure_installed()[-1])
+        assert script.is_file()
+        assert [entry.name for entry in emulator.HOME.iterdir()] == [f"azurite-{emulator.VERSION}"]
+
+    def test_two_at_once_end_with_one_whole_install(self, elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        # The other process finishes while ours is still installing.
+        rival = elsewhere / ".azurite" / f"azurite-{emulator.VERSION}" / emulator.SCRIPT.parent
+        self._npm(elsewhere, monkeypatch, f"{self.works}; mkdir -p {rival}; echo rival > {rival}/azurite.js")
+        script = Path(emulator.ensure_installed()[-1])
+        assert script.read_text() == "rival\n"
+        assert [entry.name for entry in emulator.HOME.iterdir()] == [f"azurite-{emulator.VERSION}"]

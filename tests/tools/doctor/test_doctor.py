@@ -1,0 +1,360 @@
+"""``python -m tools doctor`` on accounts that are well, half there, unreachable and refused."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from storage.pipeline.classify_blob import classify_blob
+from storage.pipeline.messages import BLOB_POISON_QUEUE
+from storage.results.record import Image
+from storage.settings import APP_ROOT, DEVELOPMENT_STORAGE, Settings
+from tests.storage.samples import FixedClassifier
+from tools.__main__ import main
+from tools.azurite.azurite import ACCOUNT_KEY
+from tools.doctor import deployment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tools.account import Account
+    from tools.azurite.azurite import Azurite
+
+SECRET = "c2VjcmV0c2VjcmV0"
+SMALL_AND_LOCAL = {
+    "ImageStorage": DEVELOPMENT_STORAGE,
+    "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan",
+    "MAX_IMAGE_PIXELS": "1000000",  # what any machine has memory for
+}
+
+
+@pytest.fixture
+def account(empty_wiring: Account) -> Account:
+    return empty_wiring
+
+
+def findings(capsys: pytest.CaptureFixture[str], *options: str, code: int = 0) -> list[dict[str, str]]:
+    """What doctor finds; the summary counts it."""
+    assert main(["doctor", "--json", *options]) == code
+    captured = capsys.readouterr()
+    *found, summary = map(json.loads, captured.out.splitlines())
+    levels = [finding["level"] for finding in found]
+    assert summary == {"event": "summary", **{level: levels.count(level) for level in ("ok", "warning", "problem")}}
+    assert captured.err == ""
+    return found
+
+
+def sentences(found: list[dict[str, str]], level: str, about: str) -> list[str]:
+    return [each["sentence"] for each in found if (each["level"], each["about"]) == (level, about)]
+
+
+def connection_string_to(**urls: str) -> str:
+    """A connection string to these addresses, with a key that must not be shown."""
+    places = {"Blob": urls["blob"], "Queue": urls["queue"], "Table": urls["table"]}
+    return f"AccountName=account1;AccountKey={SECRET};" + "".join(f"{k}Endpoint={v};" for k, v in places.items())
+
+
+def test_a_new_account_is_well_and_stays_untouched(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    found = findings(capsys)
+    assert {each["about"] for each in found} == {
+        "settings",
+        "versions",
+        "host.json",
+        "machine",
+        "blobs",
+        "queues",
+        "tables",
+        "model",
+    }
+    incoming = account.settings.incoming_container
+    assert sentences(found, "warning", "blobs") == [
+        f"There is no container {incoming} for images yet: make it, or nothing can be uploaded."
+    ]
+    assert not [each for each in found if each["level"] == "problem"]
+    assert "shapes, version " in sentences(found, "ok", "model")[0]
+    assert incoming not in {container.name for container in account.clients.blobs.list_containers()}
+    assert account.settings.results_table not in {table.name for table in account.clients.tables.list_tables()}
+
+
+def test_what_is_there_is_said_and_failed_work_is_counted(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    container = account.settings.incoming_container
+    account.clients.blobs.create_container(container)
+    account.clients.blobs.get_blob_client(container, "a.jpg").upload_blob(b"x")
+    classify_blob(account.stores, FixedClassifier(), Image(container, "a.jpg"))
+    queue = account.clients.queues.get_queue_client(BLOB_POISON_QUEUE)
+    if BLOB_POISON_QUEUE not in {each.name for each in account.clients.queues.list_queues()}:
+        queue.create_queue()
+    message = queue.send_message("{}")
+    found = findings(capsys)
+    queue.delete_message(message)
+    assert f"The container {container} holds images." in sentences(found, "ok", "blobs")
+    assert f"The table {account.settings.results_table} holds rows." in sentences(found, "ok", "tables")
+    assert BLOB_POISON_QUEUE in sentences(found, "warning", "queues")[0]
+
+
+@pytest.mark.parametrize("form", ["lines", "json"])
+def test_settings_that_cannot_be_read_are_all_named(
+    account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setenv("TOP_K", "many")
+    monkeypatch.setenv("MAX_IMAGE_BYTES", "0")
+    monkeypatch.setenv("ImageStorage", SECRET)
+    if form == "json":
+        found = findings(capsys, code=2)
+        assert [each["about"] for each in found] == ["settings"] * 3
+        out = json.dumps(found)
+    else:
+        assert main(["doctor"]) == 2
+        out = capsys.readouterr().out
+        assert out.endswith("3 problems, 0 warnings.\n")
+    for setting in ("TOP_K", "MAX_IMAGE_BYTES", "ImageStorage"):
+        assert setting in out
+    assert SECRET not in out
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://127.0.0.1:9/account1", "nothing listens at http://127.0.0.1:9/account1"),
+        ("https://account1.core.invalid", "no machine is called account1.core.invalid"),
+    ],
+    ids=["refused", "no such name"],
+)
+def test_what_cannot_be_reached_is_told_apart(
+    account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, address: str, said: str
+) -> None:
+    monkeypatch.setenv("ImageStorage", connection_string_to(blob=address, queue=address, table=address))
+    found = findings(capsys, code=1)
+    for about in ("blobs", "queues", "tables"):
+        assert said in sentences(found, "problem", about)[0]
+    assert SECRET not in json.dumps(found)
+
+
+def test_a_wrong_key_is_told_and_not_shown(
+    account: Account, azurite: Azurite, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = ACCOUNT_KEY.replace("Eby8", "Eby9")
+    monkeypatch.setenv("ImageStorage", azurite.connection_string.replace(ACCOUNT_KEY, wrong))
+    found = findings(capsys, code=1)
+    for about in ("blobs", "queues", "tables"):
+        assert "(403 " in sentences(found, "problem", about)[0]
+        assert "ImageStorage" in sentences(found, "problem", about)[0]
+    assert wrong not in json.dumps(found)
+    assert ACCOUNT_KEY not in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((403, "AuthorizationPermissionMismatch"), "give this identity the role Storage Blob Data Owner"),
+        ((403, "KeyBasedAuthenticationNotPermitted"), "takes no keys (403 KeyBasedAuthenticationNotPermitted)"),
+        ((404, None), "is that the address of a storage account's service?"),
+        ((503, "ServerBusy"), "answers 503 ServerBusy: is the account healthy?"),
+    ],
+    ids=["no role", "no keys", "no storage", "busy"],
+)
+def test_each_refusal_has_its_own_way_out(
+    account: Account,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    answer: tuple[int, str | None],
+    said: str,
+) -> None:
+    with answering(*answer) as address:
+        monkeypatch.setenv("ImageStorage", connection_string_to(blob=address, queue=address, table=address))
+        found = findings(capsys, code=1)
+    assert said in sentences(found, "problem", "blobs")[0]
+
+
+@contextmanager
+def answering(status: int, code: str | None) -> Iterator[str]:
+    """A service that gives every request the same answer."""
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            if code:
+                self.send_header("x-ms-error-code", code)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Stay quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/account1"
+        server.shutdown()
+
+
+def test_an_identity_without_a_token_is_told_what_to_do(
+    account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from azure.core.exceptions import ClientAuthenticationError
+
+    class NoToken:
+        def __init__(self, **_: object) -> None:
+            pass
+
+        def get_token(self, *_: str, **__: object) -> None:
+            raise ClientAuthenticationError(f"no token, and here is a secret: {SECRET}")
+
+    monkeypatch.setattr("azure.identity.ManagedIdentityCredential", NoToken)
+    monkeypatch.delenv("ImageStorage")
+    monkeypatch.setenv("ImageStorage__accountName", "account1")
+    monkeypatch.setenv("ImageStorage__credential", "managedidentity")
+    found = findings(capsys, code=1)
+    for about in ("blobs", "queues", "tables"):
+        assert "there is no token for the managed identity of ImageStorage" in sentences(found, "problem", about)[0]
+    assert SECRET not in json.dumps(found)
+
+
+def test_a_sas_in_an_address_is_not_shown(
+    account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with answering(403, "AuthenticationFailed") as address:
+        places = "".join(f"{service}Endpoint={address};" for service in ("Blob", "Queue", "Table"))
+        monkeypatch.setenv("ImageStorage", f"{places}SharedAccessSignature=sv=1&sig={SECRET}")
+        found = findings(capsys, code=1)
+    assert "the key or SAS is wrong" in sentences(found, "problem", "blobs")[0]
+    assert SECRET not in json.dumps(found)
+
+
+def test_the_hosts_account_is_looked_at_where_it_is_another(
+    account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AzureWebJobsStorage")
+    (missing,) = sentences(findings(capsys, code=1), "problem", "settings")
+    assert missing.startswith("AzureWebJobsStorage is not set")
+    nowhere = "http://127.0.0.1:9/account1"
+    monkeypatch.setenv("AzureWebJobsStorage", connection_string_to(blob=nowhere, queue=nowhere, table=nowhere))
+    found = findings(capsys, code=1)
+    assert "AzureWebJobsStorage cannot be used for blobs" in sentences(found, "problem", "blobs")[0]
+
+
+def test_a_model_that_cannot_be_used_is_a_problem(
+    account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path))
+    (said,) = sentences(findings(capsys, code=1), "problem", "model")
+    assert said.startswith("MODEL_DIR cannot be used: ")
+    assert str(tmp_path) in said
+
+
+class TestTheFolder:
+    def test_packages_that_differ_from_what_is_deployed(self, tmp_path: Path) -> None:
+        requirements = tmp_path / "requirements.txt"
+        requirements.write_text(
+            "# what runs\nazure-core==0.1\nno-such-package==1.0\nnumpy>=1\nother==1; python_version < '3'\n"
+        )
+        found = list(deployment.check_packages(requirements))[1:]
+        assert [(each.level, each.sentence.split()[0]) for each in found] == [
+            ("warning", "azure-core"),
+            ("problem", "no-such-package"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("document", "environ", "said"),
+        [
+            ("{", {}, "host.json cannot be used"),
+            ('{"extensionBundle": {}}', {}, "names no extension bundle"),
+            ('{"extensions": {"blobs": {"maxDegreeOfParallelism": 0}}}', {}, "maxDegreeOfParallelism"),
+            ('{"extensions": {"blobs": {"maxDegreeOfParallelism": 500}}}', {}, "lets 500 images in at once"),
+            ("{}", {"PYTHON_THREADPOOL_THREAD_COUNT": "x"}, "PYTHON_THREADPOOL_THREAD_COUNT must be"),
+        ],
+        ids=["broken", "no bundle", "no parallelism", "too many at once", "threads"],
+    )
+    def test_a_host_json_that_does_not_fit(
+        self, tmp_path: Path, document: str, environ: dict[str, str], said: str
+    ) -> None:
+        (tmp_path / "host.json").write_text(document)
+        found = list(deployment.check_host_json(tmp_path, environ))
+        assert any(said in each.sentence and each.level != "ok" for each in found)
+
+    @pytest.mark.parametrize(
+        ("document", "environ", "level", "said"),
+        [
+            ('{"extensions": {"queues": {"messageEncoding": "none"}}}', {}, "problem", "messageEncoding is none"),
+            ("{}", {"WEBSITE_SKU": "FlexConsumption"}, "problem", "Flex Consumption knows EventGrid only"),
+            ("{}", {"FUNCTIONS_WORKER_PROCESS_COUNT": "4"}, "warning", "4 worker processes"),
+            ('{"functionTimeout": "02:00:00"}', {}, "warning", "functionTimeout is not set or above half an hour"),
+        ],
+        ids=["plain messages", "a source that the plan does not know", "processes", "a timeout of hours"],
+    )
+    def test_what_the_app_would_complain_of_is_said(
+        self, tmp_path: Path, document: str, environ: dict[str, str], level: str, said: str
+    ) -> None:
+        (tmp_path / "host.json").write_text(document)
+        settings = Settings.from_environ(SMALL_AND_LOCAL)
+        found = deployment.check_contradictions(tmp_path, environ, settings)
+        assert any(said in each.sentence and each.level == level for each in found)
+
+    def test_this_folder_is_well(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(deployment, "usable_cpus", lambda: 2)
+        (found,) = deployment.check_host_json(APP_ROOT, {})
+        assert found.level == "ok"
+        settings = Settings.from_environ(SMALL_AND_LOCAL)
+        assert list(deployment.check_contradictions(APP_ROOT, {}, settings)) == []
+
+
+class TestTheProbe:
+    @pytest.fixture
+    def app(self, account: Account) -> Iterator[FixedClassifier]:
+        """Classifies what is uploaded, as the app would, until the test ends."""
+        account.clients.blobs.create_container(account.settings.incoming_container)
+        classifier = FixedClassifier("ball")
+        stopping = threading.Event()
+
+        def serve() -> None:
+            container = account.clients.blobs.get_container_client(account.settings.incoming_container)
+            while not stopping.wait(0.05):
+                for blob in container.list_blobs():
+                    classify_blob(account.stores, classifier, Image(container.container_name, blob.name))
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield classifier
+        stopping.set()
+        thread.join()
+
+    def test_goes_round_and_leaves_nothing(
+        self, account: Account, app: FixedClassifier, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        found = findings(capsys, "--probe")
+        (said,) = sentences(found, "warning", "probe")  # the test's app has another model than MODEL_DIR
+        assert "is another model deployed?" in said
+        assert app.asked[0].startswith(b"\x89PNG")
+        assert remains(account) == []
+
+    def test_says_when_no_row_comes_and_leaves_nothing(
+        self, account: Account, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        account.clients.blobs.create_container(account.settings.incoming_container)
+        (said,) = sentences(findings(capsys, "--probe", "--wait", "1", code=1), "problem", "probe")
+        assert "had no row after 1 s" in said
+        assert remains(account) == []
+
+    def test_needs_the_container_and_does_not_make_it(
+        self, account: Account, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (said,) = sentences(findings(capsys, "--probe", code=1), "problem", "probe")
+        assert said == f"There is no container {account.settings.incoming_container} to upload to: make it."
+
+
+def remains(account: Account) -> list[Any]:
+    """Whatever is left in containers and tables of this test."""
+    settings = account.settings
+    left: list[Any] = []
+    present = {container.name for container in account.clients.blobs.list_containers()}
+    for container in {settings.incoming_container, settings.results_container} & present:
+        left += account.clients.blobs.get_container_client(container).list_blob_names()
+    tables = {table.name for table in account.clients.tables.list_tables()}
+    for table in {settings.results_table, settings.index_table} & tables:
+        left += account.clients.tables.get_table_client(table).list_entities()
+    return left

@@ -1,0 +1,361 @@
+"""``python -m tools query`` as a person runs it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from storage.pipeline.classify_blob import classify_blob
+from storage.results.record import Image
+from tests.storage.samples import AWKWARD_NAMES, NOON, FixedClassifier, record, rejected
+from tools.__main__ import main
+from tools.query.file_names import FileNames, safe_part
+from tools.query.output import COLUMNS, columns_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from storage.results.record import Record
+    from tools.account import Account
+
+HOSTILE = {
+    '=HYPERLINK("http://x.test","cat").jpg': "=1+1",
+    "+cmd.jpg": "+1",
+    "-2+3.jpg": "-1",
+    "@sum.jpg": "@a",
+    'a\nb,"c"\'.jpg': "two\r\nlines",
+    "\u202egpj.exe": "\x1b[2Jgone",
+    "plain.jpg": "cat",
+}
+
+
+@pytest.fixture
+def account(empty_wiring: Account) -> Account:
+    return empty_wiring
+
+
+def put(account: Account, *records: Record) -> None:
+    for each in records:
+        for row in each.index_rows():
+            account.stores.results.write_index_row(row)
+        account.stores.results.write_row(each, None)
+
+
+@pytest.fixture
+def hostile(account: Account) -> Account:
+    container = account.settings.incoming_container
+    records = [record(name, container=container, label=label) for name, label in HOSTILE.items()]
+    put(account, *records, rejected("no image.txt", container=container, detail="=2+2"))
+    return account
+
+
+@pytest.fixture
+def photos(account: Account) -> Account:
+    """Awkward names, each with a blob behind it, judged."""
+    container = account.settings.incoming_container
+    account.clients.blobs.create_container(container)
+    for name in [
+        *AWKWARD_NAMES.values(),
+        "CON.jpg",
+        "Cat.jpg",
+        "cat.jpg/inside.jpg",
+        "n" * 300,
+        "empty",
+    ]:
+        content = b"" if name == "empty" else name.encode()
+        account.clients.blobs.get_blob_client(container, name).upload_blob(content)
+        classify_blob(account.stores, FixedClassifier("cat"), Image(container, name))
+    return account
+
+
+def said(capsys: pytest.CaptureFixture[str], *options: str, code: int = 0) -> tuple[str, str]:
+    assert main(["query", *options]) == code
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+class TestWhatIsPrinted:
+    @pytest.mark.parametrize("option", [("--json",), ("--format", "jsonl")], ids=" ".join)
+    def test_json_lines_say_what_the_sidecar_says(
+        self, photos: Account, capsys: pytest.CaptureFixture[str], option: tuple[str, ...]
+    ) -> None:
+        lines = [json.loads(line) for line in said(capsys, *option)[0].splitlines()]
+        assert len(lines) > len(AWKWARD_NAMES)
+        for line in lines:
+            name = line["sidecar"].partition("/")[2]
+            sidecar = photos.clients.blobs.get_blob_client(photos.settings.results_container, name)
+            document = json.loads(sidecar.download_blob().readall())
+            assert line == {column: document[column] for column in COLUMNS}
+
+    def test_a_row_has_the_columns_of_the_readme_in_order(self) -> None:
+        document = json.loads(record().to_sidecar())
+        assert list(columns_of(record())) == list(COLUMNS)
+        assert set(COLUMNS) == document.keys() - {"schema_version", "predictions", "answers"}
+
+    def test_csv_is_read_back_and_starts_no_formula(self, hostile: Account, capsys: pytest.CaptureFixture[str]) -> None:
+        out, _ = said(capsys, "--format", "csv")
+        assert out.startswith(",".join(COLUMNS) + "\r\n")
+        rows = list(csv.DictReader(io.StringIO(out, newline="")))
+        assert {row["blob_name"].removeprefix("'"): row["label"].removeprefix("'") for row in rows} == {
+            **HOSTILE,
+            "no image.txt": "",
+        }
+        assert not [cell for row in rows for cell in row.values() if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+        assert [row["detail"] for row in rows if row["reason"]] == ["'=2+2"]
+        assert {row["score"] for row in rows} == {"0.875", ""}
+        assert {row["classified_at"] for row in rows} == {NOON.isoformat()}
+
+    def test_the_table_is_a_line_per_row_whatever_names_say(
+        self, hostile: Account, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        lines = said(capsys)[0].splitlines()
+        assert lines[0].split() == ["classified", "at,", "UTC", "status", "label", "or", "reason", "score", "image"]
+        assert len(lines) == 1 + len(HOSTILE) + 1
+        assert all(line.isprintable() for line in lines)
+        assert "2026-11-20 12:00:00  classified  cat                        0.87  plain.jpg" in lines
+        assert "2026-11-20 12:00:00  rejected    not_an_image                     no image.txt" in lines
+
+    @pytest.mark.skipif(os.name == "nt", reason="there are no pseudo-terminals")
+    def test_the_table_fits_the_terminal(self, hostile: Account) -> None:
+        import fcntl
+        import pty
+        import struct
+        import termios
+
+        put(hostile, record("\u661f" * 90 + ".jpg", container=hostile.settings.incoming_container))
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        environ = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+        command = [sys.executable, "-m", "tools", "query"]
+        with subprocess.Popen(command, stdout=theirs, env={**environ, "TERM": "xterm"}) as process:
+            os.close(theirs)
+            shown = b""
+            with suppress(OSError):  # the terminal is gone when the last one who held it is
+                while piece := os.read(ours, 65536):
+                    shown += piece
+        os.close(ours)
+        assert process.returncode == 0
+        lines = re.sub(r"\x1b\[[\d;]*m", "", shown.decode()).splitlines()
+        assert len(lines) == 1 + len(HOSTILE) + 2
+        assert max(map(cell_len, lines)) <= 80
+        assert any(re.search("  \u2026\u661f+\\.jpg$", line) for line in lines)
+
+    @pytest.mark.parametrize("options", [(), ("--json",), ("--format", "csv")], ids=["table", "jsonl", "csv"])
+    def test_nothing_found_is_no_error_and_makes_nothing(
+        self, account: Account, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+    ) -> None:
+        out, err = said(capsys, "--label", "cat", *options)
+        assert len(out.splitlines()) == (0 if "--json" in options else 1)
+        assert err == ""
+        assert account.settings.results_table not in {table.name for table in account.clients.tables.list_tables()}
+        assert account.settings.incoming_container not in {
+            each.name for each in account.clients.blobs.list_containers()
+        }
+
+    def test_count_prints_a_number(self, hostile: Account, capsys: pytest.CaptureFixture[str]) -> None:
+        assert said(capsys, "--count")[0] == "8\n"
+        assert said(capsys, "--count", "--status", "rejected", "--json")[0] == '{"count": 1}\n'
+        assert said(capsys, "--count", "--limit", "3")[0] == "3\n"
+
+    @pytest.mark.parametrize(
+        ("options", "kind", "index", "requests"),
+        [
+            (("--image", "plain.jpg"), "point", "", 1),
+            (("--folder", ""), "range", "", 2),
+            (("--label", "cat"), "range", "index", 2),
+            (("--model", "shapes"), "scan", "", 1),
+        ],
+        ids=["image", "folder", "label", "model"],
+    )
+    def test_explain_adds_one_line_to_stderr(  # noqa: PLR0917 - a parametrised test takes what it takes
+        self,
+        hostile: Account,
+        capsys: pytest.CaptureFixture[str],
+        options: tuple[str, ...],
+        kind: str,
+        index: str,
+        requests: int,
+    ) -> None:
+        plain, _ = said(capsys, *options, "--json")
+        out, err = said(capsys, *options, "--json", "--explain")
+        assert out == plain
+        table = f"{hostile.settings.results_table}{index}"
+        assert json.loads(err) == {"explain": {"kind": kind, "table": table, "requests": requests}}
+
+    def test_the_newest_come_first(self, hostile: Account, capsys: pytest.CaptureFixture[str]) -> None:
+        container = hostile.settings.incoming_container
+        put(
+            hostile, *(record(f"{day}.jpg", container=container, classified_at=NOON.replace(day=day)) for day in (3, 9))
+        )
+        lines = said(capsys, "--until", "2026-11-10", "--json")[0].splitlines()
+        assert [json.loads(line)["blob_name"] for line in lines] == ["9.jpg", "3.jpg"]
+
+    @pytest.mark.parametrize(
+        "options",
+        [("--min-score", "2"), ("--limit", "0"), ("--since", "yesterday"), ("--status", "lost"), ("--format", "xml")],
+        ids=" ".join,
+    )
+    def test_misuse_is_a_sentence(
+        self, account: Account, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+    ) -> None:
+        with pytest.raises(SystemExit) as ended:
+            main(["query", *options])
+        assert ended.value.code == 2
+        assert options[1] in capsys.readouterr().err
+
+    def test_count_with_download_is_refused(self, account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+        assert "choose one" in said(capsys, "--count", "--download", "x", code=2)[1]
+
+
+class TestDownload:
+    def test_every_image_arrives_once_under_a_name_of_its_own(
+        self, photos: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "photos"
+        out, err = said(capsys, "--json", "--download", str(folder))
+        names = sorted(json.loads(line)["blob_name"] for line in out.splitlines())
+        files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        assert sorted(content.decode() for content in files.values()) == sorted(
+            "" if name == "empty" else name for name in names
+        )
+        assert {path.name for path in tmp_path.iterdir()} == {"photos"}
+        assert f"{len(names)} downloaded; in {folder}." in err
+        assert "CON.jpg is kept as %43ON.jpg." in err
+        folded = [str(path).casefold() for path in files]
+        assert len(set(folded)) == len(folded)
+        assert not (folder / ".partial").exists()
+
+    def test_again_fetches_only_what_is_missing(
+        self, photos: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        said(capsys, "--download", str(tmp_path))
+        (tmp_path / "my cat.jpg").unlink()
+        (tmp_path / "a+b.jpg").write_bytes(b"cut")
+        abandoned = tmp_path / ".partial" / "left"
+        abandoned.parent.mkdir()
+        abandoned.write_bytes(b"half")
+        os.utime(abandoned, (0, 0))
+        _, err = said(capsys, "--download", str(tmp_path))
+        assert "2 downloaded, " in err
+        assert (tmp_path / "a+b.jpg").read_bytes() == b"a+b.jpg"
+        assert not abandoned.parent.exists()
+
+    def test_an_image_that_is_gone_or_changed_is_told(
+        self, photos: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        container = photos.settings.incoming_container
+        photos.clients.blobs.get_blob_client(container, "cat.jpg").delete_blob()
+        photos.clients.blobs.get_blob_client(container, "empty").upload_blob(b"no longer", overwrite=True)
+        out, err = said(capsys, "--json", "--folder", "", "--download", str(tmp_path), code=1)
+        for name in ("cat.jpg", "empty"):
+            assert f"{container}/{name} is gone, or was changed since it was judged." in err
+        assert f"{len(out.splitlines()) - 2} downloaded, 2 gone or changed since; in {tmp_path}." in err
+        assert not (tmp_path / "empty").exists()
+
+    def test_a_folder_that_cannot_be_made_is_a_sentence(
+        self, photos: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").touch()
+        _, err = said(capsys, "--download", str(tmp_path / "file"), code=1)
+        assert err.startswith(f"{tmp_path / 'file'} cannot be written")
+
+
+class TestFileNames:
+    @pytest.mark.parametrize(
+        ("name", "path"),
+        [
+            ("site a/cat.jpg", "site a/cat.jpg"),
+            ("why?.jpg", "why%3F.jpg"),
+            ("100%.jpg", "100%.jpg"),
+            ("a%20b.jpg", "a%2520b.jpg"),
+            ("../x.jpg", "%2E%2E/x.jpg"),
+            ("/etc/passwd", "%2F/etc/passwd"),
+            ("C:\\x.jpg", "C%3A%5Cx.jpg"),
+            ("nul", "%6Eul"),
+            ("Com1.tar.gz", "%43om1.tar.gz"),
+            ("dots...", "dots%2E%2E%2E"),
+            ("a//b.jpg", "a/%2F/b.jpg"),
+            ("end ", "end%20"),
+        ],
+    )
+    def test_what_a_system_would_refuse_is_escaped(self, name: str, path: str) -> None:
+        assert str(FileNames(reserved=".partial").path(name)) == path
+
+    def test_a_long_part_keeps_its_extension(self) -> None:
+        part = safe_part("\u661f" * 400 + ".jpeg")
+        assert len(part.encode()) <= 255
+        assert part.endswith(".jpeg")
+        assert part != safe_part("\u661f" * 401 + ".jpeg")
+
+    blob_names = st.text(
+        st.sampled_from("aA\u00e9e\u0301./\\% :C~") | st.characters(codec="utf-8"), min_size=1, max_size=20
+    )
+
+    @given(names=st.lists(blob_names, max_size=8, unique=True))
+    @example(names=["a.jpg", "A.JPG", "a.JPG"])
+    @example(names=["caf\u00e9", "cafe\u0301"])
+    @example(names=["a", "a/b", "A/b", "a/b/c"])
+    @example(names=[".partial/x", ".Partial"])
+    def test_different_blobs_get_different_files_on_every_system(self, names: list[str]) -> None:
+        made = FileNames(reserved=".partial")
+        paths = {name: made.path(name) for name in names}
+        assert {name: made.path(name) for name in reversed(names)} == paths
+        folded = [str(path).casefold() for path in paths.values()]
+        assert len(set(folded)) == len(names)
+        for path in paths.values():
+            assert not path.is_absolute()
+            assert not {".", ".."} & set(path.parts)
+            assert path.parts[0].casefold() != ".partial"
+            assert not any(f"{path}/".casefold() == f"{other}/" for other in folded if other != str(path).casefold())
+            assert all(len(part.encode()) <= 255 and part.rstrip(". ") == part for part in path.parts)
+            assert not set(str(path)) & set('<>:"|?*\\')
+
+
+def started(*options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tools", "query", *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ})
+
+
+@pytest.fixture
+def many(account: Account) -> Account:
+    """More rows than a pipe holds."""
+    table = account.clients.tables.create_table(account.settings.results_table)
+    container = account.settings.incoming_container
+    entities: list[Any] = [("upsert", record(f"{n:04d}.jpg", container=container).to_entity()) for n in range(1500)]
+    for start in range(0, len(entities), 100):
+        table.submit_transaction(entities[start : start + 100])
+    return account
+
+
+def test_a_reader_who_goes_away_ends_it_quietly(many: Account) -> None:
+    with started("--json") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["status"] == "classified"
+        process.stdout.close()
+        assert process.wait(30) == 141
+        assert process.stderr.read() == ""
+
+
+def test_ctrl_c_ends_it_quietly(many: Account) -> None:
+    with started("--json") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert process.wait(30) == 130
+        assert process.stderr.read() == ""

@@ -1,0 +1,333 @@
+"""The report in a real browser: clicked, typed at, scrolled, in light and dark, on a desk and on a phone."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from storage.results.record import Status
+from tests.tools.report.browser import browsing, program
+from tests.tools.report.reports import outcome, outcomes, page_about, thumbnail
+from tools.report.thumbnails import Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from storage.results.record import Record
+    from tests.tools.report.browser import Page
+
+CHROMIUM = program()
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+EVIL = (
+    "</script><img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>\u2028\u202egpj.exe"
+)
+FOUND = "document.getElementById('found').textContent"
+TILES = "[...document.querySelectorAll('.tile')].map((tile) => tile.title)"
+HEADINGS = "[...document.querySelectorAll('#grid h3 bdi')].map((each) => each.textContent)"
+
+# Every text that is seen, against what is behind it: WCAG 2's contrast ratio, where it is less than it should be.
+FAINT = """(() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const parsed = (colour) => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const luminance = (colour) => {
+    const [r, g, b] = colour.slice(0, 3).map((each) => each / 255)
+      .map((each) => (each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = parsed(getComputedStyle(at).backgroundColor);
+      if (colour[3] === 255) return colour;
+    }
+    return [255, 255, 255, 255];
+  };
+  const faint = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  let count = 0;
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    const isText = walker.currentNode.data.trim() && !element.closest("script, style, svg");
+    if (!isText || !element.checkVisibility()) continue;
+    count += 1;
+    const [one, other] = [luminance(parsed(getComputedStyle(element).color)), luminance(behind(element))];
+    const ratio = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+    if (ratio < 4.5) faint.push(`${ratio.toFixed(2)} ${walker.currentNode.data.trim().slice(0, 40)}`);
+  }
+  return [count, faint];
+})()"""
+
+# Everything that takes the focus or input, without a name that a screen reader could say.
+NAMELESS = """[...document.querySelectorAll("button, input, select, a[href], [role=img], dialog[open], [role=group]")]
+  .filter((each) => each.checkVisibility())
+  .filter((each) => !(each.labels?.length || each.getAttribute("aria-label") || each.getAttribute("aria-labelledby")
+    || each.textContent.trim()))
+  .map((each) => each.outerHTML.slice(0, 80))"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    assert CHROMIUM
+    with browsing(CHROMIUM, tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty images of six labels, some problems, one image gone."""
+
+    def picture(record: Record) -> bytes | Missing:
+        return Missing.GONE if record.blob_name.endswith("00004.jpg") else thumbnail(len(record.label or "") * 31)
+
+    bad = [outcome(f"bad/{at}.jpg", status=Status.REJECTED) for at in range(3)]
+    bad.append(outcome("bad/away.jpg", status=Status.FAILED, reason="storage_away", detail="Storage was away."))
+    path = tmp_path_factory.mktemp("small") / "report.html"
+    path.write_text(page_about([*outcomes(60), *bad], picture))
+    return path
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten thousand images."""
+    pictures = [thumbnail(hue) for hue in range(256)]
+    path = tmp_path_factory.mktemp("large") / "report.html"
+    path.write_text(page_about(outcomes(10_000), lambda record: pictures[hash(record.blob_name) % 256]))
+    return path
+
+
+@pytest.fixture
+def page(browser: Page, small: Path) -> Iterator[Page]:
+    """The small report, open; whatever a test does, nothing may be asked for and nothing complained of."""
+    browser.requests.clear()
+    browser.complaints.clear()
+    browser.open(small, height=3000)
+    go_to_pictures(browser)
+    yield browser
+    browser.until("true")  # what is still on its way arrives first
+    assert browser.requests == [small.as_uri()]
+    assert browser.complaints == []
+
+
+def go_to_pictures(page: Page) -> None:
+    page.value("document.getElementById('gallery').scrollIntoView({behavior: 'instant'})")
+    page.until("document.querySelectorAll('.tile img').length > 3")
+
+
+def choose(page: Page, element_id: str, value: Any) -> None:
+    """Set a field that has no text, as a choice with the mouse ends."""
+    field = f"document.getElementById('{element_id}')"
+    page.value(f"{field}.value = {json.dumps(value)}; {field}.dispatchEvent(new Event('input', {{bubbles: true}}))")
+
+
+def test_pictures_are_grouped_by_label_the_least_sure_first(page: Page) -> None:
+    assert page.value(FOUND) == "60 images."
+    assert len(page.value(HEADINGS)) == 6
+    scores = page.value("[...document.querySelectorAll('.tile')].slice(0, 10).map((tile) => tile.innerText.slice(-4))")
+    assert scores == sorted(scores)
+    assert page.value("[...document.querySelectorAll('.tile img')].every((each) => each.complete && each.naturalWidth)")
+
+
+def test_an_image_without_a_picture_says_why(page: Page) -> None:
+    assert (
+        page.value("[...document.querySelectorAll('.tile')].filter((each) => each.innerText.includes('gone')).length")
+        == 1
+    )
+
+
+def test_typing_searches_names_and_labels(page: Page) -> None:
+    page.click("#search")
+    page.type("roe site-3")
+    names = page.value(TILES)
+    assert names
+    assert all(name.startswith("site-3/") for name in names)
+    assert page.value(HEADINGS) == ["roe deer"]
+    assert page.value(FOUND) == f"{len(names)} of 60 images."
+    page.type(" no such thing")
+    assert page.value(FOUND) == "0 of 60 images."
+    assert "No picture matches" in page.value("document.getElementById('grid').innerText")
+    page.click("[type=reset]")
+    page.until(f"{FOUND} === '60 images.'")
+
+
+def test_sliders_filter_by_score(page: Page) -> None:
+    page.click("#least")  # its middle
+    assert page.value(FOUND) == "30 of 60 images."
+    assert page.value("document.querySelector('[for=least]').textContent") == "0.50"
+    choose(page, "most", 50)
+    assert page.value(FOUND) == "1 of 60 images."
+
+
+def test_a_click_on_a_label_shows_its_pictures(page: Page) -> None:
+    page.click("a[data-label=badger]")
+    assert page.value(HEADINGS) == ["badger"]
+    assert page.value(FOUND) == "10 of 60 images."
+    assert page.value("document.getElementById('label').selectedOptions[0].textContent") == "badger (10)"
+    page.until("document.querySelector('.tile').getBoundingClientRect().bottom < innerHeight")
+
+
+def test_order_changes_within_labels(page: Page) -> None:
+    before = page.value(TILES)
+    choose(page, "order", "sure")
+    assert page.value(TILES) == [name for at in range(0, 60, 10) for name in reversed(before[at : at + 10])]
+
+
+def test_a_picture_opens_large_and_leads_to_its_neighbours(page: Page) -> None:
+    page.click(".tile")
+    first = page.value("document.getElementById('viewer-name').textContent")
+    assert page.value("document.getElementById('viewer').open")
+    assert first == page.value(TILES)[0]
+    assert "640 \u00d7 480 pixels, jpeg" in page.value("document.getElementById('viewer-facts').innerText")
+    assert "other" in page.value("document.getElementById('viewer-top').innerText")
+    page.click("#next")
+    second = page.value("document.getElementById('viewer-name').textContent")
+    assert second == page.value(TILES)[1]
+    page.press("ArrowLeft")
+    assert page.value("document.getElementById('viewer-name').textContent") == first
+    assert page.value("document.getElementById('previous').disabled")
+    page.click("#close")
+    assert not page.value("document.getElementById('viewer').open")
+
+
+def test_everything_is_reached_by_keyboard_with_one_stop_for_all_pictures(page: Page) -> None:
+    page.value("document.querySelector('#filters [type=reset]').focus()")
+    page.press("Tab")
+    focused = "document.activeElement.title"
+    names = page.value(TILES)
+    assert page.value(focused) == names[0]
+    assert page.value("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.press("ArrowRight")
+    assert page.value(focused) == names[1]
+    page.press("ArrowDown")
+    assert page.value(focused) == names[1 + page.value("columns")]
+    page.press("Enter")
+    assert page.value("document.getElementById('viewer').open")
+    page.press("ArrowRight")
+    page.press("Escape")
+    # The browser gives the focus back in a task of its own, after the viewer has closed.
+    page.until(f"{focused} === {json.dumps(names[2 + page.value('columns')])}")
+    assert not page.value("document.getElementById('viewer').open")
+    page.press("Tab")
+    assert not page.value("document.activeElement.classList.contains('tile')")
+
+
+def test_the_first_stop_skips_to_the_pictures(page: Page, small: Path) -> None:
+    page.open(small, height=3000)  # anew: some Chromiums go on from where a script scrolled to
+    page.requests.clear()
+    page.requests.append(small.as_uri())
+    page.press("Tab")
+    assert page.value("document.activeElement.textContent") == "Skip to the pictures"
+    assert page.value("document.activeElement.getBoundingClientRect().left") >= 0
+    page.press("Enter")
+    page.until("document.activeElement.id === 'gallery'")
+
+
+def test_the_numbers_behind_a_chart_unfold(page: Page) -> None:
+    page.click("figure summary")
+    assert "0.95 to 1.00" in page.value("document.querySelector('figure table').innerText")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("opened", [False, True], ids=["page", "viewer"])
+def test_text_stands_out_from_what_is_behind_it(page: Page, *, dark: bool, opened: bool) -> None:
+    page.use_theme(dark=dark)
+    page.value("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    if opened:
+        page.click(".tile")
+    count, faint = page.value(FAINT)
+    assert count > 150
+    assert faint == []
+    paper = page.value("getComputedStyle(document.body).backgroundColor")
+    assert (paper == "rgb(19, 23, 22)") is dark
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280, 1900])
+def test_nothing_is_wider_than_the_window(page: Page, small: Path, width: int) -> None:
+    page.requests.clear()
+    page.open(small, width=width)
+    go_to_pictures(page)
+    page.value("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    assert page.value("document.documentElement.scrollWidth") == width
+    assert page.value("columns") >= 2
+    page.click(".tile")
+    assert page.value("document.getElementById('viewer').getBoundingClientRect().width") <= width
+    assert page.value("document.getElementById('viewer').scrollWidth <= document.getElementById('viewer').clientWidth")
+
+
+def test_whatever_takes_input_has_a_name(page: Page) -> None:
+    page.click(".tile")
+    assert page.value(NAMELESS) == []
+
+
+def test_a_narrower_window_lays_the_pictures_out_anew(page: Page) -> None:
+    wide = page.value("columns")
+    page.send("Emulation.setDeviceMetricsOverride", width=500, height=900, deviceScaleFactor=1, mobile=False)
+    page.until(f"columns < {wide}")
+    assert page.value("document.querySelector('.row:has(.tile)').children.length") == page.value("columns")
+
+
+def test_hostile_names_and_labels_do_nothing(browser: Page, tmp_path: Path) -> None:
+    path = tmp_path / "hostile.html"
+    hostile = [outcome(EVIL, label=EVIL), outcome("__proto__", label="constructor"), outcome("x", label="__proto__")]
+    bad = outcome(EVIL, status=Status.FAILED, reason=EVIL, detail=EVIL)
+    path.write_text(page_about([*hostile, bad], filters=(EVIL,), container=EVIL))
+    browser.requests.clear()
+    browser.complaints.clear()
+    browser.open(path)
+    assert browser.value("document.title").startswith("4 images in </script>")
+    assert browser.value("document.querySelectorAll('img[src=x]').length") == 0
+    assert browser.value(FOUND) == "3 images."
+    for number in range(1, 4):
+        browser.click(f".labels tbody tr:nth-child({number}) a")
+        assert browser.value(FOUND) == "1 of 3 images."
+    browser.click(".tile")
+    assert browser.value("document.getElementById('viewer').open")
+    assert browser.requests == [path.as_uri()]
+    assert browser.complaints == []
+
+
+def test_an_injected_script_or_style_would_not_run(browser: Page, small: Path) -> None:
+    """The policy, should all else fail: even markup that got in can neither run nor ask for anything."""
+    browser.open(small)
+    browser.requests.clear()
+    markup = """<img src="http://localhost:9/a" onerror="document.title='owned'">
+        <b id="b" style="color: red" onclick="document.title='owned'">b</b>"""
+    browser.value(f"document.body.insertAdjacentHTML('beforeend', {json.dumps(markup)})")
+    browser.value("fetch('http://localhost:9/b').catch(() => 0)")
+    browser.click("#b")
+    assert "images in incoming" in browser.value("document.title")
+    assert browser.value("getComputedStyle(document.getElementById('b')).color") != "rgb(255, 0, 0)"
+    blocked = [complaint for complaint in browser.complaints if "Content Security Policy" in complaint]
+    assert len(blocked) >= 3
+    browser.complaints.clear()
+
+
+def test_ten_thousand_pictures_are_a_few_elements_and_scroll_at_once(browser: Page, large: Path) -> None:
+    browser.requests.clear()
+    browser.complaints.clear()
+    browser.open(large)
+    elements = "document.getElementById('grid').querySelectorAll('*').length"
+    assert browser.value(FOUND) == "10,000 images."
+    for share in (0.3, 0.7, 1.0):
+        browser.value(f"scrollTo({{top: {share} * document.documentElement.scrollHeight, behavior: 'instant'}})")
+        browser.until(
+            "[...document.querySelectorAll('.tile')].some((tile) => {"
+            " const top = tile.getBoundingClientRect().top; return top > 0 && top < innerHeight / 2; })"
+        )
+        assert browser.value(elements) < 1500
+    milliseconds = browser.value(
+        "(() => { const begun = performance.now(); filter(); return performance.now() - begun; })()"
+    )
+    assert milliseconds < 1000  # 22 measured on two busy cores
+    browser.value("document.querySelector('#filters [type=reset]').focus()")
+    browser.until("document.querySelector('.tile[tabindex=\"0\"]')")
+    browser.press("Tab")
+    browser.press("End")
+    assert browser.value("document.activeElement.dataset.at") == "9999"
+    assert browser.value("document.activeElement.getBoundingClientRect().bottom <= innerHeight")
+    assert browser.complaints == []

@@ -1,0 +1,187 @@
+"""``python -m tools report`` as a person runs it, on a real Azurite."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image as Pillow
+
+from inference.errors import PermanentError, Reason
+from inference.limits import Limits
+from inference.resources.admission import Admission
+from storage.blobs import SourceBlobs
+from storage.pipeline.classify_blob import classify_blob
+from storage.results.record import Image
+from tests.storage.samples import FixedClassifier
+from tests.tools.report.reports import outcome
+from tools.__main__ import main
+from tools.report.thumbnails import Missing, Workshop
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tools.account import Account
+
+
+GPS_INFO = 0x8825
+
+
+def photo(colour: str, size: tuple[int, int] = (320, 240), orientation: int = 1) -> bytes:
+    exif = Pillow.Exif()
+    exif[0x0112] = orientation
+    exif.get_ifd(GPS_INFO)[1] = "N"
+    file = io.BytesIO()
+    Pillow.new("RGB", size, colour).save(file, "JPEG", exif=exif, icc_profile=b"a colour profile")
+    return file.getvalue()
+
+
+def upload(account: Account, name: str, content: bytes) -> None:
+    account.clients.blobs.get_blob_client(account.settings.incoming_container, name).upload_blob(
+        content, overwrite=True
+    )
+
+
+def settled(account: Account, name: str, content: bytes, label: str = "cat", error: Exception | None = None) -> None:
+    upload(account, name, content)
+    image = Image(account.settings.incoming_container, name)
+    classify_blob(account.stores, FixedClassifier(label, error=error), image)
+
+
+def gallery(path: Path) -> dict[str, dict[str, Any]]:
+    """By name, what the page knows of each image."""
+    found = re.search(r'id="data">(.*?)</script>', path.read_text(encoding="utf-8"), re.DOTALL)
+    assert found
+    block = json.loads(found[1])
+    images = [dict(zip(block["columns"], image, strict=True)) for image in block["images"]]
+    return {image["name"]: {**image, "label": block["labels"][image["label"]]} for image in images}
+
+
+def thumbnail(image: dict[str, Any]) -> Pillow.Image:
+    return Pillow.open(io.BytesIO(base64.b64decode(image["picture"])))
+
+
+def test_a_page_shows_each_image_and_says_why_where_it_cannot(
+    account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("site/red.jpg", "gone.jpg", "changed.jpg"):
+        settled(account, name, photo("red"))
+    settled(account, "upright.jpg", photo("navy", orientation=6), label="dog")
+    settled(account, "letter.jpg", b"Dear Sir or Madam", label="dog")
+    settled(account, "empty.jpg", b"", error=PermanentError(Reason.EMPTY, "The file has no content."))
+    upload(account, "changed.jpg", photo("blue"))
+    account.clients.blobs.get_blob_client(account.settings.incoming_container, "gone.jpg").delete_blob()
+    path = tmp_path / "report.html"
+
+    assert main(["report", "-o", str(path)]) == 0
+
+    said = capsys.readouterr()
+    assert said.out == f"{path}\n"
+    assert said.err.startswith("6 images, 5 in the gallery, 3 without a picture (1 ")
+    images = gallery(path)
+    missing = {name: image["picture"] for name, image in images.items() if len(image["picture"]) < 20}
+    assert missing == {"gone.jpg": "gone", "changed.jpg": "changed", "letter.jpg": "undecodable"}
+    assert "The file has no content." in path.read_text(encoding="utf-8")
+    red, upright = thumbnail(images["site/red.jpg"]), thumbnail(images["upright.jpg"])
+    assert (red.format, red.size) == ("WEBP", (256, 192))
+    assert upright.size == (192, 256)
+    assert red.getpixel((5, 5))[0] > 240  # type: ignore[index]
+    assert not {"exif", "icc_profile", "xmp"} & set(red.info)
+    assert images["upright.jpg"]["label"] == "dog"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_filters_are_those_of_query_and_stand_on_the_page(account: Account, tmp_path: Path) -> None:
+    settled(account, "a/cat.jpg", photo("red"))
+    settled(account, "a/dog.jpg", photo("red"), label="dog")
+    settled(account, "b/dog.jpg", photo("red"), label="dog")
+    path = tmp_path / "dogs.html"
+    assert main(["report", "--label", "dog", "--folder", "a", "--since", "1h", "-o", str(path)]) == 0
+    assert list(gallery(path)) == ["a/dog.jpg"]
+    assert re.search(r"Only folder a, label dog, since 20\d\d-\d\d-\d\d \d\d:\d\d\.", path.read_text(encoding="utf-8"))
+
+
+def test_an_empty_account_is_a_page_and_nothing_is_created(account: Account, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    assert main(["report", "-o", str(path)]) == 0
+    assert gallery(path) == {}
+    assert account.settings.results_table not in {table.name for table in account.clients.tables.list_tables()}
+
+
+@pytest.mark.parametrize("where", ["folder", "missing/report.html"])
+def test_a_place_that_cannot_be_written_is_said_before_anything_is_read(
+    where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ImageStorage", "no connection at all")
+    (tmp_path / "folder").mkdir()
+    assert main(["report", "-o", str(tmp_path / where)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert str(tmp_path / where) in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_a_report_that_fails_leaves_the_old_page_as_it_was(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("yesterday's")
+    monkeypatch.setenv("RESULTS_CONTAINER", "No Such Name")
+    assert main(["report", "-o", str(path)]) == 2
+    assert path.read_text() == "yesterday's"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_storage_that_refuses_its_blobs_costs_the_pictures_only(account: Account) -> None:
+    """A role that reads tables but no blobs: every picture is missing, and the report is made."""
+    shop = workshop(account, max_bytes=1000)
+    records = [replace(outcome("a.jpg"), container="Not-A-Container-Name"), outcome("no such.jpg")]
+    assert list(shop.thumbnails(records)) == [Missing.UNREACHABLE, Missing.GONE]
+
+
+def workshop(account: Account, max_bytes: int, limits: Limits | None = None) -> Workshop:
+    source = SourceBlobs(account.clients.blobs, 1_000_000)
+    return Workshop(source, limits or Limits(), Admission(256 * 1024 * 1024), max_bytes)
+
+
+@pytest.mark.parametrize(("max_bytes", "side"), [(20_000, 256), (5_000, 160), (1_425, 112)])
+def test_thumbnails_shrink_with_the_room_there_is(account: Account, max_bytes: int, side: int) -> None:
+    settled(account, "noise.png", noise())
+    row = account.stores.results.read_row(Image(account.settings.incoming_container, "noise.png"))
+    assert row
+    assert row.record
+    (made,) = workshop(account, max_bytes).thumbnails([row.record])
+    assert isinstance(made, bytes)
+    assert len(made) <= max_bytes
+    assert side // 2 <= max(Pillow.open(io.BytesIO(made)).size) <= side
+    refused = workshop(account, max_bytes, Limits(max_pixels=100))
+    assert list(refused.thumbnails([row.record])) == [Missing.UNDECODABLE]
+
+
+def noise() -> bytes:
+    """What compresses worst."""
+    file = io.BytesIO()
+    Pillow.effect_noise((300, 300), 120).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_thumbnails_come_in_order_and_a_reader_that_stops_stops_the_work(account: Account) -> None:
+    for at in range(30):
+        settled(account, f"{at:02d}.jpg", photo("red", (40 + at, 40)))
+    container = account.settings.incoming_container
+    rows = [account.stores.results.read_row(Image(container, f"{at:02d}.jpg")) for at in range(30)]
+    records = [row.record for row in rows if row and row.record]
+    widths = [
+        Pillow.open(io.BytesIO(made)).width
+        for made in workshop(account, 5000).thumbnails(records)
+        if isinstance(made, bytes)
+    ]
+    assert widths == [40 + at for at in range(30)]
+    started = workshop(account, 5000).thumbnails(records)
+    next(started)
+    started.close()  # type: ignore[attr-defined]

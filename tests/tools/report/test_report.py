@@ -1,0 +1,360 @@
+"""The report's page and what is on it, without a browser and without storage."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections import Counter
+from datetime import date, datetime, timedelta
+from html.parser import HTMLParser
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storage.results.record import Status
+from tests.tools.report.reports import NOON, outcome, outcomes, page_about
+from tools.report.gallery import MOST_IMAGES, THUMBNAIL_BYTES
+from tools.report.markup import element, html, json_block, shown
+from tools.report.measures import lasting, periods, share
+from tools.report.sampling import EvenSample
+from tools.report.summary import EXAMPLES, Summary, percentile
+from tools.report.thumbnails import Missing, bytes_each
+
+MOST_PAGE_BYTES = 30_000_000
+HOSTILE = {
+    "a tag": "<img src=x onerror=alert(1)>.jpg",
+    "the end of a script": "</script><script>alert(1)</script>.jpg",
+    "a comment": "<!--<script>.jpg",
+    "an attribute's end": "\" onmouseover='alert(1)' x=\".jpg",
+    "an entity": "&lt;b&gt;&#x3c;.jpg",
+    "line separators": "a\u2028b\u2029c.jpg",
+    "turned direction": "photo\u202egpj.exe",
+    "control characters": "a\x00b\x1bc\x7f.jpg",
+    "a template's placeholder": "$data ${title} $$.jpg",
+    "very long": "x" * 1000 + ".jpg",
+}
+
+
+class Reader(HTMLParser):
+    """What a parser that knows HTML finds: tags with attributes, the text outside scripts, and each script."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.raw: list[tuple[str, str]] = []
+        self.text = ""
+        self._inside = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag in self.CDATA_CONTENT_ELEMENTS:
+            self._inside = tag
+            self.raw.append((tag, ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._inside:
+            self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.raw[-1] = (self._inside, self.raw[-1][1] + data)
+        else:
+            self.text += data
+
+    @property
+    def gallery(self) -> dict[str, Any]:
+        return dict(json.loads(self.raw[1][1]))
+
+
+@pytest.fixture(scope="module")
+def plain() -> Reader:
+    return Reader(page_about(outcomes(60)))
+
+
+def everywhere(text: str) -> str:
+    """A page on which one text stands wherever text from outside can stand."""
+    good = outcome(text, label=text, format=text)
+    bad = outcome(text, status=Status.REJECTED, reason=text, detail=text)
+    named = outcome("a.jpg", model=text, model_version=text)
+    return page_about([good, bad, named], filters=(f"label {text}",), container=text)
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_text_adds_no_element_and_no_attribute(text: str) -> None:
+    tame, wild = Reader(everywhere("tame")), Reader(everywhere(text))
+    assert [(tag, set(attributes)) for tag, attributes in wild.tags] == [
+        (tag, set(attributes)) for tag, attributes in tame.tags
+    ]
+    assert [kind for kind, _ in wild.raw] == ["style", "script", "script"]
+    assert wild.raw[0] == tame.raw[0]
+    assert wild.raw[2] == tame.raw[2]
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_text_is_shown_as_text(text: str) -> None:
+    page = Reader(everywhere(text))
+    assert shown(text) in page.text
+    assert shown(text) in {image[0] for image in page.gallery["images"]}
+    unseen = {char for char in page.text if not char.isprintable()} - {"\n"}
+    assert unseen == set()
+
+
+@given(st.text())
+def test_any_text_survives_a_json_block_and_cannot_leave_it(text: str) -> None:
+    block = json_block({"name": text})
+    assert json.loads(block) == {"name": text}
+    assert block.isascii()
+    assert not set("<>&") & set(block)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
+def test_any_text_survives_the_markup(text: str) -> None:
+    page = html([element("p", text, title=text)])
+    read = Reader(page)
+    assert read.text == text
+    assert [attributes["title"] for _, attributes in read.tags] == [text]
+
+
+def test_long_text_keeps_its_ends() -> None:
+    text = shown("folder/" + "x" * 1000 + "/photo.jpg", 40)
+    assert len(text) == 40
+    assert text.startswith("folder/x")
+    assert text.endswith("/photo.jpg")
+
+
+def test_the_page_names_no_other_place(plain: Reader) -> None:
+    places = [
+        value
+        for tag, attributes in plain.tags
+        for name, value in attributes.items()
+        if name in {"src", "href", "action", "srcset", "data", "poster", "background", "formaction", "ping"}
+        and tag != "link"
+    ]
+    assert places
+    assert {str(place)[0] for place in places} == {"#"}
+    assert [attributes["href"] for tag, attributes in plain.tags if tag == "link"] == ["data:,"]
+    style = plain.raw[0][1]
+    assert "url(" not in style
+    assert "@import" not in style
+    assert not re.search(
+        r"https?:|//[a-z]|fetch\(|XMLHttp|WebSocket|innerHTML|eval\(", plain.raw[2][1].replace("// ", "")
+    )
+
+
+def test_the_policy_allows_exactly_our_own_style_and_script(plain: Reader) -> None:
+    metas = [attributes for tag, attributes in plain.tags if tag == "meta"]
+    (policy,) = [meta["content"] for meta in metas if meta.get("http-equiv") == "Content-Security-Policy"]
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for _, text in plain.raw]
+    assert str(policy).split("; ") == [
+        "default-src 'none'",
+        "img-src data:",
+        f"style-src 'sha256-{hashes[0]}'",
+        f"script-src 'sha256-{hashes[2]}'",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+    assert not [name for _, attributes in plain.tags for name in attributes if name == "style" or name.startswith("on")]
+
+
+def test_the_page_has_landmarks_headings_and_text_for_every_chart(plain: Reader) -> None:
+    tags = Counter(tag for tag, _ in plain.tags)
+    assert (tags["header"], tags["nav"], tags["main"], tags["h1"]) == (1, 1, 1, 1)
+    assert plain.tags[0] == ("html", {"lang": "en"})
+    ids = {attributes.get("id") for _, attributes in plain.tags}
+    for tag, attributes in plain.tags:
+        if tag == "section":
+            assert attributes["aria-labelledby"] in ids
+        if tag == "svg":
+            assert attributes.get("aria-hidden") == "true" or (attributes["role"] == "img" and attributes["aria-label"])
+        if tag == "a" and str(attributes["href"]) != "#":
+            assert str(attributes["href"]).removeprefix("#") in ids
+    assert tags["figure"] == tags["details"]  # each chart has its numbers as a table
+
+
+def test_the_totals_the_labels_and_the_reasons_are_said(plain: Reader) -> None:
+    assert "60 images in incoming" in plain.text
+    page = Reader(page_about([*outcomes(6), outcome("broken.jpg", status=Status.FAILED, detail="Storage was away.")]))
+    assert "7 images in incoming" in page.text
+    assert "Failed: 1 image" in page.text
+    assert "Storage was away." in page.text
+    assert [attributes["data-label"] for tag, attributes in page.tags if "data-label" in attributes] == [
+        "badger",
+        "empty",
+        "fox",
+        "hare",
+        "roe deer",
+        "wild boar",
+    ]
+
+
+def test_a_report_about_nothing_is_a_page_all_the_same() -> None:
+    page = Reader(page_about([], filters=("label yeti",)))
+    assert "0 images in incoming" in page.text
+    assert "Only label yeti." in page.text
+    assert page.gallery["images"] == []
+
+
+def test_only_problems_are_a_page_too() -> None:
+    page = Reader(page_about([outcome("a.jpg", status=Status.REJECTED, queue_delay_ms=None, duration_ms=None)]))
+    assert "No image was classified" in page.text
+    assert "No image has a measured time." in page.text
+
+
+def test_the_gallery_says_all_of_an_image() -> None:
+    page = Reader(page_about(outcomes(12)[7:8], lambda _: b"RIFF"))
+    gallery = page.gallery
+    image = dict(zip(gallery["columns"], gallery["images"][0], strict=True))
+    top = image.pop("top")
+    assert [gallery["labels"][top[0]], top[1], gallery["labels"][top[2]], top[3]] == [
+        "roe deer",
+        0.5833,
+        "other",
+        0.2083,
+    ]
+    when = int((NOON - timedelta(days=7)).timestamp())
+    numbers = {"score": 0.5833, "at": when, "width": 640, "height": 480, "format": 0, "waited": 1200, "took": 40}
+    assert image == {"name": "site-0/IMG_00007.jpg", "label": 0, **numbers, "picture": "UklGRg=="}
+
+
+def test_an_image_without_a_picture_says_why() -> None:
+    page = Reader(page_about(outcomes(2), lambda _: Missing.CHANGED))
+    assert [image[-1] for image in page.gallery["images"]] == ["changed", "changed"]
+    assert not any(set(reason) - set("abcdefghijklmnopqrstuvwxyz") for reason in Missing)
+
+
+def test_ten_thousand_images_with_the_worst_names_stay_within_thirty_megabytes() -> None:
+    """Names of three bytes a character that JSON writes as six, the largest thumbnails, and as many problems as fit."""
+    name, each = "\u5fc3" * 900, bytes_each(THUMBNAIL_BYTES, MOST_IMAGES)
+    good = (outcome(f"{at}{name}", label=f"{at % 500}{name}") for at in range(MOST_IMAGES + 500))
+    reasons = [f"{number}{name}" for number in range(60)]
+    bad = (
+        outcome(f"{at}{name}", status=Status.REJECTED, reason=reason, detail="&" * 5000)
+        for reason in reasons
+        for at in range(EXAMPLES)
+    )
+    picture = Random(0).randbytes(each)
+    page = page_about([*good, *bad], lambda _: picture)
+    assert len(page.encode()) < MOST_PAGE_BYTES
+    read = Reader(page)
+    images = len(read.gallery["images"])
+    assert 1000 < images < MOST_IMAGES
+    assert f"A sample: {images:,} of {MOST_IMAGES + 500:,} classified images" in read.text
+
+
+def test_ten_thousand_usual_images_are_all_in_the_gallery() -> None:
+    picture = Random(0).randbytes(bytes_each(THUMBNAIL_BYTES, MOST_IMAGES))
+    page = page_about(outcomes(MOST_IMAGES), lambda _: picture)
+    assert len(Reader(page).gallery["images"]) == MOST_IMAGES
+    assert "A sample" not in page
+    assert len(page.encode()) < MOST_PAGE_BYTES
+
+
+def test_a_sample_shows_rare_labels_whole_and_common_ones_evenly() -> None:
+    sample = EvenSample(100)
+    for label, images in (("common", 5000), ("also common", 3000), ("rare", 7)):
+        for at in range(images):
+            sample.add(outcome(f"{label}/{at}.jpg", label=label))
+    counts = Counter(record.label for record in sample.records())
+    assert counts["rare"] == 7
+    assert sorted(counts.values()) == [7, 46, 47]
+
+
+@given(st.lists(st.integers(0, 3), max_size=60), st.integers(1, 20), st.randoms(use_true_random=False))
+def test_a_sample_does_not_depend_on_the_order_of_arrival_within_a_label(
+    labels: list[int], most: int, random: Random
+) -> None:
+    """Within a label the lowest lots are kept: no image's chance depends on when it came."""
+    records = [outcome(f"{at}.jpg", label=str(label)) for at, label in enumerate(labels)]
+    sample = EvenSample(most)
+    for record in records:
+        sample.add(record)
+    kept = Counter(record.label for record in sample.records())
+    assert kept.total() == min(most, len(records))
+    alone = {
+        label: [record.blob_name for record in _only(label, records).records()][:number]
+        for label, number in kept.items()
+    }
+    for label, names in alone.items():
+        assert [record.blob_name for record in sample.records() if record.label == label] == names
+
+
+def _only(label: str | None, records: list[Any]) -> EvenSample:
+    everything = EvenSample(len(records))
+    for record in records:
+        if record.label == label:
+            everything.add(record)
+    return everything
+
+
+def test_an_image_that_is_seen_twice_is_no_trouble() -> None:
+    sample = EvenSample(1)
+    sample.add(outcome("a.jpg"))
+    sample.add(outcome("a.jpg"))
+    assert len(sample.records()) == 1
+
+
+def test_scores_are_counted_by_bins_and_one_is_in_the_last() -> None:
+    summary = Summary()
+    for score in (0.0, 0.049, 0.05, 0.999, 1.0):
+        summary.add(outcome("a.jpg", score=score))
+    assert (summary.scores[0], summary.scores[1], summary.scores[-1]) == (2, 1, 2)
+    assert sum(summary.scores) == 5
+
+
+def test_days_are_utc_days() -> None:
+    summary = Summary()
+    summary.add(outcome("a.jpg", classified_at=datetime.fromisoformat("2026-11-20T23:30:00-02:00")))
+    assert summary.days == {date(2026, 11, 21): (1, 0)}
+
+
+def test_only_the_first_problems_of_a_reason_are_kept_and_all_are_counted() -> None:
+    page = Reader(page_about(outcome(f"{at}.jpg", status=Status.REJECTED) for at in range(EXAMPLES + 5)))
+    assert f"The first {EXAMPLES} of {EXAMPLES + 5} are listed." in page.text
+
+
+@pytest.mark.parametrize(
+    ("share_", "value"), [(0.5, 5), (0.9, 9), (0.99, 10), (1.0, 10), (0.01, 1)], ids=["half", "90", "99", "all", "one"]
+)
+def test_percentiles_are_values_that_occurred(share_: float, value: int) -> None:
+    assert percentile(range(1, 11), share_) == value
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "said"),
+    [
+        *[(0, "0 ms"), (999, "999 ms"), (1000, "1 s"), (1449, "1.4 s"), (90_000, "1.5 min"), (3_600_000, "1 h")],
+        *[(5 * 3_600_000 + 360_000, "5.1 h"), (12 * 86_400_000, "12 d")],
+    ],
+)
+def test_durations_read_well(milliseconds: int, said: str) -> None:
+    assert lasting(milliseconds) == said
+
+
+@pytest.mark.parametrize("milliseconds", [-5, 0, 86_400_000, 2**62], ids=["negative", "none", "a day", "for ever"])
+def test_any_time_has_its_bar(milliseconds: int) -> None:
+    page = Reader(page_about([outcome("a.jpg", queue_delay_ms=milliseconds)]))
+    assert "half of 1 image within" in page.text
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "said"),
+    [(0, 0, "0 %"), (5, 5, "100 %"), (1, 100_000, "0.1 %"), (99_999, 100_000, "99.9 %"), (1, 3, "33 %")],
+)
+def test_a_share_claims_all_or_nothing_only_where_it_is_so(part: int, whole: int, said: str) -> None:
+    assert share(part, whole) == said
+
+
+@pytest.mark.parametrize(
+    ("days", "unit", "bars"), [(1, "day", 1), (92, "day", 92), (93, "week", 14), (800, "month", 27)]
+)
+def test_a_long_span_is_drawn_by_week_or_month_without_gaps(days: int, unit: str, bars: int) -> None:
+    first = date(2026, 1, 1)
+    said, drawn = periods({first: (3, 1), first + timedelta(days=days - 1): (1, 0)})
+    assert (said, len(drawn)) == (unit, bars)
+    assert sum(bar.images for bar in drawn) == (5 if days > 1 else 1)

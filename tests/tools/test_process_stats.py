@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tools.process_stats import cpu_seconds, resident, restart_peak
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells these figures")
+MIB = 1024 * 1024
+
+
+def test_the_peak_remembers_what_is_held_no_more() -> None:
+    before = restart_peak()
+    assert before.now == pytest.approx(before.peak, abs=MIB)
+    held = np.ones(64 * MIB, dtype=np.uint8)
+    assert resident().now - before.now == pytest.approx(held.nbytes, abs=8 * MIB)
+    del held
+    after = resident()
+    assert after.peak - before.now == pytest.approx(64 * MIB, abs=8 * MIB)
+    assert after.now - before.now < 8 * MIB
+    assert after.now_mib == after.now / MIB
+
+
+def test_cpu_time_counts_children_that_have_ended() -> None:
+    before, deadline = cpu_seconds(), time.monotonic() + 30
+    burn = "import time\nwhile time.process_time() < 0.2: pass"
+    subprocess.run([sys.executable, "-c", burn], check=True)
+    assert cpu_seconds(os.getpid()) - before >= 0.15
+    before = cpu_seconds()
+    while cpu_seconds() - before < 0.1:
+        assert time.monotonic() < deadline
+
+
+def test_a_process_that_is_gone_has_nothing() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        pass
+    assert resident(gone.pid) == (0, 0)
+    assert cpu_seconds(gone.pid) == 0.0

@@ -1,0 +1,52 @@
+"""What commands need of the account: settings, clients and the desk, made as the app makes them.
+
+Settings come from the environment, then ``local.settings.json``, then the defaults, as for the dev host.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from storage.blobs import SourceBlobs
+from storage.clients import Clients, connect
+from storage.pipeline.classify_blob import Stores
+from storage.pipeline.queue import RequestQueue
+from storage.results.store import Results
+from storage.settings import APP_ROOT, DEVELOPMENT_STORAGE, Settings
+from tools.devhost.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One set of clients and what stands on it. Thread-safe."""
+
+    settings: Settings
+    clients: Clients
+    stores: Stores
+    queue: RequestQueue
+
+
+@contextmanager
+def open_account(environ: Mapping[str, str] = os.environ) -> Iterator[Account]:
+    """Wire up the account that the settings name; its connections are given back at the end. No request is sent.
+
+    Raises:
+        SettingsError: Settings are missing or wrong; names every one.
+        ConfigurationError: ``local.settings.json`` cannot be read.
+    """
+    settings = Settings.from_environ(load_settings(APP_ROOT, environ, DEVELOPMENT_STORAGE))
+    clients = connect(settings.image_storage, max_blob_bytes=settings.max_image_bytes)
+    stores = Stores(
+        SourceBlobs(clients.blobs, settings.max_image_bytes),
+        Results(clients, table=settings.results_table, container=settings.results_container),
+    )
+    try:
+        yield Account(settings, clients, stores, RequestQueue(clients))
+    finally:
+        clients.close()

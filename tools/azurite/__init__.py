@@ -1,0 +1,1 @@
+"""Installs and runs Azurite, Microsoft's storage emulator."""

@@ -1,0 +1,137 @@
+"""Look at everything the app needs, say a sentence about each, and what to do where something is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from inference.errors import ConfigurationError
+from storage.clients import connect
+from storage.errors import SettingsError
+from storage.settings import APP_ROOT, DEVELOPMENT_STORAGE, read_connection
+from tools.account import open_account
+from tools.devhost.settings import load_settings
+from tools.doctor.account import check_account, check_host_account
+from tools.doctor.deployment import (
+    check_contradictions,
+    check_host_json,
+    check_machine,
+    check_packages,
+    check_settings,
+)
+from tools.doctor.findings import Level, problem
+from tools.doctor.models import check_model
+from tools.doctor.probe import probe
+from tools.terminal import quiet_loggers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tools.doctor.findings import Finding
+
+_STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "bold red"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.add_argument(
+        "--probe", action="store_true", help="also upload an image, wait for its row, and remove all of it again"
+    )
+    parser.add_argument(
+        "--wait", type=_seconds, default=120.0, metavar="SECONDS", help="how long the probe waits for its row (120)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line; the summary comes last")
+    parser.epilog = (
+        "Without --probe nothing is written or made anywhere. No key, token or SAS is ever printed.\n"
+        "Exit 0: all is well, or only warnings. 1: problems. 2: the settings cannot be read.\n\n"
+        "example:\n  python -m tools doctor --probe"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look at everything; see the exit codes in ``configure``."""
+    counts: Counter[Level] = Counter()
+    show = _show_json if args.json else _Lines().show
+    code = 0
+    try:
+        for finding in _findings(args):
+            counts[finding.level] += 1
+            show(finding)
+    except ConfigurationError as error:
+        code = 2
+        for sentence in str(error).removesuffix(".").split("; "):
+            counts[Level.PROBLEM] += 1
+            show(problem("settings", f"{sentence}."))
+    if args.json:
+        print(json.dumps({"event": "summary", **{str(level): counts[level] for level in Level}}), flush=True)
+    else:
+        print(f"{counts[Level.PROBLEM]} problems, {counts[Level.WARNING]} warnings.")
+    return code or (1 if counts[Level.PROBLEM] else 0)
+
+
+def _findings(args: argparse.Namespace) -> Iterator[Finding]:
+    """Check one thing after the other.
+
+    Raises:
+        ConfigurationError: The settings cannot be read, so that nothing else can be looked at.
+    """
+    environ = load_settings(APP_ROOT, os.environ, DEVELOPMENT_STORAGE)
+    with open_account() as account, quiet_loggers("azure"):
+        yield from check_settings(account.settings, environ)
+        yield from chain(
+            check_packages(APP_ROOT / "requirements.txt"),
+            check_host_json(APP_ROOT, environ),
+            check_contradictions(APP_ROOT, environ, account.settings),
+            check_machine(account.settings),
+        )
+        yield from check_account(account.clients, account.settings.image_storage, account.settings)
+        yield from _host_account(environ)
+        found, version = check_model(account.settings, account.clients)
+        yield found
+        if args.probe:
+            yield from probe(account, version, args.wait)
+
+
+def _host_account(environ: dict[str, str]) -> Iterator[Finding]:
+    """Check the host's account where it is another one; ``check_settings`` has said if the setting is wrong."""
+    try:
+        connection, ours = read_connection(environ, "AzureWebJobsStorage"), read_connection(environ, "ImageStorage")
+        if (connection.connection_string, connection.blob_uri) == (ours.connection_string, ours.blob_uri):
+            return
+        clients = connect(connection)
+    except SettingsError:
+        return
+    try:
+        yield from check_host_account(clients, connection)
+    finally:
+        clients.close()
+
+
+def _show_json(finding: Finding) -> None:
+    print(json.dumps({"event": "finding", **finding._asdict()}), flush=True)
+
+
+class _Lines:
+    """A line for each finding; wrapped to the terminal, where there is one."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+    def show(self, finding: Finding) -> None:
+        """Print one."""
+        level = (f"{finding.level:<8}", _STYLES[finding.level])
+        self._console.print(Text.assemble(level, f" {finding.about:<10} ", finding.sentence))
+
+
+def _seconds(text: str) -> float:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: write whole seconds")
+    return float(text)

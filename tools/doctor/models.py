@@ -1,0 +1,42 @@
+"""Whether the model can be had, loads and answers."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from inference import classifier
+from inference.errors import ClassificationError
+from storage.models.blob_models import ModelBlobs
+from storage.models.cache import ModelCache
+from tools.doctor.findings import Finding, ok, problem
+
+if TYPE_CHECKING:
+    from storage.clients import Clients
+    from storage.settings import Settings
+
+
+def check_model(settings: Settings, clients: Clients) -> tuple[Finding, str | None]:
+    """Load what MODEL_DIR or MODEL_BLOB names, and let it answer once; also returns its version, if it has one."""
+    setting = "MODEL_BLOB" if settings.model_blobs else "MODEL_DIR"
+    started = time.perf_counter()
+    try:
+        folders = settings.model_dirs
+        if settings.model_blobs:
+            cache = ModelCache(settings.model_cache_dir)
+            sources = [ModelBlobs(clients.blobs, folder, cache) for folder in settings.model_blobs]
+            folders = tuple(source.fetch(source.look()) for source in sources)
+        model = classifier.load(*folders)
+    except ClassificationError as error:
+        return problem("model", f"{setting} cannot be used: {error}"), None
+    took = time.perf_counter() - started
+    spec, identity = model.spec, model.model
+    several = f" ({len(folders)} models together)" if len(folders) > 1 else ""
+    return (
+        ok(
+            "model",
+            f"{identity.name}, version {identity.version}{several}, answers: {len(spec.labels):,} labels, images of "
+            f"{spec.input.width} x {spec.input.height}; ready after {took:.1f} s.",
+        ),
+        identity.version,
+    )

@@ -1,0 +1,86 @@
+"""``model publish``: a model becomes a version in blob storage, and apps that follow it take it up by themselves."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inference.errors import ConfigurationError
+from inference.model.folder import open_model
+from tools.model.folders import needed_files, take_in
+from tools.terminal import printable
+
+if TYPE_CHECKING:
+    import argparse
+
+    from storage.blob_folder import BlobFolder
+    from storage.settings import Settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a model folder")
+    parser.add_argument("--to", metavar="CONTAINER/PREFIX", help="where to, on ImageStorage (default: MODEL_BLOB)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be uploaded, write nothing")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.epilog = (
+        "Readers see the whole new version or the one before. Earlier versions stay; publish one again to go back.\n\n"
+        "example:\n  python -m tools model publish models/shapes --to models/shapes"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Publish a model that can be used."""
+    from storage.models.publish import publish
+    from tools.account import open_account
+
+    open_model(args.folder)  # refused before anything is asked of storage
+    with open_account() as account, tempfile.TemporaryDirectory() as place:
+        target = _target(args.to, account.settings)
+        # With every fact in its model.json it is the same model, name and version, wherever it is fetched to.
+        whole = take_in(args.folder, Path(place), name=None, otherwise=args.folder.resolve().name)
+        spec, _ = open_model(whole)
+        files = {path.relative_to(whole).as_posix(): path for path in needed_files(whole, spec)}
+        published = publish(account.clients.blobs, target, files, dry_run=args.dry_run)
+    if args.json:
+        told = {
+            "event": "summary",
+            "to": str(target),
+            "model": spec.identity.name,
+            "model_version": spec.identity.version,
+            "blob_version": published.version,
+            "uploaded": published.uploaded,
+            "kept": published.kept,
+            "bytes": published.size,
+            "dry_run": args.dry_run,
+        }
+        print(json.dumps(told))
+        return 0
+    for name in published.uploaded:
+        print(f"{'would upload' if args.dry_run else 'uploaded':<12} {target}/{published.version}/{printable(name)}")
+    for name in published.kept:
+        print(f"{'there already':<12} {target}/{published.version}/{printable(name)}")
+    said = "would become" if args.dry_run else "is now"
+    print(f"{target} {said} {printable(spec.identity.name)} version {spec.identity.version}.")
+    if not args.dry_run:
+        print(f"Apps with MODEL_BLOB={target} take it up within MODEL_REFRESH_SECONDS.", file=sys.stderr)
+    return 0
+
+
+def _target(stated: str | None, settings: Settings) -> BlobFolder:
+    from storage.blob_folder import BlobFolder
+
+    if stated is None:
+        if len(settings.model_blobs) != 1:
+            raise ConfigurationError("Say where to with --to container/prefix: MODEL_BLOB does not name one place.")
+        return settings.model_blobs[0]
+    try:
+        target = BlobFolder.parse(stated)
+    except ValueError as error:
+        raise ConfigurationError("--to must be container/prefix, as models/shapes.") from error
+    if target.container in {settings.incoming_container, settings.results_container}:
+        raise ConfigurationError(f"{target.container} is for images or results: give models a container of their own.")
+    return target

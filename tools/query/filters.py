@@ -1,0 +1,53 @@
+"""The filters of a command line, for every command that chooses among results."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from storage.query.plan import Filter
+from storage.results.record import Status
+from tools.times import moment
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+
+def add_filters(parser: ArgumentParser) -> None:
+    """Declare the filters; all that are given must hold."""
+    group = parser.add_argument_group("which images (all that is given must hold)")
+    group.add_argument("--image", metavar="NAME", help="this one, by its name in the incoming container")
+    group.add_argument("--folder", metavar="NAME", help='directly in this folder, not below it; "" is the top')
+    group.add_argument("--label", metavar="LABEL", help="with exactly this label")
+    group.add_argument("--min-score", type=_score, metavar="SCORE", help="with at least this score, 0 to 1")
+    group.add_argument(
+        "--since", type=moment, metavar="TIME", help="classified at this time or later: 7d, 1h, 30m (ago), or ISO 8601"
+    )
+    group.add_argument("--until", type=moment, metavar="TIME", help="classified before this time; without offset: UTC")
+    group.add_argument("--status", choices=[str(status) for status in Status], help="that ended so")
+    group.add_argument("--model", metavar="MODEL", help="judged by the model of this name or version")
+
+
+def read_filter(args: Namespace, container: str) -> Filter:
+    """Return what the options say, for images of one container."""
+    return Filter(
+        container=container,
+        image=args.image,
+        folder=args.folder,
+        label=args.label,
+        min_score=args.min_score,
+        since=args.since,
+        until=args.until,
+        status=Status(args.status) if args.status else None,
+        model=args.model,
+    )
+
+
+def _score(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no score: write a number from 0 to 1")
+    return number

@@ -1,0 +1,156 @@
+"""Three ways to print a result, each row at once: JSON lines, CSV that a spreadsheet may open, a table to look at.
+
+Values are those of the sidecar: times are ISO 8601 in UTC, ``top_k`` is JSON text, what is absent is ``null``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.text import Text
+
+from storage.results.record import Status
+from tools.terminal import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from storage.results.record import Record
+
+COLUMNS = (
+    "container",
+    "blob_name",
+    "status",
+    "label",
+    "label_index",
+    "score",
+    "top_k",
+    "reason",
+    "detail",
+    "classified_at",
+    "model",
+    "model_version",
+    "etag",
+    "blob_last_modified",
+    "content_length",
+    "width",
+    "height",
+    "format",
+    "queue_delay_ms",
+    "duration_ms",
+    "sidecar",
+)
+"""The columns of a row, in their order."""
+
+# What a spreadsheet may take for a formula at a cell's beginning (owasp.org/www-community/attacks/CSV_Injection).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_STYLES = {Status.CLASSIFIED: "green", Status.REJECTED: "yellow", Status.FAILED: "red"}
+# In cells of a terminal: the label or reason, and what stands beside it and the name.
+_WIDE_TERMINAL, _WIDE_ANSWER, _NARROW_ANSWER, _BESIDE, _LEAST_NAME = 110, 24, 15, 42, 12
+
+
+class Output(Protocol):
+    """Prints results to stdout, one at a time."""
+
+    def begin(self) -> None:
+        """Print what stands before the first row."""
+
+    def show(self, record: Record) -> None:
+        """Print one row."""
+
+
+def columns_of(record: Record) -> dict[str, Any]:
+    """The columns of a row as its sidecar tells them; all of them, in their order."""
+    document = json.loads(record.to_sidecar())
+    return {name: document[name] for name in COLUMNS}
+
+
+class JsonLines:
+    """One object per line, in ASCII: a name may hold what no terminal or encoding can take."""
+
+    def begin(self) -> None:
+        """See ``Output``."""
+
+    def show(self, record: Record) -> None:
+        """See ``Output``."""
+        print(json.dumps(columns_of(record), allow_nan=False), flush=True)
+
+
+class Csv:
+    """RFC 4180 in UTF-8, with a header. A text that could be a formula gets an apostrophe in front."""
+
+    def begin(self) -> None:
+        """See ``Output``."""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")
+        self._print(COLUMNS)
+
+    def show(self, record: Record) -> None:
+        """See ``Output``."""
+        self._print([_cell(value) for value in columns_of(record).values()])
+
+    def _print(self, cells: Any) -> None:
+        csv.writer(sys.stdout, lineterminator="\r\n").writerow(cells)
+        sys.stdout.flush()
+
+
+class Table:
+    """Lines that fit the terminal, with the end of a long name; where there is none, they are as long as they are."""
+
+    def __init__(self) -> None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._answer_cells, self._name_cells = _WIDE_ANSWER, None
+        if sys.stdout.isatty():
+            if self._console.width < _WIDE_TERMINAL:
+                self._answer_cells = _NARROW_ANSWER
+            self._name_cells = max(_LEAST_NAME, self._console.width - _BESIDE - self._answer_cells)
+
+    def begin(self) -> None:
+        """See ``Output``."""
+        answer = set_cell_size("label or reason", self._answer_cells)
+        self._line(Text(f"{'classified at, UTC':<19}  {'status':<10}  {answer}  score  image", style="bold"))
+
+    def show(self, record: Record) -> None:
+        """See ``Output``."""
+        answer = printable((record.label if record.label is not None else record.reason) or "")
+        if cell_len(answer) > self._answer_cells:
+            answer = f"{set_cell_size(answer, self._answer_cells - 1)}…"
+        score = "" if record.score is None else f"{int(record.score * 100) / 100:.2f}"  # 1.00 is said of 1 only
+        self._line(
+            Text.assemble(
+                (f"{record.classified_at:%Y-%m-%d %H:%M:%S}", "dim"),
+                "  ",
+                (f"{record.status:<10}", _STYLES[record.status]),
+                f"  {set_cell_size(answer, self._answer_cells)}  {score:>5}  ",
+                _end(printable(record.blob_name), self._name_cells),
+            )
+        )
+
+    def _line(self, text: Text) -> None:
+        self._console.print(text)
+        sys.stdout.flush()
+
+
+FORMATS: Mapping[str, Callable[[], Output]] = {"table": Table, "csv": Csv, "jsonl": JsonLines}
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _end(text: str, cells: int | None) -> str:
+    """Text, or its end where it is too long; a wide character takes two cells."""
+    if cells is None or cell_len(text) <= cells:
+        return text
+    text = text[-cells:]
+    while cell_len(text) > cells - 1:
+        text = text[1:]
+    return f"…{text}"

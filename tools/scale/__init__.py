@@ -1,1 +1,0 @@
-"""How the app scales, by a discrete-event simulation: uploads, Event Grid, queue, instances, partitions."""
