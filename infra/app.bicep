@@ -1,6 +1,6 @@
 // The function app: a Flex Consumption plan, its scale, and every setting the app and its host read.
 //
-// Memory of an instance: process + files + decoding (README, "Memory"), at the worst, with DECODE_BUDGET_MIB below and a
+// Memory of an instance: process + files + decoding (docs/settings.md, "Memory"), at the worst, with DECODE_BUDGET_MIB below and a
 // file of MAX_IMAGE_BYTES:
 //     125 + 128 + 672 = 925 MiB of the 1,953 MiB that 2,048 MB are. What is left, 1,028 MiB, is for heavier models and the host.
 // A single image may take more than the budget, alone: 125 + 128 + 16 bytes x 90 megapixels (WebP) = 1,627 MiB.

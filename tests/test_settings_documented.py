@@ -1,4 +1,4 @@
-"""What the app reads, what the README says of it and what the example sets are one list, kept in three places."""
+"""What the app reads, what docs/settings.md says of it and what the example sets are one list, kept in three places."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from storage.settings import DEFAULTS, DEVELOPMENT_STORAGE, Settings
 from tests.triggers import TRIGGERS
 
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENT = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 EXAMPLE: dict[str, str] = json.loads((ROOT / "local.settings.example.json").read_text())["Values"]
 HOST: dict[str, Any] = json.loads((ROOT / "host.json").read_text())
 
@@ -60,9 +60,9 @@ def read_by_the_app() -> set[str]:
 
 
 def section(heading: str) -> str:
-    """The README from one heading to the next."""
-    found = re.search(rf"^#+ {re.escape(heading)}$(.*?)(?=^#|\Z)", README, re.MULTILINE | re.DOTALL)
-    assert found, f"README has no section {heading!r}"
+    """The document from one heading to the next."""
+    found = re.search(rf"^#+ {re.escape(heading)}$(.*?)(?=^#|\Z)", DOCUMENT, re.MULTILINE | re.DOTALL)
+    assert found, f"docs/settings.md has no section {heading!r}"
     return found[1]
 
 
@@ -84,12 +84,12 @@ def documented() -> set[str]:
     return names
 
 
-def test_the_readme_lists_every_setting_and_no_other(read_by_the_app: set[str]) -> None:
+def test_the_document_lists_every_setting_and_no_other(read_by_the_app: set[str]) -> None:
     assert read_by_the_app - documented() == set()
     assert documented() - read_by_the_app - OTHERS == set()
 
 
-def test_the_readme_states_the_defaults_that_hold() -> None:
+def test_the_document_states_the_defaults_that_hold() -> None:
     stated = {row[0].strip("`"): row[1].strip("`") for row in table("Settings") if len(quoted(row[0])) == 1}
     assert {name: stated[name] for name in DEFAULTS} == DEFAULTS
     assert {name for name, default in stated.items() if default} - DEFAULTS.keys() <= OTHERS
@@ -116,12 +116,12 @@ def test_the_example_sets_what_the_host_itself_must_resolve() -> None:
     assert needed - EXAMPLE.keys() == set()
 
 
-def test_the_readme_gives_a_reason_for_every_number_of_host_json() -> None:
+def test_the_document_gives_a_reason_for_every_number_of_host_json() -> None:
     told = {name.rpartition(".")[2]: row for row in table("host.json, number by number") for name in quoted(row[0])}
     numbers = {name: value for group in HOST["extensions"].values() for name, value in group.items()}
     for name in (*numbers, "functionTimeout", "extensionBundle"):
-        assert name in told, f"README says nothing of {name}"
-        assert len(told[name][-1]) > 20, f"README gives no reason for {name}"
+        assert name in told, f"docs/settings.md says nothing of {name}"
+        assert len(told[name][-1]) > 20, f"docs/settings.md gives no reason for {name}"
     for name, value in numbers.items():
         if isinstance(value, int):
-            assert re.search(rf"`[\w.]*{name}` {value}\b", told[name][0]), f"README states another {name} than {value}"
+            assert re.search(rf"`[\w.]*{name}` {value}\b", told[name][0]), f"the document does not state {name} {value}"

@@ -23,7 +23,7 @@ CONTENTS = read(INFRA / "images" / "contents.bicep")
 SITE: dict[str, Any] = APP.resources["app"].body["properties"]
 CONFIG: dict[str, Any] = SITE["functionAppConfig"]
 HOST: dict[str, Any] = json.loads((ROOT / "host.json").read_text())["extensions"]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+MEMORY = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 
 # As main.bicep hands its own defaults on, with something in the place of what only Azure knows.
 PASSED = {name: MAIN.params.get(str(written), written) for name, written in MAIN.modules["app"].params.items()}
@@ -117,7 +117,7 @@ def test_the_scale_can_be_chosen_within_what_the_plan_has() -> None:
 
 
 def test_an_instance_holds_what_the_memory_formula_asks_for() -> None:
-    measured = re.search(r"`process` is (\d+) MiB", README)
+    measured = re.search(r"`process` is (\d+) MiB", MEMORY)
     assert measured
     process, budget = int(measured[1]), int(SETTINGS["DECODE_BUDGET_MIB"])
     assert budget * 2**20 == 2 * memory._BYTES_PER_CPU, "more buys nothing on two CPUs, less slows them down"

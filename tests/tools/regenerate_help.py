@@ -18,8 +18,8 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "tools.md"
 _HEAD = """\
 # Tools
 
-What `python -m tools` and each of its commands say of themselves. Settings are those of the
-[README](../README.md#settings): the environment wins over `local.settings.json`.
+The help of `python -m tools` and of each command. [Settings](settings.md) come from the environment, then from
+`local.settings.json`.
 
 Written by `python -m tests.tools.regenerate_help`; a test keeps it equal.
 """
