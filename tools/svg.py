@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from tools.report.markup import Element, element
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
@@ -21,6 +19,7 @@ _ROUND = [step * 10.0**decade for decade in range(-12, 16) for step in (1, 2, 5)
 _MOST_TICKS = 6  # so many labels of eight digits stand side by side in 420 units
 _FAR_APART = 20
 
+Element = ET.Element
 Point = tuple[float, float]
 
 
@@ -35,9 +34,26 @@ def picture(width: float, height: float, label: str, parts: Iterable[Element]) -
 
 
 def shape(tag: str, *children: Element | str, **attributes: float | str) -> Element:
-    """``element``, which see, with numbers to five digits."""
-    written = {name: value if isinstance(value, str) else f"{value:.5g}" for name, value in attributes.items()}
-    return element(tag, *children, **written)
+    """Build an SVG element; serialising it escapes all text and attribute values.
+
+    Args:
+        tag: Name of the element.
+        children: Elements and text, in order.
+        attributes: Written with ``-`` for ``_`` and without a trailing ``_`` (``class_``); numbers get five digits.
+    """
+    names = (name.rstrip("_").replace("_", "-") for name in attributes)
+    values = (value if isinstance(value, str) else f"{value:.5g}" for value in attributes.values())
+    built = ET.Element(tag, dict(zip(names, values, strict=True)))
+    last: Element | None = None
+    for child in children:
+        if not isinstance(child, str):
+            built.append(child)
+            last = child
+        elif last is None:
+            built.text = (built.text or "") + child
+        else:
+            last.tail = (last.tail or "") + child
+    return built
 
 
 def text(x: float, y: float, said: str, **style: float | str) -> Element:
@@ -122,7 +138,7 @@ class Chart:
         yield text(left + 26, bottom, line.name, paint_order="stroke", stroke=_PAPER, stroke_width=4)  # hides the grid
         if not line.is_dashed:
             for (x, y), (across, up) in zip(places, line.points, strict=True):
-                title = element("title", f"{line.name}: {across:,.12g} {self.of_what}, {up:,.1f}")
+                title = shape("title", f"{line.name}: {across:,.12g} {self.of_what}, {up:,.1f}")
                 yield shape("circle", title, cx=x, cy=y, r=3.5, fill=line.colour)
 
     def _at(self, point: Point) -> Point:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tools.report.markup import Element
+    from tools.svg import Element
 
 _LEFT, _LONGEST, _ROW, _BAR, _GROUP = 250, 400, 22, 15, 122
 _PEER, _OURS, _LIMIT = "#9aa5b1", "#1f6feb", "#d0d7de"
