@@ -1,7 +1,8 @@
-"""The one door: ``python -m tools <command>``. Each command is a module with ``configure(parser)`` and ``run(args)``.
+"""The entry point of ``python -m tools COMMAND``. Each command is a module with ``configure(parser)`` and ``run(args)``.
 
-Only the chosen command's module is imported, so that ``classify`` never loads an Azure package.
-stdout is data, stderr is talk. Exit 0 done, 1 some images rejected or failed, 2 misuse or settings that are wrong.
+Only the module of the requested command is imported, so that ``classify`` never loads an Azure package.
+stdout carries data; stderr carries messages. Exit codes: 0 success, 1 some images were rejected or failed, 2 misuse or
+invalid settings.
 """
 
 from __future__ import annotations
@@ -19,21 +20,21 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 COMMANDS = {
-    "backfill": "classify what was there before the app came, or send it to be classified",
-    "bench": "measure what it costs here, and how far that is from what is possible",
-    "chaos": "prove the promise under faults, kills and races, on this machine",
-    "classify": "classify local files and folders; needs no storage",
-    "cost": "say what classifying that many photos costs on Azure, measured here",
-    "demo": "render sample photos, upload them to a local stack, print the rows",
-    "dev": "run Azurite and the dev host; point Storage Explorer or azcopy at it",
-    "doctor": "look at settings, storage, model and machine, and say what to do",
-    "host": "run the dev host on whatever storage the settings name",
-    "model": "look into a model, get one, publish it, measure it, quantise it",
-    "package": "build the zip that Azure Functions runs, with its packages and your model",
-    "query": "ask which images got which answer, and fetch them",
-    "reconcile": "find images that got lost, and mend results that are half-written",
-    "redrive": "send failed or rejected images round again",
-    "report": "write what was found as one page to look at, with pictures and charts",
+    "backfill": "classify existing images that have no result yet (or queue them with --enqueue)",
+    "bench": "measure speed and CPU time on this machine and compare them with baselines",
+    "chaos": "test the app on this machine under storage faults, host kills and concurrent overwrites",
+    "classify": "classify local files and folders, without storage",
+    "cost": "estimate what classifying photos costs on Azure, from CPU time measured on this machine",
+    "demo": "render sample photos, upload them to a local stack and print their rows",
+    "dev": "run Azurite and the dev host for Storage Explorer or azcopy",
+    "doctor": "check settings, storage, model and machine, and suggest fixes",
+    "host": "run the dev host on the storage that the settings name",
+    "model": "inspect, add, publish, measure or quantise a model",
+    "package": "build the zip that Azure Functions runs, with Python packages and your model",
+    "query": "list results, filter them and download images",
+    "reconcile": "find images without a correct result, and repair or queue them",
+    "redrive": "queue failed or rejected images again",
+    "report": "write the results as one HTML page with charts and thumbnails",
 }
 
 
@@ -48,14 +49,14 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(
         prog="python -m tools",
-        description="Run, feed and question the image classifier from a terminal.",
-        epilog="Each command explains itself: python -m tools COMMAND --help\n\n"
+        description="Run, test and query the image classifier from a terminal.",
+        epilog="Show the options of a command: python -m tools COMMAND --help\n\n"
         "example:\n  python -m tools classify photo.jpg",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--debug", action="store_true", help="show tracebacks instead of sentences")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks instead of one-line errors")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
-    chosen = next((word for word in arguments if word in COMMANDS), None)
+    requested = next((word for word in arguments if word in COMMANDS), None)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(
             name,
@@ -63,24 +64,24 @@ def main(argv: list[str] | None = None) -> int:
             description=f"{summary[0].upper()}{summary[1:]}.",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        if name == chosen:
+        if name == requested:
             command_module(name).configure(command)
     args = parser.parse_args(arguments)
     try:
         return int(command_module(args.command).run(args))
     except ConfigurationError as error:
-        return _say(error, args.debug, 2)
+        return _report(error, args.debug, 2)
     except ClassificationError as error:
-        return _say(error, args.debug, 1)
+        return _report(error, args.debug, 1)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader of our output went away (`| head`): not an error, but Python must not complain at exit either.
+        # The reader closed the pipe (`| head`). Python must not report that at exit when it flushes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
 
 
-def _say(error: Exception, debug: bool, code: int) -> int:  # noqa: FBT001 - a private helper with one caller
+def _report(error: Exception, debug: bool, code: int) -> int:  # noqa: FBT001 - a private helper with one caller
     if debug:
         raise error
     print(f"{error}", file=sys.stderr)
