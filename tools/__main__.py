@@ -1,4 +1,4 @@
-"""The entry point of ``python -m tools COMMAND``. Each command is a module with ``configure(parser)`` and ``run(args)``.
+"""Runs ``python -m tools COMMAND``. Each command is a module with ``configure(parser)`` and ``run(args)``.
 
 Only the module of the requested command is imported, so that ``classify`` never loads an Azure package.
 stdout carries data; stderr carries messages. Exit codes: 0 success, 1 some images were rejected or failed, 2 misuse or
