@@ -24,7 +24,7 @@ from storage.results.record import Image, Record, Status
 from storage.results.store import Results
 from storage.settings import DEFAULTS, Connection
 from tests.triggers import TRIGGERS, trigger
-from tests.worker_process import ROOT, WANTED, Worker, environment_of, find_python, running
+from tools.webjobs.worker import REQUIRED_PYTHON, ROOT, Worker, environment_of, find_python, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ TABLE = "workerrows"
 @pytest.fixture(scope="session")
 def worker_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Python that has the worker library and what the app needs."""
-    if sys.version_info[:2] >= WANTED and importlib.util.find_spec("azure_functions_runtime"):
+    if sys.version_info[:2] >= REQUIRED_PYTHON and importlib.util.find_spec("azure_functions_runtime"):
         return Path(sys.executable)
     base = find_python()
     if base is None:

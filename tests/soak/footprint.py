@@ -6,10 +6,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tests.soak.stand import stand
-from tests.worker_process import ROOT
 from tools.bench.networks import model_folder
 from tools.bench.photos import KINDS, photos
 from tools.process_stats import resident
+from tools.webjobs.worker import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

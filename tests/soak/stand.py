@@ -16,8 +16,8 @@ from storage.results.record import Image
 from storage.results.store import Results
 from storage.settings import DEFAULTS, Connection
 from tests.soak.cage import Cage, cage
-from tests.worker_process import ROOT, Worker, environment_of, find_python, running
 from tools.azurite import azurite
+from tools.webjobs.worker import ROOT, Worker, environment_of, find_python, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.soak.bounded import bounded
-from tests.worker_process import find_python
+from tools.webjobs.worker import find_python
 
 BUDGET_MIB = 120
 

@@ -23,9 +23,9 @@ from storage.results.record import Image, Status
 from storage.results.store import Results
 from storage.settings import DEFAULTS, Connection
 from tests.triggers import TRIGGERS
-from tests.worker_process import ROOT, Worker, environment_of, find_python, running
 from tools.package import licences
 from tools.package.archive import MAX_BYTES
+from tools.webjobs.worker import ROOT, Worker, environment_of, find_python, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,19 +3,24 @@
     host            worker proxy         azure-functions-runtime        our function_app.py
     this file  -->  this file       -->  the real thing            -->  the real thing
 
-Run by ``test_worker_contract`` with a Python 3.13 that has ``requirements.txt`` and the library installed. The messages
-are real protobuf classes, built below from the names and types that the library reads and writes, so that a wrong type
-or a field nobody knows fails here as it fails on Azure. stdin: one command per line; stdout: one answer per line.
+``tools.webjobs.worker`` runs it with a Python 3.13 that has ``requirements.txt`` and the library installed. The
+messages are real protobuf classes, built below from the names and types that the library reads and writes, so that
+a wrong type or an unknown field fails here as it fails on Azure. stdin: one command per line; stdout: one answer per line, in the
+order in which they finish. Commands run at the same time, as the host sends invocations; ``call`` of a command comes
+back in its answer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import gc
 import importlib
 import json
+import logging
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any, TextIO
 
@@ -120,7 +125,8 @@ def envelope(**request: Any) -> Any:
     return SimpleNamespace(request=SimpleNamespace(**request), properties={"host": "127.0.0.1", "protos": protos})
 
 
-def told(result: Any) -> dict[str, Any]:
+def status_of(result: Any) -> dict[str, Any]:
+    """Return a response's status by name, with its message and traceback."""
     name = {number: name for name, number in protos.StatusResult.Status.items()}[result.status]
     return {"status": name, "message": result.exception.message, "trace": result.exception.stack_trace}
 
@@ -130,7 +136,7 @@ async def start(command: dict[str, Any]) -> dict[str, Any]:
     sys.path.insert(0, command["directory"])
     request = protos.WorkerInitRequest(host_version="4.0", function_app_directory=command["directory"])
     response = await worker.worker_init_request(envelope(worker_init_request=request))
-    return told(response.result) | {"capabilities": dict(response.capabilities)}
+    return status_of(response.result) | {"capabilities": dict(response.capabilities)}
 
 
 async def specialize(command: dict[str, Any]) -> dict[str, Any]:
@@ -138,15 +144,16 @@ async def specialize(command: dict[str, Any]) -> dict[str, Any]:
     empty = protos.WorkerInitRequest(host_version="4.0", function_app_directory=command["placeholder"])
     placeholder = await worker.worker_init_request(envelope(worker_init_request=empty))
     if placeholder.result.status != protos.StatusResult.Success:
-        return told(placeholder.result)
+        return status_of(placeholder.result)
     request = protos.FunctionEnvironmentReloadRequest(
         environment_variables=command["environment"], function_app_directory=command["directory"]
     )
     response = await worker.function_environment_reload_request(envelope(function_environment_reload_request=request))
-    return told(response.result)
+    return status_of(response.result)
 
 
 async def index(_command: dict[str, Any]) -> dict[str, Any]:
+    """Index the app, as the host asks once per start."""
     request = protos.FunctionsMetadataRequest(function_app_directory=os.getcwd())  # noqa: PTH109
     response = await worker.functions_metadata_request(envelope(functions_metadata_request=request))
     functions = {
@@ -158,7 +165,7 @@ async def index(_command: dict[str, Any]) -> dict[str, Any]:
         }
         for each in response.function_metadata_results
     }
-    return told(response.result) | {"functions": functions}
+    return status_of(response.result) | {"functions": functions}
 
 
 def upload_input(container: str, blob: str) -> tuple[Any, dict[str, Any]]:
@@ -202,23 +209,45 @@ def timer_input() -> tuple[Any, dict[str, Any]]:
     return protos.ParameterBinding(name="timer", data=protos.TypedData(json=json.dumps(due))), {}
 
 
+def typed(value: dict[str, Any]) -> Any:
+    """One value as ``webjobs-host`` writes it: ``string``, ``json``, Base64 ``bytes`` or ``model_binding_data``."""
+    ((kind, content),) = value.items()
+    if kind == "bytes":
+        return protos.TypedData(bytes=base64.b64decode(content))
+    if kind == "model_binding_data":
+        reference = protos.ModelBindingData(**(content | {"content": content["content"].encode()}))
+        return protos.TypedData(model_binding_data=reference)
+    return protos.TypedData(**{kind: content})
+
+
+async def forward(command: dict[str, Any]) -> dict[str, Any]:
+    """Invoke a function with what ``webjobs-host`` handed over; values that are null stay out, as in the host."""
+    binding = protos.ParameterBinding(name=command["parameter"], data=typed(command["trigger"]))
+    metadata = {name: typed(value) for name, value in command["metadata"].items() if value is not None}
+    return await invoke(command["id"], binding, metadata)
+
+
 async def invoke(function_id: str, binding: Any, metadata: dict[str, Any]) -> dict[str, Any]:
+    """Invoke one function."""
     request = protos.InvocationRequest(
         invocation_id=os.urandom(8).hex(), function_id=function_id, input_data=[binding], trigger_metadata=metadata
     )
     response = await worker.invocation_request(envelope(invocation_request=request))
-    return told(response.result)
+    return status_of(response.result)
 
 
 async def upload(command: dict[str, Any]) -> dict[str, Any]:
+    """Invoke the blob function with a reference to one upload."""
     return await invoke(command["id"], *upload_input(command["container"], command["blob"]))
 
 
 async def message(command: dict[str, Any]) -> dict[str, Any]:
+    """Invoke a queue function with a text."""
     return await invoke(command["id"], *message_input(command["text"]))
 
 
 async def tick(command: dict[str, Any]) -> dict[str, Any]:
+    """Invoke the timer's function."""
     return await invoke(command["id"], *timer_input())
 
 
@@ -251,19 +280,33 @@ def resident_kib() -> int:
         return 0
 
 
-COMMANDS = {each.__name__: each for each in (start, specialize, index, upload, message, tick, together, uploads)}
+COMMANDS = {
+    each.__name__: each for each in (start, specialize, index, upload, message, tick, together, uploads, forward)
+}
+
+
+async def obey(command: dict[str, Any], answers: TextIO) -> None:
+    """Run one command and write its answer."""
+    call = command.pop("call", None)
+    answer = await COMMANDS[command.pop("do")](command)
+    print(json.dumps(answer | ({} if call is None else {"call": call})), file=answers, flush=True)
 
 
 async def serve(answers: TextIO) -> None:
+    """Run commands from stdin, many at once, until it is closed."""
     worker.start_threadpool_executor()
-    for line in sys.stdin:
-        command = json.loads(line)
-        answer = await COMMANDS[command.pop("do")](command)
-        print(json.dumps(answer), file=answers, flush=True)
+    loop, running = asyncio.get_running_loop(), set()
+    with ThreadPoolExecutor(1, thread_name_prefix="stdin") as reader:
+        while line := await loop.run_in_executor(reader, sys.stdin.readline):
+            task = asyncio.create_task(obey(json.loads(line), answers))
+            running.add(task)
+            task.add_done_callback(running.discard)
+    await asyncio.gather(*running)
     worker.stop_threadpool_executor()
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)  # as the worker's proxy does, so that the app's own lines are kept
     # The library flushes what functions print to stdout: keep that channel for answers, send talk to stderr.
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
