@@ -5,9 +5,10 @@
 
 ``tools.webjobs.worker`` runs it with a Python 3.13 that has ``requirements.txt`` and the library installed. The
 messages are real protobuf classes, built below from the names and types that the library reads and writes, so that
-a wrong type or an unknown field fails here as it fails on Azure. stdin: one command per line; stdout: one answer per line, in the
-order in which they finish. Commands run at the same time, as the host sends invocations; ``call`` of a command comes
-back in its answer.
+a wrong type or an unknown field fails here as it fails on Azure.
+
+stdin holds one command per line, stdout one answer per line, in the order in which they finish. Commands run at the
+same time, as the host sends invocations. The ``call`` of a command comes back in its answer.
 """
 
 from __future__ import annotations
