@@ -90,7 +90,7 @@ def model() -> classifier.Classifier:
 
 @app.blob_trigger(
     arg_name="blob",
-    path="%INCOMING_CONTAINER%/{name}",
+    path=f"{settings.incoming_container}/{{name}}",
     connection="ImageStorage",
     source=func.BlobSource(settings.blob_trigger_source),
 )
@@ -131,7 +131,7 @@ def record_abandoned(message: func.QueueMessage) -> None:
     retries.give_up(request, dict.fromkeys(request.images, why))
 
 
-@app.timer_trigger(arg_name="timer", schedule="%RECONCILE_SCHEDULE%", run_on_startup=False)
+@app.timer_trigger(arg_name="timer", schedule=settings.reconcile_schedule, run_on_startup=False)
 def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's own parameter
     """Find uploads whose event was lost, send them to be classified, and mend results that are half-written."""
     unheard.say()

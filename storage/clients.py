@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.storage.queue import QueueServiceClient
 
-    from storage.settings import Connection
+    from storage.connection import Connection
 
 # As many connections as threads may ask for at once: the worker's pool is at most 32 (min(32, cpus + 4)), tools read
 # ahead. A smaller pool does not block, it throws connections away.

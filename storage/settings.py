@@ -1,111 +1,155 @@
-"""The app's settings: the environment is one more outside store, read once, at the composition root.
+"""The app's settings. Each is declared once, in ``Settings``: name, parser, meaning and default.
 
-``Settings.from_environ`` checks everything and reports every problem at once, by setting name. README has the table.
+``Settings.from_environ`` reads them all and reports every problem at once, by setting name. ``docs/settings.md`` and
+``local.settings.example.json`` are generated from these declarations (``python -m tests.regenerate_settings``).
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from storage.blob_folder import CONTAINER, BlobFolder
 from storage.errors import SettingsError
+from storage.setting import ConnectionSetting, Parser, Setting, matching, one_of, optional, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterator, Mapping
+
+    from storage.connection import Connection
 
 _T = TypeVar("_T")
 
 APP_ROOT = Path(__file__).resolve().parent.parent
 
-# Azurite's account, published by Microsoft for everybody: no secret. The SDKs for Python do not expand the short form.
-_AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-DEVELOPMENT_STORAGE = (
-    f"DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey={_AZURITE_KEY};"
-    "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
-    "TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
+_TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,57}")  # a table's name has at most 63 characters, and "index" is appended
+_MAX_HIDDEN_SECONDS = 7 * 24 * 3600  # the queue service hides a message for a week at most
+
+
+def _several(text: str) -> list[str]:
+    parts = [part.strip() for part in text.split(";") if part.strip()]  # no colon: Windows has one behind the drive
+    if text and not parts:
+        raise ValueError
+    return parts
+
+
+def _folder(text: str) -> Path:
+    return (APP_ROOT / text).resolve()
+
+
+def _score(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise ValueError
+    return number
+
+
+def _delays(text: str) -> tuple[int, ...]:
+    delays = tuple(int(part) for part in text.split(","))
+    if not all(1 <= delay <= _MAX_HIDDEN_SECONDS for delay in delays):
+        raise ValueError
+    return delays
+
+
+_CONTAINER = matching(
+    CONTAINER, "a container name: 3 to 63 lower-case letters, digits and single dashes, none at the ends"
+)
+_FOLDERS = Parser(lambda text: tuple(map(_folder, _several(text))), "a folder, or several with ; between them")
+_BLOB_FOLDERS = Parser(
+    lambda text: tuple(map(BlobFolder.parse, _several(text))), "container/prefix, or several with ; between them"
 )
 
-# What a setting is when nobody sets it. The Functions host resolves ``%NAME%`` itself and knows no defaults, so
-# ``local.settings.example.json`` and ``infra/`` state these values again; a test keeps them in step.
-DEFAULTS: Mapping[str, str] = {
-    "INCOMING_CONTAINER": "incoming",
-    "RESULTS_CONTAINER": "results",
-    "RESULTS_TABLE": "classifications",
-    "MODEL_DIR": "models/shapes",
-    "MODEL_REFRESH_SECONDS": "300",
-    "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan",
-    "TOP_K": "5",
-    "MAX_IMAGE_BYTES": str(128 * 1024 * 1024),
-    "MAX_IMAGE_PIXELS": "200000000",
-    "RETRY_DELAYS_SECONDS": "60,300,900,1800,3600",
-    "RECONCILE_SCHEDULE": "0 0 * * * *",
-}
 
-_A_CONTAINER = "a container name: 3 to 63 lower-case letters, digits and single dashes, none at the ends"
-_TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,57}")  # 63 at most, and "index" is appended
-_A_TABLE = "a table name: 3 to 58 letters and digits, a letter first"
-_SOURCES = ("EventGrid", "LogsAndContainerScan")
-_FOLDERS = "a folder, or several with ; between them"
-_BLOB_FOLDERS = "container/prefix, or several with ; between them"
-_MAX_DELAY_SECONDS = 7 * 24 * 3600  # a queue message may not be hidden for longer
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """How to reach one storage account: a connection string, or service URIs with an identity.
-
-    Attributes:
-        name: The setting's name, for messages.
-        connection_string: With a key or a SAS; kept out of every repr.
-        blob_uri: ``https://...`` of the blob service, where an identity is used.
-        queue_uri: Likewise for queues.
-        table_uri: Likewise for tables.
-        managed_identity: True for ``__credential=managedidentity``; otherwise the developer's own login is tried.
-        client_id: Of a user-assigned identity.
-    """
-
-    name: str
-    connection_string: str | None = field(default=None, repr=False)
-    blob_uri: str | None = None
-    queue_uri: str | None = None
-    table_uri: str | None = None
-    managed_identity: bool = False
-    client_id: str | None = None
+def _setting(name: str, parser: Parser[_T], meaning: str, default: str = "") -> _T:
+    """Declare a field of ``Settings``; its type is the parser's."""
+    declared: _T = field(metadata={"setting": Setting(name, parser, meaning, default)})
+    return declared
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything the app reads from its environment. See README for what each means.
+    """What the app reads from its environment."""
 
-    Attributes:
-        retry_delays_seconds: The growing delays before another try, in seconds.
-        min_score: Below it the label is ``unknown``; ``None`` keeps every label.
-        model_dirs: The models' folders, the first one's answer being the verdict; empty where ``model_blobs`` are set.
-        model_blobs: The same in blob storage.
-        model_cache_dir: Where models of blob storage are kept on this machine; ``None`` is the temporary folder.
-        model_refresh_seconds: How often to look for another version there; 0 is never.
-        decode_budget_mib: Memory for what is downloaded and decoded at one moment, in MiB; ``None`` derives it.
-    """
-
-    image_storage: Connection
-    incoming_container: str
-    results_container: str
-    results_table: str
-    model_dirs: tuple[Path, ...]
-    model_blobs: tuple[BlobFolder, ...]
-    model_cache_dir: Path | None
-    model_refresh_seconds: int
-    blob_trigger_source: str
-    top_k: int
-    min_score: float | None
-    max_image_bytes: int
-    max_image_pixels: int
-    decode_budget_mib: int | None
-    retry_delays_seconds: tuple[int, ...]
-    reconcile_schedule: str
+    image_storage: Connection = field(
+        metadata={"setting": ConnectionSetting("ImageStorage", "The account of images, results and queues.")}
+    )
+    incoming_container: str = _setting(
+        "INCOMING_CONTAINER", _CONTAINER, "The container that photos are uploaded to.", "incoming"
+    )
+    results_container: str = _setting(
+        "RESULTS_CONTAINER",
+        _CONTAINER,
+        "The container of the sidecars. It must not be the incoming container.",
+        "results",
+    )
+    results_table: str = _setting(
+        "RESULTS_TABLE",
+        matching(_TABLE, "a table name: 3 to 58 letters and digits, a letter first"),
+        "The table of the results. Its index table has the same name followed by `index`.",
+        "classifications",
+    )
+    model_dirs: tuple[Path, ...] = _setting(
+        "MODEL_DIR",
+        _FOLDERS,
+        "The model's folder, relative to the app. With several folders all models answer, and the first one's label is "
+        "the row's.",
+        "models/shapes",
+    )
+    model_blobs: tuple[BlobFolder, ...] = _setting(
+        "MODEL_BLOB", _BLOB_FOLDERS, "The model in blob storage, on `ImageStorage`, instead of `MODEL_DIR`."
+    )
+    model_cache_dir: Path | None = _setting(
+        "MODEL_CACHE_DIR",
+        optional(Parser(_folder, "a folder")),
+        "The folder for models downloaded from blob storage. The default is in the temporary folder.",
+    )
+    model_refresh_seconds: int = _setting(
+        "MODEL_REFRESH_SECONDS",
+        whole(0, 7 * 24 * 3600),
+        "How often the app checks for another version of `MODEL_BLOB`, in seconds. `0` turns the check off.",
+        "300",
+    )
+    blob_trigger_source: str = _setting(
+        "BLOB_TRIGGER_SOURCE",
+        one_of("EventGrid", "LogsAndContainerScan"),
+        "How the host learns of uploads. Azure needs `EventGrid`, which `infra/` sets.",
+        "LogsAndContainerScan",
+    )
+    top_k: int = _setting("TOP_K", whole(1, 1000), "The number of predictions kept per image.", "5")
+    min_score: float | None = _setting(
+        "MIN_SCORE",
+        optional(Parser(_score, "a number from 0 to 1")),
+        "Below this score the label is `unknown`; the best prediction stays in `top_k`.",
+    )
+    max_image_bytes: int = _setting(
+        "MAX_IMAGE_BYTES",
+        whole(1, 2**31),
+        "Larger files are rejected before they are downloaded.",
+        str(128 * 1024 * 1024),
+    )
+    max_image_pixels: int = _setting(
+        "MAX_IMAGE_PIXELS", whole(1, 2**31), "Larger images are rejected from their header.", "200000000"
+    )
+    decode_budget_mib: int | None = _setting(
+        "DECODE_BUDGET_MIB",
+        optional(whole(1, 2**20)),
+        "Memory for everything that is downloaded and decoded at one moment, in MiB. The default is derived from the "
+        "container's limit.",
+    )
+    retry_delays_seconds: tuple[int, ...] = _setting(
+        "RETRY_DELAYS_SECONDS",
+        Parser(_delays, "whole seconds, as 60,300,900"),
+        "The growing delays before each further try, in seconds.",
+        "60,300,900,1800,3600",
+    )
+    reconcile_schedule: str = _setting(
+        "RECONCILE_SCHEDULE",
+        Parser(str, "an NCRONTAB expression with seconds, or a time span"),
+        "When the app looks for images without a row.",
+        "0 0 * * * *",
+    )
 
     @property
     def index_table(self) -> str:
@@ -119,167 +163,42 @@ class Settings:
         Raises:
             SettingsError: Names every setting that is missing or wrong, all at once.
         """
-        read = _Reader(environ)
-        settings = cls(
-            image_storage=read.connection("ImageStorage"),
-            incoming_container=read.matching("INCOMING_CONTAINER", CONTAINER, _A_CONTAINER),
-            results_container=read.matching("RESULTS_CONTAINER", CONTAINER, _A_CONTAINER),
-            results_table=read.matching("RESULTS_TABLE", _TABLE, _A_TABLE),
-            model_dirs=() if read.text("MODEL_BLOB") else read.parsed("MODEL_DIR", _folders, _FOLDERS) or (),
-            model_blobs=read.parsed("MODEL_BLOB", _blob_folders, _BLOB_FOLDERS) or (),
-            model_cache_dir=read.parsed("MODEL_CACHE_DIR", lambda text: (APP_ROOT / text).resolve(), "a folder"),
-            model_refresh_seconds=read.whole("MODEL_REFRESH_SECONDS", 0, 7 * 24 * 3600) or 0,
-            blob_trigger_source=read.one_of("BLOB_TRIGGER_SOURCE", _SOURCES),
-            top_k=read.whole("TOP_K", 1, 1000) or 0,
-            min_score=read.parsed("MIN_SCORE", _score, "a number from 0 to 1"),
-            max_image_bytes=read.whole("MAX_IMAGE_BYTES", 1, 2**31) or 0,
-            max_image_pixels=read.whole("MAX_IMAGE_PIXELS", 1, 2**31) or 0,
-            decode_budget_mib=read.whole("DECODE_BUDGET_MIB", 1, 2**20),
-            retry_delays_seconds=read.parsed("RETRY_DELAYS_SECONDS", _delays, "whole seconds, as 60,300,900") or (),
-            reconcile_schedule=read.text("RECONCILE_SCHEDULE"),
-        )
-        if settings.incoming_container == settings.results_container:
-            read.problems.append(
+        values: dict[str, Any] = {}
+        problems: list[str] = []
+        for each in fields(cls):
+            try:
+                values[each.name] = each.metadata["setting"].read(environ)
+            except SettingsError as error:
+                values[each.name] = None
+                problems.append(str(error).removesuffix("."))
+        if values["model_blobs"]:
+            is_chosen = environ.get("MODEL_DIR", "").strip() not in ("", DEFAULTS["MODEL_DIR"])
+            problems += ["MODEL_DIR and MODEL_BLOB both name a model: remove one of them"] if is_chosen else []
+            values["model_dirs"] = ()
+        settings = cls(**values)
+        problems += settings._misplaced()
+        if problems:
+            raise SettingsError("; ".join(problems) + ".")
+        return settings
+
+    def _misplaced(self) -> Iterator[str]:
+        """Yield what must not share a container; a setting that could not be read is ``None`` here."""
+        if self.incoming_container is not None and self.incoming_container == self.results_container:
+            yield (
                 "INCOMING_CONTAINER and RESULTS_CONTAINER are the same container, so each sidecar would be classified "
                 "again, for ever: give RESULTS_CONTAINER a name of its own"
             )
-        if read.text("MODEL_BLOB") and read.text("MODEL_DIR") != DEFAULTS["MODEL_DIR"]:
-            read.problems.append("MODEL_DIR and MODEL_BLOB both name a model: remove one of them")
-        written = {settings.incoming_container, settings.results_container}
-        if any(folder.container in written for folder in settings.model_blobs):
-            read.problems.append(
+        written = {self.incoming_container, self.results_container}
+        if any(folder.container in written for folder in self.model_blobs or ()):
+            yield (
                 "MODEL_BLOB lies in INCOMING_CONTAINER or RESULTS_CONTAINER, where its files would be taken for images "
                 "or results: give it a container of its own"
             )
-        if read.problems:
-            raise SettingsError("; ".join(read.problems) + ".")
-        return settings
 
 
-class _Reader:
-    """Reads settings one by one and remembers every problem, never a value: it may be a secret in the wrong place."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        self.problems: list[str] = []
-
-    def text(self, name: str) -> str:
-        return self._environ.get(name, "").strip() or DEFAULTS.get(name, "")
-
-    def parsed(self, name: str, parse: Callable[[str], _T], wanted: str) -> _T | None:
-        value = self.text(name)
-        if not value:
-            return None
-        try:
-            return parse(value)
-        except ValueError:
-            self.problems.append(f"{name} must be {wanted}")
-            return None
-
-    def whole(self, name: str, least: int, most: int) -> int | None:
-        def parse(value: str) -> int:
-            number = int(value)
-            if not least <= number <= most:
-                raise ValueError
-            return number
-
-        return self.parsed(name, parse, f"a whole number from {least} to {most}")
-
-    def matching(self, name: str, pattern: re.Pattern[str], wanted: str) -> str:
-        value = self.text(name)
-        if not pattern.fullmatch(value):
-            self.problems.append(f"{name} must be {wanted}")
-        return value
-
-    def one_of(self, name: str, choices: tuple[str, ...]) -> str:
-        value = self.text(name)
-        if value not in choices:
-            self.problems.append(f"{name} must be {' or '.join(choices)}")
-        return value
-
-    def connection(self, name: str) -> Connection:
-        try:
-            return read_connection(self._environ, name)
-        except SettingsError as error:
-            self.problems.append(str(error).removesuffix("."))
-            return Connection(name)
-
-
-def read_connection(environ: Mapping[str, str], name: str) -> Connection:
-    """Resolve one connection setting, as the Functions host does: a connection string, or ``NAME__*`` with an identity.
-
-    Raises:
-        SettingsError: Neither form is complete; the message names what is missing.
-    """
-    value = environ.get(name, "").strip()
-    if value:
-        if value.rstrip("; ").lower() == "usedevelopmentstorage=true":
-            value = DEVELOPMENT_STORAGE
-        elif "=" not in value:
-            raise SettingsError(f"{name} is not a connection string (Name=value;...): copy it from the account's keys.")
-        return Connection(name, connection_string=value)
-
-    uris = _service_uris(environ, name)
-    return Connection(
-        name,
-        blob_uri=uris["blob"],
-        queue_uri=uris["queue"],
-        table_uri=uris["table"],
-        managed_identity=environ.get(f"{name}__credential", "").strip().lower() == "managedidentity",
-        client_id=environ.get(f"{name}__clientId", "").strip() or None,
-    )
-
-
-def _service_uris(environ: Mapping[str, str], name: str) -> dict[str, str]:
-    """The URI of each service of an account that is reached by identity."""
-    account = environ.get(f"{name}__accountName", "").strip()
-    uris: dict[str, str] = {}
-    missing: list[str] = []
-    problems: list[str] = []
-    for service in ("blob", "queue", "table"):
-        setting = f"{name}__{service}ServiceUri"
-        uri = environ.get(setting, "").strip() or (f"https://{account}.{service}.core.windows.net" if account else "")
-        if not uri:
-            missing.append(setting)
-        elif not uri.lower().startswith("https://"):
-            problems.append(f"{setting} must begin with https://: tokens are never sent in the clear")
-        uris[service] = uri.rstrip("/")
-    if len(missing) == len(uris):
-        raise SettingsError(
-            f"{name} is not set: give a connection string, or {name}__blobServiceUri, {name}__queueServiceUri and "
-            f"{name}__tableServiceUri for an identity."
-        )
-    if missing:
-        problems.append(f"{' and '.join(missing)} missing beside the other {name}__ settings")
-    if problems:
-        raise SettingsError("; ".join(problems) + ".")
-    return uris
-
-
-def _folders(value: str) -> tuple[Path, ...]:
-    return tuple((APP_ROOT / part).resolve() for part in _several(value))
-
-
-def _blob_folders(value: str) -> tuple[BlobFolder, ...]:
-    return tuple(BlobFolder.parse(part) for part in _several(value))
-
-
-def _several(value: str) -> list[str]:
-    parts = [part.strip() for part in value.split(";") if part.strip()]  # not a colon: Windows has one behind the drive
-    if not parts:
-        raise ValueError
-    return parts
-
-
-def _score(value: str) -> float:
-    number = float(value)
-    if not 0 <= number <= 1:
-        raise ValueError
-    return number
-
-
-def _delays(value: str) -> tuple[int, ...]:
-    delays = tuple(int(part) for part in value.split(","))
-    if not all(1 <= delay <= _MAX_DELAY_SECONDS for delay in delays):
-        raise ValueError
-    return delays
+SETTINGS: tuple[Setting[Any] | ConnectionSetting, ...] = tuple(each.metadata["setting"] for each in fields(Settings))
+"""Every setting of the app, in the order of the documentation."""
+DEFAULTS: Mapping[str, str] = {each.name: each.default for each in SETTINGS if each.default}
+"""The defaults by name. They hold under every host: the triggers get the resolved values from ``Settings``."""
+HOST_STORAGE = ConnectionSetting("AzureWebJobsStorage", "The account of the Functions host.")
+"""Read by the host; the tools read it too."""

@@ -128,7 +128,9 @@ def photo() -> bytes:
 class TestIndexing:
     def test_the_host_finds_exactly_our_functions_and_no_http(self, bench: Bench) -> None:
         found = {each.get_function_name(): each.get_raw_bindings() for each in bench.app.app.get_functions()}
-        assert {name: trigger([json.loads(raw) for raw in bindings]) for name, bindings in found.items()} == TRIGGERS
+        uploads = TRIGGERS["classify_uploaded"] | {"path": f"{bench.incoming}/{{name}}"}
+        triggers = {name: trigger([json.loads(raw) for raw in bindings]) for name, bindings in found.items()}
+        assert triggers == TRIGGERS | {"classify_uploaded": uploads}
         assert "http" not in json.dumps(found).lower()
 
     def test_on_azure_the_events_come_from_event_grid(

@@ -12,9 +12,9 @@ import pytest
 from inference.errors import ModelError
 from storage.blob_folder import BlobFolder
 from storage.clients import connect
+from storage.connection import Connection
 from storage.models.publish import publish
 from storage.results.record import Status
-from storage.settings import Connection
 from tests.test_function_app import SHAPES, Bench, load, photo
 
 if TYPE_CHECKING:

@@ -20,14 +20,16 @@ from azure.storage.blob import BlobClient, BlobServiceClient
 from PIL import Image as Picture
 
 from storage.clients import connect
+from storage.connection import Connection
 from storage.results.record import Image, Record, Status
 from storage.results.store import Results
-from storage.settings import DEFAULTS, Connection
+from storage.settings import DEFAULTS
 from tests.triggers import TRIGGERS, trigger
 from tools.webjobs.worker import REQUIRED_PYTHON, ROOT, Worker, environment_of, find_python, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from tools.azurite.azurite import Azurite
 
@@ -80,6 +82,11 @@ def worker(
         yield started
 
 
+def triggers(told: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The bindings that the worker reports to the host, by function."""
+    return {name: trigger(function["bindings"]) for name, function in told["functions"].items()}
+
+
 def upload(azurite: Azurite, name: str, content: bytes) -> None:
     BlobClient.from_connection_string(azurite.connection_string, INCOMING, name).upload_blob(content, overwrite=True)
 
@@ -99,9 +106,20 @@ def photo() -> bytes:
 def test_indexes_exactly_our_functions(worker: Worker) -> None:
     told = worker.ask("index")
     assert told["status"] == "Success"
-    assert {name: trigger(function["bindings"]) for name, function in told["functions"].items()} == TRIGGERS
+    uploads = TRIGGERS["classify_uploaded"] | {"path": f"{INCOMING}/{{name}}"}
+    assert triggers(told) == TRIGGERS | {"classify_uploaded": uploads}
     for function in told["functions"].values():
         assert (function["script"], function["language"]) == ("function_app.py", "python")
+
+
+def test_indexes_with_every_default_where_only_the_two_accounts_are_set(worker_python: Path, tmp_path: Path) -> None:
+    """The host replaces ``%NAME%`` in a binding and knows none of our defaults, so no binding may hold one."""
+    accounts = dict.fromkeys(("AzureWebJobsStorage", "ImageStorage"), "UseDevelopmentStorage=true")
+    with running(worker_python, accounts, tmp_path / "log") as started:
+        assert started.ask("start", directory=str(ROOT))["status"] == "Success"
+        told = started.ask("index")
+    assert triggers(told) == TRIGGERS
+    assert "%" not in json.dumps(told)
 
 
 def test_has_no_http_path(worker: Worker) -> None:

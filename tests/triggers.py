@@ -1,4 +1,4 @@
-"""What the host must find when it indexes the app: every function, and what triggers it. Said once, for two tests."""
+"""The bindings that the host must find when it indexes the app with default settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ TRIGGERS: dict[str, dict[str, Any]] = {
     "classify_uploaded": {
         "type": "blobTrigger",
         "name": "blob",
-        "path": "%INCOMING_CONTAINER%/{name}",
+        "path": "incoming/{name}",
         "connection": "ImageStorage",
         "source": "LogsAndContainerScan",
     },
@@ -33,7 +33,7 @@ TRIGGERS: dict[str, dict[str, Any]] = {
     "reconcile": {
         "type": "timerTrigger",
         "name": "timer",
-        "schedule": "%RECONCILE_SCHEDULE%",
+        "schedule": "0 0 * * * *",
         "runOnStartup": False,
     },
 }

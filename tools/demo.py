@@ -20,9 +20,10 @@ from rich.table import Table
 
 from storage import keys
 from storage.clients import Clients, connect
+from storage.connection import Connection
 from storage.results.record import Image, Record, Status
 from storage.results.store import Results
-from storage.settings import APP_ROOT, DEFAULTS, Connection
+from storage.settings import APP_ROOT, DEFAULTS
 from tools.azurite.azurite import running
 from tools.sample_photos.contact_sheet import Tile, contact_sheet
 from tools.sample_photos.samples import Sample, render_samples

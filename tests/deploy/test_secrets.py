@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from storage.settings import DEVELOPMENT_STORAGE
+from storage.connection import DEVELOPMENT_STORAGE
 
 ROOT = Path(__file__).resolve().parents[2]
 AZURITE_KEY = DEVELOPMENT_STORAGE.partition("AccountKey=")[2].partition(";")[0]

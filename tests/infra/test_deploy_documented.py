@@ -6,7 +6,8 @@ import json
 import re
 from typing import Any
 
-from storage.settings import Settings, read_connection
+from storage.connection import read_connection
+from storage.settings import Settings
 from tests.infra.bicep import INFRA, ROOT, evaluate, read
 
 GUIDE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from azure.storage.blob import BlobServiceClient
 
 from storage.clients import connect
+from storage.connection import Connection
 from storage.results.record import Image
 from storage.results.store import Results
-from storage.settings import DEFAULTS, Connection
+from storage.settings import DEFAULTS
 from tests.soak.cage import Cage, cage
 from tools.azurite import azurite
 from tools.webjobs.worker import ROOT, Worker, environment_of, find_python, running

@@ -10,11 +10,11 @@ import pytest
 
 from storage.blobs import SourceBlobs
 from storage.clients import Clients, connect
+from storage.connection import Connection
 from storage.http_session import Session
 from storage.pipeline import classify_blob, retries
 from storage.results.record import Image
 from storage.results.store import Results
-from storage.settings import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,8 @@ from azure.storage.blob import ContentSettings
 from inference.errors import Reason, TransientError
 from storage.blobs import SourceBlobs, TooLargeError
 from storage.clients import connect
+from storage.connection import Connection
 from storage.results.record import Image
-from storage.settings import Connection
 from tests.storage.conftest import MAX_BYTES
 from tests.storage.samples import AWKWARD_NAMES
 from tests.storage.wire import Wire, wire

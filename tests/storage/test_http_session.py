@@ -19,8 +19,8 @@ from cryptography.x509.oid import NameOID
 from inference.errors import TransientError
 from storage.blobs import SourceBlobs
 from storage.clients import connect
+from storage.connection import Connection
 from storage.results.record import Image
-from storage.settings import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from storage.clients import connect
+from storage.connection import DEVELOPMENT_STORAGE, Connection, read_connection
 from storage.errors import SettingsError
-from storage.settings import DEVELOPMENT_STORAGE, Connection, Settings, read_connection
+from storage.settings import Settings
 
 SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQ="  # no real key: it says "secret" in Base64
 STRING = f"DefaultEndpointsProtocol=https;AccountName=photos;AccountKey={SECRET};EndpointSuffix=core.windows.net"

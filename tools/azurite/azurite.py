@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from inference.errors import ConfigurationError, TransientError
+from storage.setting import Parser, Setting, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,22 +53,21 @@ class Ports(NamedTuple):
 
 
 FREE_PORTS = Ports(0, 0, 0)
+_PORT = Parser(whole(0, 65535).parse, "a port number from 0 to 65535")
+PORT_SETTINGS = tuple(
+    Setting(f"AZURITE_{service.upper()}_PORT", _PORT, f"The port of Azurite's {service} service.", str(usual))
+    for service, usual in Ports()._asdict().items()
+)
 
 
 def ports_from_environ(environ: Mapping[str, str]) -> Ports:
     """Read ``AZURITE_BLOB_PORT``, ``AZURITE_QUEUE_PORT`` and ``AZURITE_TABLE_PORT``; the usual ports where unset."""
-    values = []
-    for service, usual in Ports()._asdict().items():
-        name = f"AZURITE_{service.upper()}_PORT"
-        values.append(port_number(environ.get(name, "").strip() or str(usual), name))
-    return Ports(*values)
+    return Ports(*(setting.read(environ) for setting in PORT_SETTINGS))
 
 
 def port_number(text: str, name: str) -> int:
     """Read a port; ``name`` is what the error calls it."""
-    if not (text.isascii() and text.isdigit() and int(text) < 65536):
-        raise ConfigurationError(f"{name} must be a port number from 0 to 65535.")
-    return int(text)
+    return Setting(name, _PORT, "").read({name: text})
 
 
 def connection_string(ports: Ports) -> str:

@@ -20,7 +20,8 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from storage import keys
 from storage.clients import connect
-from storage.settings import APP_ROOT, DEFAULTS, Connection
+from storage.connection import Connection
+from storage.settings import APP_ROOT, DEFAULTS
 from tools.bench.photos import KINDS, photos
 from tools.bench.requests_seen import requests_seen
 from tools.bench.storage_names import INCOMING, RESULTS, TABLE, blob_names

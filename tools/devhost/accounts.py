@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError
 
 from storage.clients import connect
-from storage.settings import read_connection
+from storage.connection import read_connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

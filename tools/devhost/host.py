@@ -26,7 +26,7 @@ from tools.devhost.messages import BLOB_POISON_QUEUE, BlobTriggerMessage, functi
 from tools.devhost.queues import beginner
 from tools.devhost.receipts import HOSTS_CONTAINER
 from tools.devhost.scanner import ContainerScanner, Target
-from tools.devhost.settings import host_id, load_settings, read_host_json
+from tools.devhost.settings import VISIBILITY_SECONDS, host_id, load_settings, read_host_json
 from tools.devhost.timers import Timer
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ logger = logging.getLogger(__name__)
 HOST_STORAGE = "AzureWebJobsStorage"
 GRACE_SECONDS = 60.0
 _STORAGE_PAUSE_SECONDS = 0.5
-_MAX_VISIBILITY_SECONDS = 7 * 24 * 3600  # the queue service's own limit
 
 
 class DevHost:
@@ -59,7 +58,7 @@ class DevHost:
         self.options = read_host_json(root, os.cpu_count() or 1)
         configure_logging(self.options.log_levels)
         self.host_id = host_id(root, self.settings)
-        self.visibility_seconds = _visibility(self.settings.get("DEV_HOST_VISIBILITY_SECONDS", ""))
+        self.visibility_seconds = VISIBILITY_SECONDS.read(self.settings)
         self.threads = worker_threads(self.settings)
         self.stopping = threading.Event()
         self.crashed = False
@@ -222,11 +221,3 @@ class DevHost:
         thread = threading.Thread(target=guarded, name=name, daemon=True)
         thread.start()
         self._threads.append(thread)
-
-
-def _visibility(text: str) -> int:
-    if not text.strip():
-        return 600
-    if not text.strip().isdecimal() or not 1 <= int(text) <= _MAX_VISIBILITY_SECONDS:
-        raise ConfigurationError(f"DEV_HOST_VISIBILITY_SECONDS must be from 1 to {_MAX_VISIBILITY_SECONDS}.")
-    return int(text)

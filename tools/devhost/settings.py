@@ -14,13 +14,26 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from inference.errors import ConfigurationError
+from storage.setting import Parser, Setting, whole
 from storage.settings import DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+VISIBILITY_SECONDS = Setting(
+    "DEV_HOST_VISIBILITY_SECONDS",
+    whole(1, 7 * 24 * 3600),  # the queue service's own limit
+    "Dev host only: how long a received message stays hidden, in seconds.",
+    "600",
+)
 _HOST_ID_LENGTH = 32
+HOST_ID = Setting(
+    "AzureFunctionsWebHost__hostid",
+    Parser(str, "letters and digits, single dashes between them"),
+    f"The id of the host: it names the internal queue and the receipts. At most {_HOST_ID_LENGTH} characters. The dev "
+    "host derives it from machine and folder by default.",
+)
 _TIME_SPAN = re.compile(r"(?:(?P<d>\d+)\.)?(?P<h>\d{1,2}):(?P<m>\d{1,2}):(?P<s>\d{1,2}(?:\.\d+)?)")
 
 
@@ -111,16 +124,14 @@ def resolve(text: str, settings: Mapping[str, str], function: str) -> str:
 
 def host_id(root: Path, settings: Mapping[str, str]) -> str:
     """Return the id that names the internal queue and the receipts: as set, or stable for this machine and folder."""
-    chosen = settings.get("AzureFunctionsWebHost__hostid", "").strip()
+    chosen = HOST_ID.read(settings)
     machine = "".join(letter for letter in socket.gethostname() if letter.isascii() and letter.isalnum())
     digest = hashlib.sha256(os.fsencode(root)).hexdigest()
     # The digest is never cut: two folders on a machine with a long name must not share receipts.
     identity = chosen or f"{machine[: _HOST_ID_LENGTH - 13]}-{digest[:12]}"
     identity = identity[:_HOST_ID_LENGTH].lower().rstrip("-")
     if not re.fullmatch(r"[a-z0-9](-?[a-z0-9])*", identity):
-        raise ConfigurationError(
-            "AzureFunctionsWebHost__hostid must be letters and digits, single dashes between them."
-        )
+        raise ConfigurationError(f"{HOST_ID.name} must be {HOST_ID.expected}.")
     return identity
 
 

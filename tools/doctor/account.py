@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from storage.clients import Clients
-    from storage.settings import Connection, Settings
+    from storage.connection import Connection
+    from storage.settings import Settings
     from tools.doctor.findings import Finding
 
 # A person waits for the answer, and wants to know that it failed, not that it failed four times.

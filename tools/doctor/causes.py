@@ -12,7 +12,7 @@ from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from storage.settings import Connection
+    from storage.connection import Connection
 
 _NO_ROLE = frozenset({"AuthorizationPermissionMismatch", "InsufficientAccountPermissions"})
 _SERVER_FAULT = 500

@@ -15,8 +15,9 @@ from rich.text import Text
 
 from inference.errors import ConfigurationError
 from storage.clients import connect
+from storage.connection import DEVELOPMENT_STORAGE, read_connection
 from storage.errors import SettingsError
-from storage.settings import APP_ROOT, DEVELOPMENT_STORAGE, read_connection
+from storage.settings import APP_ROOT
 from tools.account import open_account
 from tools.devhost.settings import load_settings
 from tools.doctor.account import check_account, check_host_account

@@ -13,9 +13,9 @@ from packaging.requirements import Requirement
 from inference.errors import ConfigurationError
 from inference.resources.cpus import usable_cpus, visible_cpus
 from inference.resources.memory import available_bytes, budget_bytes
+from storage.connection import read_connection
 from storage.host.config import HostLimits
 from storage.host.startup import Start
-from storage.settings import read_connection
 from tools.devhost.invoker import worker_threads
 from tools.devhost.settings import read_host_json
 from tools.doctor.findings import ok, problem, warning

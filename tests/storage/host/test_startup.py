@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from inference.predictions import ModelIdentity
+from storage.connection import DEVELOPMENT_STORAGE
 from storage.host.config import HostLimits
 from storage.host.startup import Start
-from storage.settings import DEFAULTS, DEVELOPMENT_STORAGE, Settings
+from storage.settings import DEFAULTS, Settings
 
 HOST_JSON = Path(__file__).resolve().parents[3] / "host.json"
 MIB = 1024 * 1024

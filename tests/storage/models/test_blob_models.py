@@ -18,10 +18,10 @@ from azure.storage.blob import ContainerClient, ContentSettings
 from inference.errors import ConfigurationError, ModelError, TransientError
 from storage.blob_folder import BlobFolder
 from storage.clients import connect
+from storage.connection import Connection
 from storage.models.blob_models import MANIFEST, ModelBlobs
 from storage.models.cache import ModelCache
 from storage.models.publish import publish
-from storage.settings import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -260,7 +260,7 @@ from storage.models import blob_models as models
 from storage.blob_folder import BlobFolder
 from storage.clients import connect
 from storage.models.cache import ModelCache
-from storage.settings import Connection
+from storage.connection import Connection
 
 connection, container, cache, stall = sys.argv[1:]
 if stall:

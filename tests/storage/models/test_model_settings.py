@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from storage.blob_folder import BlobFolder
+from storage.connection import DEVELOPMENT_STORAGE
 from storage.errors import SettingsError
-from storage.settings import APP_ROOT, DEVELOPMENT_STORAGE, Settings
+from storage.settings import APP_ROOT, Settings
 
 
 def settings(**environ: str) -> Settings:

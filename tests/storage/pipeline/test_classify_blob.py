@@ -12,9 +12,9 @@ from inference.errors import PermanentError, Reason, TransientError
 from inference.predictions import ImageInfo, ModelIdentity
 from storage.blobs import SourceBlobs
 from storage.clients import connect
+from storage.connection import Connection
 from storage.pipeline.classify_blob import Finished, Outcome, Stores, classify_blob
 from storage.results.record import Record, Status
-from storage.settings import Connection
 from tests.storage.conftest import MAX_BYTES
 from tests.storage.samples import AWKWARD_NAMES, MODEL, FixedClassifier, record
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from storage import keys
 from storage.clients import connect
+from storage.connection import Connection
 from storage.query.plan import Filter, Kind, plan
 from storage.query.query import Query
 from storage.results.record import IndexRow, Record, Status
 from storage.results.store import Results
-from storage.settings import Connection
 from tests.conftest import Names
 from tests.storage.paging_service import PagingService
 from tests.storage.samples import AWKWARD_NAMES, NOON, record, rejected

@@ -14,13 +14,13 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from storage import keys, tables
 from storage.clients import Clients, connect
+from storage.connection import Connection
 from storage.pipeline.classify_blob import Stores, classify_blob
 from storage.pipeline.messages import QUEUE, Request, batches
 from storage.pipeline.queue import RequestQueue
 from storage.pipeline.retries import give_up
 from storage.reconcile.reconcile import Reconciliation, Summary, heal
 from storage.results.record import IndexRow, Record, Status
-from storage.settings import Connection
 from tests.storage.samples import AWKWARD_NAMES, MODEL, FixedClassifier, record
 
 if TYPE_CHECKING:

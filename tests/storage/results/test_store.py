@@ -6,9 +6,9 @@ import pytest
 
 from inference.errors import ConfigurationError, TransientError
 from storage.clients import connect
+from storage.connection import Connection
 from storage.errors import ConflictError
 from storage.pipeline.classify_blob import Stores, classify_blob
-from storage.settings import Connection
 from tests.storage.samples import MODEL, FixedClassifier, record
 from tests.storage.wire import Wire, wire
 from tools.azurite.azurite import connection_string

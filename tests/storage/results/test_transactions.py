@@ -15,10 +15,10 @@ from azure.data.tables import TableClient
 
 from inference.errors import TransientError
 from storage.clients import Clients, connect
+from storage.connection import Connection
 from storage.errors import ConflictError
 from storage.pipeline.classify_blob import Finished, Outcome, Stores, classify_blob
 from storage.results.transactions import BatchedResults
-from storage.settings import Connection
 from tests.storage.samples import NOON, FixedClassifier, record
 from tests.storage.wire import wire
 from tests.waiting import until

@@ -25,11 +25,11 @@ from inference.classifier import Classifier, load
 from inference.errors import PermanentError
 from storage.blobs import SourceBlobs
 from storage.clients import connect
+from storage.connection import Connection
 from storage.keys import RowKeys
 from storage.pipeline.classify_blob import Stores, classify_blob
 from storage.results.record import Image, IndexRow
 from storage.results.store import Results
-from storage.settings import Connection
 from tools.__main__ import main
 from tools.azurite.azurite import connection_string
 from tools.chaos.checker import Checker, Verdict

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from inference import classifier
 from storage.blobs import SourceBlobs
 from storage.clients import connect
+from storage.connection import Connection
 from storage.http_session import Session
 from storage.pipeline.classify_blob import Stores, classify_blob
 from storage.results.record import Image
 from storage.results.store import Results
-from storage.settings import Connection
 from tools.__main__ import main
 from tools.cost.document import DOCUMENT, STATED, written
 from tools.cost.estimate import CORES, LOG_BYTES, Job, bill

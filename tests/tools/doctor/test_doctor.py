@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from storage.connection import DEVELOPMENT_STORAGE
 from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.messages import BLOB_POISON_QUEUE
 from storage.results.record import Image
-from storage.settings import APP_ROOT, DEVELOPMENT_STORAGE, Settings
+from storage.settings import APP_ROOT, Settings
 from tests.storage.samples import FixedClassifier
 from tools.__main__ import main
 from tools.azurite.azurite import ACCOUNT_KEY

@@ -16,6 +16,7 @@ from inference import classifier
 from storage.blob_folder import BlobFolder
 from storage.blobs import SourceBlobs
 from storage.clients import Clients, connect
+from storage.connection import Connection
 from storage.models.blob_models import ModelBlobs
 from storage.models.cache import ModelCache
 from storage.models.hot_swap import HotSwapModel
@@ -23,7 +24,7 @@ from storage.models.publish import publish
 from storage.pipeline.classify_blob import Stores, classify_blob
 from storage.results.record import Image, Record, Status
 from storage.results.store import Results
-from storage.settings import DEFAULTS, Connection
+from storage.settings import DEFAULTS
 from tests.inference.model.model_folders import OURS, RED, folder, graph, png
 from tests.tools.model.test_add import hugging_face, model
 

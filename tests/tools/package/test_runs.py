@@ -19,9 +19,10 @@ from azure.storage.blob import BlobServiceClient
 from PIL import Image as Picture
 
 from storage.clients import connect
+from storage.connection import Connection
 from storage.results.record import Image, Status
 from storage.results.store import Results
-from storage.settings import DEFAULTS, Connection
+from storage.settings import DEFAULTS
 from tests.triggers import TRIGGERS
 from tools.package import licences
 from tools.package.archive import MAX_BYTES
