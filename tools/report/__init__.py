@@ -1,1 +1,1 @@
-"""What ``python -m tools report`` puts on its page: sums, a sample, thumbnails, and the page itself."""
+"""The command ``report``: results as one HTML page with charts and thumbnails."""

@@ -1,27 +1,38 @@
-"""Charts as inline SVG, each with its numbers as a table beside it.
+"""Draws histograms and share bars as inline SVG.
 
-The drawing is stretched to the width there is, so it holds no text: what is read stands around it, in the page's size.
+The page stretches the drawings to the available width, so they contain no visible text: the template puts title, axis
+and a table of the numbers around them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
 
-from tools.report.markup import Element, element
+from tools.svg import Element, shape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-_HEIGHT = 100
-_WIDTH = 10  # of one bar and the gap after it, in units of the drawing
-_BAR = 8.4
-_LEAST = 1.5  # one image among thousands is still seen
+_HEIGHT = 100  # of a histogram, in SVG units
+_SLOT_WIDTH, _BAR_WIDTH = 10, 8.4
+_MIN_BAR_HEIGHT = 1.5  # keeps one image among thousands visible
+_MIN_SHARE_WIDTH = 0.4  # of 100
+_MAX_DAYS, _MAX_DAYS_BY_WEEK = 92, 2 * 366
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: what it stands for, its images, and how many of them ended badly."""
+    """One bar of a histogram.
+
+    Attributes:
+        name: Label of its interval.
+        images: All images in the interval.
+        bad: How many of them were rejected or failed.
+    """
 
     name: str
     images: int
@@ -30,107 +41,115 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """A bar chart of counts.
+    """A bar chart of image counts; ``charts.html`` lays it out.
 
     Attributes:
-        title: What is shown.
-        says: The one sentence a reader should take away; also the drawing's text alternative.
-        unit: Heading of the first column of the table.
+        title: Heading.
+        summary: One sentence with the main result; also part of the drawing's text alternative.
+        unit: Heading of the table's first column.
         bars: In order; at least one.
-        marks: What stands below the drawing, evenly spread from its left end to its right.
+        marks: Axis labels, spread evenly from left to right.
     """
 
     title: str
-    says: str
+    summary: str
     unit: str
     bars: Sequence[Bar]
     marks: Sequence[str]
 
-    def card(self) -> Element:
-        """All of it: heading, sentence, drawing, axis, key, table."""
-        figure = element(
-            "figure",
-            element("figcaption", element("h3", self.title), element("p", self.says)),
-            element("p", f"{self._most():,}", class_="most", title="the highest bar"),
-            self._drawing(),
-            element("div", *(element("span", mark) for mark in self.marks), class_="axis", aria_hidden="true"),
-            _key() if any(bar.bad for bar in self.bars) else None,
-            element("details", element("summary", "The numbers"), self._table()),
-        )
-        return element("div", figure, class_="card")
-
-    def _most(self) -> int:
+    @property
+    def highest(self) -> int:
+        """Images of the highest bar."""
         return max(bar.images for bar in self.bars)
 
-    def _drawing(self) -> Element:
-        most = max(1, self._most())
-        drawn = element(
-            "svg",
-            viewBox=f"0 0 {len(self.bars) * _WIDTH} {_HEIGHT}",
-            preserveAspectRatio="none",
-            role="img",
-            aria_label=f"{self.title}. {self.says}",
+    @property
+    def has_bad(self) -> bool:
+        """Whether any bar contains rejected or failed images."""
+        return any(bar.bad for bar in self.bars)
+
+    @property
+    def svg(self) -> str:
+        """The drawing, serialised."""
+        box = f"0 0 {len(self.bars) * _SLOT_WIDTH} {_HEIGHT}"
+        columns = (self._column(number * _SLOT_WIDTH, bar) for number, bar in enumerate(self.bars))
+        label = f"{self.title}. {self.summary}"
+        return _serialise(shape("svg", *columns, viewBox=box, preserveAspectRatio="none", role="img", aria_label=label))
+
+    def _column(self, left: float, bar: Bar) -> Element:
+        title = f"{bar.name}: {bar.images:,}" + (f", of them {bar.bad:,} rejected or failed" if bar.bad else "")
+        bad = self._scale(bar.bad)
+        total = max(self._scale(bar.images), bad)
+        return shape(
+            "g",
+            shape("title", title),
+            _rect(left, 0, _HEIGHT, "hover"),
+            _rect(left, bad, total - bad, "bar"),
+            _rect(left, 0, bad, "bad"),
         )
-        for number, bar in enumerate(self.bars):
-            title = f"{bar.name}: {bar.images:,}" + (f", of them {bar.bad:,} rejected or failed" if bar.bad else "")
-            column = element("g", element("title", title))
-            bad = _scaled(bar.bad, most)
-            whole = max(_scaled(bar.images, most), bad)
-            column.append(_rect(number, 0, _HEIGHT, "hover"))
-            column.append(_rect(number, bad, whole - bad, "bar"))
-            column.append(_rect(number, 0, bad, "bad"))
-            drawn.append(column)
-        return drawn
 
-    def _table(self) -> Element:
-        with_bad = any(bar.bad for bar in self.bars)
-        headings = [self.unit, "Images", *(["Rejected or failed"] if with_bad else [])]
-        rows = [[bar.name, f"{bar.images:,}", *([f"{bar.bad:,}"] if with_bad else [])] for bar in self.bars]
-        return table(headings, rows, caption=self.title)
+    def _scale(self, images: int) -> float:
+        return max(_MIN_BAR_HEIGHT, images / self.highest * _HEIGHT) if images else 0.0
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str | Element]], *, caption: str) -> Element:
-    """A table whose first column names its rows; wide ones scroll inside their own box."""
-    made = element(
-        "table",
-        element("caption", caption),
-        element("thead", element("tr", *(element("th", heading, scope="col") for heading in headings))),
-        element(
-            "tbody",
-            *(
-                element("tr", element("th", row[0], scope="row"), *(element("td", cell) for cell in row[1:]))
-                for row in rows
-            ),
-        ),
+def share_bar(share: float) -> str:
+    """Draw a share in [0, 1] as a bar for a table cell; the number itself is in the next cell."""
+    bar = shape("rect", width=max(share * 100, _MIN_SHARE_WIDTH), height=10, class_="bar")
+    return _serialise(
+        shape("svg", bar, viewBox="0 0 100 10", preserveAspectRatio="none", aria_hidden="true", class_="share")
     )
-    return element("div", made, class_="scroll")
 
 
-def share_bar(share: float) -> Element:
-    """A bar inside a table cell, whose number stands beside it."""
-    bar = element("rect", width=f"{max(share * 100, 0.4):.2f}", height="10", class_="bar")
-    return element("svg", bar, viewBox="0 0 100 10", preserveAspectRatio="none", aria_hidden="true", class_="share")
+def swatch(css_class: str) -> str:
+    """Draw a small square in the colour of a CSS class, for a chart's key."""
+    square = shape("rect", width=10, height=10, class_=css_class)
+    return _serialise(shape("svg", square, viewBox="0 0 10 10", aria_hidden="true"))
 
 
-def _key() -> Element:
-    """What the two colours of a bar mean."""
-    parts = []
-    for kind, meaning in (("bar", "classified"), ("bad", "rejected or failed")):
-        swatch = element("rect", width="10", height="10", class_=kind)
-        parts.append(element("span", element("svg", swatch, viewBox="0 0 10 10", aria_hidden="true"), meaning))
-    return element("p", *parts, class_="key")
+def periods(days: Mapping[date, tuple[int, int]]) -> tuple[str, list[Bar]]:
+    """Group days into bars without gaps: by day up to 92 days, by week up to two years, else by month.
+
+    Args:
+        days: Per day, classified images, and rejected or failed images; not empty.
+
+    Returns:
+        The unit (``day``, ``week`` or ``month``), and its bars from the first day to the last.
+    """
+    first, last = min(days), max(days)
+    span = (last - first).days + 1
+    units = ((_MAX_DAYS, "day", _day), (_MAX_DAYS_BY_WEEK, "week", _week), (span, "month", _month))
+    unit, start = next((unit, start) for limit, unit, start in units if span <= limit)
+    every_day = (first + timedelta(days=number) for number in range(span))
+    bars = []
+    for begin, group in groupby(every_day, start):
+        counts = [days.get(day, (0, 0)) for day in group]
+        good, bad = sum(good for good, _ in counts), sum(bad for _, bad in counts)
+        bars.append(Bar(f"{begin:%Y-%m}" if unit == "month" else begin.isoformat(), good + bad, bad))
+    return unit, bars
 
 
-def _scaled(images: int, most: int) -> float:
-    return max(_LEAST, images / most * _HEIGHT) if images else 0.0
+def _day(day: date) -> date:
+    return day
 
 
-def _rect(number: int, bottom: float, height: float, kind: str) -> Element:
-    return element(
+def _week(day: date) -> date:
+    """The Monday of the week; the first days of year 1 have none before them."""
+    return day - timedelta(days=min(day.weekday(), day.toordinal() - 1))
+
+
+def _month(day: date) -> date:
+    return day.replace(day=1)
+
+
+def _rect(left: float, bottom: float, height: float, css_class: str) -> Element:
+    return shape(
         "rect",
-        x=f"{number * _WIDTH + (_WIDTH - _BAR) / 2:.1f}",
-        y=f"{_HEIGHT - bottom - height:.2f}",
-        width=f"{_BAR}",
-        height=f"{height:.2f}",
-        class_=kind,
+        x=left + (_SLOT_WIDTH - _BAR_WIDTH) / 2,
+        y=_HEIGHT - bottom - height,
+        width=_BAR_WIDTH,
+        height=height,
+        class_=css_class,
     )
+
+
+def _serialise(svg: Element) -> str:
+    return ET.tostring(svg, encoding="unicode", method="html")  # no self-closing tags inside HTML

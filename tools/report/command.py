@@ -1,7 +1,7 @@
-"""Write what the classifier said as one HTML page, for people who would rather look than read.
+"""Writes results as one HTML page with charts and thumbnails.
 
-The page needs nothing but a browser: no network, no server. Its numbers count all that was chosen; the gallery holds
-thumbnails of up to 10,000 images, evenly of each label, and says so where it left some out.
+The page needs only a browser: no network, no server. Its numbers count all images that match the filters; the gallery
+shows thumbnails of up to 10,000 of them, sampled evenly per label, and states when it leaves images out.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from storage.query.query import Query
 from storage.results.record import Status
 from tools.account import open_account
 from tools.query.filters import add_filters, read_filter
-from tools.report.gallery import MOST_IMAGES, THUMBNAIL_BYTES, Gallery
-from tools.report.measures import counted
+from tools.report.gallery import MAX_IMAGES, MAX_THUMBNAIL_BYTES, Gallery
 from tools.report.page import Report
 from tools.report.sampling import EvenSample
 from tools.report.summary import Summary
-from tools.report.thumbnails import Missing, Workshop, bytes_each
+from tools.report.text import counted
+from tools.report.thumbnails import MissingThumbnail, Thumbnailer, bytes_each
 
 if TYPE_CHECKING:
     import argparse
@@ -49,76 +49,78 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the page and print its path; 0 also when nothing was found."""
-    talk = Console(stderr=True, highlight=False)
-    return_freed_memory()  # this process is ours
-    with _written_whole(args.output) as file, open_account() as account, _progress(talk) as progress:
-        made = datetime.now(UTC)
-        wanted = read_filter(args, account.settings.incoming_container)
-        found = Query(account.clients.tables, account.settings.results_table, wanted).records()
-        summary, sample = Summary(), EvenSample(MOST_IMAGES)
+    """Write the page and print its path; return 0, also when no image was found."""
+    console = Console(stderr=True, highlight=False)
+    return_freed_memory()  # safe here: the process runs nothing else
+    with _atomic_file(args.output) as file, open_account() as account, _progress(console) as progress:
+        created_at = datetime.now(UTC)
+        query_filter = read_filter(args, account.settings.incoming_container)
+        records = Query(account.clients.tables, account.settings.results_table, query_filter).records()
+        summary, sample = Summary(), EvenSample(MAX_IMAGES)
         reading = progress.add_task("Reading rows", total=None)
-        for record in found:
+        for record in records:
             summary.add(record)
             if record.status is Status.CLASSIFIED:
                 sample.add(record)
             progress.advance(reading)
         progress.update(reading, total=summary.images)
         gallery = Gallery(sample.records())
-        thumbnails = _workshop(account, len(gallery.records)).thumbnails(gallery.records)
-        pictures = list(progress.track(thumbnails, description="Making thumbnails", total=len(gallery.records)))
-        report = Report(wanted.container, _in_words(wanted), made, summary, gallery)
-        file.write_text(report.page(pictures), encoding="utf-8")
+        made = _thumbnailer(account, len(gallery.records)).thumbnails(gallery.records)
+        thumbnails = list(progress.track(made, description="Making thumbnails", total=len(gallery.records)))
+        report = Report(query_filter.container, _in_words(query_filter), created_at, summary, gallery)
+        file.write_text(report.render(thumbnails), encoding="utf-8")
         size = file.stat().st_size
-    missing = Counter(str(each) for each in pictures if isinstance(each, Missing))
+    missing = Counter(str(each) for each in thumbnails if isinstance(each, MissingThumbnail))
     reasons = ", ".join(f"{number:,} {reason}" for reason, number in missing.most_common())
-    without = f", {missing.total():,} without a picture ({reasons})" if missing else ""
-    talk.print(
-        f"{counted(summary.images, 'image')}, {len(pictures):,} in the gallery{without}, {size / 1e6:.1f} MB.",
+    without = f", {missing.total():,} without a thumbnail ({reasons})" if missing else ""
+    console.print(
+        f"{counted(summary.images, 'image')}, {len(thumbnails):,} in the gallery{without}, {size / 1e6:.1f} MB.",
         soft_wrap=True,
     )
     print(args.output)
     return 0
 
 
-def _in_words(wanted: Filter) -> list[str]:
-    """The filter as the page says it."""
-    said = {
-        "image": wanted.image,
-        "folder": wanted.folder,
-        "label": wanted.label,
-        "score from": None if wanted.min_score is None else f"{wanted.min_score:g}",
-        "since": wanted.since and f"{wanted.since:%Y-%m-%d %H:%M}",
-        "before": wanted.until and f"{wanted.until:%Y-%m-%d %H:%M}",
-        "status": wanted.status,
-        "model": wanted.model,
+def _in_words(query_filter: Filter) -> list[str]:
+    """Describe each condition of the filter for the page."""
+    conditions = {
+        "image": query_filter.image,
+        "folder": query_filter.folder,
+        "label": query_filter.label,
+        "score from": None if query_filter.min_score is None else f"{query_filter.min_score:g}",
+        "since": query_filter.since and f"{query_filter.since:%Y-%m-%d %H:%M}",
+        "before": query_filter.until and f"{query_filter.until:%Y-%m-%d %H:%M}",
+        "status": query_filter.status,
+        "model": query_filter.model,
     }
-    return [f"{name} {value}" for name, value in said.items() if value is not None]
+    return [f"{name} {value}" for name, value in conditions.items() if value is not None]
 
 
-def _workshop(account: Account, images: int) -> Workshop:
+def _thumbnailer(account: Account, images: int) -> Thumbnailer:
     settings = account.settings
     limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
     admission = Admission(budget_bytes(settings.decode_budget_mib))
     source = SourceBlobs(account.clients.blobs, limits.max_bytes)
-    return Workshop(source, limits, admission, bytes_each(THUMBNAIL_BYTES, images))
+    return Thumbnailer(source, limits, admission, bytes_each(MAX_THUMBNAIL_BYTES, images))
 
 
-def _progress(talk: Console) -> Progress:
-    """Live on a terminal, silent elsewhere."""
+def _progress(console: Console) -> Progress:
+    """Show progress on a terminal, and nothing elsewhere."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=talk, transient=True, disable=not talk.is_terminal)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 @contextmanager
-def _written_whole(target: Path) -> Iterator[Path]:
-    """A file beside the target that takes its place once all went well; opened before any work is done.
+def _atomic_file(target: Path) -> Iterator[Path]:
+    """Yield a file beside the target, and move it to the target if the block succeeds.
+
+    The file is created before the block runs, so that a bad path is reported before any work is done.
 
     Raises:
-        ConfigurationError: Nothing can be written there.
+        ConfigurationError: The target cannot be written.
     """
     if target.is_dir():
-        raise ConfigurationError(f"{target} is a folder: name the file to write, such as {target / 'report.html'}.")
+        raise ConfigurationError(f"{target} is a folder: give a file name, such as {target / 'report.html'}.")
     partial = target.with_name(f"{target.name}.partial")
     try:
         partial.touch()

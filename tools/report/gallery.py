@@ -1,6 +1,6 @@
-"""The gallery's facts as one JSON block; the page's script draws them.
+"""Builds the gallery's JSON block, from which the page's script draws the pictures.
 
-Bounded in bytes whatever the names are: where the rows would be too many bytes, every other one is left out.
+Its size is bounded whatever the names are: while the rows take too many bytes, every second image is dropped.
 """
 
 from __future__ import annotations
@@ -8,25 +8,36 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
-from tools.report.markup import json_block, shown
+from jinja2.utils import htmlsafe_json_dumps
+
+from tools.report.text import display_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from markupsafe import Markup
+
     from storage.results.record import Record
-    from tools.report.thumbnails import Missing
+    from tools.report.thumbnails import MissingThumbnail
 
-MOST_IMAGES = 10_000
-THUMBNAIL_BYTES = 19_000_000 * 3 // 4  # of all thumbnails together; in base64, 19 MB of the page's 30
-_ROW_BYTES = 6_000_000
+MAX_IMAGES = 10_000
+MAX_THUMBNAIL_BYTES = 19_000_000 * 3 // 4  # of all thumbnails together: 19 MB as base64, of a page of at most 30 MB
+_MAX_ROW_BYTES = 6_000_000
 
-COLUMNS = ("name", "label", "score", "at", "width", "height", "format", "waited", "took", "top", "picture")
-"""Of one image: label and format are positions in their lists, ``at`` is Unix seconds, ``waited`` and ``took`` are
-milliseconds, ``top`` alternates label and score. ``picture`` is WebP in base64, or in ``missing`` why there is none."""
+COLUMNS = (
+    *("name", "label", "score", "classified_at", "width", "height", "format", "queue_delay_ms", "duration_ms"),
+    *("predictions", "thumbnail"),
+)
+"""Columns of an image.
+
+``label`` and ``format`` are indexes into the lists ``labels`` and ``formats``; ``classified_at`` is Unix time in
+seconds; ``predictions`` alternates label index and score. ``thumbnail`` is WebP in
+base64, or a value of ``MissingThumbnail``.
+"""
 
 
 class Gallery:
-    """The images that are shown, thinned until their rows fit.
+    """The images that the page shows, dropped evenly until their rows fit.
 
     Args:
         sample: Classified images, by label; see ``EvenSample.records``.
@@ -34,41 +45,45 @@ class Gallery:
 
     def __init__(self, sample: Sequence[Record]) -> None:
         self.records = sample
-        while len(self._json([None] * len(self.records))) > _ROW_BYTES:
+        while len(self._json([None] * len(self.records))) > _MAX_ROW_BYTES:
             self.records = self.records[::2]
 
-    def json(self, pictures: Iterable[bytes | Missing]) -> str:
-        """The block, with a picture or the lack of one for each of ``records``, in their order."""
-        return self._json([each if isinstance(each, str) else base64.b64encode(each).decode() for each in pictures])
+    def json(self, thumbnails: Iterable[bytes | MissingThumbnail]) -> Markup:
+        """Serialise the block for a ``script`` element: ASCII, without characters that could end the element.
 
-    def _json(self, pictures: Sequence[str | None]) -> str:
-        labels, formats = _Numbers(), _Numbers()
+        Args:
+            thumbnails: One for each of ``records``, in their order.
+        """
+        return self._json([each if isinstance(each, str) else base64.b64encode(each).decode() for each in thumbnails])
+
+    def _json(self, thumbnails: Sequence[str | None]) -> Markup:
+        labels, formats = _Indexed(), _Indexed()
         images = [
-            [*_row(record, labels, formats), picture] for record, picture in zip(self.records, pictures, strict=True)
+            [*_row(record, labels, formats), thumbnail]
+            for record, thumbnail in zip(self.records, thumbnails, strict=True)
         ]
-        return json_block(
-            {"columns": COLUMNS, "labels": list(labels.texts), "formats": list(formats.texts), "images": images}
-        )
+        block = {"columns": COLUMNS, "labels": list(labels.texts), "formats": list(formats.texts), "images": images}
+        return htmlsafe_json_dumps(block, separators=(",", ":"), allow_nan=False)
 
 
-class _Numbers:
-    """Texts that occur again and again, each written once."""
+class _Indexed:
+    """Repeated texts, each stored once and referred to by its index."""
 
     def __init__(self) -> None:
         self.texts: dict[str, int] = {}
 
-    def of(self, text: str | None) -> int:
-        return self.texts.setdefault(shown(text or "", 80), len(self.texts))
+    def index(self, text: str | None) -> int:
+        return self.texts.setdefault(display_text(text or "", 80), len(self.texts))
 
 
-def _row(record: Record, labels: _Numbers, formats: _Numbers) -> Iterator[Any]:
-    yield shown(record.blob_name)
-    yield labels.of(record.label)
+def _row(record: Record, labels: _Indexed, formats: _Indexed) -> Iterator[Any]:
+    yield display_text(record.blob_name)
+    yield labels.index(record.label)
     yield round(record.score or 0.0, 4)
     yield int(record.classified_at.timestamp())
     yield record.width
     yield record.height
-    yield formats.of(record.format)
+    yield formats.index(record.format)
     yield record.queue_delay_ms
     yield record.duration_ms
-    yield [part for each in record.predictions for part in (labels.of(each.label), round(each.score, 4))]
+    yield [part for each in record.predictions for part in (labels.index(each.label), round(each.score, 4))]

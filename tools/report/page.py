@@ -1,7 +1,8 @@
-"""The page itself: one HTML file that holds all it needs and may ask nobody for anything.
+"""Renders the report as one HTML file that loads nothing.
 
-Its content security policy allows exactly our own style and script, by their hashes, and pictures that are part of the
-page. What came from outside could not run even if it got in, nor could anything leave.
+Names, labels and messages are hostile. The templates escape every value they print, and ``_displayed`` makes invisible
+and direction-changing characters visible. The content security policy allows only the page's own style and script, by
+hash, and images embedded in the page.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from string import Template
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from storage.results.record import Status
 from tools.report import sections
-from tools.report.markup import element, html, shown
-from tools.report.measures import counted
-from tools.report.speed import speed
+from tools.report.charts import swatch
+from tools.report.text import counted, display_text, minute, percentage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,58 +28,82 @@ if TYPE_CHECKING:
 
     from tools.report.gallery import Gallery
     from tools.report.summary import Summary
-    from tools.report.thumbnails import Missing
+    from tools.report.thumbnails import MissingThumbnail
 
-_PARTS = Path(__file__).parent / "web"
+_WEB = Path(__file__).parent / "web"
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is reported on.
+    """The contents of a report.
 
     Attributes:
-        container: Where the images are.
-        filters: What was asked for, in words; empty for everything.
-        made: When; aware.
-        summary: The sums of all that was found.
-        gallery: The images that are shown.
+        container: Name of the container of the images.
+        filters: The query's filters, in words; empty for all images.
+        created_at: Aware.
+        summary: Sums over all images found.
+        gallery: The images shown as thumbnails.
     """
 
     container: str
     filters: Sequence[str]
-    made: datetime
+    created_at: datetime
     summary: Summary
     gallery: Gallery
 
-    def page(self, pictures: Iterable[bytes | Missing]) -> str:
-        """Put the page together.
+    def render(self, thumbnails: Iterable[bytes | MissingThumbnail]) -> str:
+        """Render the page.
 
         Args:
-            pictures: For each record of the gallery a WebP image, or why there is none.
+            thumbnails: For each record of the gallery, in its order, a WebP image or why there is none.
         """
-        style, script = (_part(name) for name in ("report.css", "report.js"))
-        policy = (
-            f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
-            "base-uri 'none'; form-action 'none'"
+        style, script = (_WEB.joinpath(name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
+        return (
+            _templates()
+            .get_template("report.html")
+            .render(
+                report=self,
+                summary=self.summary,
+                statuses=list(Status),
+                classified=self.summary.statuses[Status.CLASSIFIED],
+                labels=sections.labels(self.summary),
+                overview=sections.overview(self.summary),
+                problems=sections.problems(self.summary),
+                latencies=sections.latencies(self.summary),
+                gallery=self.gallery.json(thumbnails),
+                style=style,
+                style_hash=_csp_hash(style),
+                script=script,
+                script_hash=_csp_hash(script),
+            )
         )
-        title = f"{counted(self.summary.images, 'image')} in {shown(self.container)}"
-        return Template(_part("report.html")).substitute(
-            title=html([element("title", title)]),
-            policy=html([element("meta", http_equiv="Content-Security-Policy", content=policy)]),
-            style=style,
-            script=script,
-            masthead=html(sections.masthead(self.summary, self.container, self.filters, self.made)),
-            overview=html(sections.overview(self.summary)),
-            problems=html(sections.problems(self.summary)),
-            speed=html(speed(self.summary)),
-            sampling=html(sections.sampling(self.summary, len(self.gallery.records))),
-            data=self.gallery.json(pictures),
-        )
 
 
-def _part(name: str) -> str:
-    return (_PARTS / name).read_text(encoding="utf-8")
+@cache
+def _templates() -> Environment:
+    templates = Environment(
+        loader=FileSystemLoader(_WEB),
+        autoescape=True,
+        finalize=_displayed,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {
+        "display": display_text,
+        "minute": minute,
+        "percentage_of": percentage,
+        "counted": counted,
+        "number": "{:,}".format,
+    }
+    templates.globals |= {"swatch": swatch}
+    return templates
 
 
-def _hash(text: str) -> str:
+def _displayed(value: Any) -> Any:
+    """Apply ``display_text`` to every text a template prints, except markup of our own."""
+    return display_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _csp_hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

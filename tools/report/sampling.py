@@ -1,6 +1,7 @@
-"""Which images a bounded gallery shows: as many of each label as of any other, as far as there are that many.
+"""Samples images for the gallery: an equal number per label, as far as each label has that many.
 
-A rare label is shown whole while a common one is thinned, and within a label chance decides, the same at every run.
+A rare label is kept whole while a common one is sampled. Within a label the sample is pseudo-random, and the same in
+every run.
 """
 
 from __future__ import annotations
@@ -16,33 +17,33 @@ if TYPE_CHECKING:
 
 
 class EvenSample:
-    """Keeps at most ``most`` records of a stream of any length. Not thread-safe.
+    """Keeps at most ``max_records`` records of a stream of any length. Not thread-safe.
 
-    Each record draws a lot from its name. A label keeps its lowest lots; where the sample is full, the label that has
-    the most gives up its highest one, and takes none above that again.
+    Each record has a rank, a hash of its image's name. A label keeps its lowest ranks (bottom-k sampling). When the
+    sample is full, the label with the most records drops its highest rank and accepts no higher one afterwards.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._kept: defaultdict[str, list[tuple[int, int, Record]]] = defaultdict(list)  # heaps, the highest lot first
-        self._arrivals = count()  # decides between equal lots: an image that was seen twice
-        self._ceilings: dict[str, int] = {}
+    def __init__(self, max_records: int) -> None:
+        self._max_records = max_records
+        self._kept: defaultdict[str, list[tuple[int, int, Record]]] = defaultdict(list)  # heaps, highest rank first
+        self._arrivals = count()  # breaks ties between equal ranks, so that records are never compared
+        self._max_ranks: dict[str, int] = {}
         self._size = 0
 
     def add(self, record: Record) -> None:
-        """Consider one record."""
+        """Add one record, or leave it out."""
         label = record.label or ""
-        lot = int.from_bytes(blake2b(str(record.image).encode("utf-8", "surrogatepass"), digest_size=8).digest())
-        if lot >= self._ceilings.get(label, 1 << 64):
+        rank = int.from_bytes(blake2b(str(record.image).encode("utf-8", "surrogatepass"), digest_size=8).digest())
+        if rank >= self._max_ranks.get(label, 1 << 64):
             return
-        heapq.heappush(self._kept[label], (-lot, next(self._arrivals), record))
+        heapq.heappush(self._kept[label], (-rank, next(self._arrivals), record))
         self._size += 1
-        if self._size > self._most:
-            fullest = max(self._kept, key=lambda each: len(self._kept[each]))
-            highest, _, _ = heapq.heappop(self._kept[fullest])
-            self._ceilings[fullest] = -highest
+        if self._size > self._max_records:
+            largest = max(self._kept, key=lambda each: len(self._kept[each]))
+            negative_rank, _, _ = heapq.heappop(self._kept[largest])
+            self._max_ranks[largest] = -negative_rank
             self._size -= 1
 
     def records(self) -> list[Record]:
-        """What was kept, by label, within a label as chance has it: every n-th of them is an even sample again."""
+        """Return the sample by label, within a label by rank: every n-th record of it is an even sample again."""
         return [record for label in sorted(self._kept) for _, _, record in sorted(self._kept[label], reverse=True)]

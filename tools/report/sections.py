@@ -1,182 +1,173 @@
-"""The parts of the page that are words, tables and charts: complete without a script."""
+"""Prepares the contents of the page's sections for their templates."""
 
 from __future__ import annotations
 
-from datetime import UTC
+from bisect import bisect_right
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from storage.results.record import Status
-from tools.report.charts import Bar, Histogram, share_bar, table
-from tools.report.markup import Element, element, shown
-from tools.report.measures import counted, periods, share
-from tools.report.summary import SCORE_BINS
+from tools.report.charts import Bar, Histogram, periods, share_bar
+from tools.report.summary import SCORE_BINS, percentile
+from tools.report.text import counted, duration, percentage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
-    from tools.report.summary import Label, Problem, Summary
+    from tools.report.summary import Problem, Summary
 
-_FIRST_LABELS = 12
-_MOST_LABELS = 1_000
-_MOST_REASONS = 50
-_MODELS = 3
-_OPEN = 10  # a list of problems this short is shown unfolded
-_FAILED = "Given up after every try, for reasons that lie outside the image. Send them round again: "
-_REJECTED = (
-    "Not to be classified as they are. A better file under the same name is judged anew; after a limit was raised: "
+_VISIBLE_LABELS = 12  # the others are folded away
+_MAX_LABELS = 1_000
+_MAX_REASONS = 50
+_MINUTE, _HOUR, _DAY = 60_000, 3_600_000, 86_400_000
+_LATENCY_EDGES_MS = (
+    *(0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000),
+    *(_MINUTE, 2 * _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 3 * _HOUR, 12 * _HOUR),
+    *(_DAY, 3 * _DAY, 10 * _DAY, 30 * _DAY, 100 * _DAY, 1_000 * _DAY, 100_000 * _DAY),
 )
-_PROBLEMS = {
-    Status.FAILED: (_FAILED, "python -m tools redrive"),
-    Status.REJECTED: (_REJECTED, "python -m tools redrive --status rejected"),
+_ADVICE = {
+    Status.FAILED: (
+        "Processing gave up after all retries, for a reason outside the image. To retry these images, run",
+        "python -m tools redrive",
+    ),
+    Status.REJECTED: (
+        "These files cannot be classified. Upload a corrected file, or raise the limit and run",
+        "python -m tools redrive --status rejected",
+    ),
 }
 
 
-def masthead(summary: Summary, container: str, filters: Sequence[str], made: datetime) -> list[Element]:
-    """Title, what was chosen, and the totals."""
-    models = [f"{shown(name, 60)} ({shown(version, 20)})" for (name, version), _ in summary.models.most_common(_MODELS)]
-    if len(summary.models) > _MODELS:
-        models.append(f"{len(summary.models) - _MODELS:,} more")
-    facts: list[str] = []
-    if summary.first and summary.last:
-        facts.append(f"Classified {_minute(summary.first)} to {_minute(summary.last)} by {', '.join(models)}.")
-    chosen = "All images" if not filters else "Only " + ", ".join(shown(each, 120) for each in filters)
-    facts.append(f"{chosen}. Report made {_minute(made)}; times are UTC.")
-    return [
-        element("p", "Image report", class_="eyebrow"),
-        element("h1", f"{counted(summary.images, 'image')} in ", element("bdi", shown(container))),
-        *(element("p", fact, class_="quiet") for fact in facts),
-        _totals(summary),
-    ]
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """One row of the label table: texts, and the share bar as SVG."""
+
+    name: str
+    bar: str
+    images: str
+    share: str
+    mean_score: str
 
 
-def overview(summary: Summary) -> list[Element]:
-    """Labels, scores and days."""
-    parts = [_labels(summary), _scores(summary)] if summary.labels else []
-    if summary.days:
-        parts.append(_days(summary))
-    return parts or [element("p", "Nothing was found.", class_="quiet")]
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The label table, most frequent labels first.
+
+    Attributes:
+        visible: Rows that are always shown.
+        folded: Rows that unfold on demand.
+        hidden: How many labels ``visible`` leaves out, listed or not.
+        unlisted: How many labels are in neither list.
+    """
+
+    visible: Sequence[LabelRow]
+    folded: Sequence[LabelRow]
+    hidden: int
+    unlisted: int
 
 
-def problems(summary: Summary) -> list[Element]:
-    """Rejected and failed images by reason; the most frequent first."""
-    found = sorted(summary.problems.values(), key=lambda problem: (problem.status, -problem.images, problem.reason))
-    if not found:
-        return [element("p", "None of these.", class_="quiet")]
-    parts = []
-    for status, (meaning, command) in _PROBLEMS.items():
-        reasons = [problem for problem in found if problem.status is status][:_MOST_REASONS]
-        if reasons:
-            parts.append(
-                element(
-                    "div",
-                    element("h3", f"{str(status).capitalize()}: {counted(summary.statuses[status], 'image')}"),
-                    element("p", meaning, element("code", command), class_="quiet"),
-                    *(_reason(problem) for problem in reasons),
-                    class_="card wide",
-                )
-            )
-    return parts
+@dataclass(frozen=True, slots=True)
+class ProblemGroup:
+    """Rejected or failed images.
+
+    Attributes:
+        status: ``rejected`` or ``failed``.
+        images: How many there are.
+        advice: What the status means, up to the command.
+        command: What to run.
+        reasons: Most frequent first.
+    """
+
+    status: Status
+    images: int
+    advice: str
+    command: str
+    reasons: Sequence[Problem]
 
 
-def sampling(summary: Summary, images: int) -> list[Element]:
-    """What the gallery shows of what was found."""
-    classified = summary.statuses[Status.CLASSIFIED]
-    if not classified:
-        return [element("p", "No image was classified, so there is nothing to show.", class_="quiet")]
-    if images == classified:
-        return []
-    says = (
-        f"A sample: {images:,} of {classified:,} classified images, as evenly from each label as there are images. "
-        "The numbers above count all of them."
-    )
-    return [element("p", says, class_="quiet")]
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """One stage's times.
+
+    Attributes:
+        name: Of the stage.
+        percentiles: 50 %, 90 %, 99 % and the maximum, as text.
+        chart: Distribution.
+    """
+
+    name: str
+    percentiles: Sequence[str]
+    chart: Histogram
 
 
-def _totals(summary: Summary) -> Element:
-    tiles = []
-    for status in Status:
-        images = summary.statuses[status]
-        kind = "total" if status is Status.CLASSIFIED or not images else "total problem"
-        tiles.append(
-            element(
-                "div",
-                element("dt", str(status).capitalize()),
-                element("dd", element("strong", f"{images:,}"), " ", element("span", share(images, summary.images))),
-                class_=kind,
-            )
-        )
-    labels = element("dd", element("strong", f"{len(summary.labels):,}"))
-    tiles.append(element("div", element("dt", "Labels"), labels, class_="total"))
-    return element("dl", *tiles, class_="totals")
-
-
-def _labels(summary: Summary) -> Element:
+def labels(summary: Summary) -> Labels:
+    """List up to 1,000 labels with their images, share and mean score."""
     ranked = sorted(summary.labels.items(), key=lambda item: (-item[1].images, item[0]))
-    most = ranked[0][1].images
-    listed = ranked[:_MOST_LABELS]
-    parts: list[Element | None] = [
-        element("h3", "Labels"),
-        element("p", "How often each was given, and how surely. A label leads to its pictures."),
-        _label_table(listed[:_FIRST_LABELS], most, summary, "Images by label"),
-    ]
-    if rest := listed[_FIRST_LABELS:]:
-        summed = element("summary", f"{counted(len(ranked) - _FIRST_LABELS, 'more label')}")
-        unlisted = len(ranked) - len(listed)
-        left_out = element("p", f"{counted(unlisted, 'rare label')} not listed.") if unlisted else None
-        parts.append(element("details", summed, _label_table(rest, most, summary, "Rarer labels"), left_out))
-    return element("div", *parts, class_="card labels")
-
-
-def _label_table(ranked: Sequence[tuple[str, Label]], most: int, summary: Summary, caption: str) -> Element:
-    rows: list[list[str | Element]] = []
-    for name, label in ranked:
-        text = shown(name, 80)
-        rows.append(
-            [
-                element("a", element("bdi", text), href="#gallery", data_label=text),
-                share_bar(label.images / most),
-                f"{label.images:,}",
-                share(label.images, summary.statuses[Status.CLASSIFIED]),
-                f"{label.mean_score:.2f}",
-            ]
+    rows = [
+        LabelRow(
+            name,
+            share_bar(label.images / ranked[0][1].images),
+            f"{label.images:,}",
+            percentage(label.images, summary.statuses[Status.CLASSIFIED]),
+            f"{label.mean_score:.2f}",
         )
-    return table(["Label", "", "Images", "Share", "Mean score"], rows, caption=caption)
-
-
-def _scores(summary: Summary) -> Element:
-    images = sum(summary.scores)
-    sure, unsure = sum(summary.scores[SCORE_BINS * 9 // 10 :]), sum(summary.scores[: SCORE_BINS // 2])
-    bars = [
-        Bar(f"{number / SCORE_BINS:.2f} to {(number + 1) / SCORE_BINS:.2f}", count)
-        for number, count in enumerate(summary.scores)
+        for name, label in ranked[:_MAX_LABELS]
     ]
-    says = f"{sure:,} ({share(sure, images)}) score 0.90 or more; {unsure:,} ({share(unsure, images)}) less than 0.50."
-    return Histogram("Scores", says, "Score", bars, ["0", "0.25", "0.5", "0.75", "1"]).card()
+    hidden, unlisted = max(0, len(ranked) - _VISIBLE_LABELS), len(ranked) - len(rows)
+    return Labels(rows[:_VISIBLE_LABELS], rows[_VISIBLE_LABELS:], hidden, unlisted)
 
 
-def _days(summary: Summary) -> Element:
+def overview(summary: Summary) -> list[Histogram]:
+    """Chart the scores and the images per period, as far as there are any."""
+    charts = [_scores(summary)] if summary.labels else []
+    return [*charts, _images_per_period(summary)] if summary.days else charts
+
+
+def problems(summary: Summary) -> list[ProblemGroup]:
+    """Group rejected and failed images by status and reason, up to 50 reasons per status."""
+    ranked = sorted(summary.problems.values(), key=lambda problem: (-problem.images, problem.reason))
+    groups = []
+    for status, (advice, command) in _ADVICE.items():
+        if reasons := [problem for problem in ranked if problem.status is status]:
+            groups.append(ProblemGroup(status, summary.statuses[status], advice, command, reasons[:_MAX_REASONS]))
+    return groups
+
+
+def latencies(summary: Summary) -> list[Latency]:
+    """Measure waiting and processing times, as far as images have any."""
+    stages = [
+        ("Waiting", "From the blob's last change to the start of processing", summary.queue_delays_ms),
+        ("Processing", "From the start of processing to the first write to storage", summary.durations_ms),
+    ]
+    return [_latency(name, meaning, sorted(values)) for name, meaning, values in stages if values]
+
+
+def _scores(summary: Summary) -> Histogram:
+    images = sum(summary.scores)
+    high, low = sum(summary.scores[SCORE_BINS * 9 // 10 :]), sum(summary.scores[: SCORE_BINS // 2])
+    bars = [
+        Bar(f"{number / SCORE_BINS:.2f} to {(number + 1) / SCORE_BINS:.2f}", images_in_bin)
+        for number, images_in_bin in enumerate(summary.scores)
+    ]
+    shares = percentage(high, images), percentage(low, images)
+    text = f"{high:,} ({shares[0]}) score 0.90 or more; {low:,} ({shares[1]}) score less than 0.50."
+    return Histogram("Scores", text, "Score", bars, ["0", "0.25", "0.5", "0.75", "1"])
+
+
+def _images_per_period(summary: Summary) -> Histogram:
     unit, bars = periods(summary.days)
     busiest = max(bars, key=lambda bar: bar.images)
-    says = f"When they were classified; the busiest {unit} was {busiest.name} with {counted(busiest.images, 'image')}."
+    text = f"By time of classification; the busiest {unit} was {busiest.name} with {counted(busiest.images, 'image')}."
     ends = [bars[0].name] if len(bars) == 1 else [bars[0].name, bars[-1].name]
-    return Histogram(f"Images per {unit}", says, unit.capitalize(), bars, ends).card()
+    return Histogram(f"Images per {unit}", text, unit.capitalize(), bars, ends)
 
 
-def _reason(problem: Problem) -> Element:
-    rows: list[list[str | Element]] = [
-        [element("bdi", shown(record.blob_name)), shown(record.detail or ""), _minute(record.classified_at)]
-        for record in problem.examples
-    ]
-    reason = shown(problem.reason, 60)
-    summed = element("summary", element("strong", reason.replace("_", " ")), f" {counted(problem.images, 'image')}")
-    more = None
-    if problem.images > len(rows):
-        more = element("p", f"The first {len(rows):,} of {problem.images:,} are listed.", class_="quiet")
-    listed = table(["Image", "What is wrong", "When (UTC)"], rows, caption=f"{problem.status}: {reason}")
-    unfolded = {"open": "open"} if problem.images <= _OPEN else {}
-    return element("details", summed, listed, more, **unfolded)
-
-
-def _minute(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
+def _latency(name: str, meaning: str, ordered: Sequence[int]) -> Latency:
+    edges = _LATENCY_EDGES_MS
+    bins = Counter(min(max(bisect_right(edges, value) - 1, 0), len(edges) - 2) for value in ordered)
+    first, last = min(bins), max(bins)
+    names = [duration(edge) for edge in edges]
+    bars = [Bar(f"{names[number]} to {names[number + 1]}", bins[number]) for number in range(first, last + 1)]
+    text = f"{meaning}; half of {counted(len(ordered), 'image')} within {duration(percentile(ordered, 0.5))}."
+    chart = Histogram(name, text, "Time", bars, [names[first], names[last + 1]])
+    return Latency(name, [duration(percentile(ordered, share)) for share in (0.5, 0.9, 0.99, 1.0)], chart)

@@ -1,4 +1,4 @@
-"""The sums of a report, taken in one pass over any number of outcomes.
+"""Sums for the report, computed in one pass over any number of records.
 
 Memory grows with the number of labels, days and reasons, and by 16 bytes per image for exact percentiles.
 """
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from storage.results.record import Record
 
 SCORE_BINS = 20
-EXAMPLES = 100
-"""Problems kept per reason."""
+MAX_EXAMPLES = 100
+"""Records kept per reason."""
 
 
 @dataclass(slots=True)
 class Label:
-    """How often one label was given, and how surely."""
+    """Images and scores of one label."""
 
     images: int = 0
     score_sum: float = 0.0
@@ -40,7 +40,7 @@ class Label:
 
 @dataclass(slots=True)
 class Problem:
-    """The images that ended with one reason: all counted, the first ``EXAMPLES`` kept."""
+    """Rejected or failed images with one reason: all are counted, the first ``MAX_EXAMPLES`` kept."""
 
     status: Status
     reason: str
@@ -50,19 +50,19 @@ class Problem:
 
 @dataclass(slots=True)
 class Summary:
-    """Everything the page says in numbers. Not thread-safe.
+    """All numbers of the report. Not thread-safe.
 
     Attributes:
-        statuses: Images by how they ended.
+        statuses: Images by status.
         labels: Classified images by label.
-        scores: Classified images by score, in bins of equal width over [0, 1]; a score of 1 is in the last.
-        days: By UTC day of ``classified_at``: classified, and rejected or failed.
+        scores: Classified images per score bin; bins have equal width over [0, 1], the last includes 1.
+        days: Per UTC day of ``classified_at``, classified images, and rejected or failed images.
         models: Images by model name and version.
         problems: By status and reason.
-        queue_delays_ms: Of every image that has one.
-        durations_ms: Likewise.
-        first: The oldest ``classified_at``.
-        last: The newest.
+        queue_delays_ms: ``queue_delay_ms`` of every image that has one.
+        durations_ms: ``duration_ms`` of every image that has one.
+        first: Oldest ``classified_at``.
+        last: Newest ``classified_at``.
     """
 
     statuses: Counter[Status] = field(default_factory=Counter)
@@ -78,11 +78,11 @@ class Summary:
 
     @property
     def images(self) -> int:
-        """How many outcomes were seen."""
+        """Number of records added."""
         return self.statuses.total()
 
     def add(self, record: Record) -> None:
-        """Count one outcome."""
+        """Add one record."""
         self.statuses[record.status] += 1
         self.models[record.model, record.model_version] += 1
         self._add_moment(record)
@@ -96,7 +96,7 @@ class Summary:
             reason = record.reason or "unknown"
             problem = self.problems.setdefault((record.status, reason), Problem(record.status, reason))
             problem.images += 1
-            if len(problem.examples) < EXAMPLES:
+            if len(problem.examples) < MAX_EXAMPLES:
                 problem.examples.append(record)
 
     def _add_moment(self, record: Record) -> None:
@@ -116,7 +116,7 @@ class Summary:
 
 
 def percentile(ordered: Sequence[int], share: float) -> int:
-    """The smallest value that at least this share of the values does not exceed (nearest rank).
+    """Return the smallest value that at least ``share`` of the values do not exceed (nearest-rank method).
 
     Args:
         ordered: Ascending, not empty.

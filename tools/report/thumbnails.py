@@ -1,7 +1,7 @@
-"""Thumbnails of the images themselves: read, decoded and shrunk on all cores, in bounded memory.
+"""Reads, decodes and shrinks images to thumbnails, on all usable CPUs and in bounded memory.
 
-An image that is gone, was changed since, or cannot be read or decoded here has none, and the page says which: it never
-stops a report. Metadata is left behind: a photo's GPS position has no business in a page that is passed around.
+An image that was deleted, was changed, or cannot be read or decoded here gets no thumbnail but a reason; the report
+continues. Thumbnails carry no metadata: a photo's GPS position must not leak into a page that people pass on.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ if TYPE_CHECKING:
     from storage.blobs import SourceBlobs
     from storage.results.record import Record
 
-# Bytes that one thumbnail may take -> pixels of its longer side. Photographs need about 0.15 bytes per pixel.
+# (minimum bytes allowed per thumbnail, pixels of its longer side). Photographs need about 0.15 bytes per pixel.
 _SIDES = ((8_000, 256), (3_500, 160), (0, 112))
-_MOST_BYTES = 20_000  # at 256 pixels nothing is gained beyond
-_ATTEMPTS = ((1.0, 72), (1.0, 50), (1.0, 28), (0.85, 28), (0.7, 25), (0.5, 20))  # share of the side, WebP quality
-_READ_AHEAD = 4  # per thread: enough that no thread waits for a slow neighbour, few enough to bound memory
+_MAX_BYTES = 20_000  # 256 pixels need no more
+_ATTEMPTS = ((1.0, 72), (1.0, 50), (1.0, 28), (0.85, 28), (0.7, 25), (0.5, 20))  # (share of the side, WebP quality)
+_READ_AHEAD = 4  # per thread: a slow image does not stall the others, and memory stays bounded
 
 
-class Missing(StrEnum):
+class MissingThumbnail(StrEnum):
     """Why an image has no thumbnail."""
 
-    GONE = "gone"  # the blob was deleted
-    CHANGED = "changed"  # the blob is not what was judged any more
-    UNDECODABLE = "undecodable"  # not with the limits that are set here
+    DELETED = "deleted"
+    CHANGED = "changed"  # the blob's content is no longer the one that was classified
+    UNDECODABLE = "undecodable"  # with the limits set on this machine
     UNREACHABLE = "unreachable"  # storage failed or refused
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
-    """What making thumbnails needs. Thread-safe.
+class Thumbnailer:
+    """Makes thumbnails. Thread-safe.
 
     Attributes:
-        source: Reads images.
-        limits: What is decoded at all.
-        admission: Bounds what is downloaded and decoded at one moment.
-        max_bytes: The most one thumbnail may take; its size in pixels follows.
+        source: Reads the blobs.
+        limits: Largest image that is decoded.
+        admission: Bounds the memory of concurrent downloads and decodes.
+        max_bytes: Largest thumbnail; its size in pixels follows from this.
     """
 
     source: SourceBlobs
@@ -62,11 +62,11 @@ class Workshop:
     admission: Admission
     max_bytes: int
 
-    def thumbnails(self, records: Sequence[Record]) -> Iterator[bytes | Missing]:
-        """Yield a WebP image, or why there is none, for each record, in their order."""
-        threads = max(2, usable_cpus() + 1)  # one more than decode: storage is waited for
+    def thumbnails(self, records: Sequence[Record]) -> Iterator[bytes | MissingThumbnail]:
+        """Yield a WebP image, or why there is none, for each record, in input order."""
+        threads = max(2, usable_cpus() + 1)  # one waits for storage while the others decode
         with ThreadPoolExecutor(threads, "thumbnail") as pool:
-            ahead: deque[Future[bytes | Missing]] = deque()
+            ahead: deque[Future[bytes | MissingThumbnail]] = deque()
             try:
                 for record in records:
                     ahead.append(pool.submit(self._thumbnail, record))
@@ -77,53 +77,53 @@ class Workshop:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _thumbnail(self, record: Record) -> bytes | Missing:
-        with ExitStack() as held:
+    def _thumbnail(self, record: Record) -> bytes | MissingThumbnail:
+        with ExitStack() as reservations:
             try:
                 blob = self.source.read(
                     record.image,
-                    on_length=lambda length: held.enter_context(self.admission.reserve_content(length)),
+                    on_length=lambda length: reservations.enter_context(self.admission.reserve_content(length)),
                 )
             except FileNotFoundError:
-                return Missing.GONE
+                return MissingThumbnail.DELETED
             except PermanentError:
-                return Missing.UNDECODABLE  # it has become larger than is read
+                return MissingThumbnail.UNDECODABLE  # the blob is now larger than the limit
             except (TransientError, ConfigurationError):
-                return Missing.UNREACHABLE
+                return MissingThumbnail.UNREACHABLE
             if blob is None or not same_etag(blob.info.etag, record.etag):
-                return Missing.CHANGED
+                return MissingThumbnail.CHANGED
             try:
-                return self._shrunk(blob.content)
-            except (PermanentError, TransientError):  # the latter: memory ran out
-                return Missing.UNDECODABLE
+                return self._shrink(blob.content)
+            except (PermanentError, TransientError):  # TransientError: out of memory
+                return MissingThumbnail.UNDECODABLE
 
-    def _shrunk(self, content: bytes) -> bytes | Missing:
-        side = next(side for least, side in _SIDES if self.max_bytes >= least)
+    def _shrink(self, content: bytes) -> bytes | MissingThumbnail:
+        side = next(side for min_bytes, side in _SIDES if self.max_bytes >= min_bytes)
         header = read_header(content, self.limits)
 
-        def needed(width: int, height: int) -> tuple[int, int]:
-            return _fitted(width, height, side)
+        def target_size(width: int, height: int) -> tuple[int, int]:
+            return _fit(width, height, side)
 
-        with self.admission.reserve(decode_cost(header, needed)):
-            decoded = decode(content, header, needed=needed)
-        size = needed(decoded.info.width, decoded.info.height)
+        with self.admission.reserve(decode_cost(header, target_size)):
+            decoded = decode(content, header, needed=target_size)
+        size = target_size(decoded.info.width, decoded.info.height)
         small = decoded.image.resize(size, Pillow.Resampling.LANCZOS, box=decoded.box)
         for share, quality in _ATTEMPTS:
-            size = _fitted(*small.size, round(side * share))
+            size = _fit(*small.size, round(side * share))
             sized = small if small.size == size else small.resize(size, Pillow.Resampling.LANCZOS)
             file = io.BytesIO()
             sized.save(file, "WEBP", quality=quality, icc_profile=b"", exif=b"", xmp=b"")
             if file.tell() <= self.max_bytes:
                 return file.getvalue()
-        return Missing.UNDECODABLE
+        return MissingThumbnail.UNDECODABLE
 
 
 def bytes_each(total_bytes: int, images: int) -> int:
-    """How many bytes each of so many thumbnails may take, so that together they stay within ``total_bytes``."""
-    return min(_MOST_BYTES, total_bytes // max(1, images))
+    """Largest size in bytes of each thumbnail for which ``images`` of them stay within ``total_bytes``."""
+    return min(_MAX_BYTES, total_bytes // max(1, images))
 
 
-def _fitted(width: int, height: int, side: int) -> tuple[int, int]:
-    """The size whose longer side is ``side`` at most, never enlarged."""
+def _fit(width: int, height: int, side: int) -> tuple[int, int]:
+    """Scale a size down so that its longer side is at most ``side``; never up."""
     scale = min(1.0, side / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))

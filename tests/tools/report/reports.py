@@ -1,4 +1,4 @@
-"""Outcomes by the thousand, and the page about them, without any storage."""
+"""Makes records and report pages without storage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 
 from inference.predictions import Prediction
 from storage.results.record import Record, Status
-from tools.report.gallery import MOST_IMAGES, Gallery
+from tools.report.gallery import MAX_IMAGES, Gallery
 from tools.report.page import Report
 from tools.report.sampling import EvenSample
 from tools.report.summary import Summary
@@ -18,7 +18,7 @@ from tools.report.summary import Summary
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tools.report.thumbnails import Missing
+    from tools.report.thumbnails import MissingThumbnail
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ANIMALS = ("fox", "roe deer", "badger", "hare", "wild boar", "empty")
@@ -71,16 +71,16 @@ def thumbnail(hue: int = 0) -> bytes:
 
 def page_about(
     records: Iterable[Record],
-    picture: Callable[[Record], bytes | Missing] = lambda _: thumbnail(),
+    picture: Callable[[Record], bytes | MissingThumbnail] = lambda _: thumbnail(),
     *,
     filters: tuple[str, ...] = (),
     container: str = "incoming",
 ) -> str:
     """The page, made as the command makes it."""
-    summary, sample = Summary(), EvenSample(MOST_IMAGES)
+    summary, sample = Summary(), EvenSample(MAX_IMAGES)
     for record in records:
         summary.add(record)
         if record.status is Status.CLASSIFIED:
             sample.add(record)
     gallery = Gallery(sample.records())
-    return Report(container, filters, NOON, summary, gallery).page(map(picture, gallery.records))
+    return Report(container, filters, NOON, summary, gallery).render(map(picture, gallery.records))

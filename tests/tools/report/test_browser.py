@@ -10,7 +10,7 @@ import pytest
 from storage.results.record import Status
 from tests.tools.report.browser import browsing, program
 from tests.tools.report.reports import outcome, outcomes, page_about, thumbnail
-from tools.report.thumbnails import Missing
+from tools.report.thumbnails import MissingThumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,8 +82,12 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixty images of six labels, some problems, one image gone."""
 
-    def picture(record: Record) -> bytes | Missing:
-        return Missing.GONE if record.blob_name.endswith("00004.jpg") else thumbnail(len(record.label or "") * 31)
+    def picture(record: Record) -> bytes | MissingThumbnail:
+        return (
+            MissingThumbnail.DELETED
+            if record.blob_name.endswith("00004.jpg")
+            else thumbnail(len(record.label or "") * 31)
+        )
 
     bad = [outcome(f"bad/{at}.jpg", status=Status.REJECTED) for at in range(3)]
     bad.append(outcome("bad/away.jpg", status=Status.FAILED, reason="storage_away", detail="Storage was away."))
@@ -135,7 +139,9 @@ def test_pictures_are_grouped_by_label_the_least_sure_first(page: Page) -> None:
 
 def test_an_image_without_a_picture_says_why(page: Page) -> None:
     assert (
-        page.value("[...document.querySelectorAll('.tile')].filter((each) => each.innerText.includes('gone')).length")
+        page.value(
+            "[...document.querySelectorAll('.tile')].filter((each) => each.innerText.includes('deleted')).length"
+        )
         == 1
     )
 
@@ -156,10 +162,10 @@ def test_typing_searches_names_and_labels(page: Page) -> None:
 
 
 def test_sliders_filter_by_score(page: Page) -> None:
-    page.click("#least")  # its middle
+    page.click("#min-score")  # its middle
     assert page.value(FOUND) == "30 of 60 images."
-    assert page.value("document.querySelector('[for=least]').textContent") == "0.50"
-    choose(page, "most", 50)
+    assert page.value("document.querySelector('[for=min-score]').textContent") == "0.50"
+    choose(page, "max-score", 50)
     assert page.value(FOUND) == "1 of 60 images."
 
 
@@ -173,7 +179,7 @@ def test_a_click_on_a_label_shows_its_pictures(page: Page) -> None:
 
 def test_order_changes_within_labels(page: Page) -> None:
     before = page.value(TILES)
-    choose(page, "order", "sure")
+    choose(page, "order", "highest")
     assert page.value(TILES) == [name for at in range(0, 60, 10) for name in reversed(before[at : at + 10])]
 
 
@@ -182,8 +188,8 @@ def test_a_picture_opens_large_and_leads_to_its_neighbours(page: Page) -> None:
     first = page.value("document.getElementById('viewer-name').textContent")
     assert page.value("document.getElementById('viewer').open")
     assert first == page.value(TILES)[0]
-    assert "640 \u00d7 480 pixels, jpeg" in page.value("document.getElementById('viewer-facts').innerText")
-    assert "other" in page.value("document.getElementById('viewer-top').innerText")
+    assert "640 \u00d7 480 pixels, jpeg" in page.value("document.getElementById('viewer-details').innerText")
+    assert "other" in page.value("document.getElementById('viewer-predictions').innerText")
     page.click("#next")
     second = page.value("document.getElementById('viewer-name').textContent")
     assert second == page.value(TILES)[1]

@@ -21,7 +21,7 @@ from storage.results.record import Image
 from tests.storage.samples import FixedClassifier
 from tests.tools.report.reports import outcome
 from tools.__main__ import main
-from tools.report.thumbnails import Missing, Workshop
+from tools.report.thumbnails import MissingThumbnail, Thumbnailer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,7 @@ def upload(account: Account, name: str, content: bytes) -> None:
     )
 
 
-def settled(account: Account, name: str, content: bytes, label: str = "cat", error: Exception | None = None) -> None:
+def classified(account: Account, name: str, content: bytes, label: str = "cat", error: Exception | None = None) -> None:
     upload(account, name, content)
     image = Image(account.settings.incoming_container, name)
     classify_blob(account.stores, FixedClassifier(label, error=error), image)
@@ -63,29 +63,29 @@ def gallery(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def thumbnail(image: dict[str, Any]) -> Pillow.Image:
-    return Pillow.open(io.BytesIO(base64.b64decode(image["picture"])))
+    return Pillow.open(io.BytesIO(base64.b64decode(image["thumbnail"])))
 
 
 def test_a_page_shows_each_image_and_says_why_where_it_cannot(
     account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("site/red.jpg", "gone.jpg", "changed.jpg"):
-        settled(account, name, photo("red"))
-    settled(account, "upright.jpg", photo("navy", orientation=6), label="dog")
-    settled(account, "letter.jpg", b"Dear Sir or Madam", label="dog")
-    settled(account, "empty.jpg", b"", error=PermanentError(Reason.EMPTY, "The file has no content."))
+    for name in ("site/red.jpg", "deleted.jpg", "changed.jpg"):
+        classified(account, name, photo("red"))
+    classified(account, "upright.jpg", photo("navy", orientation=6), label="dog")
+    classified(account, "letter.jpg", b"Dear Sir or Madam", label="dog")
+    classified(account, "empty.jpg", b"", error=PermanentError(Reason.EMPTY, "The file has no content."))
     upload(account, "changed.jpg", photo("blue"))
-    account.clients.blobs.get_blob_client(account.settings.incoming_container, "gone.jpg").delete_blob()
+    account.clients.blobs.get_blob_client(account.settings.incoming_container, "deleted.jpg").delete_blob()
     path = tmp_path / "report.html"
 
     assert main(["report", "-o", str(path)]) == 0
 
     said = capsys.readouterr()
     assert said.out == f"{path}\n"
-    assert said.err.startswith("6 images, 5 in the gallery, 3 without a picture (1 ")
+    assert said.err.startswith("6 images, 5 in the gallery, 3 without a thumbnail (1 ")
     images = gallery(path)
-    missing = {name: image["picture"] for name, image in images.items() if len(image["picture"]) < 20}
-    assert missing == {"gone.jpg": "gone", "changed.jpg": "changed", "letter.jpg": "undecodable"}
+    missing = {name: image["thumbnail"] for name, image in images.items() if len(image["thumbnail"]) < 20}
+    assert missing == {"deleted.jpg": "deleted", "changed.jpg": "changed", "letter.jpg": "undecodable"}
     assert "The file has no content." in path.read_text(encoding="utf-8")
     red, upright = thumbnail(images["site/red.jpg"]), thumbnail(images["upright.jpg"])
     assert (red.format, red.size) == ("WEBP", (256, 192))
@@ -97,9 +97,9 @@ def test_a_page_shows_each_image_and_says_why_where_it_cannot(
 
 
 def test_the_filters_are_those_of_query_and_stand_on_the_page(account: Account, tmp_path: Path) -> None:
-    settled(account, "a/cat.jpg", photo("red"))
-    settled(account, "a/dog.jpg", photo("red"), label="dog")
-    settled(account, "b/dog.jpg", photo("red"), label="dog")
+    classified(account, "a/cat.jpg", photo("red"))
+    classified(account, "a/dog.jpg", photo("red"), label="dog")
+    classified(account, "b/dog.jpg", photo("red"), label="dog")
     path = tmp_path / "dogs.html"
     assert main(["report", "--label", "dog", "--folder", "a", "--since", "1h", "-o", str(path)]) == 0
     assert list(gallery(path)) == ["a/dog.jpg"]
@@ -139,28 +139,28 @@ def test_a_report_that_fails_leaves_the_old_page_as_it_was(
 
 def test_storage_that_refuses_its_blobs_costs_the_pictures_only(account: Account) -> None:
     """A role that reads tables but no blobs: every picture is missing, and the report is made."""
-    shop = workshop(account, max_bytes=1000)
+    shop = thumbnailer(account, max_bytes=1000)
     records = [replace(outcome("a.jpg"), container="Not-A-Container-Name"), outcome("no such.jpg")]
-    assert list(shop.thumbnails(records)) == [Missing.UNREACHABLE, Missing.GONE]
+    assert list(shop.thumbnails(records)) == [MissingThumbnail.UNREACHABLE, MissingThumbnail.DELETED]
 
 
-def workshop(account: Account, max_bytes: int, limits: Limits | None = None) -> Workshop:
+def thumbnailer(account: Account, max_bytes: int, limits: Limits | None = None) -> Thumbnailer:
     source = SourceBlobs(account.clients.blobs, 1_000_000)
-    return Workshop(source, limits or Limits(), Admission(256 * 1024 * 1024), max_bytes)
+    return Thumbnailer(source, limits or Limits(), Admission(256 * 1024 * 1024), max_bytes)
 
 
 @pytest.mark.parametrize(("max_bytes", "side"), [(20_000, 256), (5_000, 160), (1_425, 112)])
 def test_thumbnails_shrink_with_the_room_there_is(account: Account, max_bytes: int, side: int) -> None:
-    settled(account, "noise.png", noise())
+    classified(account, "noise.png", noise())
     row = account.stores.results.read_row(Image(account.settings.incoming_container, "noise.png"))
     assert row
     assert row.record
-    (made,) = workshop(account, max_bytes).thumbnails([row.record])
+    (made,) = thumbnailer(account, max_bytes).thumbnails([row.record])
     assert isinstance(made, bytes)
     assert len(made) <= max_bytes
     assert side // 2 <= max(Pillow.open(io.BytesIO(made)).size) <= side
-    refused = workshop(account, max_bytes, Limits(max_pixels=100))
-    assert list(refused.thumbnails([row.record])) == [Missing.UNDECODABLE]
+    refused = thumbnailer(account, max_bytes, Limits(max_pixels=100))
+    assert list(refused.thumbnails([row.record])) == [MissingThumbnail.UNDECODABLE]
 
 
 def noise() -> bytes:
@@ -172,16 +172,16 @@ def noise() -> bytes:
 
 def test_thumbnails_come_in_order_and_a_reader_that_stops_stops_the_work(account: Account) -> None:
     for at in range(30):
-        settled(account, f"{at:02d}.jpg", photo("red", (40 + at, 40)))
+        classified(account, f"{at:02d}.jpg", photo("red", (40 + at, 40)))
     container = account.settings.incoming_container
     rows = [account.stores.results.read_row(Image(container, f"{at:02d}.jpg")) for at in range(30)]
     records = [row.record for row in rows if row and row.record]
     widths = [
         Pillow.open(io.BytesIO(made)).width
-        for made in workshop(account, 5000).thumbnails(records)
+        for made in thumbnailer(account, 5000).thumbnails(records)
         if isinstance(made, bytes)
     ]
     assert widths == [40 + at for at in range(30)]
-    started = workshop(account, 5000).thumbnails(records)
+    started = thumbnailer(account, 5000).thumbnails(records)
     next(started)
     started.close()  # type: ignore[attr-defined]

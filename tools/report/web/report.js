@@ -1,5 +1,5 @@
-// The gallery: filters, and a grid in which only what is near the window exists. Text from outside is only ever set as
-// text; there is no markup in this file.
+// Draws the gallery: filters, a grid that keeps only the rows near the window in the document, and a viewer. Names and
+// labels are hostile: they are only ever set as text. This file contains no markup.
 "use strict";
 
 const byId = (id) => document.getElementById(id);
@@ -8,92 +8,91 @@ const images = gallery.images.map((row) => {
   const image = Object.fromEntries(gallery.columns.map((name, at) => [name, row[at]]));
   image.label = gallery.labels[image.label];
   image.format = gallery.formats[image.format];
-  image.words = `${image.name} ${image.label}`.toLowerCase();
+  image.searchText = `${image.name} ${image.label}`.toLowerCase();
   return image;
 });
 
 const MISSING = {
-  gone: "The image is gone",
-  changed: "The image was changed since",
-  undecodable: "Cannot be shown here",
-  unreachable: "Storage did not give it",
+  deleted: "The image was deleted",
+  changed: "The image has changed",
+  undecodable: "The image cannot be decoded here",
+  unreachable: "Storage refused or failed",
 };
 const ORDERS = {
-  least: (a, b) => a.score - b.score,
-  sure: (a, b) => b.score - a.score,
-  newest: (a, b) => b.at - a.at,
+  lowest: (a, b) => a.score - b.score,
+  highest: (a, b) => b.score - a.score,
+  newest: (a, b) => b.classified_at - a.classified_at,
   name: (a, b) => (a.name < b.name ? -1 : 1),
 };
 
-function make(tag, className, ...children) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  made.append(...children);
-  return made;
+function create(tag, className, ...children) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  element.append(...children);
+  return element;
 }
 
 const baseName = (name) => name.slice(name.lastIndexOf("/") + 1);
-const count = (number) => number.toLocaleString("en");
-const counted = (number) => `${count(number)} image${number === 1 ? "" : "s"}`;
+const formatNumber = (number) => number.toLocaleString("en");
+const countImages = (number) => `${formatNumber(number)} image${number === 1 ? "" : "s"}`;
 
-function picture(image) {
-  const isKnown = Object.hasOwn(MISSING, image.picture);
-  if (isKnown) return make("span", "", MISSING[image.picture]);
-  const made = make("img");
-  made.alt = "";
-  made.src = `data:image/webp;base64,${image.picture}`;
-  return made;
+function thumbnail(image) {
+  if (Object.hasOwn(MISSING, image.thumbnail)) return create("span", "", MISSING[image.thumbnail]);
+  const element = create("img");
+  element.alt = "";
+  element.src = `data:image/webp;base64,${image.thumbnail}`;
+  return element;
 }
 
 // --- filters ---------------------------------------------------------------------------------------------------------
 
 const filters = byId("filters");
-const [search, label, least, most, order] = ["search", "label", "least", "most", "order"].map(byId);
+const [search, label, minScore, maxScore, order] = ["search", "label", "min-score", "max-score", "order"].map(byId);
 let shown = [];
 
 const perLabel = new Map();
 for (const image of images) perLabel.set(image.label, (perLabel.get(image.label) ?? 0) + 1);
 for (const [name, number] of [...perLabel].sort((a, b) => b[1] - a[1])) {
-  label.append(new Option(`${name} (${count(number)})`, `=${name}`));
+  label.append(new Option(`${name} (${formatNumber(number)})`, `=${name}`));
 }
 
 function filter() {
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const [from, to] = [least.value / 100, most.value / 100];
-  least.nextElementSibling.textContent = from.toFixed(2);
-  most.nextElementSibling.textContent = to.toFixed(2);
-  const wanted = label.value && label.value.slice(1);
-  const isWanted = (image) =>
-    (label.value === "" || image.label === wanted) &&
+  const [from, to] = [minScore.value / 100, maxScore.value / 100];
+  minScore.nextElementSibling.textContent = from.toFixed(2);
+  maxScore.nextElementSibling.textContent = to.toFixed(2);
+  const chosenLabel = label.value && label.value.slice(1);
+  const matches = (image) =>
+    (label.value === "" || image.label === chosenLabel) &&
     image.score >= from &&
     (image.score <= to || to === 1) &&
-    words.every((word) => image.words.includes(word));
+    words.every((word) => image.searchText.includes(word));
   const groups = new Map();
-  for (const image of images.filter(isWanted)) {
+  for (const image of images.filter(matches)) {
     if (!groups.has(image.label)) groups.set(image.label, []);
     groups.get(image.label).push(image);
   }
   const ranked = [...groups].sort((a, b) => perLabel.get(b[0]) - perLabel.get(a[0]));
   for (const [, members] of ranked) members.sort(ORDERS[order.value]);
   shown = ranked.flatMap(([, members]) => members);
-  const found = shown.length === images.length ? `${counted(images.length)}.` : `${count(shown.length)} of ${counted(images.length)}.`;
+  const found = shown.length === images.length ? `${countImages(images.length)}.` : `${formatNumber(shown.length)} of ${countImages(images.length)}.`;
   byId("found").textContent = found;
   layOut(ranked);
 }
 
 // --- the grid --------------------------------------------------------------------------------------------------------
 //
-// rows: one per label's heading and one per line of tiles, each with its top and height. Those near the window are
-// elements, all others only numbers, so that ten thousand pictures scroll like fifty.
+// rows: one per heading of a label and one per row of tiles, each with its top and height in pixels. Only rows near the
+// window have elements, so that ten thousand pictures scroll like fifty.
 
 const grid = byId("grid");
 let rows = [];
 let columns = 1;
-let current = 0; // the tile that Tab reaches
-let ranking = [];
+let current = 0; // index of the tile that Tab reaches
+let groups = []; // [label, images] pairs as last laid out
 
-function layOut(ranked = ranking) {
-  ranking = ranked;
+function layOut(newGroups = groups) {
+  groups = newGroups;
   const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
   const gap = rem * 0.75;
   const width = grid.clientWidth;
@@ -106,7 +105,7 @@ function layOut(ranked = ranking) {
     rows.push({ ...row, top, height, element: null });
     top += height;
   };
-  for (const [name, members] of ranked) {
+  for (const [name, members] of groups) {
     add({ name, members: members.length }, rem * (first ? 3.5 : 2.5));
     for (let at = 0; at < members.length; at += columns) {
       add({ first: first + at, last: first + Math.min(at + columns, members.length) - 1, gap }, tileHeight + gap);
@@ -117,7 +116,7 @@ function layOut(ranked = ranking) {
   grid.style.height = `${top}px`;
   if (images.length && !shown.length) {
     grid.style.height = "auto";
-    grid.append(make("p", "none", "No picture matches these filters."));
+    grid.append(create("p", "no-match", "No picture matches these filters."));
   }
   current = Math.max(0, Math.min(current, shown.length - 1));
   draw();
@@ -127,54 +126,54 @@ function draw() {
   const offset = -grid.getBoundingClientRect().top;
   const margin = innerHeight;
   const near = (row) => row.top + row.height > offset - margin && row.top < offset + innerHeight + margin;
-  let place = null; // the element after which the next one belongs
+  let previous = null; // the element of the row above
   for (const row of rows) {
-    const holdsCurrent = row.first <= current && current <= row.last; // and with it the focus, if that is in the grid
+    const holdsCurrent = row.first <= current && current <= row.last; // it may have the focus
     if (!near(row) && !holdsCurrent) {
       row.element?.remove();
       row.element = null;
       continue;
     }
     if (!row.element) {
-      row.element = row.name === undefined ? line(row) : heading(row);
+      row.element = row.name === undefined ? tileRow(row) : headingRow(row);
       row.element.style.top = `${row.top}px`;
-      if (place) place.after(row.element);
+      if (previous) previous.after(row.element);
       else grid.prepend(row.element);
     }
-    place = row.element;
+    previous = row.element;
   }
 }
 
-function heading(row) {
-  const made = make("div", "row", make("h3", "", make("bdi", "", row.name), make("span", "", ` ${counted(row.members)}`)));
-  made.style.height = `${row.height}px`;
-  return made;
+function headingRow(row) {
+  const element = create("div", "row", create("h3", "", create("bdi", "", row.name), create("span", "", ` ${countImages(row.members)}`)));
+  element.style.height = `${row.height}px`;
+  return element;
 }
 
-function line(row) {
-  const made = make("div", "row");
-  made.style.height = `${row.height - row.gap}px`;
-  made.style.gap = `${row.gap}px`;
-  made.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
-  for (let at = row.first; at <= row.last; at += 1) made.append(tile(at));
-  return made;
+function tileRow(row) {
+  const element = create("div", "row");
+  element.style.height = `${row.height - row.gap}px`;
+  element.style.gap = `${row.gap}px`;
+  element.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
+  for (let at = row.first; at <= row.last; at += 1) element.append(tile(at));
+  return element;
 }
 
 function tile(at) {
   const image = shown[at];
-  const score = make("span", image.score < 0.5 ? "unsure" : "", image.score.toFixed(2));
-  const made = make(
+  const score = create("span", image.score < 0.5 ? "low-score" : "", image.score.toFixed(2));
+  const element = create(
     "button",
     "tile",
-    make("span", "picture", picture(image)),
-    make("span", "words", make("bdi", "", baseName(image.name)), score),
+    create("span", "picture", thumbnail(image)),
+    create("span", "caption", create("bdi", "", baseName(image.name)), score),
   );
-  made.type = "button";
-  made.dataset.at = at;
-  made.tabIndex = at === current ? 0 : -1;
-  made.title = image.name;
-  made.setAttribute("aria-label", `${image.label}, score ${image.score.toFixed(2)}, ${image.name}`);
-  return made;
+  element.type = "button";
+  element.dataset.at = at;
+  element.tabIndex = at === current ? 0 : -1;
+  element.title = image.name;
+  element.setAttribute("aria-label", `${image.label}, score ${image.score.toFixed(2)}, ${image.name}`);
+  return element;
 }
 
 const tileAt = (at) => grid.querySelector(`[data-at="${at}"]`);
@@ -195,19 +194,19 @@ function makeCurrent(at) {
   now.focus({ preventScroll: true });
 }
 
-function below(at, lines) {
-  const own = rowOf(at);
-  const tileRows = rows.filter((row) => row.name === undefined);
-  const target = tileRows[tileRows.indexOf(own) + lines];
-  return target ? Math.min(target.first + (at - own.first), target.last) : at;
+function moveRows(at, distance) {
+  const row = rowOf(at);
+  const tileRows = rows.filter((each) => each.name === undefined);
+  const target = tileRows[tileRows.indexOf(row) + distance];
+  return target ? Math.min(target.first + (at - row.first), target.last) : at;
 }
 
 grid.addEventListener("keydown", (event) => {
   const moves = {
     ArrowLeft: () => current - 1,
     ArrowRight: () => current + 1,
-    ArrowUp: () => below(current, -1),
-    ArrowDown: () => below(current, 1),
+    ArrowUp: () => moveRows(current, -1),
+    ArrowDown: () => moveRows(current, 1),
     Home: () => 0,
     End: () => shown.length - 1,
   };
@@ -225,7 +224,7 @@ grid.addEventListener("focusin", (event) => {
   focused.tabIndex = 0;
 });
 
-// --- one picture, large ----------------------------------------------------------------------------------------------
+// --- the viewer: one picture, large --------------------------------------------------------------------------------------
 
 const viewer = byId("viewer");
 let viewed = 0;
@@ -233,38 +232,38 @@ let viewed = 0;
 function view(at) {
   viewed = at;
   const image = shown[at];
-  viewer.querySelector(".picture").replaceChildren(picture(image));
-  byId("viewer-title").replaceChildren(make("bdi", "", image.label), ` ${image.score.toFixed(2)}`);
-  byId("viewer-name").replaceChildren(make("bdi", "", image.name));
-  const guesses = [];
-  for (let part = 0; part < image.top.length; part += 2) {
-    guesses.push(guess(gallery.labels[image.top[part]], image.top[part + 1]));
+  viewer.querySelector(".picture").replaceChildren(thumbnail(image));
+  byId("viewer-title").replaceChildren(create("bdi", "", image.label), ` ${image.score.toFixed(2)}`);
+  byId("viewer-name").replaceChildren(create("bdi", "", image.name));
+  const predictions = [];
+  for (let part = 0; part < image.predictions.length; part += 2) {
+    predictions.push(predictionRow(gallery.labels[image.predictions[part]], image.predictions[part + 1]));
   }
-  byId("viewer-top").tBodies[0].replaceChildren(...guesses);
-  byId("viewer-top").hidden = guesses.length === 0;
-  const facts = [
-    ["Size", image.width && `${count(image.width)} × ${count(image.height)} pixels, ${image.format}`],
-    ["Classified", `${new Date(image.at * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`],
-    ["Waited", image.waited !== null && lasting(image.waited)],
-    ["Work", image.took !== null && lasting(image.took)],
+  byId("viewer-predictions").tBodies[0].replaceChildren(...predictions);
+  byId("viewer-predictions").hidden = predictions.length === 0;
+  const details = [
+    ["Size", image.width && `${formatNumber(image.width)} × ${formatNumber(image.height)} pixels, ${image.format}`],
+    ["Classified", `${new Date(image.classified_at * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`],
+    ["Waiting", image.queue_delay_ms !== null && formatDuration(image.queue_delay_ms)],
+    ["Processing", image.duration_ms !== null && formatDuration(image.duration_ms)],
   ];
-  const parts = facts.filter(([, text]) => text).flatMap(([name, text]) => [make("dt", "", name), make("dd", "", text)]);
-  byId("viewer-facts").replaceChildren(...parts);
+  const parts = details.filter(([, text]) => text).flatMap(([name, text]) => [create("dt", "", name), create("dd", "", text)]);
+  byId("viewer-details").replaceChildren(...parts);
   byId("previous").disabled = at === 0;
   byId("next").disabled = at === shown.length - 1;
   if (!viewer.open) viewer.showModal();
 }
 
-function guess(name, score) {
-  const head = make("th", "", make("bdi", "", name));
+function predictionRow(name, score) {
+  const head = create("th", "", create("bdi", "", name));
   head.scope = "row";
-  const meter = make("meter");
+  const meter = create("meter");
   meter.value = score;
   meter.setAttribute("aria-label", name);
-  return make("tr", "", head, make("td", "", meter), make("td", "", score.toFixed(3)));
+  return create("tr", "", head, create("td", "", meter), create("td", "", score.toFixed(3)));
 }
 
-function lasting(milliseconds) {
+function formatDuration(milliseconds) {
   const units = [["ms", 1, 1e3], ["s", 1e3, 6e4], ["min", 6e4, 36e5], ["h", 36e5, 864e5], ["d", 864e5, Infinity]];
   const [unit, length] = units.find(([, , limit]) => milliseconds < limit);
   const value = milliseconds / length;
@@ -296,20 +295,20 @@ for (const link of document.querySelectorAll("a[data-label]")) {
     filter();
   });
 }
-let isDue = false;
-const drawSoon = () => {
-  if (isDue) return;
-  isDue = true;
+let isDrawScheduled = false;
+const scheduleDraw = () => {
+  if (isDrawScheduled) return;
+  isDrawScheduled = true;
   requestAnimationFrame(() => {
-    isDue = false;
+    isDrawScheduled = false;
     draw();
   });
 };
 filters.addEventListener("submit", (event) => event.preventDefault());
 filters.addEventListener("input", filter);
-filters.addEventListener("reset", () => setTimeout(filter)); // after the fields have their first values again
-addEventListener("scroll", drawSoon, { passive: true });
-addEventListener("resize", drawSoon);
+filters.addEventListener("reset", () => setTimeout(filter)); // runs after the browser has reset the fields
+addEventListener("scroll", scheduleDraw, { passive: true });
+addEventListener("resize", scheduleDraw);
 let laidOutWidth = 0;
 new ResizeObserver(() => {
   if (grid.clientWidth === laidOutWidth) return;
