@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from inference.decoding.decode import decode, read_header
 from inference.decoding.memory_cost import decode_cost
 from inference.limits import Limits
-from inference.model.folder import open_model
-from inference.model.loaded import Model, identity
+from inference.model.folder import load_model
+from inference.model.loaded import LoadedModel, combined_identity
 from inference.predictions import UNKNOWN, Answer, Classification
 from inference.preprocess import needed_size
 
@@ -35,7 +35,7 @@ class Classifier:
 
     def __init__(
         self,
-        models: Sequence[Model],
+        models: Sequence[LoadedModel],
         *,
         top_k: int = 5,
         min_score: float | None = None,
@@ -51,7 +51,7 @@ class Classifier:
             limits: What is refused from the header.
             admission: Memory that decoding must ask for; without it nothing waits.
         """
-        self.model = identity(models)
+        self.model = combined_identity(models)
         self._models = tuple(models)
         self._mode: Mode = "L" if all(model.is_grey for model in models) else "RGB"
         self._top_k = top_k
@@ -107,7 +107,7 @@ class Classifier:
         sizes = [needed_size(model.spec.input, width, height) for model in self._models]
         return max(across for across, _ in sizes), max(down for _, down in sizes)
 
-    def _answer(self, model: Model, output: object) -> Answer:
+    def _answer(self, model: LoadedModel, output: object) -> Answer:
         best = model.predictions(output, self._top_k)
         unknown = self._min_score is not None and best[0].score < self._min_score
         return Answer(
@@ -133,5 +133,5 @@ def load(
         ModelError: A folder cannot be used; one sentence says why and what to do.
         TransientError: Memory ran out.
     """
-    models = [Model(*open_model(folder, intra_op_threads=intra_op_threads)) for folder in folders]
+    models = [load_model(folder, intra_op_threads=intra_op_threads) for folder in folders]
     return Classifier(models, top_k=top_k, min_score=min_score, limits=limits, admission=admission)

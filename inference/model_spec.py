@@ -1,48 +1,46 @@
-"""What must be known of a model before it may classify: its input, its output and its labels.
+"""Everything that decides a model's answer: its input, its output and its labels.
 
-Normalisation is written one way everywhere: ``(pixel * scale - mean) / std``, pixels 0..255, and mean and std in the
-order of the tensor's own channels (a BGR model has its blue mean first).
+Normalization has one formula everywhere: ``(pixel * scale - mean) / std``, with pixels from 0 to 255. ``mean`` and
+``std`` are in the order of the tensor's channels: a BGR model has its blue mean first.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from inference.model.sourced_values import Fact
     from inference.predictions import ModelIdentity
 
 
 class Layout(StrEnum):
-    """Order of the tensor's axes."""
+    """Order of the input tensor's axes."""
 
     NCHW = "NCHW"
     NHWC = "NHWC"
 
 
 class ColorOrder(StrEnum):
-    """What the channels are, first to last."""
+    """The channels of the input tensor, first to last."""
 
     RGB = "RGB"
     BGR = "BGR"
     GREY = "GREY"
 
 
-class Resize(StrEnum):
+class ResizeMode(StrEnum):
     """How an image of any shape becomes the input size."""
 
-    SQUASH = "squash"
-    SHORTEST_SIDE_CROP = "shortest_side_crop"
-    LETTERBOX = "letterbox"
+    SQUASH = "squash"  # stretch the whole image
+    SHORTEST_SIDE_CROP = "shortest_side_crop"  # resize the shortest side, then crop the centre
+    LETTERBOX = "letterbox"  # keep the aspect ratio and pad
 
 
 class Interpolation(StrEnum):
-    """Resampling filters, by Pillow's names; all but ``nearest`` are antialiased when they shrink."""
+    """Resampling filters, by Pillow's names. All but ``nearest`` are antialiased when they shrink."""
 
     NEAREST = "nearest"
     BILINEAR = "bilinear"
@@ -52,15 +50,15 @@ class Interpolation(StrEnum):
     HAMMING = "hamming"
 
 
-class Order(StrEnum):
-    """Whether ``mean`` is taken from scaled pixels or from pixels 0..255 before ``scale``."""
+class NormalizationOrder(StrEnum):
+    """Whether ``mean`` is subtracted from scaled pixels, or from pixels 0 to 255 before ``scale``."""
 
     SCALE_FIRST = "scale_first"
     MEAN_FIRST = "mean_first"
 
 
 class Activation(StrEnum):
-    """What still has to be applied to the output to make it probabilities."""
+    """The function that turns the output into probabilities."""
 
     SOFTMAX = "softmax"  # the output is logits, one class is true
     SIGMOID = "sigmoid"  # the output is logits, each class is true or not
@@ -68,35 +66,46 @@ class Activation(StrEnum):
     NONE = "none"  # the output is probabilities already
 
 
-class Background(StrEnum):
-    """Where the class sits that has no line in the label file, as in TensorFlow's 1001 against 1000."""
+class BackgroundClass(StrEnum):
+    """Position of the class that has no line in the label file, as in TensorFlow's 1001 classes for 1000 labels."""
 
     NONE = "none"
     FIRST = "first"
     LAST = "last"
 
 
-@dataclass(frozen=True, slots=True)
-class InputSpec:
+class SourcedValue(NamedTuple):
+    """One value of a model's configuration, with its origin.
+
+    Attributes:
+        value: In the vocabulary of ``model.json``.
+        source: The file and key that state it, such as ``preprocessor_config.json: image_mean``.
+    """
+
+    value: Any
+    source: str
+
+
+class InputSpec(NamedTuple):
     """How an image becomes the model's input.
 
     Attributes:
-        name: The graph's name for its input.
+        name: The name of the graph's input.
         dtype: numpy name: ``float32``, ``float16``, ``float64`` or ``uint8``.
         layout: Order of the axes.
-        color_order: What the channels are; ``GREY`` means one channel.
+        color_order: The channels; ``GREY`` means one channel.
         height: Pixels.
         width: Pixels.
         resize: How the image reaches that size.
         resized_height: Size of the shorter side (``shortest_side_crop``) or of the squashed height (``squash``), in
             pixels, before the centre crop to ``height``; at least ``height``.
         resized_width: The same for the width.
-        interpolation: The filter.
-        scale: Factor on pixels 0..255.
-        mean: One per channel, after ``scale``.
-        std: One per channel, never 0.
-        pad_color: Red, green, blue 0..255 around a letterboxed image.
-        batch: What the graph wants on its first axis: a number, ``None`` for any, 0 when it has no such axis.
+        interpolation: The resampling filter.
+        scale: Factor on pixels 0 to 255, above 0.
+        mean: One number per channel, subtracted after ``scale``.
+        std: One number per channel, never 0.
+        pad_color: Red, green and blue, each 0 to 255, around a letterboxed image.
+        batch: Size of the graph's first axis: a number, ``None`` for any size, 0 when the input has no batch axis.
     """
 
     name: str
@@ -105,7 +114,7 @@ class InputSpec:
     color_order: ColorOrder
     height: int
     width: int
-    resize: Resize
+    resize: ResizeMode
     resized_height: int
     resized_width: int
     interpolation: Interpolation
@@ -117,27 +126,32 @@ class InputSpec:
 
     @property
     def channels(self) -> int:
-        """How many channels the tensor has."""
+        """The number of channels of the tensor: 1 or 3."""
         return 1 if self.color_order is ColorOrder.GREY else 3
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """The tensor's shape without the batch axis: (C, H, W) or (H, W, C)."""
+        if self.layout is Layout.NHWC:
+            return self.height, self.width, self.channels
+        return self.channels, self.height, self.width
 
-@dataclass(frozen=True, slots=True)
-class OutputSpec:
+
+class OutputSpec(NamedTuple):
     """How the model's output becomes scores.
 
     Attributes:
-        name: The graph's name for the output that holds the scores.
-        activation: What still has to be applied.
-        background: Where a class without a label sits.
+        name: The name of the graph's output that holds the scores.
+        activation: The function to apply to it.
+        background: Position of the class without a label.
     """
 
     name: str
     activation: Activation
-    background: Background
+    background: BackgroundClass
 
 
-@dataclass(frozen=True, slots=True)
-class ModelSpec:
+class ModelSpec(NamedTuple):
     """Everything that decides an answer.
 
     Attributes:
@@ -146,7 +160,7 @@ class ModelSpec:
         labels: In the order of the label file.
         input: How an image becomes the model's input.
         output: How the model's output becomes scores.
-        facts: Every fact by its key, with its source, for a person to read.
+        values: Every configured value by its key in ``model.json``, with its source. For display only.
     """
 
     identity: ModelIdentity
@@ -154,4 +168,4 @@ class ModelSpec:
     labels: tuple[str, ...]
     input: InputSpec
     output: OutputSpec
-    facts: Mapping[str, Fact]
+    values: Mapping[str, SourcedValue]

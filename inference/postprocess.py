@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from inference.errors import ModelError
-from inference.model_spec import Activation, Background, ModelSpec
+from inference.model_spec import Activation, BackgroundClass, ModelSpec
 from inference.predictions import Prediction
 
 if TYPE_CHECKING:
@@ -33,15 +33,15 @@ def raw_scores(spec: ModelSpec, output: Any) -> NDArray[np.float64]:
     Raises:
         ModelError: The output is not one number per class.
     """
-    wanted = len(spec.labels) + (spec.output.background is not Background.NONE)
+    expected = len(spec.labels) + (spec.output.background is not BackgroundClass.NONE)
     if isinstance(output, list):
         values = _from_map(spec.labels, output[0]) if output and isinstance(output[0], dict) else np.empty(0)
     else:
         array = np.asarray(output)
-        squeezed = array.reshape(-1) if array.size == wanted else array[0].reshape(-1) if array.ndim else array[None]
+        squeezed = array.reshape(-1) if array.size == expected else array[0].reshape(-1) if array.ndim else array[None]
         values = squeezed.astype(np.float64)
-    if values.size != wanted:
-        raise ModelError(f"{spec.graph}: output {spec.output.name} holds {values.size} numbers, not {wanted}.")
+    if values.size != expected:
+        raise ModelError(f"{spec.graph}: output {spec.output.name} holds {values.size} numbers, not {expected}.")
     return values
 
 
@@ -71,14 +71,14 @@ def scores(spec: ModelSpec, output: Any) -> NDArray[np.float64]:
         )
     values = np.clip(values, 0.0, 1.0)
     match spec.output.background:
-        case Background.FIRST:
+        case BackgroundClass.FIRST:
             return values[1:]
-        case Background.LAST:
+        case BackgroundClass.LAST:
             return values[:-1]
     return values
 
 
-def predictions(labels: tuple[str, ...], values: NDArray[np.float64], top_k: int) -> tuple[Prediction, ...]:
+def top_predictions(labels: tuple[str, ...], values: NDArray[np.float64], top_k: int) -> tuple[Prediction, ...]:
     """Return the ``top_k`` best, best first; equal scores in the order of the label file."""
     best = np.argsort(-values, kind="stable")[:top_k]
     return tuple(Prediction(labels[index], int(index), float(values[index])) for index in best)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 UNKNOWN = "unknown"
 """The label of an image whose best score is below the wanted minimum."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """One label with its score.
 
     Attributes:
@@ -24,8 +23,7 @@ class Prediction:
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class ImageInfo:
+class ImageInfo(NamedTuple):
     """What the image is, before any reduction.
 
     Attributes:
@@ -39,8 +37,7 @@ class ImageInfo:
     format: str
 
 
-@dataclass(frozen=True, slots=True)
-class ModelIdentity:
+class ModelIdentity(NamedTuple):
     """Which model answered.
 
     Attributes:
@@ -52,8 +49,7 @@ class ModelIdentity:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What one of several models says of an image; the attributes are those of ``Classification``."""
 
     model: ModelIdentity
@@ -90,7 +86,7 @@ class Classification:
     inference_ms: float = field(default=0.0, compare=False)
 
 
-class Classifies(Protocol):
+class ImageClassifier(Protocol):
     """The port through which storage reaches inference. Implementations are safe to call from many threads."""
 
     @property

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from inference.decoding.orientation import stored_box, swapped, turned, turned_box
-from inference.model_spec import ColorOrder, InputSpec, Interpolation, Layout, Resize
+from inference.model_spec import ColorOrder, InputSpec, Interpolation, Layout, ResizeMode
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,10 +56,10 @@ def preprocess(spec: InputSpec, decoded: DecodedImage) -> NDArray[np.generic]:
         An array of ``spec.dtype`` in ``spec.layout`` with the batch the graph wants: (N, C, H, W) or (N, H, W, C), or
         without N when the graph has no such axis. A fixed batch above one holds the image that many times.
     """
-    return batched(spec, normalise(spec, _fit(spec, decoded)))
+    return add_batch_axis(spec, normalize(spec, _fit(spec, decoded)))
 
 
-def normalise(spec: InputSpec, pixels: NDArray[np.uint8]) -> NDArray[np.generic]:
+def normalize(spec: InputSpec, pixels: NDArray[np.uint8]) -> NDArray[np.generic]:
     """Apply ``(pixel * scale - mean) / std`` to (H, W, C) uint8 pixels in the model's channel order.
 
     Returns:
@@ -81,7 +81,7 @@ def normalise(spec: InputSpec, pixels: NDArray[np.uint8]) -> NDArray[np.generic]
     return np.ascontiguousarray(tensor.transpose(1, 2, 0)) if spec.layout is Layout.NHWC else tensor
 
 
-def batched(spec: InputSpec, tensor: NDArray[np.generic]) -> NDArray[np.generic]:
+def add_batch_axis(spec: InputSpec, tensor: NDArray[np.generic]) -> NDArray[np.generic]:
     """Put the axis for the batch in front, as the graph wants it."""
     if spec.batch == 0:
         return tensor
@@ -97,7 +97,7 @@ def _fit(spec: InputSpec, decoded: DecodedImage) -> NDArray[np.uint8]:
         decoded.box or (0.0, 0.0, float(image.width), float(image.height)), upright_size, turn
     )
     whole_width, whole_height = _resized(spec, decoded.info.width, decoded.info.height)
-    if spec.resize is Resize.LETTERBOX:
+    if spec.resize is ResizeMode.LETTERBOX:
         background = spec.pad_color if image.mode == "RGB" else Image.new("RGB", (1, 1), spec.pad_color).convert("L")
         color = background if isinstance(background, tuple) else background.getpixel((0, 0))
         fitted = Image.new(image.mode, (spec.width, spec.height), color)
@@ -125,12 +125,12 @@ def _fit(spec: InputSpec, decoded: DecodedImage) -> NDArray[np.uint8]:
 
 def _resized(spec: InputSpec, width: int, height: int) -> tuple[int, int]:
     """Return the (width, height) of the whole image before the crop or the padding; each at least 1."""
-    if spec.resize is Resize.SHORTEST_SIDE_CROP:
+    if spec.resize is ResizeMode.SHORTEST_SIDE_CROP:
         side = spec.resized_height
         if width <= height:
             return side, max(side, side * height // width)
         return max(side, side * width // height), side
-    if spec.resize is Resize.LETTERBOX:
+    if spec.resize is ResizeMode.LETTERBOX:
         ratio = min(spec.width / width, spec.height / height)
         return max(1, round(width * ratio)), max(1, round(height * ratio))
     return spec.resized_width, spec.resized_height

@@ -11,7 +11,7 @@ import sys
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from inference.predictions import Answer, Classification, Classifies, ImageInfo
+    from inference.predictions import Answer, Classification, ImageClassifier, ImageInfo
 
 DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "shapes"
 
@@ -133,7 +133,7 @@ def _below(folder: str, troubles: list[str]) -> Iterator[str]:
             troubles.append(f"{printable(path)} is a link to something that does not exist; skipped.")
 
 
-def _classify_all(model: Classifies, admission: Admission, files: Iterator[str]) -> Iterator[Outcome]:
+def _classify_all(model: ImageClassifier, admission: Admission, files: Iterator[str]) -> Iterator[Outcome]:
     """Classify on as many threads as there are usable CPUs; answers come in the order of the files."""
     threads = usable_cpus()
     with ThreadPoolExecutor(threads, thread_name_prefix="classify") as pool:
@@ -150,7 +150,7 @@ def _classify_all(model: Classifies, admission: Admission, files: Iterator[str])
                 future.cancel()
 
 
-def _classify_file(model: Classifies, admission: Admission, file: str) -> Outcome:
+def _classify_file(model: ImageClassifier, admission: Admission, file: str) -> Outcome:
     try:
         size = os.stat(file).st_size  # noqa: PTH116 - the path stays the text that was given
         if size > Limits().max_bytes:
@@ -171,7 +171,7 @@ def _classify_file(model: Classifies, admission: Admission, file: str) -> Outcom
     return Outcome(file, "classified", answer, info=answer.image)
 
 
-def _show_json(outcome: Outcome, model: Classifies) -> str:
+def _show_json(outcome: Outcome, model: ImageClassifier) -> str:
     answer, info = outcome.classification, outcome.info
     identity = answer.model if answer else model.model
     row: dict[str, Any] = {
@@ -180,7 +180,7 @@ def _show_json(outcome: Outcome, model: Classifies) -> str:
         "label": answer.label if answer else None,
         "label_index": answer.label_index if answer else None,
         "score": answer.score if answer else None,
-        "predictions": [asdict(prediction) for prediction in answer.predictions] if answer else [],
+        "predictions": [prediction._asdict() for prediction in answer.predictions] if answer else [],
         "reason": outcome.reason,
         "detail": outcome.detail,
         "width": info.width if info else None,
@@ -195,12 +195,17 @@ def _show_json(outcome: Outcome, model: Classifies) -> str:
 
 
 def _answer_json(answer: Answer) -> dict[str, Any]:
-    told = asdict(answer)
-    model = told.pop("model")
-    return {"model": model["name"], "model_version": model["version"], **told}
+    return {
+        "model": answer.model.name,
+        "model_version": answer.model.version,
+        "label": answer.label,
+        "label_index": answer.label_index,
+        "score": answer.score,
+        "predictions": [prediction._asdict() for prediction in answer.predictions],
+    }
 
 
-def _show_row(outcome: Outcome, _model: Classifies) -> str:
+def _show_row(outcome: Outcome, _model: ImageClassifier) -> str:
     answer = outcome.classification
     if answer is None:
         return f"{outcome.status:<10} {outcome.reason or '':<24} {'':>5}  {printable(outcome.image)}: {outcome.detail}"

@@ -1,46 +1,47 @@
-"""Finds the labels of a model folder: named in ``model.json``, written by the exporter, or in a usual file."""
+"""Finds the labels of a model folder: stated by ``model.json`` or an exporter, or in a file with a usual name."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from inference.errors import ModelError
-from inference.model.labels import NAMES, labels_from, read_labels
+from inference.model.labels import FILE_NAMES, parse_labels, read_labels
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from inference.model.sourced_values import Facts
+    from inference.model.sourced_values import SourcedValues
 
 _SUFFIXES = {".txt", ".json", ".csv"}
 _WORDS = ("label", "class", "synset")
 
 
-def state_labels(folder: Path, facts: Facts) -> dict[str, tuple[str, ...]]:
-    """Return every candidate list of labels by its source; the graph's outputs decide between several.
+def find_labels(folder: Path, values: SourcedValues) -> dict[str, tuple[str, ...]]:
+    """Return every candidate list of labels by its source. The graph's outputs decide between several.
 
-    A list that ``model.json`` or an exporter's own file states is the only candidate.
+    A list that ``model.json`` or an exporter's file states is the only candidate.
 
     Raises:
-        ModelError: What states the labels cannot be read.
+        ModelError: The stated labels cannot be read.
     """
-    stated = facts.get("labels")
-    if stated is not None:
-        if isinstance(stated.value, str):
-            path = folder / stated.value
-            if not path.resolve().is_relative_to(folder.resolve()):
-                raise ModelError(f"{folder}: {stated.source} leads out of the folder: {stated.value!r:.100}.")
-            return {stated.value: read_labels(path)}
-        try:
-            labels = labels_from(stated.value)
-        except ValueError as error:
-            raise ModelError(f"{folder}: {stated.source} {error}.") from error
-        return {stated.source: labels}
-    facts.looked_in("label files")
-    return _from_files([folder / name for name in NAMES if (folder / name).is_file()] or _similar(folder))
+    stated = values.get("labels")
+    if stated is None:
+        values.add_searched("label files")
+        usual = [folder / name for name in FILE_NAMES if (folder / name).is_file()]
+        return _read_files(usual or _files_with_similar_names(folder))
+    if isinstance(stated.value, str):
+        path = folder / stated.value
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise ModelError(f"{folder}: {stated.source} leads out of the folder: {stated.value!r:.100}.")
+        return {stated.value: read_labels(path)}
+    try:
+        return {stated.source: parse_labels(stated.value)}
+    except ValueError as error:
+        raise ModelError(f"{folder}: {stated.source} {error}.") from error
 
 
-def _from_files(paths: list[Path]) -> dict[str, tuple[str, ...]]:
+def _read_files(paths: list[Path]) -> dict[str, tuple[str, ...]]:
+    """Read label files; one that cannot be read is an error only when no other can."""
     found: dict[str, tuple[str, ...]] = {}
     refusals: list[ModelError] = []
     for path in paths:
@@ -49,14 +50,14 @@ def _from_files(paths: list[Path]) -> dict[str, tuple[str, ...]]:
         except ModelError as error:
             refusals.append(error)
             continue
-        if labels not in found.values():  # the same list twice is one list
+        if labels not in found.values():  # the same list in two files is one candidate
             found[path.name] = labels
     if refusals and not found:
         raise refusals[0]
     return found
 
 
-def _similar(folder: Path) -> list[Path]:
+def _files_with_similar_names(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()

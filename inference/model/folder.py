@@ -1,24 +1,26 @@
-"""Opens a model folder: finds its graph, asks every reader for facts, and settles them into one ``ModelSpec``.
+"""Loads a model folder: finds the graph, reads every source of configuration, and resolves it into one ``ModelSpec``.
 
-Order of trust: our ``model.json``, the file's own hash in our catalogue, the exporter's files, metadata inside the
-graph, then the shape of the graph itself. What nobody states is refused with one sentence, never guessed.
+The order of trust: ``model.json``, the catalogue of published models by the graph's SHA-256, the exporter's files, the
+metadata inside the graph, the graph itself. A value that no source states is never guessed: the folder is refused with
+one sentence.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from inference.errors import ModelError
 from inference.model import onnx_file
-from inference.model.exporters import catalogue, custom_vision, hugging_face, model_json, teachable_machine, timm, winml
-from inference.model.find_labels import state_labels
+from inference.model.exporters import model_json
+from inference.model.find_labels import find_labels
+from inference.model.loaded import LoadedModel
+from inference.model.read_sources import read_exporter_files, read_files_that_name_the_graph, read_graph_metadata
 from inference.model.resolve_input import resolve_input
 from inference.model.resolve_output import resolve_output
 from inference.model.session import Session
-from inference.model.sourced_values import Facts
+from inference.model.sourced_values import SourcedValues
 from inference.model_spec import InputSpec, ModelSpec, OutputSpec
 from inference.predictions import ModelIdentity
 
@@ -27,52 +29,51 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def open_model(folder: Path, *, intra_op_threads: int = 1) -> tuple[ModelSpec, Session]:
-    """Read a folder and load its graph; the graph has then answered once, with an image of zeros.
+def load_model(folder: Path, *, intra_op_threads: int = 1) -> LoadedModel:
+    """Load a model folder. The graph has then run once, on zeros.
+
+    Args:
+        folder: The folder that an exporter wrote.
+        intra_op_threads: See ``Session``.
 
     Raises:
-        ModelError: The folder is missing, broken, or says too little; one sentence says what to do.
+        ModelError: The folder is missing, broken or incomplete. The message is one sentence that says what to do.
         TransientError: Memory ran out.
     """
     if not folder.is_dir():
-        kind = "is a file; give the folder it lies in" if folder.exists() else "does not exist"
-        raise ModelError(f"The model folder {folder} {kind}.")
-    facts = Facts()
-    model_json.read(folder, facts)
-    custom_vision.read_manifest(folder, facts)
-    graph = _find_graph(folder, facts)
+        problem = "is a file; give the folder that holds it" if folder.exists() else "does not exist"
+        raise ModelError(f"The model folder {folder} {problem}.")
+    values = SourcedValues()
+    read_files_that_name_the_graph(folder, values)
+    graph = _find_graph(folder, values)
     content = onnx_file.read(graph)
-    digests = [_sha256(file, graph) for file in (graph, *(_weights(graph, name) for name in content.external_files))]
-    catalogue.read(digests[0], facts)
-    hugging_face.read(folder, facts)
-    timm.read(folder, facts)
-    custom_vision.read_metadata(folder, facts)
-    teachable_machine.read(folder, facts)
+    files = [graph, *(_weight_file(graph, name) for name in content.external_files)]
+    digests = [_sha256(file, graph) for file in files]
+    read_exporter_files(folder, digests[0], values)
     session = Session(graph, intra_op_threads=intra_op_threads)
-    winml.read(graph.name, session.metadata, facts)
-    custom_vision.read_convention(folder, facts)
+    read_graph_metadata(folder, graph.name, session.metadata, values)
 
-    input_spec = resolve_input(folder, facts, session)
+    input_spec = resolve_input(folder, values, session)
     output_spec, labels = resolve_output(
         folder,
-        facts,
+        values,
         session=session,
         input_spec=input_spec,
         last_operator=content.last_operator,
-        candidates=state_labels(folder, facts),
+        candidates=find_labels(folder, values),
     )
     identity = ModelIdentity(
-        name=str(facts.value("name") or folder.resolve().name),
+        name=str(values.value("name") or folder.resolve().name),
         version=_version(digests, labels, input_spec, output_spec),
     )
-    return ModelSpec(identity, graph, labels, input_spec, output_spec, dict(facts)), session
+    return LoadedModel(ModelSpec(identity, graph, labels, input_spec, output_spec, dict(values)), session)
 
 
-def _find_graph(folder: Path, facts: Facts) -> Path:
-    """Return the ONNX file: the one that is named, else ``model.onnx``, else the only one there is."""
-    named = facts.value("graph")
+def _find_graph(folder: Path, values: SourcedValues) -> Path:
+    """Return the ONNX file: the one that a file names, else ``model.onnx``, else the only one there is."""
+    named = values.value("graph")
     if named is not None:
-        return inside(folder, named, facts.source("graph"))
+        return _named_file(folder, named, values.source("graph"))
     for place in (folder, folder / "onnx"):
         found = sorted(file for file in place.glob("*.onnx") if file.is_file())
         if place / "model.onnx" in found:
@@ -86,40 +87,38 @@ def _find_graph(folder: Path, facts: Facts) -> Path:
             )
         else:
             continue
-        facts.state("graph", graph.relative_to(folder).as_posix(), "file name")
+        values.add("graph", graph.relative_to(folder).as_posix(), "file name")
         return graph
-    raise ModelError(f'{folder} holds no .onnx file: export the model to ONNX, or name it as "graph" in model.json.')
+    raise ModelError(
+        f'{folder} holds no .onnx file: export the model to ONNX, or name the file with "graph" in {model_json.FILE}.'
+    )
 
 
-def inside(folder: Path, name: object, source: str) -> Path:
-    """Return a file that a fact names, which must lie in the folder.
-
-    Raises:
-        ModelError: The name is no text, leads out of the folder, or nothing is there.
-    """
+def _named_file(folder: Path, name: object, source: str) -> Path:
+    """Return a file that a source names; it must be in the folder."""
     if not isinstance(name, str) or not name:
         raise ModelError(f"{folder}: {source} must be a file name, but is {name!r:.60}.")
     path = folder / name
-    if _leads_out(path, folder):
+    if not _is_inside(path, folder):
         raise ModelError(f"{folder}: {source} leads out of the folder: {name!r:.100}.")
     if not path.is_file():
         raise ModelError(f"{folder}: {source} names {name!r:.100}, which is not there.")
     return path
 
 
-def _weights(graph: Path, name: str) -> Path:
-    """Return a weight file of a graph, which may come from strangers: it must lie beside the graph or below."""
+def _weight_file(graph: Path, name: str) -> Path:
+    """Return a weight file of a graph. The graph may be hostile: the file must be beside it or in a folder below."""
     path = graph.parent / name
-    if _leads_out(path, graph.parent):
+    if not _is_inside(path, graph.parent):
         raise ModelError(f"{graph} keeps its weights in {name!r:.100}, which leads out of the folder.")
     if path.exists() and not path.is_file():
-        raise ModelError(f"{graph} keeps its weights in {name!r:.100}, which is no file.")
+        raise ModelError(f"{graph} keeps its weights in {name!r:.100}, which is not a regular file.")
     return path
 
 
-def _leads_out(path: Path, folder: Path) -> bool:
-    """Whether a path, its links followed, lies elsewhere."""
-    return not path.resolve().is_relative_to(folder.resolve())
+def _is_inside(path: Path, folder: Path) -> bool:
+    """Whether a path, after its links are followed, is inside the folder."""
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def _sha256(file: Path, graph: Path) -> str:
@@ -134,6 +133,9 @@ def _sha256(file: Path, graph: Path) -> str:
 
 
 def _version(digests: Iterable[str], labels: tuple[str, ...], input_spec: InputSpec, output_spec: OutputSpec) -> str:
-    """First 12 hex digits of a SHA-256 over graph, weights, labels and preprocessing: all that decides an answer."""
-    parts = [list(digests), labels, asdict(input_spec), asdict(output_spec)]
+    """Return the first 12 hex digits of a SHA-256 over all that decides an answer.
+
+    That is the graph, its weight files, the labels, the preprocessing and the output's activation.
+    """
+    parts = [list(digests), labels, input_spec._asdict(), output_spec._asdict()]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,14 +1,12 @@
-"""Label files of every shape that exporters and tutorials leave, read into one list: class index to label.
+"""Reads label files in every form that exporters and tutorials write, as one list: class index to label.
 
-Plain lines, ``n01440764 tench, Tinca tinca``, ``0 name``, ``0,name``, a JSON list, a JSON object either way round, or
-ImageNet's Python dictionary. Numbers in the file decide the order, and a numbering that does not start at 0 is refused:
-labels that are off by one look plausible in every row.
+The forms: plain lines, ``n01440764 tench, Tinca tinca``, ``0 name``, ``0,name``, a JSON list, a JSON object in either
+direction, or ImageNet's Python dictionary. Numbers in the file decide the order. A numbering that does not start at 0
+is refused: labels that are off by one look plausible in every row.
 """
 
 from __future__ import annotations
 
-import ast
-import csv
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -18,19 +16,20 @@ from inference.errors import ModelError
 if TYPE_CHECKING:
     from pathlib import Path
 
-NAMES = (
+FILE_NAMES = (
     "labels.json", "labels.txt", "synset.txt", "classes.json", "classes.txt", "class_names.json", "class_names.txt",
     "class_indices.json", "imagenet_class_index.json", "imagenet_classes.txt", "imagenet1000_clsidx_to_labels.txt",
     "synset_words.txt", "labels_map.txt", "label_map.txt", "id2label.json", "label.txt", "labels.csv", "classes.csv",
     "labels",
 )  # fmt: skip
-"""File names that are label files wherever they lie, most common first."""
+"""Usual names of label files, most common first."""
 
-_WORDNET = re.compile(r"n\d{8}[\s,]+(.+)")
-_NUMBERED = re.compile(r"(\d+)(?:\s*[,:;=]\s*|\s+)(.+)")
-_NUMBERED_BEHIND = re.compile(r"(.+?)\s*[,:;=\t]\s*(\d+)")
-_HEADER_WORDS = re.compile(r"(?i)[\"\s]*(class[ _]?)?(id|index|idx|number|label|name|class)[\"\s]*")
-_WRAPPERS = ("labels", "classes", "class_names", "id2label", "names", "label_names", "vocab")
+# Patterns, not compiled at import: most label files need none of them, and ``re`` keeps those that it has compiled.
+_WORDNET_ID_AND_NAME = r"n\d{8}[\s,]+(?P<name>.+)"
+_NUMBER_AND_NAME = r"(?P<number>\d+)(?:\s*[,:;=]\s*|\s+)(?P<name>.+)"
+_NAME_AND_NUMBER = r"(?P<name>.+?)\s*[,:;=\t]\s*(?P<number>\d+)"
+_HEADER_CELL = r"(?i)[\"\s]*(class[ _]?)?(id|index|idx|number|label|name|class)[\"\s]*"
+_WRAPPER_KEYS = ("labels", "classes", "class_names", "id2label", "names", "label_names", "vocab")
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
@@ -54,16 +53,16 @@ def read_labels(path: Path) -> tuple[str, ...]:
         raise ModelError(f"The label file {path} {error}.") from error
 
 
-def labels_from(value: Any) -> tuple[str, ...]:
-    """Read labels from a parsed value: a list of names, or an object from index to name or from name to index.
+def parse_labels(value: Any) -> tuple[str, ...]:
+    """Read labels from parsed JSON: a list of names, or an object from index to name or from name to index.
 
     Raises:
-        ValueError: The value is neither; the message completes "the label file ...".
+        ValueError: The value is neither. The message completes the sentence "The label file ...".
     """
     if isinstance(value, dict):
-        for wrapper in _WRAPPERS:
-            if isinstance(value.get(wrapper), list | dict):
-                return labels_from(value[wrapper])
+        for key in _WRAPPER_KEYS:
+            if isinstance(value.get(key), list | dict):
+                return parse_labels(value[key])
         if value and all(_is_index(key) for key in value):
             return _ordered([(int(key), _name(name)) for key, name in value.items()])
         if value and all(_is_index(index) for index in value.values()):
@@ -79,13 +78,15 @@ def labels_from(value: Any) -> tuple[str, ...]:
 def _parse(text: str) -> tuple[str, ...]:
     if text.lstrip()[:1] in ("[", "{"):
         try:
-            return labels_from(json.loads(text))
+            return parse_labels(json.loads(text))
         except json.JSONDecodeError:
-            return labels_from(_python_literal(text))
+            return parse_labels(_python_literal(text))
     return _from_lines(text.splitlines())
 
 
 def _python_literal(text: str) -> Any:
+    import ast  # only for ImageNet's Python dictionary
+
     try:
         return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
@@ -104,28 +105,34 @@ def _from_lines(raw: list[str]) -> tuple[str, ...]:
 
 
 def _numbered(lines: list[str]) -> tuple[str, ...] | None:
-    """Read lines that all carry their index in front (or all behind), or return ``None``."""
-    if len(lines) < 2:  # one line proves no numbering
+    """Read lines that all start with their index (or all end with it); ``None`` for other lines."""
+    if len(lines) < 2:  # one line is no proof of a numbering
         return None
-    for pattern, index, name in ((_NUMBERED, 1, 2), (_NUMBERED_BEHIND, 2, 1)):
-        matches = [pattern.fullmatch(line) for line in lines]
+    for pattern, end in ((_NUMBER_AND_NAME, 0), (_NAME_AND_NUMBER, -1)):
+        if not all(line[end].isdigit() for line in lines):
+            continue
+        matches = [re.fullmatch(pattern, line) for line in lines]
         if all(matches):
-            pairs = [(int(match[index]), _unquoted(match[name])) for match in matches if match]
-            # "1 euro", "2 euro", "5 euro" are names: only a full count is a numbering.
+            pairs = [(int(match["number"]), _unquoted(match["name"])) for match in matches if match]
+            # "1 euro", "2 euro", "5 euro" are names: only a complete count from 0 or 1 is a numbering.
             first = min(number for number, _ in pairs)
-            if sorted(number for number, _ in pairs) == list(range(first, first + len(pairs))) and first <= 1:
+            complete = sorted(number for number, _ in pairs) == list(range(first, first + len(pairs)))
+            if complete and first <= 1:
                 return _ordered(pairs)
     return None
 
 
 def _without_header(lines: list[str]) -> list[str]:
-    cells = re.split(r"[,;\t]", lines[0]) if lines else []
-    return lines[1:] if len(cells) == 2 and all(_HEADER_WORDS.fullmatch(cell) for cell in cells) else []
+    cells = lines[0].replace(";", ",").replace("\t", ",").split(",")
+    is_header = len(cells) == 2 and all(re.fullmatch(_HEADER_CELL, cell) for cell in cells)
+    return lines[1:] if is_header else []
 
 
 def _without_wordnet_ids(labels: tuple[str, ...]) -> tuple[str, ...]:
-    matches = [_WORDNET.fullmatch(label) for label in labels]
-    return tuple(match[1] for match in matches if match) if all(matches) else labels
+    if not (labels[0].startswith("n") and labels[0][1:2].isdigit()):
+        return labels
+    matches = [re.fullmatch(_WORDNET_ID_AND_NAME, label) for label in labels]
+    return tuple(match["name"] for match in matches if match) if all(matches) else labels
 
 
 def _from_records(records: list[dict[str, Any]]) -> tuple[str, ...]:
@@ -160,6 +167,8 @@ def _name(value: Any) -> str:
 
 def _unquoted(name: str) -> str:
     if name.startswith('"') and name.endswith('"'):
+        import csv  # only for quoted names
+
         return ",".join(next(csv.reader([name]))).strip()
     return name.strip()
 

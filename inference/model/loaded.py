@@ -1,17 +1,17 @@
-"""One loaded model: an upright image becomes its input, its input an output, its output predictions."""
+"""A loaded model: a decoded image becomes its input, its input an output, its output predictions."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from inference.model_spec import ColorOrder, Layout
-from inference.postprocess import predictions, scores
+from inference.model_spec import ColorOrder
+from inference.postprocess import scores, top_predictions
 from inference.predictions import ModelIdentity
-from inference.preprocess import batched, preprocess
+from inference.preprocess import add_batch_axis, preprocess
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,26 +24,28 @@ if TYPE_CHECKING:
     from inference.predictions import Prediction
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A graph, and everything that decides what it answers. Safe to use from many threads at once.
+class LoadedModel:
+    """A session and the specification of its graph. Safe to use from many threads at once; never changes.
 
     Attributes:
-        spec: What the model is.
-        session: Its graph.
+        spec: Everything that decides an answer.
+        session: The loaded graph.
     """
 
-    spec: ModelSpec
-    session: Session
+    __slots__ = ("session", "spec")
+
+    def __init__(self, spec: ModelSpec, session: Session) -> None:
+        self.spec = spec
+        self.session = session
 
     @property
     def is_grey(self) -> bool:
-        """Whether it looks at brightness alone."""
+        """Whether the input has one channel, brightness."""
         return self.spec.input.color_order is ColorOrder.GREY
 
     def tensor(self, decoded: DecodedImage) -> NDArray[np.generic]:
-        """Turn an upright image (``RGB``, or ``L`` for a grey model) into the model's input; see ``preprocess``."""
-        if self.is_grey and decoded.image.mode != "L":  # decoded in colour for a model beside this one
+        """Turn a decoded image (``RGB``, or ``L`` for a grey model) into the model's input; see ``preprocess``."""
+        if self.is_grey and decoded.image.mode != "L":  # decoded in colour for another model of the same classifier
             decoded = replace(decoded, image=decoded.image.convert("L"))
         return preprocess(self.spec.input, decoded)
 
@@ -58,25 +60,24 @@ class Model:
         return output
 
     def predictions(self, output: Any, top_k: int) -> tuple[Prediction, ...]:
-        """Return the ``top_k`` best, best first.
+        """Return the ``top_k`` best predictions, best first.
 
         Raises:
-            ModelError: The output is nonsense.
+            ModelError: The output holds NaN, values that are no probabilities, or the wrong number of values.
         """
-        return predictions(self.spec.labels, scores(self.spec, output), top_k)
+        return top_predictions(self.spec.labels, scores(self.spec, output), top_k)
 
     def warm(self) -> None:
-        """Run one inference, so that the first image does not pay for memory and threads."""
+        """Run one inference on zeros, so that the first image does not wait for memory and threads."""
         spec = self.spec.input
-        shape = (spec.height, spec.width, spec.channels) if spec.layout is Layout.NHWC else None
-        shape = shape or (spec.channels, spec.height, spec.width)
-        self.run(batched(spec, np.zeros(shape, spec.dtype)))
+        self.run(add_batch_axis(spec, np.zeros(spec.image_shape, spec.dtype)))
 
 
-def identity(models: Sequence[Model]) -> ModelIdentity:
-    """Return the identity of one model, or the one that several have together: another order is another identity."""
+def combined_identity(models: Sequence[LoadedModel]) -> ModelIdentity:
+    """Return the identity of one model, or a common one of several, which depends on their order."""
     identities = [model.spec.identity for model in models]
     if len(identities) == 1:
         return identities[0]
-    versions = ";".join(one.version for one in identities)
-    return ModelIdentity("+".join(one.name for one in identities), hashlib.sha256(versions.encode()).hexdigest()[:12])
+    versions = ";".join(identity.version for identity in identities)
+    name = "+".join(identity.name for identity in identities)
+    return ModelIdentity(name, hashlib.sha256(versions.encode()).hexdigest()[:12])

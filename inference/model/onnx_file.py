@@ -1,15 +1,15 @@
-"""Looks into an ONNX file without loading it: which operator makes each output, and which other files it needs.
+"""Reads from an ONNX file, without loading it, which operator makes each output and which weight files it needs.
 
-ONNX Runtime tells names, types and shapes, but not whether an output comes out of a Softmax, and its words for a file
-that is no ONNX at all help nobody. So this reads the few protobuf fields that do: an ONNX file is a tree of
-``(field number, value)`` pairs, and what we do not ask for is skipped by its length. Field numbers: onnx.proto3.
+ONNX Runtime reports names, types and shapes, but not whether an output comes out of a Softmax, and its errors for a
+file that is not ONNX do not say what the file is. This reads the few protobuf fields that do and skips all others by
+their length. A protobuf message is a sequence of ``(field number, value)`` pairs; the numbers are those of
+``onnx.proto3``.
 """
 
 from __future__ import annotations
 
 import mmap
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from inference.errors import ModelError
 
@@ -17,22 +17,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # protobuf wire types
 
-# Operators that move, copy or retype numbers without changing what they mean: a Softmax behind them is still a Softmax.
+# Operators that move, copy or retype numbers without changing what they mean: a Softmax before them is still a Softmax.
 _PASSES_THROUGH = {
     "Cast", "CastLike", "Concat", "DequantizeLinear", "Dropout", "Flatten", "Gather", "Identity", "QuantizeLinear",
     "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze", "ZipMap",
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class OnnxFile:
-    """What the file says beside what ONNX Runtime tells.
+class OnnxFile(NamedTuple):
+    """The parts of an ONNX file that ONNX Runtime does not report.
 
     Attributes:
-        last_operator: Output name to the operator that gives its numbers their meaning (``Softmax``, ``Gemm``), empty
-            when the output is the input passed through.
+        last_operator: By output name, the operator that gives its numbers their meaning (``Softmax``, ``Gemm``); empty
+            when the output is an input passed through.
         external_files: Names of the weight files beside it, sorted.
     """
 
@@ -44,12 +43,12 @@ def read(path: Path) -> OnnxFile:
     """Read the graph's nodes and the names of its weight files.
 
     Raises:
-        ModelError: The file is missing, empty, a web page, a Git LFS pointer, or no ONNX for another reason.
+        ModelError: The file is missing or empty, or is not ONNX: a web page, a Git LFS pointer, JSON, a ZIP archive.
     """
     try:
         with path.open("rb") as file:
-            _refuse_impostors(path, file.read(512))
-            # Not closed by hand: a map cannot be while views of it live, and it goes when the last one does.
+            _refuse_other_formats(path, file.read(512))
+            # The map is not closed here: it cannot be while views of it exist, and it goes with the last one.
             return _read_model(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error
@@ -61,12 +60,14 @@ class _NotProtobufError(Exception):
     pass
 
 
-def _refuse_impostors(path: Path, head: bytes) -> None:
+def _refuse_other_formats(path: Path, head: bytes) -> None:
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not head:
         raise ModelError(f"{path} is empty, so it is not an ONNX file: export or copy it again.")
     if start.startswith(b"version https://git-lfs"):
-        raise ModelError(f"{path} is a Git LFS pointer, not the model itself: run `git lfs pull` where it came from.")
+        raise ModelError(
+            f"{path} is a Git LFS pointer, not the model: run `git lfs pull` in the repository it came from."
+        )
     if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         raise ModelError(f"{path} is a web page, not an ONNX file: the download saved an error or a login page.")
     if start.startswith((b"{", b"[")):
@@ -122,7 +123,7 @@ def _read_node(node: memoryview) -> tuple[str, str, list[str]]:
 
 
 def _external_location(tensor: memoryview) -> set[str]:
-    """Return the file a TensorProto keeps its numbers in, if it does."""
+    """Return the external file of a TensorProto, if it has one."""
     found = set()
     for field, entry in _fields(tensor):
         if field == 13 and isinstance(entry, memoryview):  # external_data: key and value
@@ -139,7 +140,7 @@ def _text(value: int | memoryview) -> str:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Walk a protobuf message: varints as numbers, everything else as a view of its bytes."""
+    """Yield the fields of a protobuf message: varints as numbers, all others as a view of their bytes."""
     at, end = 0, len(message)
     while at < end:
         key, at = _varint(message, at)

@@ -1,98 +1,95 @@
-"""What a model folder says about itself, one fact at a time, each with the file and key it came from.
+"""Collects a model's configuration from several files, each value with the file and key that state it.
 
-The first source to state a fact wins, so the order in which the readers are asked is the order of trust.
+The first source that states a value wins, so the order in which the readers run is the order of trust.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from inference.errors import ModelError
+from inference.model_spec import SourcedValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One thing that is known about a model.
-
-    Attributes:
-        value: The fact, already in the vocabulary of ``model.json``.
-        source: File and key that state it, such as ``preprocessor_config.json: image_mean``.
-    """
-
-    value: Any
-    source: str
-
-
-class Facts:
-    """Facts by their key in ``model.json`` (``input.color_order``), first statement wins. Not thread-safe."""
+class SourcedValues:
+    """Values by their key in ``model.json`` (``input.color_order``). Not thread-safe."""
 
     def __init__(self) -> None:
-        self._facts: dict[str, Fact] = {}
-        self._looked: list[str] = []
+        self._values: dict[str, SourcedValue] = {}
+        self._searched: list[str] = []
 
-    def state(self, key: str, value: Any, source: str) -> None:
-        """Add a fact unless a more trusted source has stated it, or there is nothing to state (``None``)."""
+    def add(self, key: str, value: Any, source: str) -> None:
+        """Add a value, unless an earlier source has stated the key or the value is ``None``."""
         if value is not None:
-            self._facts.setdefault(key, Fact(value, source))
+            self._values.setdefault(key, SourcedValue(value, source))
 
-    def state_normalisation(self, scale: Any, mean: Any, std: Any, source: str) -> None:
-        """Add scale, mean and std: three numbers of one formula, so never mixed from two sources."""
-        if not {"input.scale", "input.mean", "input.std"} & self._facts.keys():
-            self.state("input.scale", scale, source)
-            self.state("input.mean", mean, source)
-            self.state("input.std", std, source)
+    def add_normalization(self, scale: Any, mean: Any, std: Any, source: str) -> None:
+        """Add scale, mean and std. They belong to one formula, so they are never mixed from two sources."""
+        if not {"input.scale", "input.mean", "input.std"} & self._values.keys():
+            self.add("input.scale", scale, source)
+            self.add("input.mean", mean, source)
+            self.add("input.std", std, source)
 
-    def state_geometry(
+    def add_resize(
         self, resize: str, source: str, *, shortest_side: Any = None, crop_pct: Any = None, pad_color: Any = None
     ) -> None:
-        """Add how an image is fitted, with the numbers that belong to that way and to no other."""
-        if "input.resize" not in self._facts:
-            self.state("input.resize", resize, source)
-            if not {"input.shortest_side", "input.crop_pct"} & self._facts.keys():
-                self.state("input.shortest_side", shortest_side, source)
-                self.state("input.crop_pct", crop_pct, source)
-            self.state("input.pad_color", pad_color, source)
+        """Add a resize mode with its numbers. They are never mixed with another source's mode."""
+        if "input.resize" not in self._values:
+            self.add("input.resize", resize, source)
+            if not {"input.shortest_side", "input.crop_pct"} & self._values.keys():
+                self.add("input.shortest_side", shortest_side, source)
+                self.add("input.crop_pct", crop_pct, source)
+            self.add("input.pad_color", pad_color, source)
 
-    def looked_in(self, place: str) -> None:
-        """Remember a place that was read, so that a refusal can say where we looked."""
-        if place not in self._looked:
-            self._looked.append(place)
+    def search(self, folder: Path, *names: str) -> bool:
+        """Return whether one of these files is in the folder, and remember that they were looked for."""
+        for name in names:
+            self.add_searched(name)
+        return any((folder / name).is_file() for name in names)
+
+    def add_searched(self, place: str) -> None:
+        """Remember a place that was searched, for the text of a refusal."""
+        if place not in self._searched:
+            self._searched.append(place)
 
     @property
-    def looked(self) -> str:
-        """The places that were read, as words for a sentence."""
-        return ", ".join(self._looked)
+    def searched(self) -> str:
+        """The places that were searched, as words for a sentence."""
+        return ", ".join(self._searched)
 
-    def get(self, key: str) -> Fact | None:
-        """Return the fact with its source, or ``None``."""
-        return self._facts.get(key)
+    def get(self, key: str) -> SourcedValue | None:
+        """Return the value with its source, or ``None``."""
+        return self._values.get(key)
 
     def value(self, key: str) -> Any:
-        """Return the fact's value, or ``None``."""
-        fact = self._facts.get(key)
-        return None if fact is None else fact.value
+        """Return the value, or ``None``."""
+        found = self._values.get(key)
+        return None if found is None else found.value
 
     def source(self, key: str) -> str:
-        """Return who states the fact; for a fact that is known to be there."""
-        return self._facts[key].source
+        """Return the source of a value that is known to be present."""
+        return self._values[key].source
 
-    def __iter__(self) -> Iterator[tuple[str, Fact]]:
-        return iter(sorted(self._facts.items()))
+    def __contains__(self, key: str) -> bool:
+        return key in self._values
+
+    def __iter__(self) -> Iterator[tuple[str, SourcedValue]]:
+        return iter(sorted(self._values.items()))
 
     def checked(self, key: str, check: Callable[[Any], Any]) -> Any:
-        """Return the fact's value through ``check``, or ``None`` when nobody states it.
+        """Return the value after ``check``, or ``None`` when no source states it.
 
         Raises:
-            ModelError: ``check`` raised ``ValueError``; the sentence names the source, what it says and what is wanted.
+            ModelError: ``check`` raised ``ValueError``. The message has the source, its value and the expected value.
         """
-        fact = self._facts.get(key)
-        if fact is None:
+        found = self._values.get(key)
+        if found is None:
             return None
         try:
-            return check(fact.value)
+            return check(found.value)
         except ValueError as error:
-            raise ModelError(f"{fact.source} is {fact.value!r:.80}, but {key} must be {error}.") from error
+            raise ModelError(f"{found.source} is {found.value!r:.80}, but {key} must be {error}.") from error

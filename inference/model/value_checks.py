@@ -1,4 +1,4 @@
-"""What the values of ``model.json`` may be. A check returns it typed, or says in a ``ValueError`` what it must be."""
+"""Checks of values of ``model.json``: each returns the typed value, or raises ``ValueError`` with what is expected."""
 
 from __future__ import annotations
 
@@ -58,17 +58,17 @@ def positive(value: Any) -> float:
 
 
 def per_channel(channels: int, *, nonzero: bool = False) -> Callable[[Any], tuple[float, ...]]:
-    """Accept one number for all channels, or a list of one for each; for grey also equal numbers for each colour."""
-    wanted = f"a number or a list of {channels}" + (", none of them 0" if nonzero else "")
+    """Accept a number, or a list of one for each channel. A grey model also takes a list of equal numbers."""
+    expected = f"a number or a list of {channels}" + (", none of them 0" if nonzero else "")
 
     def check(value: Any) -> tuple[float, ...]:
         values = value if isinstance(value, list | tuple) else [value]
         if not values or not all(_is_number(entry) and not (nonzero and entry == 0) for entry in values):
-            raise ValueError(wanted)
+            raise ValueError(expected)
         if len(set(values)) == 1:
             values = [values[0]] * channels
         if len(values) != channels:
-            raise ValueError(wanted)
+            raise ValueError(expected)
         return tuple(float(entry) for entry in values)
 
     return check

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from inference.errors import ClassificationError, ModelError, TransientError
-from inference.predictions import Classifies
+from inference.predictions import ImageClassifier
 from storage.models.blob_models import ModelBlobs
 from storage.models.cache import ModelCache
 from storage.models.local import LocalModel
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 _QUIET_SECONDS = 10.0  # files copied by hand come one by one: what changed just now may be half of it
 
-_Model = TypeVar("_Model", bound=Classifies)
+_Model = TypeVar("_Model", bound=ImageClassifier)
 
 
 class Source(Protocol):

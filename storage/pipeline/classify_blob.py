@@ -24,7 +24,7 @@ from storage.results.record import Image, Record, Status
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from inference.predictions import Classifies, ModelIdentity
+    from inference.predictions import ImageClassifier, ModelIdentity
     from storage.results.store import Results
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class Stores:
 
 
 def classify_blob(
-    stores: Stores, classifier: Classifies, image: Image, *, redo_before: datetime | None = None, attempt: int = 0
+    stores: Stores, classifier: ImageClassifier, image: Image, *, redo_before: datetime | None = None, attempt: int = 0
 ) -> Finished:
     """Settle one image, and log one line about it.
 
@@ -130,7 +130,9 @@ class _Judgement:
     arrived: datetime
     started: float
 
-    def classified(self, stores: Stores, classifier: Classifies, content: bytes, stages: dict[str, float]) -> Record:
+    def classified(
+        self, stores: Stores, classifier: ImageClassifier, content: bytes, stages: dict[str, float]
+    ) -> Record:
         answer = classifier.classify(content)
         stages["decode_ms"] = answer.decode_ms
         stages["inference_ms"] = answer.inference_ms

@@ -20,7 +20,7 @@ from storage.results.record import Record, Status
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from inference.predictions import Classifies
+    from inference.predictions import ImageClassifier
     from storage.pipeline.classify_blob import Stores
     from storage.pipeline.messages import Request
     from storage.pipeline.queue import RequestQueue
@@ -46,7 +46,7 @@ class Retries:
     queue: RequestQueue
     delays_seconds: tuple[int, ...]
 
-    def serve(self, request: Request, classifier: Callable[[], Classifies]) -> None:
+    def serve(self, request: Request, classifier: Callable[[], ImageClassifier]) -> None:
         """Settle every image of a request; those that cannot be settled now are sent round again or given up.
 
         Raises:

@@ -97,7 +97,7 @@ def test_every_error_onnxruntime_declares_is_ours_to_map() -> None:
     names = {
         name for name, value in vars(declared).items() if isinstance(value, type) and issubclass(value, BaseException)
     }
-    assert names == {error.__name__ for error in session._onnxruntime_errors()}
+    assert names == {error.__name__ for error in session.onnxruntime_errors()}
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_every_error_onnxruntime_declares_is_ours_to_map() -> None:
 )
 def test_what_fails_at_run_time_has_a_class(model_dir: Path, said: str, kind: type[Exception]) -> None:
     loaded = Session(model_dir / "model.onnx")
-    declared = {error.__name__: error for error in session._onnxruntime_errors()}
+    declared = {error.__name__: error for error in session.onnxruntime_errors()}
     error = declared["RuntimeException" if "RUNTIME" in said else "InvalidArgument"](said)
 
     class Failing:

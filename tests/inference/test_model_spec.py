@@ -102,7 +102,7 @@ class TestImpostors:
 
     def test_an_opset_from_the_future_is_refused(self, tmp_path: Path) -> None:
         said = refusal(folder(tmp_path, graph(opset=99), labels_txt=LINES, model_json=OURS))
-        assert "it is of opset 99, and this one reads up to" in said
+        assert "it has opset 99, and this one reads up to" in said
 
     def test_no_folder_no_graph_and_a_file_for_a_folder(self, tmp_path: Path) -> None:
         assert "does not exist" in refusal(tmp_path / "nowhere")
@@ -137,7 +137,7 @@ class TestNoClassifier:
     def test_two_inputs(self, tmp_path: Path) -> None:
         model = graph()
         model.graph.input.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, [1]))
-        assert "wants 2 inputs (input, mask)" in refusal(folder(tmp_path, model, labels_txt=LINES, model_json=OURS))
+        assert "has 2 inputs (input, mask)" in refusal(folder(tmp_path, model, labels_txt=LINES, model_json=OURS))
 
     def test_an_input_that_is_no_image(self, tmp_path: Path) -> None:
         model = graph()
@@ -280,8 +280,8 @@ class TestModelJson:
         )
         spec = classifier.load(path).spec
         assert (spec.identity.name, spec.input.color_order, spec.input.interpolation) == ("mine", "BGR", "bicubic")
-        assert spec.facts["input.color_order"].source == "model.json: input.color_order"
-        assert spec.facts["input.interpolation"].source == "preprocessor_config.json: resample"
+        assert spec.values["input.color_order"].source == "model.json: input.color_order"
+        assert spec.values["input.interpolation"].source == "preprocessor_config.json: resample"
 
     def test_scale_mean_and_std_are_never_mixed_from_two_sources(self, tmp_path: Path) -> None:
         processor = {"size": 8, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}

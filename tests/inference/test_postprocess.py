@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.errors import ModelError
-from inference.model_spec import Activation, Background, ModelSpec, OutputSpec
-from inference.postprocess import predictions, scores
+from inference.model_spec import Activation, BackgroundClass, ModelSpec, OutputSpec
+from inference.postprocess import scores, top_predictions
 from inference.predictions import ModelIdentity
 from tests.inference.test_preprocess import spec as input_spec
 
 LABELS = ("a", "b", "c")
 
 
-def spec(activation: Activation, background: Background = Background.NONE) -> ModelSpec:
+def spec(activation: Activation, background: BackgroundClass = BackgroundClass.NONE) -> ModelSpec:
     output = OutputSpec("scores", activation, background)
     return ModelSpec(ModelIdentity("m", "0" * 12), Path("model.onnx"), LABELS, input_spec(), output, {})
 
@@ -51,8 +51,10 @@ def test_log_probabilities_are_undone() -> None:
     assert scores(spec(Activation.EXP), np.log([[0.7, 0.2, 0.1]])) == pytest.approx([0.7, 0.2, 0.1])
 
 
-@pytest.mark.parametrize(("background", "kept"), [(Background.FIRST, slice(1, 4)), (Background.LAST, slice(0, 3))])
-def test_background_class_keeps_its_share_but_has_no_label(background: Background, kept: slice) -> None:
+@pytest.mark.parametrize(
+    ("background", "kept"), [(BackgroundClass.FIRST, slice(1, 4)), (BackgroundClass.LAST, slice(0, 3))]
+)
+def test_background_class_keeps_its_share_but_has_no_label(background: BackgroundClass, kept: slice) -> None:
     logits = np.array([[1.0, 2.0, 3.0, 4.0]])
     whole = np.exp(logits[0]) / np.exp(logits[0]).sum()
     assert scores(spec(Activation.SOFTMAX, background), logits) == pytest.approx(whole[kept])
@@ -90,6 +92,6 @@ def test_nonsense_is_the_models_fault(output: Any, sentence: str) -> None:
 
 
 def test_predictions_are_best_first_and_ties_keep_the_order_of_the_labels() -> None:
-    best = predictions(LABELS, np.array([0.2, 0.5, 0.2]), 5)
+    best = top_predictions(LABELS, np.array([0.2, 0.5, 0.2]), 5)
     assert [(one.label, one.label_index) for one in best] == [("b", 1), ("a", 0), ("c", 2)]
-    assert len(predictions(LABELS, np.array([0.2, 0.5, 0.3]), 2)) == 2
+    assert len(top_predictions(LABELS, np.array([0.2, 0.5, 0.3]), 2)) == 2

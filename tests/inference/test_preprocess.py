@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,9 @@ from PIL import Image
 
 from inference.decoding.decode import DecodedImage, decode, read_header
 from inference.limits import Limits
-from inference.model_spec import ColorOrder, InputSpec, Interpolation, Layout, Resize
+from inference.model_spec import ColorOrder, InputSpec, Interpolation, Layout, ResizeMode
 from inference.predictions import ImageInfo
-from inference.preprocess import needed_size, normalise, preprocess
+from inference.preprocess import needed_size, normalize, preprocess
 from tests.inference.decoding.image_samples import encode, exif_orientation
 from tests.inference.decoding.test_orientation import STORED
 from tests.inference.model.model_folders import encoded, noise
@@ -29,7 +28,7 @@ def spec(**changes: Any) -> InputSpec:
         color_order=ColorOrder.RGB,
         height=32,
         width=32,
-        resize=Resize.SQUASH,
+        resize=ResizeMode.SQUASH,
         resized_height=32,
         resized_width=32,
         interpolation=Interpolation.BILINEAR,
@@ -39,7 +38,7 @@ def spec(**changes: Any) -> InputSpec:
         pad_color=(0, 0, 0),
         batch=1,
     )
-    return replace(plain, **changes)
+    return plain._replace(**changes)
 
 
 def decoded(image: Image.Image) -> DecodedImage:
@@ -58,7 +57,7 @@ def reduced_twice(image: Image.Image) -> DecodedImage:
 
 def crop(side: int, interpolation: Interpolation, **numbers: Any) -> InputSpec:
     return spec(
-        resize=Resize.SHORTEST_SIDE_CROP,
+        resize=ResizeMode.SHORTEST_SIDE_CROP,
         resized_height=side,
         resized_width=side,
         interpolation=interpolation,
@@ -69,7 +68,7 @@ def crop(side: int, interpolation: Interpolation, **numbers: Any) -> InputSpec:
 def reference(image: Image.Image, wanted: InputSpec) -> np.ndarray[Any, Any]:
     """The straightforward way: resize all of it, crop the centre, calculate in float64 as the formula is written."""
     filters = {kind: Image.Resampling[kind.name] for kind in Interpolation}
-    if wanted.resize is Resize.SHORTEST_SIDE_CROP:
+    if wanted.resize is ResizeMode.SHORTEST_SIDE_CROP:
         side, shorter = wanted.resized_height, min(image.size)
         whole = (max(side, side * image.width // shorter), max(side, side * image.height // shorter))
     else:
@@ -162,7 +161,7 @@ def test_squash_and_crop_takes_the_centre() -> None:
 
 
 def test_letterbox_keeps_the_shape_and_pads_both_sides() -> None:
-    wanted = spec(resize=Resize.LETTERBOX, scale=1.0, pad_color=(10, 20, 30))
+    wanted = spec(resize=ResizeMode.LETTERBOX, scale=1.0, pad_color=(10, 20, 30))
     tensor = tensor_of(Image.new("RGB", (64, 32), (200, 100, 50)), wanted)[0]
     np.testing.assert_array_equal(tensor[:, 16, 16], [200, 100, 50])
     np.testing.assert_array_equal(tensor[:, 7, 0], [10, 20, 30])
@@ -172,7 +171,12 @@ def test_letterbox_keeps_the_shape_and_pads_both_sides() -> None:
 
 def test_grey_letterbox_pads_with_the_grey_of_its_colour() -> None:
     wanted = spec(
-        resize=Resize.LETTERBOX, color_order=ColorOrder.GREY, scale=1.0, mean=(0.0,), std=(1.0,), pad_color=(255,) * 3
+        resize=ResizeMode.LETTERBOX,
+        color_order=ColorOrder.GREY,
+        scale=1.0,
+        mean=(0.0,),
+        std=(1.0,),
+        pad_color=(255,) * 3,
     )
     tensor = tensor_of(Image.new("L", (8, 32), 7), wanted)[0]
     assert tensor.shape == (1, 32, 32)
@@ -207,7 +211,7 @@ def test_a_big_photo_decoded_small_lands_on_the_same_pixels() -> None:
     """The decoder hands over a reduced image; the crop must still be of the same place."""
     across = np.linspace(0, 255, 3001)[None, :, None] * np.ones((2003, 1, 3))
     image = Image.fromarray(across.astype(np.uint8))
-    wanted = spec(resize=Resize.SHORTEST_SIDE_CROP, resized_height=40, resized_width=40, scale=1.0)
+    wanted = spec(resize=ResizeMode.SHORTEST_SIDE_CROP, resized_height=40, resized_width=40, scale=1.0)
     content = encoded(image)
     small = decode(content, read_header(content, Limits()), needed=lambda w, h: needed_size(wanted, w, h))
     assert small.image.width < 300
@@ -220,31 +224,31 @@ def test_nearest_asks_for_every_pixel_because_averages_are_other_pixels() -> Non
     assert needed_size(spec(), 4000, 3000) == (32, 32)
 
 
-@given(st.integers(1, 20000), st.integers(1, 20000), st.sampled_from(list(Resize)))
-def test_needed_size_is_never_empty(width: int, height: int, resize: Resize) -> None:
+@given(st.integers(1, 20000), st.integers(1, 20000), st.sampled_from(list(ResizeMode)))
+def test_needed_size_is_never_empty(width: int, height: int, resize: ResizeMode) -> None:
     assert min(needed_size(spec(resize=resize), width, height)) >= 1
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (7, 3)], ids=str)
-@pytest.mark.parametrize("resize", Resize)
-def test_the_smallest_and_the_thinnest_images_fit(size: tuple[int, int], resize: Resize) -> None:
+@pytest.mark.parametrize("resize", ResizeMode)
+def test_the_smallest_and_the_thinnest_images_fit(size: tuple[int, int], resize: ResizeMode) -> None:
     assert tensor_of(noise(*size), spec(resize=resize)).shape == (1, 3, 32, 32)
 
 
 def test_normalise_rounds_where_an_integer_input_has_a_mean() -> None:
     pixels = np.full((1, 1, 3), 100, np.uint8)
     wanted = spec(dtype="uint8", scale=1.0, mean=(0.6, 0.4, 200.0))
-    np.testing.assert_array_equal(normalise(wanted, pixels).ravel(), [99, 100, 0])
+    np.testing.assert_array_equal(normalize(wanted, pixels).ravel(), [99, 100, 0])
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("resize", Resize)
-def test_turning_after_the_resize_gives_what_turning_before_it_does(resize: Resize, orientation: int) -> None:
+@pytest.mark.parametrize("resize", ResizeMode)
+def test_turning_after_the_resize_gives_what_turning_before_it_does(resize: ResizeMode, orientation: int) -> None:
     """A reduced photo is turned when it is small. Odd sizes and an odd crop: half a pixel's slip would show."""
     upright = np.asarray(noise(37, 29).resize((1301, 957), Image.Resampling.BICUBIC))
     stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](upright)))
     content = encode(stored, "JPEG", exif=exif_orientation(orientation), quality=95)
-    side = 61 if resize is Resize.SHORTEST_SIDE_CROP else 32
+    side = 61 if resize is ResizeMode.SHORTEST_SIDE_CROP else 32
     wanted = spec(resize=resize, resized_height=side, resized_width=side, height=32, width=32, scale=1.0)
     header = read_header(content, Limits())
     before, after = (

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from inference.predictions import Classification, Classifies, ModelIdentity
+    from inference.predictions import Classification, ImageClassifier, ModelIdentity
     from storage.pipeline.classify_blob import Stores
     from storage.results.record import Image
     from storage.results.transactions import BatchedResults
@@ -67,7 +67,7 @@ class Line:
 
     stores: Stores
     results: BatchedResults
-    classifier: Classifies
+    classifier: ImageClassifier
     cpus: int
     stopping: threading.Event = field(default_factory=threading.Event)
     redo_before: datetime | None = None
@@ -169,7 +169,7 @@ class _Passage:
 
     @property
     def model(self) -> ModelIdentity:
-        """See ``Classifies``."""
+        """See ``ImageClassifier``."""
         return self._line.classifier.model
 
     def classify(self, content: bytes) -> Classification:

@@ -14,8 +14,7 @@ from PIL import Image
 from inference.classifier import Classifier
 from inference.decoding.decode import decode, read_header
 from inference.limits import Limits
-from inference.model.folder import open_model
-from inference.model.loaded import Model
+from inference.model.folder import load_model
 from inference.preprocess import needed_size
 from inference.resources.admission import Admission
 from inference.resources.memory import default_budget_bytes, return_freed_memory
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from inference.decoding.decode import DecodedImage
+    from inference.model.loaded import LoadedModel
     from tools.bench.worker_process import Contestants, Facts
 
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)[:, None, None]
@@ -44,8 +44,8 @@ def contestants(facts: Facts) -> Contestants:
     limits = Limits()
 
     @cache
-    def model(network: str = "MobileNetV2") -> Model:
-        return Model(*open_model(model_folder(network, kept)))
+    def model(network: str = "MobileNetV2") -> LoadedModel:
+        return load_model(model_folder(network, kept))
 
     @cache
     def contents(photo: str) -> list[bytes]:

@@ -24,7 +24,7 @@ from inference.errors import PermanentError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from inference.predictions import Classifies
+    from inference.predictions import ImageClassifier
 
     Document = Mapping[str, Any]
 
@@ -94,7 +94,7 @@ class Checker:
         incoming: str,
         results: str,
         table: str = "classifications",
-        classifier: Classifies,
+        classifier: ImageClassifier,
         max_bytes: int,
         passed_over: str,
     ) -> None:

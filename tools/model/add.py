@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from inference.errors import ConfigurationError, ModelError
 from inference.model.exporters import catalogue
-from inference.model.folder import open_model
+from inference.model.folder import load_model
 from tools.model.archive import unpack
 from tools.model.download import download, without_secrets
 from tools.model.folders import appearing, checked_name, state_facts, take_in
@@ -84,7 +84,7 @@ def _published(name: str, args: argparse.Namespace) -> Path:
     with appearing(folder.parent, folder.name) as place:
         for file_name, file in fetched.items():
             file.rename(place / file_name)
-        state_facts(place, open_model(place)[0], folder.name)
+        state_facts(place, load_model(place).spec, folder.name)
     _tidy(unfinished)
     return folder
 
@@ -111,7 +111,7 @@ def _from_file(file: Path, args: argparse.Namespace, called: str) -> int:
     with tempfile.TemporaryDirectory(dir=args.to, prefix=".unpacked-") as place:
         folder = unpack(file, Path(place), called if called.endswith(".onnx") else "model.onnx")
         try:
-            open_model(folder)
+            load_model(folder)
         except ModelError as error:
             with appearing(args.to, target.name) as kept:
                 for path in folder.iterdir():
@@ -134,7 +134,7 @@ def _tidy(unfinished: Path) -> None:
 
 
 def _told(folder: Path) -> int:
-    spec, _ = open_model(folder)
+    spec = load_model(folder).spec
     print(folder)
     print(
         f"{printable(spec.identity.name)} version {spec.identity.version}, {len(spec.labels)} labels. Use it with"

@@ -18,8 +18,7 @@ import numpy as np
 from PIL import Image
 
 from inference.errors import ConfigurationError
-from inference.model.folder import open_model
-from inference.model.loaded import Model
+from inference.model.folder import load_model
 from inference.model.session import Session, onnxruntime
 from inference.resources.cpus import usable_cpus
 from tools.model.tensors import tensor_of
@@ -29,6 +28,8 @@ from tools.terminal import printable
 
 if TYPE_CHECKING:
     import argparse
+
+    from inference.model.loaded import LoadedModel
 
 _PHOTO_PIXELS = (4000, 3000)
 _PREPROCESS_RUNS = 9
@@ -100,10 +101,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _load(folder: Path) -> tuple[Model, float, float]:
+def _load(folder: Path) -> tuple[LoadedModel, float, float]:
     """Open a model and return it with the milliseconds its session took and the MiB the process grew by."""
     before = resident().now_mib
-    model = Model(*open_model(folder))
+    model = load_model(folder)
     model.warm()
     grown = resident().now_mib - before
     started = time.perf_counter()
@@ -111,7 +112,7 @@ def _load(folder: Path) -> tuple[Model, float, float]:
     return model, (time.perf_counter() - started) * 1000, grown
 
 
-def _preprocess_ms(model: Model, photo: bytes) -> float:
+def _preprocess_ms(model: LoadedModel, photo: bytes) -> float:
     spans = []
     for _ in range(_PREPROCESS_RUNS):
         started = time.perf_counter()

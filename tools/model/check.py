@@ -13,8 +13,7 @@ import numpy as np
 from PIL import Image
 
 from inference.errors import ConfigurationError, PermanentError
-from inference.model.folder import open_model
-from inference.model.loaded import Model
+from inference.model.folder import load_model
 from inference.model_spec import ColorOrder, Layout
 from inference.postprocess import raw_scores
 from tools.model.tensors import tensor_of
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from inference.model.loaded import LoadedModel
     from inference.model_spec import InputSpec
 
 
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     """Check each image; 1 when one is no image that can be classified."""
     if args.top_k < 1:
         raise ConfigurationError(f"--top-k is {args.top_k}, but must be at least 1.")
-    model = Model(*open_model(args.folder))
+    model = load_model(args.folder)
     code = 0
     for path in args.images:
         try:
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def _look(model: Model, path: Path, output: Path, top_k: int) -> dict[str, Any]:
+def _look(model: LoadedModel, path: Path, output: Path, top_k: int) -> dict[str, Any]:
     spec = model.spec.input
     try:
         content = path.read_bytes()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from inference.errors import ConfigurationError, ModelError
 from inference.model import onnx_file
 from inference.model.exporters import model_json
-from inference.model.folder import open_model
+from inference.model.folder import load_model
 from tools.model.model_json import to_model_json
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def needed_files(folder: Path, spec: ModelSpec) -> list[Path]:
     Other graphs, checkpoints and hidden files stay behind: an export's folder may hold ten times the model.
     """
     wanted = set(weights(spec))
-    labels = spec.facts["labels"].value
+    labels = spec.values["labels"].value
     if isinstance(labels, str) and (folder / labels).is_file():
         wanted.add(folder / labels)
     wanted |= {
@@ -62,8 +62,8 @@ def take_in(folder: Path, to: Path, *, name: str | None, otherwise: str) -> Path
         ModelError: The folder cannot be used.
         ConfigurationError: The place is taken, or cannot be written.
     """
-    spec, _ = open_model(folder)
-    stated = spec.identity.name if "name" in spec.facts else otherwise
+    spec = load_model(folder).spec
+    stated = spec.identity.name if "name" in spec.values else otherwise
     with appearing(to, name or otherwise) as place:
         for path in needed_files(folder, spec):
             target = place / path.relative_to(folder)
@@ -80,7 +80,7 @@ def state_facts(place: Path, spec: ModelSpec, name: str) -> None:
         ModelError: It would answer otherwise.
     """
     (place / model_json.FILE).write_text(to_model_json(spec, name), encoding="utf-8")
-    written, _ = open_model(place)
+    written = load_model(place).spec
     if written.identity.version != spec.identity.version:
         raise ModelError(
             f"The model.json of {name} would make another model of it ({written.identity.version} instead of"

@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inference.model.folder import open_model
+from inference.model.folder import load_model
 from tools.model.model_json import settled
 from tools.terminal import printable
 
 if TYPE_CHECKING:
     import argparse
 
-    from inference.model.session import Port, Session
+    from inference.model.session import Session, ValueInfo
     from inference.model_spec import ModelSpec
 
 _SHOWN_LABELS = 3
@@ -29,7 +29,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show the facts; 0 when the model can be used."""
-    spec, session = open_model(args.folder)
+    model = load_model(args.folder)
+    spec, session = model.spec, model.session
     if args.json:
         print(json.dumps(_document(spec, session), indent=2))
         return 0
@@ -58,7 +59,7 @@ def _document(spec: ModelSpec, session: Session) -> dict[str, Any]:
     }
 
 
-def _shape(port: Port) -> str:
+def _shape(port: ValueInfo) -> str:
     return "x".join("?" if axis is None else str(axis) for axis in port.shape) or "[]"
 
 

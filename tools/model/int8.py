@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from inference.model.loaded import Model
+    from inference.model.loaded import LoadedModel
 
 _ALREADY = {
     "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger",
@@ -39,7 +39,7 @@ def refuse_quantized(graph: Path) -> None:
         raise ModelError(f"{graph} is quantised already (it holds {min(operators & _ALREADY)}): give the float model.")
 
 
-def quantized(model: Model, tensors: Sequence[NDArray[np.generic]], target: Path) -> None:
+def quantized(model: LoadedModel, tensors: Sequence[NDArray[np.generic]], target: Path) -> None:
     """Write the int8 form of a model's graph.
 
     Args:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from inference.model_spec import Resize
+from inference.model_spec import ResizeMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,9 +38,9 @@ def settled(spec: ModelSpec) -> Iterator[Settled]:
     pixels, output = spec.input, spec.output
 
     def said(key: str, otherwise: str = _DEFAULT) -> str:
-        return spec.facts[key].source if key in spec.facts else otherwise
+        return spec.values[key].source if key in spec.values else otherwise
 
-    yield Settled("graph", spec.facts["graph"].value, said("graph"))
+    yield Settled("graph", spec.values["graph"].value, said("graph"))
     yield Settled("labels", _labels(spec), said("labels"))
     yield Settled("input.name", pixels.name, "graph")
     yield Settled("input.dtype", pixels.dtype, "graph")
@@ -50,12 +50,12 @@ def settled(spec: ModelSpec) -> Iterator[Settled]:
     yield Settled("input.color_order", str(pixels.color_order), said("input.color_order"))
     yield Settled("input.size", [pixels.height, pixels.width], said("input.size"))
     yield Settled("input.resize", str(pixels.resize), said("input.resize"))
-    if pixels.resize is Resize.SHORTEST_SIDE_CROP:
+    if pixels.resize is ResizeMode.SHORTEST_SIDE_CROP:
         source = said("input.shortest_side", said("input.crop_pct"))
         yield Settled("input.shortest_side", pixels.resized_height, source)
-    elif pixels.resize is Resize.SQUASH and "input.crop_pct" in spec.facts:
-        yield Settled("input.crop_pct", spec.facts["input.crop_pct"].value, said("input.crop_pct"))
-    elif pixels.resize is Resize.LETTERBOX:
+    elif pixels.resize is ResizeMode.SQUASH and "input.crop_pct" in spec.values:
+        yield Settled("input.crop_pct", spec.values["input.crop_pct"].value, said("input.crop_pct"))
+    elif pixels.resize is ResizeMode.LETTERBOX:
         yield Settled("input.pad_color", list(pixels.pad_color), said("input.pad_color"))
     yield Settled("input.interpolation", str(pixels.interpolation), said("input.interpolation"))
     yield Settled("input.scale", pixels.scale, said("input.scale"))
@@ -88,5 +88,5 @@ def to_model_json(spec: ModelSpec, name: str) -> str:
 
 def _labels(spec: ModelSpec) -> Any:
     """Return the name of the label file, or the labels where they stand in another file's JSON."""
-    stated = spec.facts["labels"].value
+    stated = spec.values["labels"].value
     return stated if isinstance(stated, str) else list(spec.labels)

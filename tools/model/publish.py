@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inference.errors import ConfigurationError
-from inference.model.folder import open_model
+from inference.model.folder import load_model
 from tools.model.folders import needed_files, take_in
 from tools.terminal import printable
 
@@ -37,12 +37,12 @@ def run(args: argparse.Namespace) -> int:
     from storage.models.publish import publish
     from tools.account import open_account
 
-    open_model(args.folder)  # refused before anything is asked of storage
+    load_model(args.folder)  # refused before anything is asked of storage
     with open_account() as account, tempfile.TemporaryDirectory() as place:
         target = _target(args.to, account.settings)
         # With every fact in its model.json it is the same model, name and version, wherever it is fetched to.
         whole = take_in(args.folder, Path(place), name=None, otherwise=args.folder.resolve().name)
-        spec, _ = open_model(whole)
+        spec = load_model(whole).spec
         files = {path.relative_to(whole).as_posix(): path for path in needed_files(whole, spec)}
         published = publish(account.clients.blobs, target, files, dry_run=args.dry_run)
     if args.json:

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inference.errors import ConfigurationError, PermanentError
-from inference.model.folder import open_model
-from inference.model.loaded import Model
+from inference.model.folder import load_model
 from inference.resources.cpus import usable_cpus
 from tools.model.folders import appearing, needed_files, weights
 from tools.model.model_json import to_model_json
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from inference.model.loaded import LoadedModel
 
 _FEW_IMAGES = 50
 _COMPARE_SECONDS = 2.0
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigurationError("Quantising needs the onnx package, which nothing else here does: pip install onnx.")
     from tools.model.int8 import quantized, refuse_quantized
 
-    model = Model(*open_model(args.folder))
+    model = load_model(args.folder)
     refuse_quantized(model.spec.graph)
     target: Path = args.to or args.folder.resolve().with_name(f"{args.folder.resolve().name}-int8")
     tensors = list(_tensors(model, list(_files(args.calibrate))))
@@ -74,8 +75,8 @@ def run(args: argparse.Namespace) -> int:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
         (place / "model.json").write_text(to_model_json(model.spec, target.name), encoding="utf-8")
-        open_model(place)
-    report = _compare(model, Model(*open_model(target)), tensors)
+        load_model(place)
+    report = _compare(model, load_model(target), tensors)
     print(json.dumps(report) if args.json else _told(target, report))
     return 0
 
@@ -90,7 +91,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
             raise ConfigurationError(f"{path} does not exist, or is no file.")
 
 
-def _tensors(model: Model, files: Sequence[Path]) -> Iterator[NDArray[np.generic]]:
+def _tensors(model: LoadedModel, files: Sequence[Path]) -> Iterator[NDArray[np.generic]]:
     """Yield the model's input for every image; what is no image is named and left out."""
     for file in files:
         try:
@@ -101,7 +102,7 @@ def _tensors(model: Model, files: Sequence[Path]) -> Iterator[NDArray[np.generic
             print(f"{printable(str(file))} is left out: {error.strerror or error}.", file=sys.stderr)
 
 
-def _compare(model: Model, small: Model, tensors: Sequence[NDArray[np.generic]]) -> dict[str, Any]:
+def _compare(model: LoadedModel, small: LoadedModel, tensors: Sequence[NDArray[np.generic]]) -> dict[str, Any]:
     """Measure both on the same images and in turns."""
     same, furthest = 0, 0.0
     for tensor in tensors:

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from inference.model.loaded import Model
+    from inference.model.loaded import LoadedModel
     from inference.predictions import ImageInfo
 
 
-def tensor_of(model: Model, content: bytes) -> tuple[ImageInfo, NDArray[np.generic]]:
-    """Return what the image is, and the model's input for it; see ``Model.tensor``.
+def tensor_of(model: LoadedModel, content: bytes) -> tuple[ImageInfo, NDArray[np.generic]]:
+    """Return what the image is, and the model's input for it; see ``LoadedModel.tensor``.
 
     Raises:
         PermanentError: The image can never be classified.

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inference.preprocess import batched, normalise
+from inference.preprocess import add_batch_axis, normalize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from inference.model.loaded import Model
+    from inference.model.loaded import LoadedModel
 
 _ROUNDS = 5
 
@@ -36,7 +36,7 @@ def caller_counts(cpus: int) -> list[int]:
     return sorted({cpus, *(2**power for power in range(cpus.bit_length()) if 2**power <= cpus)})
 
 
-def rates(models: Sequence[Model], callers: Sequence[int], seconds: float) -> list[dict[int, Callers]]:
+def rates(models: Sequence[LoadedModel], callers: Sequence[int], seconds: float) -> list[dict[int, Callers]]:
     """Measure every model with every number of callers for about that many seconds each.
 
     In turns, so that a noisy neighbour hits all alike; the median of the turns counts.
@@ -59,7 +59,7 @@ def rates(models: Sequence[Model], callers: Sequence[int], seconds: float) -> li
     ]
 
 
-def _rate(model: Model, callers: int, seconds: float) -> Callers:
+def _rate(model: LoadedModel, callers: int, seconds: float) -> Callers:
     tensor = _noise(model)
     ready = threading.Barrier(callers)
     spans: list[list[float]] = [[] for _ in range(callers)]
@@ -83,8 +83,8 @@ def _rate(model: Model, callers: int, seconds: float) -> Callers:
     return Callers(callers, len(flat) / elapsed, statistics.median(flat) * 1000)
 
 
-def _noise(model: Model) -> NDArray[np.generic]:
+def _noise(model: LoadedModel) -> NDArray[np.generic]:
     """An input no two numbers of which are alike; a blank one may take a faster way through the arithmetic."""
     spec = model.spec.input
     shape = (spec.height, spec.width, spec.channels)
-    return batched(spec, normalise(spec, np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)))
+    return add_batch_axis(spec, normalize(spec, np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)))

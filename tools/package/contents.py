@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inference.errors import ConfigurationError
-from inference.model.folder import open_model
+from inference.model.folder import load_model
 from tools.model.folders import checked_name, state_facts, weights
 
 if TYPE_CHECKING:
@@ -68,12 +68,12 @@ def model_files(folder: Path, place: Path) -> tuple[str, ModelIdentity]:
         ModelError: The app would refuse the model.
         ConfigurationError: The folder's name is taken, or is none that a folder in the package can have.
     """
-    spec, _ = open_model(folder)
+    spec = load_model(folder).spec
     name = checked_name(folder.resolve().name)
     target = place / "models" / name
     if target.exists():
         raise ConfigurationError(f"Two models lie in folders named {name}: rename one.")
-    labels = spec.facts["labels"].value
+    labels = spec.values["labels"].value
     files = [*weights(spec), *([folder / labels] if isinstance(labels, str) and (folder / labels).is_file() else [])]
     for file in files:
         copy = target / file.relative_to(folder)

@@ -1,37 +1,38 @@
-"""Models that are known by the SHA-256 of their ONNX file, because their publisher wrote the facts only in prose."""
+"""Published models whose preprocessing is stated only in prose, recognised by the SHA-256 of their ONNX file."""
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inference.model.exporters.json_file import read_json
+
 if TYPE_CHECKING:
-    from inference.model.sourced_values import Facts
+    from inference.model.sourced_values import SourcedValues
 
 _FILE = Path(__file__).with_name("known_models.json")
 
 
-def read(sha256: str, facts: Facts) -> None:
-    """State what is known of exactly this file; 64 hex digits."""
-    facts.looked_in(f"{_FILE.name} for {sha256[:12]}")
+def read(sha256: str, values: SourcedValues) -> None:
+    """Add what the catalogue states of the ONNX file with this SHA-256 (64 hex digits)."""
+    values.add_searched(f"{_FILE.name} for {sha256[:12]}")
     model = _models().get(sha256)
     if model is None:
         return
     source = f"{_FILE.name}: {model['name']}"
-    pixels, activation = model["input"], model["output"]["activation"]
+    pixels = model["input"]
     for key in ("layout", "color_order", "size", "interpolation"):
-        facts.state(f"input.{key}", pixels[key], source)
-    facts.state_geometry(pixels["resize"], source, shortest_side=pixels["shortest_side"])
-    facts.state_normalisation(pixels["scale"], pixels["mean"], pixels["std"], source)
-    facts.state("output.activation", activation, source)
+        values.add(f"input.{key}", pixels[key], source)
+    values.add_resize(pixels["resize"], source, shortest_side=pixels["shortest_side"])
+    values.add_normalization(pixels["scale"], pixels["mean"], pixels["std"], source)
+    values.add("output.activation", model["output"]["activation"], source)
 
 
 @cache
 def content() -> dict[str, Any]:
-    """Return the catalogue: ``repository`` and ``commit`` where the files are, and ``models`` with what is known."""
-    catalogue: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))
+    """Return the catalogue: ``repository`` and ``commit`` of the files, and ``models``, one object each."""
+    catalogue: dict[str, Any] = read_json(_FILE)
     return catalogue
 
 

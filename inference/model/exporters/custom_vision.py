@@ -14,7 +14,7 @@ from inference.model.exporters.json_file import read_object
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from inference.model.sourced_values import Facts
+    from inference.model.sourced_values import SourcedValues
 
 MANIFEST = "cvexport.manifest"
 PROPERTIES = "metadata_properties.json"
@@ -22,13 +22,13 @@ PROPERTIES = "metadata_properties.json"
 _PLAIN = {None, "", "null", "[0.0, 0.0, 0.0]", "[1.0, 1.0, 1.0]", "[0,0,0]", "[1,1,1]", "[0, 0, 0]", "[1, 1, 1]"}
 
 
-def read_manifest(folder: Path, facts: Facts) -> None:
+def read_manifest(folder: Path, values: SourcedValues) -> None:
     """State which files are the graph and the labels.
 
     Raises:
         ModelError: The manifest is broken, or its project was an object detector.
     """
-    manifest = read_object(folder / MANIFEST, facts)
+    manifest = read_object(folder / MANIFEST)
     if manifest is None:
         return
     domain = manifest.get("DomainType")
@@ -38,39 +38,39 @@ def read_manifest(folder: Path, facts: Facts) -> None:
         )
     graph = manifest.get("ModelFileName")
     if isinstance(graph, str) and graph.lower().endswith(".onnx"):  # else it was converted after the export
-        facts.state("graph", graph, f"{MANIFEST}: ModelFileName")
-    facts.state("labels", manifest.get("LabelFileName"), f"{MANIFEST}: LabelFileName")
+        values.add("graph", graph, f"{MANIFEST}: ModelFileName")
+    values.add("labels", manifest.get("LabelFileName"), f"{MANIFEST}: LabelFileName")
 
 
-def read_metadata(folder: Path, facts: Facts) -> None:
+def read_metadata(folder: Path, values: SourcedValues) -> None:
     """State what ``metadata_properties.json`` says of pixels.
 
     Raises:
         ModelError: It is broken, or names a mean and std whose meaning nobody documents.
     """
-    properties = read_object(folder / PROPERTIES, facts)
+    properties = read_object(folder / PROPERTIES)
     if properties is None:
         return
     prefix = "CustomVision.Preprocess."
     for key in (f"{prefix}NormalizeMean", f"{prefix}NormalizeStd"):
-        if properties.get(key) not in _PLAIN and facts.get("input.mean") is None:
+        if properties.get(key) not in _PLAIN and values.get("input.mean") is None:
             raise ModelError(
                 f"{folder / PROPERTIES}: {key} is {properties[key]!r:.60}, which says nothing of the pixels' scale:"
                 f' add "input": {{"scale": ..., "mean": [...], "std": [...]}} to model.json.'
             )
     if properties.get(f"{prefix}CropMethod") == "FullImageShorterSide":
-        facts.state_geometry("shortest_side_crop", f"{PROPERTIES}: {prefix}CropMethod", crop_pct=1)
+        values.add_resize("shortest_side_crop", f"{PROPERTIES}: {prefix}CropMethod", crop_pct=1)
     if properties.get("CustomVision.Postprocess.Method") == "ClassificationMultiLabel":
-        facts.state("output.multi_label", True, f"{PROPERTIES}: Postprocess.Method")  # noqa: FBT003 - a fact
-    winml.read(PROPERTIES, properties, facts)
+        values.add("output.multi_label", True, f"{PROPERTIES}: Postprocess.Method")  # noqa: FBT003 - a fact
+    winml.read(PROPERTIES, properties, values)
 
 
-def read_convention(folder: Path, facts: Facts) -> None:
+def read_convention(folder: Path, values: SourcedValues) -> None:
     """State the exporter's convention for ONNX, for the exports that carry no metadata: BGR, 0..255, squashed."""
-    manifest = read_object(folder / MANIFEST, facts)
+    manifest = read_object(folder / MANIFEST)
     if manifest is None or manifest.get("Platform") != "ONNX":
         return
     source = f"{MANIFEST}: Platform ONNX (Custom Vision's convention)"
-    facts.state("input.color_order", "BGR", source)
-    facts.state_geometry("squash", source)
-    facts.state_normalisation(1, 0, 1, source)
+    values.add("input.color_order", "BGR", source)
+    values.add_resize("squash", source)
+    values.add_normalization(1, 0, 1, source)

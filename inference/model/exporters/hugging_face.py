@@ -14,7 +14,7 @@ from inference.model.exporters.json_file import read_object
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from inference.model.sourced_values import Facts
+    from inference.model.sourced_values import SourcedValues
 
 CONFIG = "config.json"
 PREPROCESSOR = "preprocessor_config.json"
@@ -26,34 +26,34 @@ _SQUARE = {"ViT", "DeiT", "Beit", "EfficientNet", "Siglip", "Segformer"}
 _SHORTEST = {"CLIP", "Bit", "ViTHybrid", "ConvNext", "PoolFormer", "Levit", "MobileNetV1", "MobileNetV2", "MobileViT"}
 
 
-def read(folder: Path, facts: Facts) -> None:
+def read(folder: Path, values: SourcedValues) -> None:
     """State what the two files say.
 
     Raises:
         ModelError: A file is broken, or normalises without saying by what.
     """
-    config = read_object(folder / CONFIG, facts)
+    config = read_object(folder / CONFIG)
     if config is not None:
-        facts.state("labels", config.get("id2label") or config.get("label2id"), f"{CONFIG}: id2label")
+        values.add("labels", config.get("id2label") or config.get("label2id"), f"{CONFIG}: id2label")
         if config.get("problem_type") == "multi_label_classification":
-            facts.state("output.multi_label", True, f"{CONFIG}: problem_type")  # noqa: FBT003 - a fact, not a switch
-    name, processor = PREPROCESSOR, read_object(folder / PREPROCESSOR, facts)
-    if processor is None and (whole := read_object(folder / PROCESSOR, facts)) is not None:
+            values.add("output.multi_label", True, f"{CONFIG}: problem_type")  # noqa: FBT003 - a fact, not a switch
+    name, processor = PREPROCESSOR, read_object(folder / PREPROCESSOR)
+    if processor is None and (whole := read_object(folder / PROCESSOR)) is not None:
         name, processor = PROCESSOR, whole.get("image_processor")
     if not isinstance(processor, dict) or not {"size", "crop_size", "image_mean", "do_normalize"} & processor.keys():
         return
     kind = str(processor.get("image_processor_type") or processor.get("feature_extractor_type") or "")
     for outcome in ("Fast", "ImageProcessor", "FeatureExtractor"):
         kind = kind.removesuffix(outcome)
-    facts.state("input.layout", "NCHW", f"{name}: pixel_values are NCHW")
+    values.add("input.layout", "NCHW", f"{name}: pixel_values are NCHW")
     flips = processor.get("do_flip_channel_order") is True
-    facts.state("input.color_order", "BGR" if flips else "RGB", f"{name}: do_flip_channel_order")
-    facts.state("input.interpolation", _FILTERS.get(processor.get("resample", -1)), f"{name}: resample")
-    _state_geometry(processor, kind, name, facts)
-    _state_normalisation(folder, processor, kind, name, facts)
+    values.add("input.color_order", "BGR" if flips else "RGB", f"{name}: do_flip_channel_order")
+    values.add("input.interpolation", _FILTERS.get(processor.get("resample", -1)), f"{name}: resample")
+    _add_resize(processor, kind, name, values)
+    _add_normalization(folder, processor, kind, name, values)
 
 
-def _state_geometry(processor: dict[str, Any], kind: str, name: str, facts: Facts) -> None:
+def _add_resize(processor: dict[str, Any], kind: str, name: str, values: SourcedValues) -> None:
     """State how an image reaches the input size; say nothing where the processor's way is not one of ours."""
     if processor.get("do_resize") is False:
         return
@@ -65,19 +65,19 @@ def _state_geometry(processor: dict[str, Any], kind: str, name: str, facts: Fact
     side = size.get("shortest_edge") if isinstance(size, dict) else size if whole is None else None
     source = f"{name}: size"
     if kind == "ConvNext":
-        _state_convnext(processor, side, name, facts)
+        _add_convnext_resize(processor, side, name, values)
     elif kind in ("PoolFormer", "Levit") and isinstance(side, int) and crop:
         enlarged = side / float(processor.get("crop_pct") or 0.9) if kind == "PoolFormer" else side * 256 / 224
-        _state_crop(int(enlarged), crop, f"{source} ({kind} enlarges it)", facts)
+        _add_crop(int(enlarged), crop, f"{source} ({kind} enlarges it)", values)
     elif isinstance(side, int) and crop:
-        _state_crop(side, crop, source, facts)
+        _add_crop(side, crop, source, values)
     elif whole and crop:
         if crop[0] * whole[1] == crop[1] * whole[0]:
-            facts.state("input.size", crop, f"{name}: crop_size")
-            facts.state_geometry("squash", f"{source}, crop_size", crop_pct=crop[0] / whole[0])
+            values.add("input.size", crop, f"{name}: crop_size")
+            values.add_resize("squash", f"{source}, crop_size", crop_pct=crop[0] / whole[0])
     elif whole:
-        facts.state("input.size", whole, source)
-        facts.state_geometry("squash", source)
+        values.add("input.size", whole, source)
+        values.add_resize("squash", source)
 
 
 def _is_square(size: Any, kind: str, processor: dict[str, Any], *, cropped: bool) -> bool:
@@ -89,21 +89,21 @@ def _is_square(size: Any, kind: str, processor: dict[str, Any], *, cropped: bool
     return kind in _SQUARE or (kind not in _SHORTEST and not cropped)
 
 
-def _state_convnext(processor: dict[str, Any], side: Any, name: str, facts: Facts) -> None:
+def _add_convnext_resize(processor: dict[str, Any], side: Any, name: str, values: SourcedValues) -> None:
     """ConvNext's own rule: below 384 enlarge by ``crop_pct`` and crop, from there on squash."""
     if not isinstance(side, int):
         return
     source = f"{name}: size.shortest_edge (ConvNext rule)"
     if side < 384:
-        _state_crop(int(side / float(processor.get("crop_pct") or 224 / 256)), [side, side], source, facts)
+        _add_crop(int(side / float(processor.get("crop_pct") or 224 / 256)), [side, side], source, values)
     else:
-        facts.state("input.size", [side, side], source)
-        facts.state_geometry("squash", source)
+        values.add("input.size", [side, side], source)
+        values.add_resize("squash", source)
 
 
-def _state_crop(side: int, crop: list[int], source: str, facts: Facts) -> None:
-    facts.state("input.size", crop, source)
-    facts.state_geometry("shortest_side_crop", source, shortest_side=side)
+def _add_crop(side: int, crop: list[int], source: str, values: SourcedValues) -> None:
+    values.add("input.size", crop, source)
+    values.add_resize("shortest_side_crop", source, shortest_side=side)
 
 
 def _square(size: Any) -> list[int] | None:
@@ -115,7 +115,7 @@ def _square(size: Any) -> list[int] | None:
     return list(size) if isinstance(size, list | tuple) and len(size) == 2 else None
 
 
-def _state_normalisation(folder: Path, processor: dict[str, Any], kind: str, name: str, facts: Facts) -> None:
+def _add_normalization(folder: Path, processor: dict[str, Any], kind: str, name: str, values: SourcedValues) -> None:
     rescales, factor = processor.get("do_rescale") is not False, processor.get("rescale_factor")
     scale: Any = 1
     source = f"{name}: do_rescale is false"
@@ -124,10 +124,10 @@ def _state_normalisation(folder: Path, processor: dict[str, Any], kind: str, nam
         source = f"{name}: rescale_factor" + (" (absent, its default)" if factor is None else "")
     offset = 1.0 if rescales and processor.get("rescale_offset") is True else 0.0
     if processor.get("do_normalize") is False:
-        facts.state_normalisation(scale, offset, 1, f"{source}, do_normalize is false")
+        values.add_normalization(scale, offset, 1, f"{source}, do_normalize is false")
         return
     mean, std = processor.get("image_mean"), processor.get("image_std")
-    if (mean is None or std is None) and facts.get("input.scale") is None:
+    if (mean is None or std is None) and values.get("input.scale") is None:
         raise ModelError(
             f"{folder / name} normalises but has no image_mean or no image_std:"
             f' add "input": {{"scale": {scale}, "mean": [...], "std": [...]}} to model.json.'
@@ -136,7 +136,7 @@ def _state_normalisation(folder: Path, processor: dict[str, Any], kind: str, nam
         mean = [entry + offset for entry in _numbers(mean)]
     if kind == "EfficientNet" and processor.get("include_top") is not False:
         std = [entry * entry for entry in _numbers(std)]  # its classifiers divide by std twice
-    facts.state_normalisation(scale, mean, std, f"{source}, image_mean, image_std")
+    values.add_normalization(scale, mean, std, f"{source}, image_mean, image_std")
 
 
 def _numbers(value: Any) -> list[float]:

@@ -1,4 +1,4 @@
-"""Reads a JSON object from a model folder, with sentences for what is wrong with it."""
+"""Reads JSON from a model folder and explains what is wrong with it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from inference.errors import ModelError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from inference.model.sourced_values import Facts
 
-
-def read_object(path: Path, facts: Facts) -> dict[str, Any] | None:
-    """Return the object in the file, or ``None`` when there is no such file.
+def read_object(path: Path) -> dict[str, Any] | None:
+    """Return the JSON object in the file, or ``None`` when there is no such file.
 
     Raises:
-        ModelError: The file cannot be read, is no JSON, or holds something other than an object.
+        ModelError: The file cannot be read, is not JSON, or holds another JSON type.
     """
-    facts.looked_in(path.name)
     if not path.is_file():
         return None
     value = read_json(path)
@@ -32,7 +29,7 @@ def read_json(path: Path) -> Any:
     """Return the file's JSON value.
 
     Raises:
-        ModelError: The file cannot be read or is no JSON; the sentence names the line.
+        ModelError: The file cannot be read or is not JSON; the message names the line.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))

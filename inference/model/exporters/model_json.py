@@ -1,4 +1,4 @@
-"""Our own ``model.json``: the one file that wins over every other source. Its schema: ``docs/model.schema.json``."""
+"""The project's own ``model.json``, which wins over every other source. Its schema is ``docs/model.schema.json``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from inference.model.exporters.json_file import read_object
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from inference.model.sourced_values import Facts
+    from inference.model.sourced_values import SourcedValues
 
 FILE = "model.json"
 
@@ -22,46 +22,46 @@ KEYS = {
     },
     "output": {"name", "activation", "background"},
 }  # fmt: skip
+"""The known keys by section; the empty section is the top level."""
+
+_TENSORFLOW_JS_KEYS = {"modelTopology", "weightsManifest"}  # TensorFlow.js gives its graph the same file name
 
 
-_OF_TENSORFLOW_JS = {"modelTopology", "weightsManifest"}  # its graph has our file's name, and may lie beside ours
-
-
-def read(folder: Path, facts: Facts) -> None:
-    """State what ``model.json`` says.
+def read(folder: Path, values: SourcedValues) -> None:
+    """Add what ``model.json`` states.
 
     Raises:
-        ModelError: It is no JSON object, or has a key that nothing reads (a misspelt fact must not be a missing one).
+        ModelError: It is not a JSON object, or has an unknown key: a misspelt key must not be ignored.
     """
-    content = read_object(folder / FILE, facts)
-    if content is None or not _OF_TENSORFLOW_JS.isdisjoint(content):
+    content = read_object(folder / FILE)
+    if content is None or not _TENSORFLOW_JS_KEYS.isdisjoint(content):
         return
-    _refuse_unknown(folder, "", content)
+    _refuse_unknown_keys(folder, "", content)
     sources = content.pop("sources", {})
     if not isinstance(sources, dict):
         raise ModelError(f'{folder / FILE}: "sources" must be an object, but is {type(sources).__name__}.')
 
-    def state(key: str, value: Any) -> None:
-        said_by = f" (from {sources[key]})" if key in sources else ""
-        facts.state(key, value, f"{FILE}: {key}{said_by}")
+    def add(key: str, value: Any) -> None:
+        origin = f" (from {sources[key]})" if key in sources else ""
+        values.add(key, value, f"{FILE}: {key}{origin}")
 
     for section in ("input", "output"):
         part = content.pop(section, {})
         if not isinstance(part, dict):
             raise ModelError(f'{folder / FILE}: "{section}" must be an object, but is {type(part).__name__}.')
-        _refuse_unknown(folder, section, part)
+        _refuse_unknown_keys(folder, section, part)
         for key, value in part.items():
-            state(f"{section}.{key}", value)
+            add(f"{section}.{key}", value)
     for key, value in content.items():
-        state(key, value)
+        add(key, value)
 
 
-def _refuse_unknown(folder: Path, section: str, part: dict[str, Any]) -> None:
+def _refuse_unknown_keys(folder: Path, section: str, part: dict[str, Any]) -> None:
     for key in part:
         if key not in KEYS[section]:
-            import difflib  # a typing error is rare
+            import difflib  # only for this message
 
             close = difflib.get_close_matches(key, KEYS[section], n=1)
-            meant = f'; did you mean "{close[0]}"?' if close else f"; it knows {', '.join(sorted(KEYS[section]))}."
+            hint = f'; did you mean "{close[0]}"?' if close else f"; known keys are {', '.join(sorted(KEYS[section]))}."
             where = f' in "{section}"' if section else ""
-            raise ModelError(f'{folder / FILE} has an unknown key "{key}"{where}{meant}')
+            raise ModelError(f'{folder / FILE} has an unknown key "{key}"{where}{hint}')

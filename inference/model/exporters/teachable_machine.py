@@ -9,23 +9,23 @@ from inference.model.exporters.json_file import read_object
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from inference.model.sourced_values import Facts
+    from inference.model.sourced_values import SourcedValues
 
 FILE = "metadata.json"
 
 
-def read(folder: Path, facts: Facts) -> None:
+def read(folder: Path, values: SourcedValues) -> None:
     """State labels, size and Teachable Machine's own preprocessing: centre square, RGB, -1..1.
 
     Raises:
         ModelError: The file is broken.
     """
-    metadata = read_object(folder / FILE, facts)
+    metadata = read_object(folder / FILE)
     if metadata is None or metadata.get("packageName") != "@teachablemachine/image":
         return
-    facts.state("labels", metadata.get("labels"), f"{FILE}: labels")
-    facts.state("input.size", metadata.get("imageSize"), f"{FILE}: imageSize")
+    values.add("labels", metadata.get("labels"), f"{FILE}: labels")
+    values.add("input.size", metadata.get("imageSize"), f"{FILE}: imageSize")
     source = f"{FILE}: packageName (Teachable Machine's way)"
-    facts.state("input.color_order", "RGB", source)
-    facts.state_geometry("shortest_side_crop", source, crop_pct=1)
-    facts.state_normalisation(1 / 127.5, 1, 1, source)
+    values.add("input.color_order", "RGB", source)
+    values.add_resize("shortest_side_crop", source, crop_pct=1)
+    values.add_normalization(1 / 127.5, 1, 1, source)

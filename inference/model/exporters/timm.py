@@ -10,50 +10,50 @@ from inference.model.exporters.json_file import read_object
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from inference.model.sourced_values import Facts
+    from inference.model.sourced_values import SourcedValues
 
 FILE = "config.json"
 
 
-def read(folder: Path, facts: Facts) -> None:
+def read(folder: Path, values: SourcedValues) -> None:
     """State what ``pretrained_cfg`` says.
 
     Raises:
         ModelError: The file is broken.
     """
-    config = read_object(folder / FILE, facts)
+    config = read_object(folder / FILE)
     if config is None:
         return
     nested = config.get("pretrained_cfg")
     prefix, settings = ("pretrained_cfg.", nested) if isinstance(nested, dict) else ("", config)
     if not {"input_size", "mean", "std"} <= settings.keys():
         return
-    facts.state("labels", _label_names(config) or _label_names(settings), f"{FILE}: label_names")
+    values.add("labels", _label_names(config) or _label_names(settings), f"{FILE}: label_names")
     convention = f"{FILE}: {prefix}input_size (timm's way)"
-    facts.state("input.layout", "NCHW", convention)
-    facts.state("input.color_order", "RGB", convention)
+    values.add("input.layout", "NCHW", convention)
+    values.add("input.color_order", "RGB", convention)
     size = settings["input_size"]
     if isinstance(size, list) and len(size) == 3:
-        facts.state("input.size", size[1:], f"{FILE}: {prefix}input_size")
-        _state_geometry(settings, size[1], size[2], f"{FILE}: {prefix}", facts)
+        values.add("input.size", size[1:], f"{FILE}: {prefix}input_size")
+        _add_resize(settings, size[1], size[2], f"{FILE}: {prefix}", values)
     interpolation = settings.get("interpolation")
-    facts.state(
+    values.add(
         "input.interpolation",
         "bilinear" if interpolation == "random" else interpolation,
         f"{FILE}: {prefix}interpolation",
     )
-    facts.state_normalisation(1 / 255, settings["mean"], settings["std"], f"{FILE}: {prefix}mean, std")
+    values.add_normalization(1 / 255, settings["mean"], settings["std"], f"{FILE}: {prefix}mean, std")
 
 
-def _state_geometry(settings: dict[str, Any], height: int, width: int, prefix: str, facts: Facts) -> None:
+def _add_resize(settings: dict[str, Any], height: int, width: int, prefix: str, values: SourcedValues) -> None:
     """State the resize; a crop of a non-square input follows a rule of timm's own that we do not have."""
     crop_pct, mode = settings.get("crop_pct", 0.875), settings.get("crop_mode", "center")
     source = f"{prefix}crop_mode" if "crop_mode" in settings else f"{prefix}crop_pct"
     if mode == "squash" or (mode == "center" and height == width):
-        facts.state_geometry("squash" if mode == "squash" else "shortest_side_crop", source, crop_pct=crop_pct)
+        values.add_resize("squash" if mode == "squash" else "shortest_side_crop", source, crop_pct=crop_pct)
     elif mode == "border" and crop_pct == 1:
         mean_color = [math.floor(255 * mean + 0.5) for mean in settings["mean"]]
-        facts.state_geometry("letterbox", source, pad_color=mean_color)
+        values.add_resize("letterbox", source, pad_color=mean_color)
 
 
 def _label_names(settings: dict[str, Any]) -> Any:

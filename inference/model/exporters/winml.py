@@ -1,4 +1,4 @@
-"""Image metadata inside the graph: ``Image.BitmapPixelFormat`` and its siblings, from ONNX's ``MetadataProps.md``."""
+"""Windows ML: image metadata inside the graph, as ONNX's ``MetadataProps.md`` defines it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from inference.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from inference.model.sourced_values import Facts
+    from inference.model.sourced_values import SourcedValues
 
 _COLOR_ORDERS = {"gray8": "GREY", "rgb8": "RGB", "bgr8": "BGR"}
 _RANGES = {  # (scale, mean, std)
@@ -20,31 +20,35 @@ _RANGES = {  # (scale, mean, std)
 }
 
 
-def read(where: str, metadata: Mapping[str, str], facts: Facts) -> None:
-    """State what the metadata says of colour order and range.
+def read(where: str, metadata: Mapping[str, str], values: SourcedValues) -> None:
+    """Add the colour order and the pixel range that the metadata states.
 
-    The image is squashed to the input: that is what Windows ML and Custom Vision do with a whole frame.
+    The resize mode is squash: Windows ML and Custom Vision stretch the whole image to the input.
+
+    Args:
+        where: The file that holds the metadata, for the source.
+        metadata: The graph's ``metadata_props``, or the same keys from another file.
+        values: What is stated so far.
 
     Raises:
-        ModelError: A value that is in the standard but that no classifier of pictures can use.
+        ModelError: The standard allows a value, but the pixels of a photo cannot fill it.
     """
-    facts.looked_in(f"metadata in {where}")
-    for key, known, state in (
-        ("Image.BitmapPixelFormat", _COLOR_ORDERS, _state_color_order),
-        ("Image.NominalPixelRange", _RANGES, _state_range),
+    for key, known, add in (
+        ("Image.BitmapPixelFormat", _COLOR_ORDERS, _add_color_order),
+        ("Image.NominalPixelRange", _RANGES, _add_range),
     ):
         value = metadata.get(key)
         if not isinstance(value, str):
             continue
         if value.lower() not in known:
-            raise ModelError(f"{where}: {key} is {value!r:.40}; only {', '.join(known)} can be filled.")
-        state(f"{where}: {key}", value.lower(), facts)
-        facts.state_geometry("squash", f"{where}: {key} (a whole frame is stretched to the input)")
+            raise ModelError(f"{where}: {key} is {value!r:.40}; only {', '.join(known)} are supported.")
+        add(f"{where}: {key}", value.lower(), values)
+        values.add_resize("squash", f"{where}: {key} (the whole image is stretched to the input)")
 
 
-def _state_color_order(source: str, value: str, facts: Facts) -> None:
-    facts.state("input.color_order", _COLOR_ORDERS[value], source)
+def _add_color_order(source: str, value: str, values: SourcedValues) -> None:
+    values.add("input.color_order", _COLOR_ORDERS[value], source)
 
 
-def _state_range(source: str, value: str, facts: Facts) -> None:
-    facts.state_normalisation(*_RANGES[value], source)
+def _add_range(source: str, value: str, values: SourcedValues) -> None:
+    values.add_normalization(*_RANGES[value], source)

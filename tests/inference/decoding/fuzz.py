@@ -66,7 +66,7 @@ class Asked(Admission):
 
 
 class Judge:
-    """Classifies one input and says how that went."""
+    """ImageClassifier one input and says how that went."""
 
     def __init__(self, limits: Limits) -> None:
         self.admission = Asked(BUDGET_BYTES, CEILING_BYTES)

@@ -14,7 +14,7 @@ from PIL import Image
 from inference import classifier
 from inference.decoding.decode import DecodedImage
 from inference.errors import ModelError
-from inference.model_spec import Activation, ColorOrder, Interpolation, Layout, Resize
+from inference.model_spec import Activation, ColorOrder, Interpolation, Layout, ResizeMode
 from inference.predictions import ImageInfo
 from inference.preprocess import preprocess
 from tests.inference.model.model_folders import (
@@ -97,49 +97,49 @@ class TestHuggingFace:
     @pytest.mark.parametrize(
         ("processor", "wanted"),
         [
-            pytest.param({"size": 8}, (Resize.SQUASH, 8, 8), id="a number is a square to ViT"),
-            pytest.param({"size": [8, 8]}, (Resize.SQUASH, 8, 8), id="a pair"),
+            pytest.param({"size": 8}, (ResizeMode.SQUASH, 8, 8), id="a number is a square to ViT"),
+            pytest.param({"size": [8, 8]}, (ResizeMode.SQUASH, 8, 8), id="a pair"),
             pytest.param(
                 {"image_processor_type": "DeiTImageProcessor", "size": {"height": 10, "width": 10}, "crop_size": 8,
                  "do_center_crop": True},
-                (Resize.SQUASH, 8, 10), id="DeiT squashes, then crops",
+                (ResizeMode.SQUASH, 8, 10), id="DeiT squashes, then crops",
             ),
             pytest.param(
                 {"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 9}, "crop_size":
                  {"height": 8, "width": 8}},
-                (Resize.SHORTEST_SIDE_CROP, 8, 9), id="shortest edge and crop",
+                (ResizeMode.SHORTEST_SIDE_CROP, 8, 9), id="shortest edge and crop",
             ),
             pytest.param(
                 {"feature_extractor_type": "CLIPFeatureExtractor", "image_processor_type": None, "size": 9,
                  "crop_size": 8, "do_center_crop": True},
-                (Resize.SHORTEST_SIDE_CROP, 8, 9), id="a number is the shortest edge to CLIP",
+                (ResizeMode.SHORTEST_SIDE_CROP, 8, 9), id="a number is the shortest edge to CLIP",
             ),
             pytest.param(
                 {"image_processor_type": "ConvNextImageProcessor", "size": {"shortest_edge": 224}, "crop_pct": 0.875},
-                (Resize.SHORTEST_SIDE_CROP, 224, 256), id="ConvNext enlarges by crop_pct",
+                (ResizeMode.SHORTEST_SIDE_CROP, 224, 256), id="ConvNext enlarges by crop_pct",
             ),
             pytest.param(
                 {"image_processor_type": "ConvNextImageProcessorFast", "size": {"shortest_edge": 384}},
-                (Resize.SQUASH, 384, 384), id="ConvNext squashes from 384 on",
+                (ResizeMode.SQUASH, 384, 384), id="ConvNext squashes from 384 on",
             ),
             pytest.param(
                 {"image_processor_type": "LevitImageProcessor", "size": {"shortest_edge": 224}, "crop_size":
                  {"height": 224, "width": 224}},
-                (Resize.SHORTEST_SIDE_CROP, 224, 256), id="Levit enlarges by 256/224",
+                (ResizeMode.SHORTEST_SIDE_CROP, 224, 256), id="Levit enlarges by 256/224",
             ),
             pytest.param(
                 {"image_processor_type": "PoolFormerImageProcessor", "size": {"shortest_edge": 224}, "crop_pct": 0.9,
                  "crop_size": {"height": 224, "width": 224}},
-                (Resize.SHORTEST_SIDE_CROP, 224, 248), id="PoolFormer enlarges by crop_pct",
+                (ResizeMode.SHORTEST_SIDE_CROP, 224, 248), id="PoolFormer enlarges by crop_pct",
             ),
             pytest.param(
                 {"size": {"height": 8, "width": 8}, "crop_size": {"height": 6, "width": 6}, "do_center_crop": False},
-                (Resize.SQUASH, 8, 8), id="a crop that is switched off",
+                (ResizeMode.SQUASH, 8, 8), id="a crop that is switched off",
             ),
         ],
     )  # fmt: skip
     def test_size_and_crop_mean_what_the_processor_makes_of_them(
-        self, tmp_path: Path, processor: dict[str, Any], wanted: tuple[Resize, int, int]
+        self, tmp_path: Path, processor: dict[str, Any], wanted: tuple[ResizeMode, int, int]
     ) -> None:
         spec = spec_of(hugging_face(tmp_path, VIT | processor))
         assert (spec.resize, spec.height, spec.resized_height) == wanted
@@ -213,20 +213,20 @@ class TestTimm:
         assert_tells_colours_apart(path)
         spec = spec_of(path)
         assert (spec.resize, spec.resized_height, spec.interpolation) == (
-            Resize.SHORTEST_SIDE_CROP, 10, Interpolation.BICUBIC,
+            ResizeMode.SHORTEST_SIDE_CROP, 10, Interpolation.BICUBIC,
         )  # fmt: skip
         expected = (np.asarray(noise(10, 10))[1:9, 1:9] / 255 - np.array(spec.mean)) / np.array(spec.std)
         np.testing.assert_allclose(tensor(path, noise(10, 10)), expected.transpose(2, 0, 1), atol=1e-5)
 
     @pytest.mark.parametrize(
         ("mode", "crop_pct", "resize", "resized"),
-        [("squash", 0.8, Resize.SQUASH, 10), ("border", 1.0, Resize.LETTERBOX, 8)],
+        [("squash", 0.8, ResizeMode.SQUASH, 10), ("border", 1.0, ResizeMode.LETTERBOX, 8)],
     )
-    def test_crop_modes(self, tmp_path: Path, mode: str, crop_pct: float, resize: Resize, resized: int) -> None:
+    def test_crop_modes(self, tmp_path: Path, mode: str, crop_pct: float, resize: ResizeMode, resized: int) -> None:
         settings = self.CFG["pretrained_cfg"] | {"crop_mode": mode, "crop_pct": crop_pct}
         spec = spec_of(folder(tmp_path, graph(), config_json=self.CFG | {"pretrained_cfg": settings}))
         assert (spec.resize, spec.resized_width) == (resize, resized)
-        if resize is Resize.LETTERBOX:
+        if resize is ResizeMode.LETTERBOX:
             assert spec.pad_color == (124, 116, 104)  # the mean, as timm fills
 
     def test_labels_may_lie_beside_it(self, tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ class TestCustomVision:
     def test_an_older_export_without_metadata_is_bgr_0_to_255(self, tmp_path: Path) -> None:
         path = self.write(tmp_path)
         assert_tells_colours_apart(path)
-        assert "cvexport.manifest" in classifier.load(path).spec.facts["input.color_order"].source
+        assert "cvexport.manifest" in classifier.load(path).spec.values["input.color_order"].source
 
     def test_metadata_inside_the_graph_beats_the_convention(self, tmp_path: Path) -> None:
         path = self.write(tmp_path)
@@ -285,7 +285,7 @@ class TestCustomVision:
 
     def test_the_centre_square_where_it_says_so(self, tmp_path: Path) -> None:
         crop = {"CustomVision.Preprocess.CropMethod": "FullImageShorterSide"}
-        assert spec_of(self.write(tmp_path, self.PROPERTIES | crop)).resize is Resize.SHORTEST_SIDE_CROP
+        assert spec_of(self.write(tmp_path, self.PROPERTIES | crop)).resize is ResizeMode.SHORTEST_SIDE_CROP
 
     def test_an_object_detector_is_refused_by_its_manifest(self, tmp_path: Path) -> None:
         path = self.write(tmp_path)
@@ -372,7 +372,7 @@ class TestTensorFlow:
         path = folder(tmp_path, model, metadata_json=metadata, labels_txt="0 red\n1 green\n2 blue\n")
         assert_tells_colours_apart(path)
         np.testing.assert_allclose(tensor(path, noise(8, 8)), np.asarray(noise(8, 8)) / 127.5 - 1, atol=1e-5)
-        assert spec_of(path).resize is Resize.SHORTEST_SIDE_CROP
+        assert spec_of(path).resize is ResizeMode.SHORTEST_SIDE_CROP
 
     def test_the_graph_of_tensorflow_js_is_not_taken_for_our_model_json(self, tmp_path: Path) -> None:
         metadata = {"packageName": "@teachablemachine/image", "labels": NAMES, "imageSize": 8}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.errors import ModelError
-from inference.model.labels import labels_from, read_labels
+from inference.model.labels import parse_labels, read_labels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,5 +87,5 @@ def test_refuses_bytes_that_are_no_text(tmp_path: Path) -> None:
 @given(st.lists(st.text(st.characters(blacklist_categories=["Cs"])).filter(str.strip), min_size=1))
 def test_json_lists_and_objects_say_the_same(names: list[str]) -> None:
     expected = tuple(name.strip() for name in names)
-    assert labels_from(json.loads(json.dumps(names))) == expected
-    assert labels_from({str(index): name for index, name in enumerate(names)}) == expected
+    assert parse_labels(json.loads(json.dumps(names))) == expected
+    assert parse_labels({str(index): name for index, name in enumerate(names)}) == expected

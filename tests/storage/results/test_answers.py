@@ -52,7 +52,7 @@ def test_a_sidecar_says_it_with_predictions_and_comes_back() -> None:
 def test_a_row_comes_back_without_the_predictions_and_agrees_with_its_sidecar() -> None:
     """Or reconcile would mend it for ever."""
     row = Record.from_entity(BOTH.to_entity())
-    assert row == replace(BOTH, answers=tuple(replace(answer, predictions=()) for answer in BOTH.answers))
+    assert row == replace(BOTH, answers=tuple(answer._replace(predictions=()) for answer in BOTH.answers))
     assert _tell_the_same(Record.from_sidecar(BOTH.to_sidecar()), row)
 
 
@@ -63,7 +63,7 @@ def test_with_one_model_nothing_is_added(outcome: Record) -> None:
 
 
 def test_answers_that_are_too_long_for_a_column_are_cut_whole() -> None:
-    many = replace(BOTH, answers=(replace(BIRDS, label="w" * 10_000),) * 5)
+    many = replace(BOTH, answers=(BIRDS._replace(label="w" * 10_000),) * 5)
     text = many.to_entity()["answers"]
     assert len(text.encode("utf-16-le")) // 2 <= MAX_TEXT_UNITS
     assert len(json.loads(text)) == 3

@@ -22,8 +22,7 @@ from PIL import Image as Picture
 from inference.decoding.decode import decode, read_header
 from inference.errors import ConfigurationError
 from inference.limits import Limits
-from inference.model.folder import open_model
-from inference.model.loaded import Model
+from inference.model.folder import load_model
 from inference.preprocess import needed_size
 from tests.tools.regenerate_figures import DOCUMENT, PICTURE, document, kept
 from tools.bench import app, benchmarks, command, machine, runner, startup
@@ -43,6 +42,7 @@ from tools.bench.worker_process import Facts, opened
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from inference.model.loaded import LoadedModel
     from tools.azurite.azurite import Azurite
 
 CALM, LOUD = machine.Disturbance(0.01, 0.0), machine.Disturbance(0.5, 0.2)
@@ -246,14 +246,14 @@ def test_networks_have_the_published_number_of_weights(cache: Path, name: str, p
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_networks_tell_photos_apart_and_meet_no_denormals(cache: Path, small_photos: list[bytes], name: str) -> None:
-    model = Model(*open_model(model_folder(name, cache)))
+    model = load_model(model_folder(name, cache))
     outputs = [model.run(tensor_of(model, photo)) for photo in small_photos[:2]]
     assert outputs[0].shape == (1, CLASSES)
     assert not np.allclose(outputs[0], outputs[1])
     assert all(0.01 < float(np.std(output)) < 1e4 for output in outputs)
 
 
-def tensor_of(model: Model, photo: bytes) -> Any:
+def tensor_of(model: LoadedModel, photo: bytes) -> Any:
     spec = model.spec.input
     header = read_header(photo, Limits())
     return model.tensor(decode(photo, header, needed=lambda width, height: needed_size(spec, width, height)))
@@ -271,14 +271,14 @@ def test_photos_are_as_heavy_as_a_phones_and_rendered_once(
 
 def test_the_bare_loop_sees_what_the_app_sees(cache: Path, small_photos: list[bytes]) -> None:
     """Otherwise it would be no measure of it."""
-    model = Model(*open_model(model_folder("MobileNetV2", cache)))
+    model = load_model(model_folder("MobileNetV2", cache))
     for photo in small_photos:
         difference = np.abs(app._bare_tensor(photo).astype(float) - tensor_of(model, photo))
         assert difference.mean() < 0.02  # of values of unit spread: a tenth of a grey level of 0..255 is 0.002
 
 
 def test_the_peer_classifies(cache: Path, small_photos: list[bytes]) -> None:
-    session = Model(*open_model(model_folder("MobileNetV2", cache))).session._session
+    session = load_model(model_folder("MobileNetV2", cache)).session._session
     assert {classify_as_sample(session, photo) for photo in small_photos} <= set(range(CLASSES))
 
 

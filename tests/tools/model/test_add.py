@@ -231,7 +231,7 @@ class TestUrl:
         run = model("add", f"{site.url}/net.onnx", "--to", models)
         assert run.returncode == 1
         assert left(models) == ["net/net.onnx"]
-        assert f"{models / 'net'} does not say" in run.stderr
+        assert f"{models / 'net'} does not state" in run.stderr
         (models / "net" / "labels.txt").write_text(LINES)
         (models / "net" / "model.json").write_text(json.dumps(OURS))
         assert classifier.load(models / "net").classify(png(BLUE)).label == "blue"

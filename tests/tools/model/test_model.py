@@ -13,8 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from inference import classifier
-from inference.model.folder import open_model
-from inference.model.loaded import Model
+from inference.model.folder import load_model
 from tests.inference.model.model_folders import BLUE, FLOAT, GREEN, OURS, RED, UINT8, folder, graph, noise, png
 from tests.tools.model.test_add import hugging_face, model
 from tools.model.check import visible
@@ -114,7 +113,7 @@ class TestCheck:
     ) -> None:
         """The model's size is the image's own, so nothing but the arithmetic lies between the two."""
         ours = {"input": OURS["input"] | pixels, "output": {"activation": "softmax"}}
-        made = Model(*open_model(folder(tmp_path / "m", graph(**options), labels_txt=LINES, model_json=ours)))
+        made = load_model(folder(tmp_path / "m", graph(**options), labels_txt=LINES, model_json=ours))
         picture = noise(8, 8)
         (tmp_path / "noise.png").write_bytes(png())
         picture.save(tmp_path / "noise.png")

@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from inference.errors import ConfigurationError, ModelError
-from inference.model.folder import open_model
+from inference.model.folder import load_model
 from tools.__main__ import main
 from tools.package import archive, closure, contents, licences, sizes, wheels
 from tools.package.lock import LOCK
@@ -112,8 +112,8 @@ def test_of_a_model_only_what_the_app_reads_ships_and_it_is_the_same_model(my_mo
     shipped = sorted(name for name, _ in contents.files_below(tmp_path / "package", "."))
     names = ("labels.txt", "model.json", "model.onnx", "weights.bin")
     assert shipped == [f"./models/my-model/{name}" for name in names]
-    original, _ = open_model(my_model)
-    packed, _ = open_model(tmp_path / "package" / path)
+    original = load_model(my_model).spec
+    packed = load_model(tmp_path / "package" / path).spec
     assert packed.identity == original.identity == identity
 
 
