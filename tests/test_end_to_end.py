@@ -13,11 +13,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pytest
@@ -28,6 +27,7 @@ from azure.storage.queue import QueueServiceClient
 from PIL import Image as Picture
 
 from storage.settings import DEFAULTS
+from tests.waiting import DEADLINE_SECONDS, until
 from tools.azurite.azurite import running
 from tools.sample_photos.render import render
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from azure.data.tables import TableEntity
+
+    Found = TypeVar("Found")
 
 ROOT = Path(__file__).resolve().parent.parent
 INCOMING, RESULTS, TABLE = "photos-in", "photos-out", "verdicts"
@@ -81,8 +83,7 @@ class Account:
             wanted = {name: row for name in etags if (row := rows.get(name)) and row["etag"] == etags[name]}
             return wanted if len(wanted) == len(etags) else {}
 
-        rows: dict[str, TableEntity] = host.eventually(settled, f"rows of {len(etags)} images")
-        return rows
+        return host.eventually(settled, f"rows of {len(etags)} images")
 
     def sidecar(self, row: TableEntity) -> dict[str, Any]:
         container, _, name = row["sidecar"].partition("/")
@@ -113,34 +114,38 @@ class Host:
     def log(self) -> str:
         return self._log.read_text(encoding="utf-8")
 
-    def settled(self, outcome: str = "committed") -> int:
+    def finished(self, outcome: str = "committed") -> int:
         """How many deliveries ended like this, by the line that each image leaves in the log."""
         return sum("image_finished" in line and f"outcome={outcome} " in line for line in self.log.splitlines())
 
-    def eventually(self, look: Callable[[], Any], what: str, seconds: float = 30) -> Any:
-        """Look until there is something to see; say what was missing when the time is up."""
-        deadline = time.monotonic() + seconds
-        while not (seen := look()):
-            assert self.process.poll() is None, f"the host ended:\n{self.log[-4000:]}"
-            assert time.monotonic() < deadline, f"after {seconds} s: no {what}\n{self.log[-4000:]}"
-            time.sleep(0.05)
-        return seen
+    def eventually(self, condition: Callable[[], Found], what: str) -> Found:
+        """Wait until a condition is true, as long as the host runs, and return what it gave."""
+
+        def found() -> Found:
+            result = condition()
+            assert result or self.process.poll() is None, f"the host ended:\n{self.log[-4000:]}"
+            return result
+
+        return until(found, what, evidence=lambda: self.log[-4000:])
 
     def end(self, by: signal.Signals) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(by)
-        return self.process.wait(30)
+        return self.process.wait(DEADLINE_SECONDS)
 
 
 @contextmanager
-def serving(account: Account, log: Path) -> Iterator[Host]:
-    """Start the host as a person does; whatever happens, it does not outlive the block."""
+def serving(account: Account, log: Path, visibility_seconds: int = 600) -> Iterator[Host]:
+    """Start the host as a person does, and end it with the block.
+
+    A message stays hidden longer than a test takes: a slow machine gets none twice. Only a killed host needs less.
+    """
     environ = {
         **{name: value for name, value in os.environ.items() if name not in DEFAULTS},
         "AzureWebJobsStorage": account.connection_string,
         "ImageStorage": account.connection_string,
         "AzureFunctionsWebHost__hostid": HOST_ID,
-        "DEV_HOST_VISIBILITY_SECONDS": "2",
+        "DEV_HOST_VISIBILITY_SECONDS": str(visibility_seconds),
         "INCOMING_CONTAINER": INCOMING,
         "RESULTS_CONTAINER": RESULTS,
         "RESULTS_TABLE": TABLE,
@@ -259,17 +264,6 @@ class TestUploads:
             if len(name) < 500:
                 assert row["sidecar"] == f"{RESULTS}/{name}.json"
 
-    def test_are_classified_soon(self, account: Account, host: Host, cube: Picture.Image) -> None:
-        """Less than a second on a quiet machine; the best of three says so on a busy one too, given two."""
-        content = encoded(cube.resize((96, 128)), "JPEG")
-        seconds = []
-        for number in range(3):
-            began = time.monotonic()
-            name = f"soon {number}.jpg"
-            account.rows_of({name: account.upload(name, content)}, host)
-            seconds.append(time.monotonic() - began)
-        assert min(seconds) < 2
-
     def test_under_the_same_name_describe_the_new_content(
         self, account: Account, host: Host, cube: Picture.Image, heart: Picture.Image
     ) -> None:
@@ -283,10 +277,10 @@ class TestUploads:
     def test_delivered_again_cost_no_second_inference(self, account: Account, host: Host, cube: Picture.Image) -> None:
         etag = account.upload("twice.jpg", encoded(cube, "JPEG"))
         before = account.rows_of({"twice.jpg": etag}, host)["twice.jpg"]
-        told = host.settled("duplicate")
+        before_both = host.finished("duplicate")
         account.send_event("twice.jpg", etag)
         account.send_event("twice.jpg", etag)
-        host.eventually(lambda: host.settled("duplicate") == told + 2, "second and third delivery")
+        host.eventually(lambda: host.finished("duplicate") == before_both + 2, "second and third delivery")
         after = account.rows()["twice.jpg"]
         assert after == before
         assert after.metadata["etag"] == before.metadata["etag"], "the row was written again"
@@ -336,36 +330,35 @@ class TestSignals:
     def test_interrupt_the_host_and_lose_and_repeat_nothing(
         self, account: Account, slow: bytes, tmp_path: Path
     ) -> None:
-        """SIGTERM in the middle of a heap of uploads, SIGKILL in the middle of the rest, then a third run."""
-        etags = {f"heap/{number:02}.png": account.upload(f"heap/{number:02}.png", slow) for number in range(40)}
-
+        """SIGTERM in the middle of a heap of uploads, SIGKILL in the middle of more, then a third run to the end."""
+        etags = self.upload(account, slow, range(30))
         with serving(account, tmp_path / "first.log") as first:
-            first.eventually(lambda: first.settled() >= 4, "work to interrupt")
+            first.eventually(lambda: first.finished() >= 2, "work to interrupt")
             assert first.end(signal.SIGTERM) == 0
             finished = self.heap(account)
-            assert first.settled() == len(finished), "what was begun was not finished"
-        assert 4 <= len(finished) < len(etags) // 2
+            assert first.finished() == len(finished), "the host did not finish what it had begun"
+        assert 2 <= len(finished) < len(etags)
 
-        with serving(account, tmp_path / "second.log") as second:
-            second.eventually(lambda: second.settled() >= 4, "work to interrupt")
+        etags |= self.upload(account, slow, range(30, 40))
+        with serving(account, tmp_path / "second.log", visibility_seconds=2) as second:
+            second.eventually(lambda: second.finished() >= 2, "work to interrupt")
             assert second.end(signal.SIGKILL) == -signal.SIGKILL
         survived = self.heap(account)
-        assert len(finished) + 4 <= len(survived) < len(etags)
+        assert len(finished) + 2 <= len(survived) < len(etags)
 
         with serving(account, tmp_path / "third.log") as third:
             rows = account.rows_of(etags, third)
-            assert third.end(signal.SIGTERM) == 0
+            assert third.end(signal.SIGINT) == 0
+            assert "Traceback" not in third.log
         for name, row in survived.items():
             assert rows[name].metadata["etag"] == row.metadata["etag"], f"{name} was written again"
         for row in rows.values():
             check_sidecar(account.sidecar(row), row)
 
     @staticmethod
+    def upload(account: Account, content: bytes, numbers: range) -> dict[str, str]:
+        return {name: account.upload(name, content) for name in (f"heap/{number:02}.png" for number in numbers)}
+
+    @staticmethod
     def heap(account: Account) -> dict[str, TableEntity]:
         return {name: row for name, row in account.rows().items() if name.startswith("heap/")}
-
-    def test_end_an_idle_host_with_exit_code_zero(self, account: Account, tmp_path: Path) -> None:
-        with serving(account, tmp_path / "log") as idle:
-            idle.eventually(lambda: "The host is up." in idle.log, "host")
-            assert idle.end(signal.SIGINT) == 0
-            assert "Traceback" not in idle.log

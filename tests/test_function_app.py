@@ -35,6 +35,7 @@ from storage.errors import SettingsError
 from storage.results.record import Image, Record, Status
 from storage.settings import DEFAULTS
 from tests.triggers import TRIGGERS, trigger
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,15 +88,18 @@ class Bench:
     def requested(self) -> dict[str, Any]:
         """The next message the app sent itself; it is taken off the queue, which all tests share."""
         queue = self.app.clients.queues.get_queue_client("classify-requests")
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
+
+        def ours() -> dict[str, Any] | None:
             for message in queue.receive_messages():
                 document: dict[str, Any] = json.loads(base64.b64decode(message.content))
                 if document["container"] == self.incoming:
                     queue.delete_message(message)
                     return document
-            time.sleep(0.05)
-        raise AssertionError("no message came")
+            return None
+
+        found = until(ours, "a message of this app")
+        assert found is not None
+        return found
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +14,9 @@ from storage.blob_folder import BlobFolder
 from storage.clients import connect
 from storage.connection import Connection
 from storage.models.publish import publish
-from storage.results.record import Status
+from storage.results.record import Record, Status
 from tests.test_function_app import SHAPES, Bench, load, photo
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,20 +83,18 @@ def test_a_model_in_blob_storage_classifies_and_is_replaced_while_the_app_runs(
         json.dumps(document | {"name": "shapes-squinting", "input": document["input"] | {"interpolation": "nearest"}})
     )
     shelf.publish(copy)
-    deadline = time.monotonic() + 30
-    number = 0
-    while True:
-        number += 1
-        bench.app.classify_uploaded(bench.upload(f"{number}.jpg", photo))
-        row = bench.row(f"{number}.jpg")
+    numbers = itertools.count(1)
+
+    def row_of_the_new_model() -> Record | None:
+        name = f"{next(numbers)}.jpg"
+        bench.app.classify_uploaded(bench.upload(name, photo))
+        row = bench.row(name)
         assert row is not None
         assert row.status is Status.CLASSIFIED
-        if row.model == "shapes-squinting":
-            break
-        assert row.model_version == first.model_version
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert row.model_version != first.model_version
+        assert (row.model == first.model) is (row.model_version == first.model_version)
+        return row if row.model == "shapes-squinting" else None
+
+    until(row_of_the_new_model, "a row of the new model")
     bench.app.clients.close()
 
 

@@ -1,17 +1,35 @@
-"""Waiting for what another thread or process does: for the thing itself, with a deadline, never for a guess of time."""
+"""Waiting for what another thread or process does: for a condition, with a deadline, never for a guessed time.
+
+No test measures how fast this machine is. A deadline ends a run that hangs: it is far beyond what the slowest machine
+under the heaviest load needs, and only a failure ever reaches it.
+"""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Found = TypeVar("Found")
 
-def until(true: Callable[[], object], seconds: float = 30) -> None:
-    """Wait for a condition; fail when the time is up."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain"
-        time.sleep(0.002)  # between two looks, so that who is waited for gets the CPU
+DEADLINE_SECONDS = 120.0
+
+
+def until(condition: Callable[[], Found], what: str = "it", *, evidence: Callable[[], str] = str) -> Found:
+    """Wait until a condition is true and return what it gave.
+
+    Args:
+        condition: Polled until it gives something true.
+        what: What is waited for, for the message of a failure.
+        evidence: Gives what else that message shows: a log, say.
+
+    Raises:
+        AssertionError: The condition was still false at the deadline.
+    """
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited {DEADLINE_SECONDS:.0f} s for {what} in vain\n{evidence()}"
+        time.sleep(0.005)  # leaves the CPU to the thread or process that is waited for
+    return found

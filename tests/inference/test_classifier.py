@@ -18,6 +18,7 @@ from inference.model.session import Session
 from inference.predictions import UNKNOWN
 from inference.resources.admission import Admission
 from tests.inference.model.model_folders import OURS, RED, encoded, folder, graph, noise, png
+from tests.waiting import DEADLINE_SECONDS
 
 LINES = "red\ngreen\nblue\n"
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,7 +69,7 @@ def test_images_wait_for_memory(model_dir: Path) -> None:
             waiting = pool.submit(model.classify, png())
             with pytest.raises(TimeoutError):
                 waiting.result(timeout=0.2)
-        assert waiting.result(timeout=10).label == "red"
+        assert waiting.result(timeout=DEADLINE_SECONDS).label == "red"
 
 
 def test_eight_threads_answer_bit_for_bit_what_one_does(model_dir: Path) -> None:
@@ -132,17 +133,17 @@ def test_no_more_run_at_once_than_there_are_cpus(model_dir: Path, monkeypatch: p
     class Slow:
         def run(self, _outputs: list[str], _inputs: dict[str, object]) -> list[object]:
             entered.release()
-            assert leave.acquire(timeout=30)
+            assert leave.acquire(timeout=DEADLINE_SECONDS)
             raise ValueError("a graph that fails gives its turn back")
 
     loaded._session = Slow()
     with ThreadPoolExecutor(8) as pool:
         callers = [pool.submit(loaded.run, [], {}) for _ in range(8)]
-        assert entered.acquire(timeout=30)
-        assert entered.acquire(timeout=30)
+        assert entered.acquire(timeout=DEADLINE_SECONDS)
+        assert entered.acquire(timeout=DEADLINE_SECONDS)
         assert not entered.acquire(timeout=0.2)
         leave.release(len(callers))
-        assert all(isinstance(caller.exception(timeout=30), ModelError) for caller in callers)
+        assert all(isinstance(caller.exception(timeout=DEADLINE_SECONDS), ModelError) for caller in callers)
 
 
 def test_the_sessions_options_are_the_measured_ones(model_dir: Path) -> None:
@@ -180,7 +181,7 @@ print(model.classify(Path({str(tmp_path / "image.png")!r}).read_bytes()).label)
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=DEADLINE_SECONDS,
     )
     assert run.stdout.splitlines() == ["IMPORT 1", "red"]
     assert run.stderr == "", "no affinity noise, no warnings"

@@ -13,7 +13,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import pytest
 
 from tests.infra.bicep import INFRA, ROOT, read
 from tests.triggers import TRIGGERS
+from tests.waiting import DEADLINE_SECONDS, until
 
 SCRIPT = INFRA / "hooks" / "subscribe.sh"
 GOLDEN = Path(__file__).parent / "golden" / "az_calls.txt"
@@ -103,7 +103,7 @@ class Cli:
 
     def environment(self, **changes: str) -> dict[str, str]:
         path = f"{self.programs}:/usr/bin:/bin"
-        fast = {"SUBSCRIBE_PAUSE_SECONDS": "0", "SUBSCRIBE_WAIT_SECONDS": "60"}
+        fast = {"SUBSCRIBE_PAUSE_SECONDS": "0", "SUBSCRIBE_WAIT_SECONDS": "600"}
         own = {"PATH": path, "TMPDIR": str(self.temporary), "FAKE_AZ": str(self.folder)}
         return {name: each for name, each in (ENVIRONMENT | fast | own | changes).items() if each}
 
@@ -117,7 +117,7 @@ class Cli:
             env=self.environment(**changes),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=DEADLINE_SECONDS,
             check=False,
         )
         assert KEY not in done.stdout + done.stderr, "the key was printed"
@@ -293,17 +293,15 @@ def test_without_the_azure_cli_it_says_where_to_get_it(cli: Cli) -> None:
 
 def test_ended_by_hand_it_leaves_no_key_behind(each_cli: Cli) -> None:
     each_cli.plan({"rest put": [THROTTLED]})
-    environment = each_cli.environment(SUBSCRIBE_PAUSE_SECONDS="60")
+    environment = each_cli.environment(SUBSCRIBE_PAUSE_SECONDS="600")
     running = subprocess.Popen(
         [each_cli.shell, str(SCRIPT)], env=environment, start_new_session=True, stdout=subprocess.DEVNULL
     )
     try:
-        deadline = time.monotonic() + 30
-        while "rest put" not in each_cli.commands() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        until(lambda: "rest put" in each_cli.commands(), "the request that is refused")
         assert list(each_cli.temporary.rglob("subscription.json")), "there was nothing to leave behind"
         os.killpg(running.pid, signal.SIGINT)
-        assert running.wait(30) == 130
+        assert running.wait(DEADLINE_SECONDS) == 130
     finally:
         if running.poll() is None:
             os.killpg(running.pid, signal.SIGKILL)

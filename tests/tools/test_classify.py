@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.inference.model.model_folders import BLUE, GREEN, OURS, RED, folder, graph, png
+from tests.waiting import DEADLINE_SECONDS
 from tools.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +73,7 @@ def test_as_a_process(photos: Path, model_dir: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=DEADLINE_SECONDS,
     )
     assert [row["label"] for row in rows(run)] == ["blue", "red", "red", "green"]
     assert len(run.stderr.splitlines()) == 1, "a summary and no noise"
@@ -204,7 +205,7 @@ def test_lines_arrive_while_later_images_are_still_waiting(photos: Path, model_d
     assert json.loads(first)["image"].endswith("0000.png")
     assert process.stderr is not None
     said = process.stderr.read()
-    assert process.wait(timeout=30) in (0, 141)
+    assert process.wait(timeout=DEADLINE_SECONDS) in (0, 141)
     assert "Traceback" not in said
     process.stderr.close()
 
@@ -218,7 +219,7 @@ print([name for name in sys.modules if name.split(".")[0] in ("azure", "azurefun
 sys.exit(code)
 """
     run = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True, timeout=DEADLINE_SECONDS
     )
     assert run.stderr.splitlines()[-1] == "[]"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -15,12 +14,12 @@ from hypothesis import strategies as st
 
 from inference.errors import PermanentError, Reason
 from inference.resources.admission import Admission, Budget
+from tests.waiting import DEADLINE_SECONDS, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MIB = 1024 * 1024
-DEADLINE = 20  # seconds: only a deadlock takes that long
 
 
 class Gauge:
@@ -51,10 +50,7 @@ def start_waiting(budget: Budget, cost: int, call: Callable[[], object]) -> thre
     ahead = len(budget._waiting)
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
-    deadline = time.monotonic() + DEADLINE
-    while len(budget._waiting) == ahead:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    until(lambda: len(budget._waiting) > ahead, "the thread in the queue")
     return thread
 
 
@@ -69,7 +65,7 @@ def test_the_budget_is_never_exceeded_and_everyone_gets_through(total: int, cost
 
     with ThreadPoolExecutor(8) as pool:
         for done in [pool.submit(work, cost) for cost in costs]:
-            done.result(DEADLINE)
+            done.result(DEADLINE_SECONDS)
     assert gauge.peak <= total
     with budget.reserve(total):  # everything was given back
         assert not budget._waiting
@@ -81,7 +77,7 @@ def test_more_than_the_whole_budget_runs_alone() -> None:
     with budget.reserve(1_000_000):
         start_waiting(budget, 1, entered.set)
         assert not entered.is_set()
-    assert entered.wait(DEADLINE)
+    assert entered.wait(DEADLINE_SECONDS)
 
 
 def test_a_small_one_does_not_slip_past_a_waiting_large_one() -> None:
@@ -93,20 +89,22 @@ def test_a_small_one_does_not_slip_past_a_waiting_large_one() -> None:
         start_waiting(budget, 10, small.set)
         assert not large.is_set()
         assert not small.is_set()
-    assert large.wait(DEADLINE)
-    assert small.wait(DEADLINE)
+    assert large.wait(DEADLINE_SECONDS)
+    assert small.wait(DEADLINE_SECONDS)
 
 
 def test_a_queue_of_large_ones_does_not_starve_a_small_one() -> None:
+    """The large ones stay until the small one is in: it asked second, and fits beside the first."""
     budget = Budget(100)
-    order: list[int] = []
+    small = threading.Event()
     with budget.reserve(100):
-        costs = [90, 1, *[90] * 20]
-        threads = [start_waiting(budget, cost, partial(order.append, cost)) for cost in costs]
+        threads = [start_waiting(budget, 90, partial(small.wait, DEADLINE_SECONDS))]
+        threads.append(start_waiting(budget, 1, small.set))
+        threads += [start_waiting(budget, 90, partial(small.wait, DEADLINE_SECONDS)) for _ in range(20)]
+    assert small.wait(DEADLINE_SECONDS)
     for thread in threads:
-        thread.join(DEADLINE)
-    assert len(order) == len(costs)
-    assert order.index(1) <= 2
+        thread.join(DEADLINE_SECONDS)
+    assert not any(thread.is_alive() for thread in threads)
 
 
 def test_a_stream_of_large_ones_that_never_ends_does_not_starve_a_small_one() -> None:
@@ -124,10 +122,10 @@ def test_a_stream_of_large_ones_that_never_ends_does_not_starve_a_small_one() ->
         threads.append(start_waiting(budget, 90, partial(one_more, "first")))
         threads.append(start_waiting(budget, 90, partial(one_more, "second")))
         small = start_waiting(budget, 20, partial(order.append, "small"))  # fits beside none of them
-    small.join(DEADLINE)
+    small.join(DEADLINE_SECONDS)
     assert order[:3] == ["first", "second", "small"]
     for thread in threads:
-        thread.join(DEADLINE)
+        thread.join(DEADLINE_SECONDS)
     assert len(order) == 31
 
 
@@ -193,5 +191,5 @@ def test_content_and_pixels_cannot_deadlock() -> None:
 
     with ThreadPoolExecutor(16) as pool:
         for done in [pool.submit(work, number) for number in range(64)]:
-            done.result(DEADLINE)
+            done.result(DEADLINE_SECONDS)
     assert len(finished) == 64

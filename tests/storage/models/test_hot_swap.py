@@ -17,7 +17,7 @@ from storage.models.blob_models import ModelVersion
 from storage.models.hot_swap import HotSwapModel
 from storage.models.local import LocalModel
 from tests.storage.samples import FixedClassifier
-from tests.waiting import until
+from tests.waiting import DEADLINE_SECONDS, until
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -69,7 +69,7 @@ class Shelf:
     def load(self, *folders: Path) -> FixedClassifier:
         names = ";".join(str(folder) for folder in folders)
         self.loaded.append(names)
-        assert self.gate.wait(10)
+        assert self.gate.wait(DEADLINE_SECONDS)
         if names in self.broken:
             raise ModelError(f"version {names} is broken.")
         return FixedClassifier(model=ModelIdentity("birds", names))

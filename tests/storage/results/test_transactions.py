@@ -21,7 +21,7 @@ from storage.pipeline.classify_blob import Finished, Outcome, Stores, classify_b
 from storage.results.transactions import BatchedResults
 from tests.storage.samples import NOON, FixedClassifier, record
 from tests.storage.wire import wire
-from tests.waiting import until
+from tests.waiting import DEADLINE_SECONDS, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,7 +44,7 @@ def together(results: BatchedResults, works: Sequence[Callable[[], object]]) -> 
 
     def one(work: Callable[[], object]) -> object:
         with results.company():
-            all_here.wait(10)
+            all_here.wait(DEADLINE_SECONDS)
             try:
                 return work()
             except (ConflictError, TransientError) as error:

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from inference.errors import ConfigurationError
+from tests.waiting import until
 from tools.azurite import azurite as emulator
 from tools.azurite.azurite import Azurite, Ports, ports_from_environ, running
 
@@ -81,18 +81,15 @@ def test_a_port_is_free_again_after_a_stop() -> None:
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL there")
 def test_it_ends_with_us_even_when_we_are_killed() -> None:
     script = (
-        "import time; from tools.azurite.azurite import running\n"
-        "with running(in_memory=True) as it: print(it.process_id, flush=True); time.sleep(60)"
+        "import signal; from tools.azurite.azurite import running\n"
+        "with running(in_memory=True) as it: print(it.process_id, flush=True); signal.pause()"
     )
     with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout
         process_id = int(owner.stdout.readline())
         assert alive(process_id)
         owner.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while alive(process_id):
-        assert time.monotonic() < deadline, "Azurite outlived its owner"
-        time.sleep(0.02)
+    until(lambda: not alive(process_id), "Azurite to end with its owner")
 
 
 def test_ports_come_from_the_environment() -> None:

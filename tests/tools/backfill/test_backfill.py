@@ -23,7 +23,7 @@ from storage.pipeline.messages import QUEUE, Request
 from storage.pipeline.retries import give_up
 from storage.results.record import Image, Status
 from tests.storage.samples import FixedClassifier
-from tests.waiting import until
+from tests.waiting import DEADLINE_SECONDS, until
 from tools.__main__ import main
 
 if TYPE_CHECKING:
@@ -380,9 +380,9 @@ def test_interrupted_and_killed_and_run_again_nothing_is_done_twice_and_nothing_
     )
 
     run = begin()
-    until(lambda: len(rows(account)) > 50, 60)
+    until(lambda: len(rows(account)) > 50, "rows")
     run.send_signal(signal.SIGINT)
-    out, err = run.communicate(timeout=60)
+    out, err = run.communicate(timeout=DEADLINE_SECONDS)
     interrupted = rows(account)
     summary = json.loads(out.splitlines()[-1])
     assert run.returncode == 130
@@ -391,13 +391,13 @@ def test_interrupted_and_killed_and_run_again_nothing_is_done_twice_and_nothing_
     assert err.endswith("To go on, run the same command again: nothing is done twice.\n")
 
     run = begin()
-    until(lambda: len(rows(account)) > len(interrupted) + 50, 60)
+    until(lambda: len(rows(account)) > len(interrupted) + 50, "more rows")
     run.kill()
-    run.communicate(timeout=60)
+    run.communicate(timeout=DEADLINE_SECONDS)
     killed = rows(account)
 
     run = begin()
-    out, _ = run.communicate(timeout=120)
+    out, _ = run.communicate(timeout=DEADLINE_SECONDS)
     assert run.returncode == 0
     assert counts(json.loads(out.splitlines()[-1])) == {
         "listed": 600,

@@ -8,36 +8,22 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.waiting import DEADLINE_SECONDS, until
 
+if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
     from azure.storage.queue import QueueClient
 
     from tools.azurite.azurite import Azurite
 
 ROOT = Path(__file__).resolve().parents[3]
-PATIENCE_SECONDS = 20.0
-
-
-def eventually(condition: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> object:
-    """Wait until a condition holds and return what it gave."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.02)
-    pytest.fail(f"never happened: {what}")
 
 
 class RunningHost:
@@ -65,12 +51,16 @@ class RunningHost:
         return [dict(pair.split("=", 1) for pair in line.split(" | ")) for line in lines]
 
     def says(self, text: str, times: int = 1) -> None:
-        eventually(lambda: self.log.count(text) >= times or self.process.poll() is not None, f"{text!r} in the log")
+        until(
+            lambda: self.log.count(text) >= times or self.process.poll() is not None,
+            f"{text!r} in the log",
+            evidence=lambda: self.log,
+        )
         assert self.log.count(text) >= times, self.log
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        return self.process.wait(PATIENCE_SECONDS)
+        return self.process.wait(DEADLINE_SECONDS)
 
 
 class Bench:
@@ -90,6 +80,10 @@ class Bench:
     def app(self, source: str) -> None:
         (self.folder / "function_app.py").write_text(source, encoding="utf-8")
 
+    def release(self) -> None:
+        """Let the sample app's slow functions end, those of later hosts too."""
+        (self.folder / "released").touch()
+
     def host(self, *, wait: bool = True, **settings: str) -> RunningHost:
         ours = {
             "AzureWebJobsStorage": self.connection,
@@ -97,7 +91,7 @@ class Bench:
             "AzureFunctionsWebHost__hostid": self.host_id,
             "INCOMING_CONTAINER": self.incoming,
             "JOBS": self.jobs,
-            "DEV_HOST_VISIBILITY_SECONDS": "2",
+            "DEV_HOST_VISIBILITY_SECONDS": "600",  # longer than a test: nothing is delivered again because it is slow
             "PYTHONPATH": str(ROOT),
         }
         host = RunningHost(self.folder, {**os.environ, **ours, **settings})

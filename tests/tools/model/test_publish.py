@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -27,6 +26,7 @@ from storage.results.store import Results
 from storage.settings import DEFAULTS
 from tests.inference.model.model_folders import OURS, RED, folder, graph, png
 from tests.tools.model.test_add import hugging_face, model
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -135,10 +135,7 @@ class App:
 
     def wait_for(self, version: str) -> None:
         """Wait until twenty images in a row were judged by this model."""
-        deadline = time.monotonic() + 30
-        while [record.model_version for record in self.settled[-20:]] != [version] * 20:
-            assert time.monotonic() < deadline, f"{version} never served"
-            time.sleep(0.01)
+        until(lambda: [record.model_version for record in self.settled[-20:]] == [version] * 20, f"model {version}")
 
 
 @pytest.fixture
@@ -186,14 +183,9 @@ class TestSwap:
         def act() -> None:
             app.wait_for(classifier.load(good).model.version)
             publish(clients.blobs, BlobFolder.parse(place), {"model.onnx": tmp_path / "model.onnx"})
-            deadline = time.monotonic() + 30
-            while not refusals():
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            until(refusals, "the refusal")
             seen = len(app.settled)
-            while len(app.settled) < seen + 40:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            until(lambda: len(app.settled) >= seen + 40, "40 more images")
 
         rows = app.under_load(act)
         assert {(row.status, row.label) for row in rows} == {(Status.CLASSIFIED, "red")}
@@ -227,10 +219,7 @@ class TestSwap:
         assert model("publish", colours(tmp_path / "one", "RGB"), "--to", place).returncode == 0
         used = app.models.current()
         assert model("publish", colours(tmp_path / "other", "BGR"), "--to", place).returncode == 0
-        deadline = time.monotonic() + 30
-        while app.models.current() is used:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: app.models.current() is not used, "the other model")
         app.container.upload_blob("notes.jpg", b"no image")
         ended = classify_blob(app.stores, used, Image(app.incoming, "notes.jpg"))
         assert ended.record is not None

@@ -21,6 +21,7 @@ from rich.cells import cell_len
 from storage.pipeline.classify_blob import classify_blob
 from storage.results.record import Image
 from tests.storage.samples import AWKWARD_NAMES, NOON, FixedClassifier, record, rejected
+from tests.waiting import DEADLINE_SECONDS
 from tools.__main__ import main
 from tools.query.file_names import FileNames, safe_part
 from tools.query.output import COLUMNS, columns_of
@@ -346,7 +347,7 @@ def test_a_reader_who_goes_away_ends_it_quietly(many: Account) -> None:
         assert process.stderr is not None
         assert json.loads(process.stdout.readline())["status"] == "classified"
         process.stdout.close()
-        assert process.wait(30) == 141
+        assert process.wait(DEADLINE_SECONDS) == 141
         assert process.stderr.read() == ""
 
 
@@ -357,5 +358,5 @@ def test_ctrl_c_ends_it_quietly(many: Account) -> None:
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
         process.stdout.read()
-        assert process.wait(30) == 130
+        assert process.wait(DEADLINE_SECONDS) == 130
         assert process.stderr.read() == ""

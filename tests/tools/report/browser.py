@@ -13,6 +13,8 @@ import time
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from tests.waiting import DEADLINE_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from io import BufferedReader
@@ -23,7 +25,6 @@ _QUIET = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"),
 )
-_DEADLINE_SECONDS = 20.0
 _KEYS = {
     "ArrowLeft": 37,
     "ArrowUp": 38,
@@ -102,7 +103,7 @@ class Page:
 
     def until(self, expression: str) -> None:
         """Wait until a JavaScript expression is true."""
-        deadline = time.monotonic() + _DEADLINE_SECONDS
+        deadline = time.monotonic() + DEADLINE_SECONDS
         while not self.value(f"Boolean({expression})"):
             assert time.monotonic() < deadline, f"never came true: {expression}"
             self.value("new Promise(requestAnimationFrame)")
@@ -178,7 +179,7 @@ def browsing(chromium: str, profile: Path) -> Iterator[Page]:
         with suppress(OSError):
             process.stdin.close()  # the browser ends with its pipe
         try:
-            process.wait(_DEADLINE_SECONDS)
+            process.wait(DEADLINE_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -1,0 +1,77 @@
+"""One queue served on real Azurite, with the work in the test's hands."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from tests.waiting import until
+from tools.devhost.accounts import Account
+from tools.devhost.listener import QueueListener
+from tools.devhost.settings import QueueOptions
+
+if TYPE_CHECKING:
+    import pytest
+    from azure.storage.queue import QueueMessage
+
+    from tests.conftest import Names
+    from tools.azurite.azurite import Azurite
+
+VISIBILITY_SECONDS = 600
+
+
+class LongWork(Future[None]):
+    """Ends after four half times of its message, which pass at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float | None] = []
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        self.waits.append(timeout)
+        if len(self.waits) <= 4:
+            raise TimeoutError
+        return None
+
+
+def test_the_message_of_a_function_that_outlasts_it_is_hidden_again_at_each_half_time(
+    azurite: Azurite, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = Account("Storage", {"Storage": azurite.connection_string})
+    queue, work = account.queue(names.queue()), LongWork()
+    queue.create_queue()
+    queue.send_message("a")
+    begun: list[str] = []
+    hidden: list[int] = []
+
+    def begin(message: QueueMessage) -> Future[None]:
+        begun.append(message.content)
+        return work
+
+    listener = QueueListener(
+        account=account,
+        queue_name=queue.queue_name,
+        poison=account.queue(names.queue("poison")),
+        begin=begin,
+        options=QueueOptions(),
+        visibility_seconds=VISIBILITY_SECONDS,
+    )
+    update: Any = listener.queue.update_message
+
+    def counted(*message: Any, visibility_timeout: int) -> QueueMessage:
+        hidden.append(visibility_timeout)
+        answer: QueueMessage = update(*message, visibility_timeout=visibility_timeout)
+        return answer
+
+    monkeypatch.setattr(listener.queue, "update_message", counted)
+    thread = Thread(target=listener.run)
+    thread.start()
+    until(lambda: begun and not queue.get_queue_properties().approximate_message_count, "the message deleted")
+    listener.stop()
+    thread.join()
+    listener.close()
+    account.close()
+    assert begun == ["a"]
+    assert work.waits == [VISIBILITY_SECONDS / 2] * 5
+    assert hidden == [VISIBILITY_SECONDS] * 4
