@@ -12,7 +12,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -135,14 +135,12 @@ def _draw(picture: Path, samples: list[Sample], records: dict[str, Record]) -> N
     tiles = []
     for sample in samples:
         record = records.get(sample.name)
-        title = "missing"
-        if record is not None:
-            title = str(record.reason) if record.score is None else f"{record.label} {record.score:.2f}"
-        tiles.append(
-            Tile(
-                sample.content, title, PurePosixPath(sample.name).name, record is not None and record.score is not None
-            )
-        )
+        if record is None:
+            tiles.append(Tile(sample.content, "missing", sample.name, is_problem=True))
+        elif record.score is None:
+            tiles.append(Tile(sample.content, str(record.reason), sample.name, is_problem=True))
+        else:
+            tiles.append(Tile(sample.content, f"{record.label} {record.score:.2f}", sample.name, is_problem=False))
     contact_sheet(tiles).save(picture, optimize=True)
 
 

@@ -1,1 +1,1 @@
-"""The model that ships: scenes rendered, a small network trained on them, and the command that measures it."""
+"""Rendered photos of ten kinds of objects: samples for the demo, and training and test data for the demo model."""
