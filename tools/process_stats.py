@@ -1,6 +1,6 @@
-"""What Linux says of a process: its memory in RAM, the peak of that, and its CPU time; proc_pid_status(5), ..._stat(5).
+"""Memory and CPU time of a process, read from ``/proc``: see proc_pid_status(5) and proc_pid_stat(5).
 
-Where there is no ``/proc``, or the process is gone, everything is 0.
+Without ``/proc``, or after the end of the process, every value is 0.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _KIB = 1024
 
 
 class Resident(NamedTuple):
-    """Memory of one process in RAM, in bytes: now, and the most since it began or since ``restart_peak``."""
+    """Resident memory of a process in bytes: now, and its peak since the start or since ``restart_peak``."""
 
     now: int
     peak: int
@@ -27,25 +27,27 @@ class Resident(NamedTuple):
 
 
 def resident(process_id: int | str = SELF) -> Resident:
-    """Read how much memory a process holds."""
+    """Return the resident memory of a process."""
     lines = (line.partition(":") for line in _read(process_id, "status").splitlines())
-    told = {name: int(value.split()[0]) * _KIB for name, _, value in lines if name in {"VmRSS", "VmHWM"}}
-    return Resident(told.get("VmRSS", 0), told.get("VmHWM", 0))
+    found = {name: int(value.split()[0]) * _KIB for name, _, value in lines if name in {"VmRSS", "VmHWM"}}
+    return Resident(found.get("VmRSS", 0), found.get("VmHWM", 0))
 
 
 def restart_peak() -> Resident:
-    """Let this process's peak begin anew, and return where it begins.
+    """Reset the peak of this process to its current memory, and return both.
 
     Raises:
-        OSError: The system cannot do that.
+        OSError: The system has no ``/proc/self/clear_refs``.
     """
     (_PROC / SELF / "clear_refs").write_text("5")
     return resident()
 
 
 def cpu_seconds(process_id: int | str = SELF) -> float:
-    """Read how much CPU time a process has had, with its children that have ended."""
-    fields = _read(process_id, "stat").rpartition(")")[2].split()  # behind the name, which may hold anything
+    """Return the CPU time of a process and of its children that have ended, user and system."""
+    fields = _read(process_id, "stat").rpartition(")")[2].split()  # the name before it may contain anything
+    if not fields:
+        return 0.0
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # utime, stime, cutime, cstime
 
 

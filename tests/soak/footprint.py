@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tests.soak.stand import stand
-from tools.bench.networks import model_folder
-from tools.bench.photos import KINDS, photos
+from tools.bench.inputs.networks import model_folder
+from tools.bench.inputs.photos import KINDS, photos
 from tools.process_stats import resident
 from tools.webjobs.worker import ROOT
 

@@ -1,4 +1,4 @@
-"""Write the figures of docs/performance.md anew, and its pictures, from the runs that are kept in ``benchmarks``.
+"""Rewrites the figures and the picture of docs/performance.md from the newest run in ``benchmarks``.
 
 python -m tools bench --json benchmarks/0.1.0.json
 python -m tests.tools.regenerate_figures
@@ -11,17 +11,16 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tools.bench.plot import drawing
+from tools.bench.tables import plot
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "performance.md"
 PICTURE = ROOT / "docs" / "img" / "performance.svg"
-GROWTH = ROOT / "benchmarks" / "growth.json"
 _PLACE = re.compile(r"(<!-- figures: [^>]*-->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
 def kept() -> dict[str, Any]:
-    """The run of the newest release."""
+    """Return the run of the newest release."""
     newest = max(
         (ROOT / "benchmarks").glob("[0-9]*.json"), key=lambda path: [int(part) for part in path.stem.split(".")]
     )
@@ -30,24 +29,25 @@ def kept() -> dict[str, Any]:
 
 
 def document() -> str:
-    """docs/performance.md as it should be now."""
+    """Return docs/performance.md with the figures of the kept run."""
     return _PLACE.sub(lambda place: place[1] + _figures(kept()) + place[2], DOCUMENT.read_text(encoding="utf-8"))
 
 
 def _figures(run: dict[str, Any]) -> str:
-    about = run["machine"]
-    tried = sum(figure["trials"] for figure in run["figures"].values())
+    machine = run["machine"]
+    trials = sum(figure["trials"] for figure in run["figures"].values())
     quiet = sum(figure["quiet"] for figure in run["figures"].values())
-    packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
+    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    system = f"{machine['cpu']}, {machine['usable_cpus']} CPUs, {machine['system']}"
     lines = [
-        f"{about['cpu']}, {about['usable_cpus']} CPUs, {about['system']}, Python {about['python']} ({packages});",
-        f"{run['started'][:10]}, {run['seconds']} s, {quiet} of {tried} trials undisturbed.",
+        f"{system}, Python {machine['python']} ({packages});",
+        f"{run['started'][:10]}, {run['seconds']} s, {quiet} of {trials} trials undisturbed.",
         "",
         "| ratio | reached | likely | goal |",
         "|---|---|---|---|",
         *(_ratio(ratio) for ratio in run["ratios"]),
         "",
-        "| contestant / of what / threads | images/s | CPU ms | undisturbed |",
+        "| function / input / threads | images/s | CPU ms | undisturbed |",
         "|---|---|---|---|",
         *(_figure(name, figure) for name, figure in run["figures"].items()),
         "",
@@ -71,4 +71,4 @@ def _figure(name: str, figure: dict[str, Any]) -> str:
 
 if __name__ == "__main__":
     DOCUMENT.write_text(document(), encoding="utf-8")
-    PICTURE.write_text(drawing(kept()), encoding="utf-8")
+    PICTURE.write_text(plot(kept()), encoding="utf-8")

@@ -1,3 +1,5 @@
+"""Memory and CPU time of processes, as ``/proc`` has them."""
+
 from __future__ import annotations
 
 import os
@@ -11,11 +13,11 @@ import pytest
 
 from tools.process_stats import cpu_seconds, resident, restart_peak
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells these figures")
+pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
 MIB = 1024 * 1024
 
 
-def test_the_peak_remembers_what_is_held_no_more() -> None:
+def test_the_peak_includes_memory_that_was_freed() -> None:
     before = restart_peak()
     assert before.now == pytest.approx(before.peak, abs=MIB)
     held = np.ones(64 * MIB, dtype=np.uint8)

@@ -1,1 +1,1 @@
-"""What ``python -m tools bench`` measures, and how."""
+"""Measures the app on this machine against baselines and against a lower bound: ``python -m tools bench``."""

@@ -1,7 +1,7 @@
-"""The machine: what it is, and how much of it others took while we measured.
+"""Describes the machine, and measures how much CPU time other processes took during a trial.
 
-A trial counts only if others left us alone, other programs of this machine as well as other machines of its host
-(steal): ``/proc/stat`` says how busy the CPUs were that we may use, ``/proc/PID/stat`` how much of that was ours.
+A trial counts only if it was undisturbed, by other programs of this machine and by other machines of its host (steal).
+``/proc/stat`` gives the busy time of the usable CPUs, ``/proc/PID/stat`` the part of it that the bench used.
 """
 
 from __future__ import annotations
@@ -20,75 +20,74 @@ from tools.process_stats import cpu_seconds
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-FOREIGN_SHARE = 0.06
-"""Of the CPUs' time: a trial in which others took more is not counted."""
+MAX_OTHER_CPU = 0.06
+"""The largest share of the CPUs' time that others may take during a trial that counts."""
 
 _PROC = Path("/proc")
 _PACKAGES = ("numpy", "pillow", "onnxruntime", "azure-storage-blob", "azure-data-tables", "azure-functions")
-# Fields of a cpu line of /proc/stat (proc_stat(5)); guest time is part of user time already.
+# Fields of a cpu line of /proc/stat, see proc_stat(5). User time includes the guest time after them.
 _IDLE, _IOWAIT, _STEAL = 3, 4, 7
-_COUNTED = 8
+_FIELDS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The clocks at one moment, in seconds: the wall's, and the CPU time of all, of the hypervisor and of us."""
+    """Clocks at one moment, in seconds: the wall clock, and CPU time in total, stolen, and used by the bench."""
 
     wall: float
     busy: float
     steal: float
-    ours: float
+    own: float
 
 
 @dataclass(frozen=True, slots=True)
 class Disturbance:
-    """How much of the CPUs' time went elsewhere, 0 to 1: to other programs and other machines, and of that the latter.
+    """Shares of the CPUs' time, 0 to 1, that others took; ``None`` if the system does not report them.
 
-    ``None`` where the system does not say.
+    Attributes:
+        other_cpu: Other processes and other machines.
+        steal: Of that, other machines.
     """
 
-    foreign: float | None
+    other_cpu: float | None
     steal: float | None
 
     @property
     def is_quiet(self) -> bool:
-        """Whether a trial under it counts."""
-        return self.foreign is None or self.foreign <= FOREIGN_SHARE
+        """Whether a trial with it counts."""
+        return self.other_cpu is None or self.other_cpu <= MAX_OTHER_CPU
 
 
-def read(process_ids: Collection[int]) -> Reading | None:
-    """Read the clocks.
+def read_clocks(process_ids: Collection[int]) -> Reading | None:
+    """Read the clocks; ``None`` if there is no ``/proc/stat``.
 
     Args:
-        process_ids: Which processes are ours, this one included.
-
-    Returns:
-        ``None`` where there is no ``/proc/stat``.
+        process_ids: The processes of the bench.
     """
     try:
         lines = (_PROC / "stat").read_text(encoding="ascii").splitlines()
     except OSError:
         return None
-    tick = os.sysconf("SC_CLK_TCK")
-    mine = {f"cpu{number}" for number in os.sched_getaffinity(0)}
-    fields = [[int(text) for text in line.split()[1 : 1 + _COUNTED]] for line in lines if line.split()[0] in mine]
+    ticks = os.sysconf("SC_CLK_TCK")
+    usable = {f"cpu{number}" for number in os.sched_getaffinity(0)}
+    fields = [[int(text) for text in line.split()[1 : 1 + _FIELDS]] for line in lines if line.split()[0] in usable]
     steal = sum(each[_STEAL] for each in fields)
     idle = sum(each[_IDLE] + each[_IOWAIT] for each in fields)
     busy = sum(sum(each) for each in fields) - idle
-    return Reading(time.monotonic(), busy / tick, steal / tick, sum(map(cpu_seconds, process_ids)))
+    return Reading(time.monotonic(), busy / ticks, steal / ticks, sum(map(cpu_seconds, process_ids)))
 
 
-def between(before: Reading | None, after: Reading | None) -> Disturbance:
-    """Say how much others took between two readings."""
+def disturbance(before: Reading | None, after: Reading | None) -> Disturbance:
+    """Return what others took between two readings."""
     if before is None or after is None:
         return Disturbance(None, None)
     capacity = (after.wall - before.wall) * len(os.sched_getaffinity(0))
-    foreign = (after.busy - before.busy) - (after.ours - before.ours)
-    return Disturbance(max(0.0, foreign / capacity), max(0.0, (after.steal - before.steal) / capacity))
+    other = (after.busy - before.busy) - (after.own - before.own)
+    return Disturbance(max(0.0, other / capacity), max(0.0, (after.steal - before.steal) / capacity))
 
 
-def described() -> dict[str, Any]:
-    """What is needed to know which machine the figures are of."""
+def description() -> dict[str, Any]:
+    """Describe the machine and the versions in use, for a kept result."""
     return {
         "cpu": _cpu_name(),
         "usable_cpus": usable_cpus(),

@@ -1,13 +1,14 @@
-"""What the figures mean: each goal as a ratio of two things that were measured in the same run, with its noise."""
+"""Ratios of two figures of the same run, with their goals and confidence bands."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
-from tools.bench.benchmarks import key
-from tools.bench.networks import ARCHITECTURES
-from tools.bench.photos import JPEGS, KINDS
+from tools.bench import startup
+from tools.bench.benchmarks import FIRST_PHOTO, key
+from tools.bench.inputs.networks import DEFAULT_NETWORK, NETWORKS
+from tools.bench.inputs.photos import JPEGS, KINDS
 from tools.bench.runner import band
 
 if TYPE_CHECKING:
@@ -17,18 +18,29 @@ if TYPE_CHECKING:
 
     Figures = Mapping[str, Figure]
 
+_OF_CEILING = {"12 MP": 0.95, "2 MP": 0.88}
+_OF_BARE_LOOP = 0.97
+_OF_BASELINE = {"12 MP": 3.0, "2 MP": 2.1, "0.3 MP": 1.3}
+_OF_SERIAL_BASELINE = {"12 MP": 4.5, "2 MP": 2.5}
+_OF_MEMORY = {"12 MP": 0.85, "2 MP": 0.75}
+_OF_FLOOR = {"12 MP": 1.25}
+_OF_EAGER = {"MobileNetV2": 3.0}
+_OVERHEAD_MS = 3.0
+_APP_START, _CLASSIFY_START = 1.15, 1.35
+_REQUESTS = {"fresh": 6, "duplicate": 2}
+
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """One statement.
+    """One ratio of a run.
 
     Attributes:
-        name: What is compared with what.
-        value: The ratio, or a difference where the name says its unit.
-        low: Of its band.
-        high: Of its band.
-        goal: What we mean to reach; ``None`` where we only tell.
-        more_is_better: Which way.
+        name: What is divided by what. Kept runs are compared by it.
+        value: The ratio; a difference or a count if the name has a unit.
+        low: 5th percentile of its bootstrap.
+        high: 95th percentile.
+        goal: The value to reach, if there is one.
+        more_is_better: Whether the goal is a minimum.
     """
 
     name: str
@@ -40,108 +52,121 @@ class Ratio:
 
     @property
     def is_reached(self) -> bool | None:
-        """Whether the value is as good as the goal; ``None`` without one."""
+        """Whether the value reaches the goal; ``None`` without a goal."""
         if self.goal is None:
             return None
         return self.value >= self.goal if self.more_is_better else self.value <= self.goal
 
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
-        return asdict(self)
+
+class _Formula(NamedTuple):
+    """How a ratio is computed from the figures that it needs."""
+
+    name: str
+    value: Callable[[Figures], float]
+    needs: tuple[str, ...]
+    goal: float | None = None
+    more_is_better: bool = True
 
 
-_OF_CEILING = {"12 MP": 0.95, "2 MP": 0.88}
-_OF_PEER = {"12 MP": 3.0, "2 MP": 2.1, "0.3 MP": 1.3}
-_OF_SERIAL_PEER = {"12 MP": 4.5, "2 MP": 2.5}
-_OF_BACKFILL = {"12 MP": 0.85, "2 MP": 0.75}
-_OF_DECODE = {"12 MP": 1.25}
-_OF_EAGER = {"MobileNetV2": 3.0}
-_OVERHEAD_MS = 3.0
-START_GOAL = 1.15
-REQUESTS_GOAL, DUPLICATE_GOAL = 6, 2
+def ratios(figures: Figures, requests: Mapping[str, list[str]], cpus: int) -> list[Ratio]:
+    """Return every ratio whose figures were measured.
 
-
-def ratios(figures: Figures, cpus: int) -> list[Ratio]:
-    """Say all that can be said of these figures."""
+    Args:
+        figures: By name of the benchmark.
+        requests: The storage requests of a ``fresh`` and of a ``duplicate`` upload, if they were recorded.
+        cpus: How many CPUs the run could use.
+    """
     found = []
-    for name, value, goal, more_is_better, needed in _statements(cpus):
-        if all(each in figures for each in needed):
-            low, high = band(value, figures)
-            found.append(Ratio(name, value(figures), low, high, goal, more_is_better))
+    for name, value, needs, goal, more_is_better in _formulas(cpus):
+        if figures.keys() >= set(needs):
+            needed = {each: figures[each] for each in needs}
+            found.append(Ratio(name, value(needed), *band(value, needed), goal, more_is_better))
+    for upload, sent in requests.items():
+        count = len(sent)
+        name = f"storage requests of a {upload} upload"
+        found.append(Ratio(name, count, count, count, _REQUESTS[upload], more_is_better=False))
     return found
 
 
-Statement = tuple[str, "Callable[[Figures], float]", float | None, bool, tuple[str, ...]]
-
-
-def _statements(cpus: int) -> Iterator[Statement]:
+def _formulas(cpus: int) -> Iterator[_Formula]:
     for photo in JPEGS:
-        yield from _of_path(photo, cpus)
+        yield from _in_memory(photo, cpus)
     for photo in KINDS:
         if photo not in JPEGS:
-            ours, peer = key("classify", photo, cpus), key("sample", photo, cpus)
-            yield _rates(f"{photo}: rate / peer's, {cpus} threads", ours, peer)
+            names = key("classify", photo, cpus), key("sample", photo, cpus)
+            yield _rate(f"{photo}: rate / peer's, {cpus} threads", *names)
     for photo in JPEGS:
         yield _overhead(photo)
         reload = key("reload", photo, cpus)
-        yield _rates(f"{photo}: rate / loading the model at every call", key("app function", photo), reload)
+        yield _rate(f"{photo}: rate / loading the model at every call", key("app function", photo), reload)
     for photo in JPEGS:
-        yield from _of_backfill(photo, cpus)
-    for network in ARCHITECTURES:
+        yield from _backfill(photo, cpus)
+    for network in NETWORKS:
         for threads in sorted({1, cpus}):
-            goal = _OF_EAGER.get(network) if threads == cpus else None  # its default, so what its users get
+            goal = _OF_EAGER.get(network) if threads == cpus else None  # PyTorch's own default is all CPUs
             name = f"{network}: PyTorch CPU, {threads} thread{'s' * (threads > 1)} / ours"
-            yield _costs(name, key("eager", network, threads), key("infer", network, 1), goal)
+            yield _cpu(name, key("eager", network, threads), key("infer", network, 1), goal, more_is_better=True)
+    name = f"start to first image ({FIRST_PHOTO}) / bare imports and session"
+    yield _start(name, startup.APP, startup.BARE, _APP_START)
+    name = f"classify --json to first line ({FIRST_PHOTO}) / bare imports and session"
+    yield _start(name, startup.CLASSIFY, startup.CLASSIFY_BARE, _CLASSIFY_START)
 
 
-def _of_path(photo: str, cpus: int) -> Iterator[Statement]:
-    ours, bare = key("classify", photo, cpus), key("bare loop", photo, cpus)
+def _in_memory(photo: str, cpus: int) -> Iterator[_Formula]:
+    classify, infer = key("classify", photo, cpus), key("infer", DEFAULT_NETWORK, 1)
     decode, floor, bare_tensor = (key(name, photo, 1) for name in ("decode", "floor", "bare tensor"))
-    infer = key("infer", "MobileNetV2", 1)
 
     def of_ceiling(figures: Figures) -> float:
-        cost_s = (figures[bare_tensor].cpu_ms + figures[infer].cpu_ms) / 1000
-        return figures[ours].images_per_s * cost_s / cpus
+        cpu_s = (figures[bare_tensor].cpu_ms + figures[infer].cpu_ms) / 1000
+        return figures[classify].images_per_s * cpu_s / cpus
 
-    name = f"{photo}: rate / ceiling"
-    yield name, of_ceiling, _OF_CEILING.get(photo), True, (ours, bare_tensor, infer)
-    yield _rates(f"{photo}: rate / bare loop", ours, bare, 0.97)
-    yield _rates(f"{photo}: rate / peer's, {cpus} threads", ours, key("sample", photo, cpus), _OF_PEER.get(photo))
-    yield _rates(f"{photo}: rate / peer's, serial", ours, key("sample", photo, 1), _OF_SERIAL_PEER.get(photo))
-    yield _costs(f"{photo}: decode CPU / floor", decode, floor, _OF_DECODE.get(photo), more_is_better=False)
+    needs = (classify, bare_tensor, infer)
+    yield _Formula(f"{photo}: rate / ceiling", of_ceiling, needs, _OF_CEILING.get(photo))
+    yield _rate(f"{photo}: rate / bare loop", classify, key("bare loop", photo, cpus), _OF_BARE_LOOP)
+    sample, serial = key("sample", photo, cpus), key("sample", photo, 1)
+    yield _rate(f"{photo}: rate / peer's, {cpus} threads", classify, sample, _OF_BASELINE.get(photo))
+    yield _rate(f"{photo}: rate / peer's, serial", classify, serial, _OF_SERIAL_BASELINE.get(photo))
+    yield _cpu(f"{photo}: decode CPU / floor", decode, floor, _OF_FLOOR.get(photo))
 
 
-def _overhead(photo: str) -> Statement:
+def _overhead(photo: str) -> _Formula:
     function, classify, calls = key("app function", photo), key("app classify", photo), key("calls", photo)
 
-    def beyond_ms(figures: Figures) -> float:
+    def overhead_ms(figures: Figures) -> float:
         return figures[function].cpu_ms - figures[classify].cpu_ms - figures[calls].cpu_ms
 
     name = f"{photo}: CPU ms beyond classify and bare calls"
-    return name, beyond_ms, _OVERHEAD_MS, False, (function, classify, calls)
+    return _Formula(name, overhead_ms, (function, classify, calls), _OVERHEAD_MS, more_is_better=False)
 
 
-def _of_backfill(photo: str, cpus: int) -> Iterator[Statement]:
-    """Starting and ending a backfill is left out: its share is the less the more there is to do."""
-    backfill, ours, nothing = key("backfill", photo), key("classify", photo, cpus), key("backfill", "nothing")
+def _backfill(photo: str, cpus: int) -> Iterator[_Formula]:
+    """Ratios of a backfill without its start and end, whose share shrinks with the number of images."""
+    backfill, classify, nothing = key("backfill", photo), key("classify", photo, cpus), key("backfill", "nothing")
 
     def of_rate(figures: Figures) -> float:
-        images = figures[backfill].counting[0].images
+        images = figures[backfill].counted[0].images
         seconds = images / figures[backfill].images_per_s - 1 / figures[nothing].images_per_s
-        return images / seconds / figures[ours].images_per_s
+        return images / seconds / figures[classify].images_per_s
 
     def of_cpu(figures: Figures) -> float:
-        images = figures[backfill].counting[0].images
-        return figures[ours].cpu_ms / (figures[backfill].cpu_ms - figures[nothing].cpu_ms / images)
+        images = figures[backfill].counted[0].images
+        return figures[classify].cpu_ms / (figures[backfill].cpu_ms - figures[nothing].cpu_ms / images)
 
-    needed = (backfill, ours, nothing)
-    yield f"{photo}: backfill rate / in memory", of_rate, _OF_BACKFILL.get(photo), True, needed
-    yield f"{photo}: in-memory CPU / backfill CPU", of_cpu, None, True, needed
-
-
-def _rates(name: str, one: str, other: str, goal: float | None = None) -> Statement:
-    return name, lambda figures: figures[one].images_per_s / figures[other].images_per_s, goal, True, (one, other)
+    needs = (backfill, classify, nothing)
+    yield _Formula(f"{photo}: backfill rate / in memory", of_rate, needs, _OF_MEMORY.get(photo))
+    yield _Formula(f"{photo}: in-memory CPU / backfill CPU", of_cpu, needs)
 
 
-def _costs(name: str, one: str, other: str, goal: float | None = None, *, more_is_better: bool = True) -> Statement:
-    return name, lambda figures: figures[one].cpu_ms / figures[other].cpu_ms, goal, more_is_better, (one, other)
+def _rate(name: str, one: str, other: str, goal: float | None = None) -> _Formula:
+    return _Formula(name, lambda figures: figures[one].images_per_s / figures[other].images_per_s, (one, other), goal)
+
+
+def _cpu(name: str, one: str, other: str, goal: float | None = None, *, more_is_better: bool = False) -> _Formula:
+    return _Formula(
+        name, lambda figures: figures[one].cpu_ms / figures[other].cpu_ms, (one, other), goal, more_is_better
+    )
+
+
+def _start(name: str, one: str, bare: str, goal: float) -> _Formula:
+    """A ratio of durations, which are the inverse of the rates."""
+    return _rate(name, bare, one, goal)._replace(more_is_better=False)

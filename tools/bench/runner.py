@@ -1,4 +1,4 @@
-"""Rounds of trials: in every round each contest has its turn, so that whatever changes meanwhile changes for all."""
+"""Runs the benchmarks in rounds: each has one trial per round, so that slow changes of the machine affect all alike."""
 
 from __future__ import annotations
 
@@ -6,27 +6,26 @@ import os
 import random
 import statistics
 import time
-from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from tools.bench.machine import Disturbance, between, read
+from tools.bench.machine import Disturbance, disturbance, read_clocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from tools.bench.benchmarks import Contest, Extent
+    from tools.bench.benchmarks import Benchmark, Effort
     from tools.bench.trials import Trial
-    from tools.bench.worker_process import Lane
+    from tools.bench.workers.process import WorkerProcess
 
-_WARMED = {"app", "sdk", "backfill"}  # the others warm up in each trial
+_WARM_UP = {"function_path", "bare_sdk", "backfill"}  # the other workers warm up in each trial
+_MEDIAN_NEEDS = 3  # quiet trials
 _RESAMPLES = 400
 _BAND = (0.05, 0.95)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One trial and how quiet it was."""
+class Measurement(NamedTuple):
+    """One trial and how much it was disturbed."""
 
     trial: Trial
     disturbance: Disturbance
@@ -34,110 +33,91 @@ class Seen:
 
 @dataclass
 class Figure:
-    """All trials of one contest.
+    """All trials of one benchmark, in order, and how many undisturbed ones were requested."""
 
-    Attributes:
-        trials: In the order in which they were run.
-        wanted: How many shall count.
-    """
-
-    wanted: int
-    trials: list[Seen] = field(default_factory=list)
+    rounds: int
+    measurements: list[Measurement] = field(default_factory=list)
 
     @property
     def quiet(self) -> int:
-        """How many trials nobody disturbed."""
-        return sum(seen.disturbance.is_quiet for seen in self.trials)
+        """How many trials were undisturbed."""
+        return sum(each.disturbance.is_quiet for each in self.measurements)
 
     @property
-    def counting(self) -> list[Trial]:
-        """The undisturbed ones; if they are too few for a median, the least disturbed half of all."""
-        quiet = [seen.trial for seen in self.trials if seen.disturbance.is_quiet]
-        if len(quiet) >= min(3, self.wanted):
-            return quiet
-        by_calm = sorted(self.trials, key=lambda seen: seen.disturbance.foreign or 0.0)
-        return [seen.trial for seen in by_calm[: max(len(quiet), (len(by_calm) + 1) // 2)]]
+    def is_noisy(self) -> bool:
+        """Whether too few trials were undisturbed for a median."""
+        return self.quiet < min(_MEDIAN_NEEDS, self.rounds)
+
+    @property
+    def counted(self) -> list[Trial]:
+        """The undisturbed trials; of a noisy figure the least disturbed half."""
+        if not self.is_noisy:
+            return [each.trial for each in self.measurements if each.disturbance.is_quiet]
+        by_disturbance = sorted(self.measurements, key=lambda each: each.disturbance.other_cpu or 0.0)
+        return [each.trial for each in by_disturbance[: max(self.quiet, (len(by_disturbance) + 1) // 2)]]
 
     @property
     def images_per_s(self) -> float:
-        """The median."""
-        return statistics.median(trial.images_per_s for trial in self.counting)
+        """The median of the counted trials."""
+        return statistics.median(trial.images_per_s for trial in self.counted)
 
     @property
     def cpu_ms(self) -> float:
-        """The median."""
-        return statistics.median(trial.cpu_ms for trial in self.counting)
+        """The median of the counted trials."""
+        return statistics.median(trial.cpu_ms for trial in self.counted)
 
     def resampled(self, rng: random.Random) -> Figure:
-        """As it might have come out as well: as many trials, drawn from those that count."""
-        calm = Disturbance(None, None)
-        counting = self.counting
-        return Figure(self.wanted, [Seen(rng.choice(counting), calm) for _ in counting])
+        """Return a bootstrap sample: as many trials, drawn from the counted ones with replacement."""
+        quiet, counted = Disturbance(None, None), self.counted
+        return Figure(self.rounds, [Measurement(rng.choice(counted), quiet) for _ in counted])
 
 
 def run_rounds(
-    contests: Sequence[Contest],
-    lanes: Mapping[str, Lane],
-    extent: Extent,
+    benchmarks: Sequence[Benchmark],
+    workers: Mapping[str, WorkerProcess],
+    effort: Effort,
     *,
-    beside: Collection[int] = (),
-    tell: Callable[[str], None] = lambda _said: None,
+    other_process_ids: Collection[int] = (),
+    report: Callable[[str], None] = lambda _message: None,
 ) -> dict[str, Figure]:
-    """Run every contest so often, and those that were disturbed again, as long as the patience lasts.
+    """Run every benchmark in every round, then repeat disturbed trials for a while.
 
     Args:
-        contests: What to measure.
-        lanes: Where, by name.
-        extent: How often and how patiently.
-        beside: Other processes that work for us: the emulator.
-        tell: Is told how far we are.
+        benchmarks: What to measure.
+        workers: The worker processes by name.
+        effort: Number of rounds, and for how long to repeat.
+        other_process_ids: Further processes of the bench: the emulator.
+        report: Called with messages about progress.
     """
-    figures: dict[str, Figure] = {contest.key: Figure(extent.rounds) for contest in contests}
-    ours = {os.getpid(), *beside, *(lane.process_id for lane in lanes.values())}
-    for contest in contests:
-        if contest.lane in _WARMED:
-            tell(f"warming up: {contest.key}")
-            lanes[contest.lane].ask(contest.contestant, **contest.arguments)
-    for number in range(extent.rounds):
-        for place, contest in enumerate(contests):
-            tell(f"round {number + 1} of {extent.rounds}, {place + 1} of {len(contests)}: {contest.key}")
-            figures[contest.key].trials.append(_seen(contest, lanes, ours))
-    patience = time.monotonic() + extent.patience_seconds
-    while disturbed := [contest for contest in contests if figures[contest.key].quiet < extent.rounds]:
-        for contest in disturbed:
-            if time.monotonic() > patience:
+    figures = {each.key: Figure(effort.rounds) for each in benchmarks}
+    own = {os.getpid(), *other_process_ids, *(worker.process_id for worker in workers.values())}
+
+    def measure(benchmark: Benchmark) -> None:
+        before = read_clocks(own)
+        trial = workers[benchmark.worker].call(benchmark.function, **benchmark.arguments)
+        figures[benchmark.key].measurements.append(Measurement(trial, disturbance(before, read_clocks(own))))
+
+    for benchmark in benchmarks:
+        if benchmark.worker in _WARM_UP:
+            report(f"warming up: {benchmark.key}")
+            workers[benchmark.worker].call(benchmark.function, **benchmark.arguments)
+    for number in range(effort.rounds):
+        for place, benchmark in enumerate(benchmarks):
+            report(f"round {number + 1} of {effort.rounds}, {place + 1} of {len(benchmarks)}: {benchmark.key}")
+            measure(benchmark)
+    deadline = time.monotonic() + effort.retry_seconds
+    while disturbed := [each for each in benchmarks if figures[each.key].quiet < effort.rounds]:
+        for benchmark in disturbed:
+            if time.monotonic() > deadline:
                 return figures
-            tell(f"disturbed, so once more ({len(disturbed)} to go): {contest.key}")
-            figures[contest.key].trials.append(_seen(contest, lanes, ours))
+            report(f"repeating disturbed trials ({len(disturbed)} to go): {benchmark.key}")
+            measure(benchmark)
     return figures
 
 
-def _seen(contest: Contest, lanes: Mapping[str, Lane], ours: Collection[int]) -> Seen:
-    before = read(ours)
-    trial = lanes[contest.lane].ask(contest.contestant, **contest.arguments)
-    return Seen(trial, between(before, read(ours)))
-
-
 def band(value: Callable[[Mapping[str, Figure]], float], figures: Mapping[str, Figure]) -> tuple[float, float]:
-    """Within what a value that is made of figures lies nine times of ten, by resampling their trials."""
+    """Return the 5th and 95th percentile of a value computed from figures, by a bootstrap of their trials."""
     rng = random.Random(1)
-    drawn = []
-    for _ in range(_RESAMPLES):
-        again: dict[str, Figure] = _Lazily(figures, rng)
-        drawn.append(value(again))
-    drawn.sort()
+    drawn = sorted(value({name: figure.resampled(rng) for name, figure in figures.items()}) for _ in range(_RESAMPLES))
     low, high = (drawn[round(share * (len(drawn) - 1))] for share in _BAND)
     return low, high
-
-
-class _Lazily(defaultdict[str, Figure]):
-    """Resamples only the figures that are asked for."""
-
-    def __init__(self, figures: Mapping[str, Figure], rng: random.Random) -> None:
-        super().__init__()
-        self._figures = figures
-        self._rng = rng
-
-    def __missing__(self, key: str) -> Figure:
-        self[key] = self._figures[key].resampled(self._rng)
-        return self[key]

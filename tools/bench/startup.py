@@ -1,7 +1,7 @@
-"""From the start of a process to its first classified image, against the least that it could take: fresh processes.
+"""Measures the start of fresh processes: to the first classified image, and to bare imports and one session.
 
-The least is Python itself, the imports of the packages without which there is no function app, and one session. What is
-beyond it is ours: our own modules, what they import beside these packages, wiring, warming up, the first image.
+The bare processes import the packages that the app or the command cannot do without, and create one session. The rest
+is due to this repository: its own modules, what else they import, creating clients, warming up, the first image.
 """
 
 from __future__ import annotations
@@ -19,39 +19,41 @@ from inference.errors import ConfigurationError
 from storage.settings import APP_ROOT
 from tools.azurite.azurite import Ports, connection_string
 from tools.bench.benchmarks import FIRST_PHOTO
-from tools.bench.machine import between, read
-from tools.bench.networks import model_folder
-from tools.bench.photos import KINDS, photos
-from tools.bench.runner import Figure, Seen
+from tools.bench.inputs.networks import DEFAULT_NETWORK, model_folder
+from tools.bench.inputs.photos import KINDS, photo_file
+from tools.bench.machine import disturbance, read_clocks
+from tools.bench.runner import Figure, Measurement
 from tools.bench.trials import Trial
+from tools.classify import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 APP, BARE, PYTHON, SESSION = "start / app", "start / bare", "start / Python alone", "start / packages alone"
-_TRIES = 2
-_DONE = "done"
-_FIRST_IMAGE = (
-    "import sys; sys.path.insert(0, ''); import function_app as app; app.model().classify(open({photo!r}, 'rb').read())"
-)
-_PACKAGES = """
+CLASSIFY, CLASSIFY_BARE = "start / classify --json", "start / bare for classify"
+_ATTEMPTS = 2  # for each start that is to be undisturbed
+
+_APP = "import sys; sys.path.insert(0, ''); import function_app as app; app.model().classify(open({!r}, 'rb').read())"
+_INFERENCE_PACKAGES = "import numpy, PIL.Image, PIL.JpegImagePlugin, onnxruntime"
+_APP_PACKAGES = f"""
 import azure.functions, azurefunctions.extensions.bindings.blob, azure.storage.blob, azure.data.tables
-import numpy, PIL.Image, PIL.JpegImagePlugin, onnxruntime
+{_INFERENCE_PACKAGES}
 """
-_SESSION = "onnxruntime.InferenceSession({graph!r}, providers=['CPUExecutionProvider'])"
+_SESSION = "\nonnxruntime.InferenceSession({!r}, providers=['CPUExecutionProvider'])"
+_END = "\nprint(flush=True)\nimport os; os._exit(0)"  # leaves the CPU time of the interpreter's own end out
 _IMPORT = re.compile(r"^import time:\s+(\d+) \|\s+\d+ \|\s*(\S+)", re.MULTILINE)
 _NAMESPACES = ("azure", "azurefunctions")
 
 
 @dataclass(frozen=True, slots=True)
 class Imports:
-    """What a package takes of the app's start.
+    """The part of one package in the app's start.
 
     Attributes:
-        package: A distribution's top name, or ``standard library`` or ``ours``.
-        modules: How many of it are imported.
-        ms: Time inside them alone.
+        package: A top-level name, or ``standard library`` or ``ours``.
+        modules: How many of its modules are imported.
+        ms: Time spent in them, without what they import.
     """
 
     package: str
@@ -59,43 +61,43 @@ class Imports:
     ms: float
 
 
-def starts(cache: Path, count: int, tell: Callable[[str], None] = lambda _said: None) -> dict[str, Figure]:
-    """Start fresh processes of each kind, in turns, until ``count`` of each were undisturbed, at most twice that.
+def measure_starts(cache: Path, count: int, report: Callable[[str], None] = lambda _message: None) -> dict[str, Figure]:
+    """Start processes of each kind in turns, until ``count`` of each were undisturbed, at most twice as many.
 
-    ``images_per_s`` of a figure is one over the seconds that a start took; ``cpu_ms`` is its CPU time.
+    A start lasts until the first line on stdout: ``images_per_s`` is its inverse, in 1/s. ``cpu_ms`` is the CPU time of
+    the whole process; only the ``classify`` command includes the end of its interpreter.
     """
-    programs = _programs(cache)
-    figures = {name: Figure(count) for name in programs}
+    commands = _commands(cache)
     environ = _environ(cache)
-    for program in programs.values():  # compiles every module and warms the page cache
-        _start(program, environ)
-    for number in range(count * _TRIES):
-        for name, program in programs.items():
+    figures = {name: Figure(count) for name in commands}
+    for command in commands.values():  # compiles every module and fills the page cache
+        _start(command, environ)
+    for number in range(count * _ATTEMPTS):
+        for name, command in commands.items():
             if figures[name].quiet < count:
-                tell(f"start {number + 1}: {name}")
-                before = read([os.getpid()])
-                trial = _start(program, environ)
-                figures[name].trials.append(Seen(trial, between(before, read([os.getpid()]))))
+                report(f"start {number + 1}: {name}")
+                before = read_clocks([os.getpid()])
+                trial = _start(command, environ)
+                figures[name].measurements.append(Measurement(trial, disturbance(before, read_clocks([os.getpid()]))))
     return figures
 
 
-def imports(cache: Path) -> list[Imports]:
-    """Take the app's imports apart, the dearest package first."""
-    program = _programs(cache)[APP]
-    said = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", program],
+def measure_imports(cache: Path) -> list[Imports]:
+    """Return the part of each package in the app's imports, the largest first."""
+    python, *program = _commands(cache)[APP]
+    done = subprocess.run(
+        [python, "-X", "importtime", *program],
         cwd=APP_ROOT,
         env=_environ(cache),
         capture_output=True,
         text=True,
         check=True,
-    ).stderr
-    spent: defaultdict[str, list[float]] = defaultdict(list)
-    for microseconds, module in _IMPORT.findall(said):
-        spent[_package(module)].append(int(microseconds) / 1000)
-    return sorted(
-        (Imports(package, len(each), sum(each)) for package, each in spent.items()), key=lambda each: -each.ms
     )
+    spent: defaultdict[str, list[float]] = defaultdict(list)
+    for microseconds, module in _IMPORT.findall(done.stderr):
+        spent[_package(module)].append(int(microseconds) / 1000)
+    found = [Imports(package, len(each), sum(each)) for package, each in spent.items()]
+    return sorted(found, key=lambda each: -each.ms)
 
 
 def _package(module: str) -> str:
@@ -109,50 +111,47 @@ def _package(module: str) -> str:
     return first
 
 
-def _programs(cache: Path) -> dict[str, str]:
-    photo = KINDS[FIRST_PHOTO]
-    photos(photo, cache)
-    file = next((cache).glob(f"photos-*/{FIRST_PHOTO.replace(' ', '-')}-0")).resolve()
-    graph = (model_folder("MobileNetV2", cache) / "model.onnx").resolve()
-    said = f"\nprint({_DONE!r}, flush=True)\nimport os; os._exit(0)"  # a start does not hold the CPU time of the end
-    return {
-        APP: _FIRST_IMAGE.format(photo=str(file)) + said,
-        BARE: _PACKAGES + _SESSION.format(graph=str(graph)) + said,
-        SESSION: _PACKAGES + said,
-        PYTHON: said,
+def _commands(cache: Path) -> dict[str, list[str]]:
+    """Return the command line of each kind of process; each prints one line at the end of its start."""
+    photo = str(photo_file(KINDS[FIRST_PHOTO], 0, cache).resolve())
+    app_graph = str((model_folder(DEFAULT_NETWORK, cache) / "model.onnx").resolve())
+    programs = {
+        APP: _APP.format(photo),
+        BARE: _APP_PACKAGES + _SESSION.format(app_graph),
+        SESSION: _APP_PACKAGES,
+        PYTHON: "",
+        CLASSIFY_BARE: _INFERENCE_PACKAGES + _SESSION.format(str(DEFAULT_MODEL / "model.onnx")),
     }
+    commands = {name: [sys.executable, "-c", program + _END] for name, program in programs.items()}
+    return commands | {CLASSIFY: [sys.executable, "-m", "tools", "classify", photo, "--json"]}
 
 
 def _environ(cache: Path) -> Mapping[str, str]:
-    """The app's settings; nobody listens at the connection string, and nothing must be asked at the start.
+    """Return the app's settings. No service listens at the connection string, and the start must not need one.
 
-    Compiled modules are kept, whatever the caller's shell says of it. Packages have theirs since they were installed; a
-    checkout has none where ``PYTHONDONTWRITEBYTECODE`` is set, and the app alone would compile its own at each start.
+    ``PYTHONDONTWRITEBYTECODE`` is removed: installed packages have compiled modules, and with the variable set this
+    repository alone would be compiled at each start.
     """
-    foreign = ("ImageStorage", "MODEL_", "PYTHONDONTWRITEBYTECODE")
+    removed = ("ImageStorage", "MODEL_", "PYTHONDONTWRITEBYTECODE")
     return {
-        **{name: value for name, value in os.environ.items() if not name.startswith(foreign)},
+        **{name: value for name, value in os.environ.items() if not name.startswith(removed)},
         "ImageStorage": connection_string(Ports(1, 2, 3)),
-        "MODEL_DIR": str(model_folder("MobileNetV2", cache).resolve()),
-        "ORT_DISABLE_TELEMETRY": "1",  # so that bare sessions do not report home
+        "MODEL_DIR": str(model_folder(DEFAULT_NETWORK, cache).resolve()),
+        "ORT_DISABLE_TELEMETRY": "1",  # the app sets it; bare sessions would report to the vendor
     }
 
 
-def _start(program: str, environ: Mapping[str, str]) -> Trial:
+def _start(command: Sequence[str], environ: Mapping[str, str]) -> Trial:
     started = time.perf_counter()
     with subprocess.Popen(
-        [sys.executable, "-c", program],
-        cwd=APP_ROOT,
-        env=environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
+        command, cwd=APP_ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         assert process.stdout is not None
-        said = process.stdout.readline()
+        line = process.stdout.readline()
         elapsed = time.perf_counter() - started
-        _, _, usage = os.wait4(process.pid, 0)
-        process.returncode = 0
-    if said.strip() != _DONE:
-        raise ConfigurationError(f"A fresh process did not come to its first image: python -c {program!r}")
+        process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if not line or process.returncode:
+        raise ConfigurationError(f"A fresh process did not classify its first image: {' '.join(command)}")
     return Trial(1, 1 / elapsed, (usage.ru_utime + usage.ru_stime) * 1000)

@@ -1,12 +1,10 @@
-"""One trial: how many images a piece of work gets done on some threads, and what CPU time each of them took."""
+"""Times one trial: the images per second of a function on some threads, and its CPU time for each image."""
 
 from __future__ import annotations
 
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,40 +13,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What one trial saw.
+    """The result of one trial.
 
     Attributes:
-        images: How many were done.
+        images: How many images were completed; at least 1.
         images_per_s: By the wall clock.
         cpu_ms: CPU time of the whole process for one image, user and system.
-        more: What else there is to tell.
+        extra: Other results, in types that JSON has.
     """
 
     images: int
     images_per_s: float
     cpu_ms: float
-    more: dict[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
-        return asdict(self)
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
-def looped(work: Callable[[], object], threads: int, seconds: float) -> Trial:
-    """Do the work again and again on so many threads for about so long.
+def run_for(seconds: float, work: Callable[[], object], threads: int = 1) -> Trial:
+    """Repeat ``work``, which completes one image, for about that many seconds on each thread.
 
-    Each thread's own rate counts, over its own time: so it costs nothing that one of them ends a little later. Each
-    does it once before the clocks start, so that no trial pays for caches.
+    As many runs as threads come before the clocks start, so that no trial includes the filling of caches. The rate is
+    the sum of the threads' own rates, each over its own time: a thread that ends later adds no idle time.
     """
-    ready = threading.Barrier(threads + 1)
 
-    def turn() -> tuple[int, float]:
-        try:
-            work()
-        except BaseException:
-            ready.abort()  # whoever fails takes the others along: nobody waits for ever
-            raise
-        ready.wait()
+    def repeat(_thread: int) -> tuple[int, float]:
         started = time.perf_counter()
         count, elapsed = 0, 0.0
         while not count or elapsed < seconds:
@@ -58,23 +45,17 @@ def looped(work: Callable[[], object], threads: int, seconds: float) -> Trial:
         return count, elapsed
 
     with ThreadPoolExecutor(threads) as pool:
-        turns = [pool.submit(turn) for _ in range(threads)]
-        with suppress(threading.BrokenBarrierError):  # the turn that broke it tells why
-            ready.wait()
-        cpu = time.process_time()
-        wait(turns)
-        cpu = time.process_time() - cpu
-    errors = [error for each in turns if (error := each.exception())]
-    for error in sorted(errors, key=lambda each: isinstance(each, threading.BrokenBarrierError)):
-        raise error
-    done = [each.result() for each in turns]
-    images = sum(count for count, _ in done)
-    return Trial(images, sum(count / elapsed for count, elapsed in done), cpu / images * 1000)
+        list(pool.map(lambda _thread: work(), range(threads)))
+        cpu_s = time.process_time()
+        results = list(pool.map(repeat, range(threads)))
+        cpu_s = time.process_time() - cpu_s
+    images = sum(count for count, _ in results)
+    return Trial(images, sum(count / elapsed for count, elapsed in results), cpu_s / images * 1000)
 
 
-def counted(work: Callable[[], int]) -> Trial:
-    """Do the work once; it returns how many images it was."""
-    cpu, started = time.process_time(), time.perf_counter()
+def run_once(work: Callable[[], int]) -> Trial:
+    """Run ``work`` once; it returns how many images it completed."""
+    cpu_s, started = time.process_time(), time.perf_counter()
     images = work()
-    elapsed, cpu = time.perf_counter() - started, time.process_time() - cpu
-    return Trial(images, images / elapsed, cpu / images * 1000)
+    elapsed, cpu_s = time.perf_counter() - started, time.process_time() - cpu_s
+    return Trial(images, images / elapsed, cpu_s / images * 1000)

@@ -1,4 +1,4 @@
-"""The backfill, as the command runs it, on a table and a container of results that are new each time."""
+"""The ``backfill`` command, each time with a new table and a new container for its results."""
 
 from __future__ import annotations
 
@@ -11,31 +11,33 @@ from typing import TYPE_CHECKING
 
 from inference.errors import TransientError
 from tools.__main__ import main
-from tools.bench.storage_names import folder
-from tools.bench.trials import Trial, counted
+from tools.bench.inputs.emulator import folder
+from tools.bench.trials import Trial, run_once
 
 if TYPE_CHECKING:
-    from tools.bench.worker_process import Contestants, Facts
+    from pathlib import Path
+
+    from tools.bench.workers.process import Functions
 
 
-def contestants(_facts: Facts) -> Contestants:
-    """``backfill``, of all blobs of one kind; of the photo "" none, which is what starting and ending cost."""
+def functions(_cache: Path) -> Functions:
+    """``backfill``: all blobs of one kind of photo. The photo "" selects no blob, which measures start and end."""
     runs = itertools.count()
 
     def backfill(photo: str) -> Trial:
         number = next(runs)
         os.environ["RESULTS_TABLE"] = f"backfilled{number}"
         os.environ["RESULTS_CONTAINER"] = f"backfilled-{number}"
-        told = io.StringIO()
+        output = io.StringIO()
 
         def work() -> int:
-            with redirect_stdout(told):
+            with redirect_stdout(output):
                 main(["backfill", "--json", "--prefix", f"{folder(photo) or 'no such folder'}/"])
-            summary = json.loads(told.getvalue().splitlines()[-1])
+            summary = json.loads(output.getvalue().splitlines()[-1])
             if summary["failed"] or summary["rejected"] or (photo and not summary["classified"]):
                 raise TransientError(f"the backfill failed: {summary}")
             return int(summary["classified"]) or 1
 
-        return counted(work)
+        return run_once(work)
 
     return {"backfill": backfill}

@@ -1,12 +1,11 @@
-"""Our own in-process path, the floor below it, and the same steps written down bare."""
+"""The app's in-process path, the lower bound of decoding, and the same steps written with bare library calls."""
 
 from __future__ import annotations
 
 import io
 import itertools
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -18,82 +17,74 @@ from inference.model.folder import load_model
 from inference.preprocess import needed_size
 from inference.resources.admission import Admission
 from inference.resources.memory import default_budget_bytes, return_freed_memory
-from tools.bench.networks import SIDE_PX, model_folder
-from tools.bench.photos import KINDS, photos
-from tools.bench.trials import looped
+from tools.bench.inputs.networks import DEFAULT_NETWORK, SIDE_PX, model_folder
+from tools.bench.inputs.photos import KINDS, photos
+from tools.bench.trials import Trial, run_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from inference.decoding.decode import DecodedImage
     from inference.model.loaded import LoadedModel
-    from tools.bench.worker_process import Contestants, Facts
+    from tools.bench.workers.process import Functions
 
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)[:, None, None]
 _STD = np.array([0.229, 0.224, 0.225], np.float32)[:, None, None]
-_SHORTEST_SIDE = 256
+_SHORTEST_SIDE_PX = 256
 _FLOOR_SCALE = 8
 
 
-def contestants(facts: Facts) -> Contestants:
-    """``floor``, ``decode``, ``tensor``, ``bare tensor``, ``infer``, ``classify`` and ``bare loop``."""
-    return_freed_memory()  # as the app does
-    kept = Path(facts.cache)
+def functions(cache_folder: Path) -> Functions:
+    """``floor``, ``decode``, ``bare tensor``, ``infer``, ``classify`` and ``bare loop``."""
+    return_freed_memory()  # the app sets the same
     limits = Limits()
 
     @cache
-    def model(network: str = "MobileNetV2") -> LoadedModel:
-        return load_model(model_folder(network, kept))
-
-    @cache
-    def contents(photo: str) -> list[bytes]:
-        return photos(KINDS[photo], kept)
+    def model(network: str = DEFAULT_NETWORK) -> LoadedModel:
+        return load_model(model_folder(network, cache_folder))
 
     classifier = Classifier([model()], limits=limits, admission=Admission(default_budget_bytes()))
 
-    def on_photos(work: Callable[[bytes], object]) -> Callable[..., Any]:
-        def contest(photo: str, threads: int, seconds: float) -> Any:
-            files: Iterator[bytes] = itertools.cycle(contents(photo))
-            return looped(lambda: work(next(files)), threads, seconds)
+    def on_photos(work: Callable[[bytes], object]) -> Callable[..., Trial]:
+        def function(photo: str, threads: int, seconds: float) -> Trial:
+            files: Iterator[bytes] = itertools.cycle(photos(KINDS[photo], cache_folder))
+            return run_for(seconds, lambda: work(next(files)), threads)
 
-        return contest
+        return function
 
     def decoded(content: bytes) -> DecodedImage:
         spec = model().spec.input
         header = read_header(content, limits)
         return decode(content, header, needed=lambda width, height: needed_size(spec, width, height), upright=False)
 
-    def bare_loop(content: bytes) -> None:
-        model().run(_bare_tensor(content))
-
-    def infer(network: str, threads: int, seconds: float) -> Any:
+    def infer(network: str, threads: int, seconds: float) -> Trial:
         tensor = np.random.default_rng(1).standard_normal((1, 3, SIDE_PX, SIDE_PX), np.float32)
-        return looped(lambda: model(network).run(tensor), threads, seconds)
+        return run_for(seconds, lambda: model(network).run(tensor), threads)
 
     return {
         "floor": on_photos(_floor),
         "decode": on_photos(decoded),
-        "tensor": on_photos(lambda content: model().tensor(decoded(content))),
-        "bare tensor": on_photos(_bare_tensor),
+        "bare tensor": on_photos(bare_tensor),
         "infer": infer,
         "classify": on_photos(classifier.classify),
-        "bare loop": on_photos(bare_loop),
+        "bare loop": on_photos(lambda content: model().run(bare_tensor(content))),
     }
 
 
 def _floor(content: bytes) -> None:
-    """The least that a JPEG costs: all of its bits are read, one pixel of 64 is made, in grey."""
+    """Decode a JPEG to 1/8 of its size in grey: Pillow reads every bit and produces one pixel of 64."""
     with Image.open(io.BytesIO(content)) as image:
         image.draft("L", (image.width // _FLOOR_SCALE, image.height // _FLOOR_SCALE))
         image.load()
 
 
-def _bare_tensor(content: bytes) -> NDArray[np.generic]:
-    """Bytes to the model's input as one would write it who knows of ``draft``: no header checks, no refusals."""
+def bare_tensor(content: bytes) -> NDArray[np.generic]:
+    """Return the model's input, (1, 3, 224, 224) float32, by library calls alone: no header checks, no refusals."""
     with Image.open(io.BytesIO(content)) as image:
-        factor = _SHORTEST_SIDE / min(image.size)
+        factor = _SHORTEST_SIDE_PX / min(image.size)
         whole = [int(side * factor) for side in image.size]
         image.draft("RGB", (2 * whole[0], 2 * whole[1]))
         left, top = ((side - SIDE_PX) // 2 for side in whole)

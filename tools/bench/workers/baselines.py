@@ -1,16 +1,16 @@
-"""What is measured against: the same job as it is written elsewhere, with the defaults of every library.
+"""Baselines: the same job as it is usually written, with the default options of every library.
 
-``sample`` is the pattern of Azure's own PyTorch-to-ONNX sample for Functions: decode everything, ``ImageOps.fit``,
-normalise channel by channel in float64, a session with default options, softmax. ``reload`` is the same with the model
-fetched from storage and loaded at every call, as first versions of this app and many tutorials do.
+``sample`` follows Azure's own PyTorch-to-ONNX sample for Functions: decode the whole image, ``ImageOps.fit``, normalise
+each channel in float64, a session with default options, softmax. ``reload`` also downloads and loads the model at every
+call, as many tutorials do.
 """
 
 from __future__ import annotations
 
 import io
 import itertools
+import os
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,55 +19,51 @@ from PIL import Image, ImageOps
 from pillow_heif import register_heif_opener
 
 from inference.model.session import onnxruntime
-from tools.bench.networks import SIDE_PX, model_folder
-from tools.bench.photos import KINDS, photos
-from tools.bench.storage_names import INCOMING, MODELS, blob_names
-from tools.bench.trials import looped
+from tools.bench.inputs.emulator import CONNECTION, INCOMING, MODELS, blob_names
+from tools.bench.inputs.networks import DEFAULT_NETWORK, SIDE_PX, model_folder
+from tools.bench.inputs.photos import KINDS, photos
+from tools.bench.trials import Trial, run_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from tools.bench.worker_process import Contestants, Facts
+    from tools.bench.workers.process import Functions
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def contestants(facts: Facts) -> Contestants:
+def functions(cache_folder: Path) -> Functions:
     """``sample`` and ``reload``."""
     register_heif_opener()
-    kept = Path(facts.cache)
     runtime = onnxruntime()
 
     @cache
     def session() -> Any:
-        return runtime.InferenceSession(str(model_folder("MobileNetV2", kept) / "model.onnx"))
+        return runtime.InferenceSession(str(model_folder(DEFAULT_NETWORK, cache_folder) / "model.onnx"))
 
-    @cache
-    def contents(photo: str) -> list[bytes]:
-        return photos(KINDS[photo], kept)
+    def sample(photo: str, threads: int, seconds: float) -> Trial:
+        files: Iterator[bytes] = itertools.cycle(photos(KINDS[photo], cache_folder))
+        return run_for(seconds, lambda: classify(session(), next(files)), threads)
 
-    def sample(photo: str, threads: int, seconds: float) -> Any:
-        files: Iterator[bytes] = itertools.cycle(contents(photo))
-        return looped(lambda: classify(session(), next(files)), threads, seconds)
-
-    def reload(photo: str, threads: int, seconds: float) -> Any:
-        names = itertools.cycle(blob_names(photo, facts.uploads[photo]))
+    def reload(photo: str, images: int, threads: int, seconds: float) -> Trial:
+        names = itertools.cycle(blob_names(photo, images))
 
         def call() -> None:
-            service = BlobServiceClient.from_connection_string(facts.connection_string)
+            service = BlobServiceClient.from_connection_string(os.environ[CONNECTION])
             model = service.get_blob_client(MODELS, "model.onnx").download_blob().readall()
             content = service.get_blob_client(INCOMING, next(names)).download_blob().readall()
             classify(runtime.InferenceSession(model), content)
 
-        return looped(call, threads, seconds)
+        return run_for(seconds, call, threads)
 
     return {"sample": sample, "reload": reload}
 
 
 def classify(session: Any, content: bytes) -> int:
-    """Return the best class, the sample's way."""
+    """Return the index of the best class, computed as the sample does it."""
     image = Image.open(io.BytesIO(content)).convert("RGB")
     fitted = ImageOps.fit(image, (SIDE_PX, SIDE_PX))
     (scores,) = session.run(None, {session.get_inputs()[0].name: _normalised(np.asarray(fitted).transpose(2, 0, 1))})

@@ -1,0 +1,1 @@
+"""What is measured with: photos, networks and an emulator that holds them."""
