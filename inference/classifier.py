@@ -1,12 +1,20 @@
-"""One model or several, ready to answer: bytes in, ``Classification`` out, from as many threads as call.
+"""Classifies encoded images with one loaded model or several.
 
-An image is decoded once, at the largest size that any of the models needs, and shown to each of them.
+Three lines are enough::
+
+    from inference import classifier
+
+    result = classifier.load("models/shapes").classify(content)
+    print(result.label, result.score)
+
+An image is decoded once, at the largest size that any of the models needs.
 """
 
 from __future__ import annotations
 
 import time
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inference.decoding.decode import decode, read_header
@@ -19,7 +27,7 @@ from inference.preprocess import needed_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
+    from os import PathLike
 
     from inference.decoding.pixels import Mode
     from inference.model_spec import ModelSpec
@@ -27,10 +35,10 @@ if TYPE_CHECKING:
 
 
 class Classifier:
-    """Loaded models. Safe to call from many threads at once; nothing in it changes after it is built.
+    """Loaded models. Safe to call from many threads at once; never changes.
 
     Attributes:
-        model: Name and version of the model that answers; of several, those that they have together.
+        model: Name and version of the model, or the common ones of several.
     """
 
     def __init__(
@@ -42,14 +50,14 @@ class Classifier:
         limits: Limits | None = None,
         admission: Admission | None = None,
     ) -> None:
-        """Put loaded models to work; ``load`` is the usual way to them.
+        """Build a classifier from loaded models; ``load`` builds one from folders.
 
         Args:
-            models: At least one; the first one's answer is the verdict.
-            top_k: How many predictions each answer carries, at least 1.
+            models: At least one; the image's label is the first model's.
+            top_k: Number of predictions in each result, at least 1.
             min_score: Below this probability the label is ``unknown``; the predictions still show the best guess.
-            limits: What is refused from the header.
-            admission: Memory that decoding must ask for; without it nothing waits.
+            limits: The largest image that is accepted; by default ``Limits()``.
+            admission: Bounds the memory of concurrent decodes; without it, no decode waits.
         """
         self.model = combined_identity(models)
         self._models = tuple(models)
@@ -61,21 +69,21 @@ class Classifier:
 
     @property
     def spec(self) -> ModelSpec:
-        """What the model is; of several, the first."""
+        """The specification of the model, or of the first of several."""
         return self._models[0].spec
 
     def warm(self) -> None:
-        """Run one inference of each model, so that the first image does not pay for memory and threads."""
+        """Run each model once on zeros, so that the first image does not wait for memory and threads."""
         for model in self._models:
             model.warm()
 
     def classify(self, content: bytes) -> Classification:
-        """Classify one encoded image.
+        """Classify one encoded image of any supported format.
 
         Raises:
             PermanentError: The image can never be classified.
             TransientError: Memory ran out.
-            ModelError: A model fails or answers nonsense.
+            ModelError: A model fails, or its output holds no probabilities.
         """
         started = time.perf_counter()
         header = read_header(content, self._limits)
@@ -120,18 +128,26 @@ class Classifier:
 
 
 def load(
-    *folders: Path,
+    *folders: str | PathLike[str],
     top_k: int = 5,
     min_score: float | None = None,
     limits: Limits | None = None,
     admission: Admission | None = None,
     intra_op_threads: int = 1,
 ) -> Classifier:
-    """Open one model folder or several and return their classifier; each graph has answered once.
+    """Load one model folder or several. Each graph has then run once, on zeros.
+
+    Args:
+        folders: At least one; see ``docs/models.md``.
+        top_k: See ``Classifier``.
+        min_score: See ``Classifier``.
+        limits: See ``Classifier``.
+        admission: See ``Classifier``.
+        intra_op_threads: Threads that share one inference; see ``Session``.
 
     Raises:
-        ModelError: A folder cannot be used; one sentence says why and what to do.
+        ModelError: A folder cannot be used. The message is one sentence that says what to do.
         TransientError: Memory ran out.
     """
-    models = [load_model(folder, intra_op_threads=intra_op_threads) for folder in folders]
+    models = [load_model(Path(folder), intra_op_threads=intra_op_threads) for folder in folders]
     return Classifier(models, top_k=top_k, min_score=min_score, limits=limits, admission=admission)

@@ -1,12 +1,12 @@
-"""Whose fault is it? Every failure of this product has exactly one class, and the class decides what happens next.
+"""The error classes. The class says what is at fault, and decides what happens next.
 
     ClassificationError
     |-- PermanentError      the image: it can never be classified. One ``rejected`` row, no retry.
-    |-- TransientError      the world: throttled, timed out, dropped. Raised, so that the host delivers again.
-    `-- ConfigurationError  the deployment: a person must act. Raised, never written as a verdict on an image.
-        `-- ModelError      the model folder: missing, broken, or saying too little about itself.
+    |-- TransientError      the surroundings: throttled, timed out, dropped. Raised, and the host delivers again.
+    `-- ConfigurationError  the deployment: a person must act. Raised, never written as the result of an image.
+        `-- ModelError      the model folder: missing, broken or incomplete.
 
-A blob that is gone, or newer than what was read, is no error at all: the work simply stops.
+A blob that was deleted, or replaced since it was read, is not an error: the work on it stops.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Reason(StrEnum):
-    """Why an image was rejected. The codes are stable: people filter on them."""
+    """Why an image was rejected. The codes are stable, because queries filter on them."""
 
     EMPTY = "empty"
     NOT_AN_IMAGE = "not_an_image"
@@ -33,16 +33,16 @@ class Reason(StrEnum):
 
 
 class ClassificationError(Exception):
-    """Base of every error this product raises on purpose."""
+    """Base class of every error that this product raises on purpose."""
 
 
 class PermanentError(ClassificationError):
-    """This image is at fault and always will be.
+    """The image is at fault: a retry gives the same error.
 
     Attributes:
         reason: The stable code that is written to the row.
-        detail: One sentence for a person: what is wrong with the image, in its own numbers.
-        image: Size and format as far as the header told them, else ``None``.
+        detail: One sentence for a person, with the image's own numbers.
+        image: Size and format when the header states them, else ``None``.
     """
 
     def __init__(self, reason: Reason, detail: str, image: ImageInfo | None = None) -> None:
@@ -53,12 +53,12 @@ class PermanentError(ClassificationError):
 
 
 class TransientError(ClassificationError):
-    """The world is at fault (throttling, 408/429/5xx, a dropped connection): trying again later is right."""
+    """A passing condition is at fault (throttling, 408/429/5xx, a dropped connection): a later retry may succeed."""
 
 
 class ConfigurationError(ClassificationError):
-    """The deployment is at fault (401/403, a missing setting, an unreadable model): a person must act."""
+    """The deployment is at fault (401/403, a missing setting, an unreadable model): a person must correct it."""
 
 
 class ModelError(ConfigurationError):
-    """The model folder cannot be used. The message is one sentence: the fact, where it was looked for, the way out."""
+    """The model folder cannot be used. The message is one sentence: what is wrong, where, and what to do."""

@@ -1,4 +1,4 @@
-"""What one image may ask of us. Every limit is checked on the encoded bytes or the header, before pixels exist."""
+"""Limits on one image. They are checked on the encoded bytes and the header, before pixels are decoded."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import NamedTuple
 
 
 class Limits(NamedTuple):
-    """The largest image that is looked at.
+    """The largest image that is accepted.
 
     Attributes:
-        max_bytes: Encoded size. 128 MiB holds a photo of 50 megapixels as PNG (70 to 110 MiB) and a 200-megapixel
-            phone JPEG (about 50 MiB); a PNG of pure noise would have 143.
-        max_pixels: Stored width times height. 200 million is the largest phone sensor; a bigger picture gains no
-            classifier anything and costs at least 4 bytes of memory per pixel.
-        max_frames: Frames or pages. Only the first is decoded, but each is walked to know that the file is whole.
-        max_chunks: Segments, chunks or boxes. Real files have hundreds; a file of five million empty ones keeps
-            a parser busy for minutes.
+        max_bytes: Encoded size. 128 MiB holds a 50-megapixel photo as PNG (70 to 110 MiB) and a 200-megapixel phone
+            JPEG (about 50 MiB); a 50-megapixel PNG of pure noise has 143 MiB.
+        max_pixels: Stored width times height. 200 million is the largest phone sensor; more pixels improve no
+            classification and cost at least 4 bytes of memory each.
+        max_frames: Frames or pages. Only the first is decoded, but each is parsed to check that the file is complete.
+        max_chunks: Segments, chunks or boxes. Real files have hundreds; a file of five million empty ones keeps a
+            parser busy for minutes.
     """
 
     max_bytes: int = 128 * 1024 * 1024

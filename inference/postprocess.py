@@ -1,7 +1,7 @@
-"""The model's output becomes scores in the order of the label file, and scores become predictions.
+"""Turns the model's output into scores in the order of the label file, and scores into predictions.
 
-Nothing here trusts the output: a score that is no number, or no probability where probabilities were promised, is the
-model's fault and says so. It is never a verdict on an image.
+The output is checked: NaN, or a value outside [0, 1] where the model should give probabilities, is a ``ModelError``.
+It is never written as the result of an image.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_TOLERANCE = 5e-3  # what float16 and int8 models may stray from [0, 1]
+_TOLERANCE = 5e-3  # how far the probabilities of float16 and int8 models may be outside [0, 1]
 
 
 def raw_scores(spec: ModelSpec, output: Any) -> NDArray[np.float64]:
     """Return the first image's raw numbers as (C,) float64, one per class, background included.
 
     Args:
-        spec: Says how the labels are spelled, for outputs that are maps.
-        output: What the graph gave: (N, C), (N, C, 1, 1), (C,) of any number type, or a list of maps from label or
+        spec: The model; its labels are the keys of outputs that are maps.
+        output: The graph's output: (N, C), (N, C, 1, 1) or (C,) of any number type, or a list of maps from label or
             class index to number (ZipMap), in any order.
 
     Raises:
@@ -51,7 +51,7 @@ def scores(spec: ModelSpec, output: Any) -> NDArray[np.float64]:
     Softmax gives numbers that sum to one (a background class keeps its share); independent sigmoids do not.
 
     Raises:
-        ModelError: The output does not fit the labels, holds NaN, or is no probability where it should be one.
+        ModelError: The output does not fit the labels, holds NaN, or holds a value that is not a probability.
     """
     values = raw_scores(spec, output)
     if not np.all(np.isfinite(values)):
@@ -66,8 +66,8 @@ def scores(spec: ModelSpec, output: Any) -> NDArray[np.float64]:
             values = np.exp(np.minimum(values, 1.0))
     if values.min() < -_TOLERANCE or values.max() > 1 + _TOLERANCE:
         raise ModelError(
-            f"{spec.graph}: output {spec.output.name} holds {values[np.argmax(np.abs(values))]:.4g}, which is no"
-            f' probability: add "output": {{"activation": "softmax"}} (one true class) or "sigmoid" to model.json.'
+            f"{spec.graph}: output {spec.output.name} holds {values[np.argmax(np.abs(values))]:.4g}, which is not"
+            f' a probability: add "output": {{"activation": "softmax"}} (one true class) or "sigmoid" to model.json.'
         )
     values = np.clip(values, 0.0, 1.0)
     match spec.output.background:
@@ -79,7 +79,7 @@ def scores(spec: ModelSpec, output: Any) -> NDArray[np.float64]:
 
 
 def top_predictions(labels: tuple[str, ...], values: NDArray[np.float64], top_k: int) -> tuple[Prediction, ...]:
-    """Return the ``top_k`` best, best first; equal scores in the order of the label file."""
+    """Return the ``top_k`` best predictions, best first; equal scores in the order of the label file."""
     best = np.argsort(-values, kind="stable")[:top_k]
     return tuple(Prediction(labels[index], int(index), float(values[index])) for index in best)
 
@@ -87,7 +87,7 @@ def top_predictions(labels: tuple[str, ...], values: NDArray[np.float64], top_k:
 def _from_map(labels: tuple[str, ...], scores_by_key: dict[Any, float]) -> NDArray[np.float64]:
     """Order a ZipMap's numbers by the label file: string keys are labels, integer keys are class indices.
 
-    The keys are part of the graph and were compared with the labels when it was loaded.
+    The keys are part of the graph, and were compared with the labels when the model was loaded.
     """
     by_index = all(isinstance(key, int) for key in scores_by_key)
     keys: Iterable[Any] = range(len(scores_by_key)) if by_index else labels

@@ -1,4 +1,4 @@
-"""The vocabulary of results: plain frozen values that every room shares. Standard library only."""
+"""The results of classification: immutable values that every package shares. Standard library only."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 UNKNOWN = "unknown"
-"""The label of an image whose best score is below the wanted minimum."""
+"""The label of an image whose best score is below the configured minimum."""
 
 
 class Prediction(NamedTuple):
     """One label with its score.
 
     Attributes:
-        label: The label's text, as the model's label file spells it.
+        label: The label's text, as in the model's label file.
         label_index: Position in the label file, from 0; equals the model's class index.
         score: Probability in [0, 1] (softmax or sigmoid of the model's output), never NaN.
     """
@@ -24,12 +24,12 @@ class Prediction(NamedTuple):
 
 
 class ImageInfo(NamedTuple):
-    """What the image is, before any reduction.
+    """Size and format of an image, before any reduction.
 
     Attributes:
         width: Pixels, after EXIF orientation is applied.
         height: Pixels, after EXIF orientation is applied.
-        format: Name by content, in lower case: ``jpeg``, ``png``, ``webp``, ``heif`` ...
+        format: The format that the content has, in lower case: ``jpeg``, ``png``, ``webp``, ``heif`` ...
     """
 
     width: int
@@ -38,11 +38,11 @@ class ImageInfo(NamedTuple):
 
 
 class ModelIdentity(NamedTuple):
-    """Which model answered.
+    """Name and version of a model.
 
     Attributes:
-        name: The model's own name (``model.json``) or its folder's name.
-        version: First 12 hex digits of a SHA-256 over graph, labels and preprocessing: another answer, another version.
+        name: The name in ``model.json``, or the folder's name.
+        version: First 12 hex digits of a SHA-256 over graph, labels and preprocessing: it changes when an answer can.
     """
 
     name: str
@@ -50,7 +50,7 @@ class ModelIdentity(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What one of several models says of an image; the attributes are those of ``Classification``."""
+    """The result of one of several models; the attributes are those of ``Classification``."""
 
     model: ModelIdentity
     label: str
@@ -61,16 +61,16 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """What is said of one image. Where several models were asked, the first one's answer is the verdict.
+    """The result for one image. With several models it is the first model's result.
 
     Attributes:
-        label: The verdict: the best prediction's label, or ``unknown`` when its score is below the wanted minimum.
+        label: The best prediction's label, or ``unknown`` when its score is below the configured minimum.
         label_index: Its position in the label file; ``None`` for ``unknown``.
-        score: The best prediction's probability in [0, 1], also when it is too low.
+        score: The best prediction's probability in [0, 1], also when it is below the minimum.
         predictions: The ``top_k`` best, best first; never empty.
         image: The image's own size and format.
-        model: The identity of the model that really answered; of several, the one that they have together.
-        answers: What each of several models says, in their order; empty where there is one model.
+        model: The identity of the model that answered; the common identity of several.
+        answers: The result of each of several models, in their order; empty with one model.
         decode_ms: Time from bytes to model input, in milliseconds.
         inference_ms: Time in the ONNX session and its postprocessing, in milliseconds.
     """
@@ -87,11 +87,11 @@ class Classification:
 
 
 class ImageClassifier(Protocol):
-    """The port through which storage reaches inference. Implementations are safe to call from many threads."""
+    """The interface through which ``storage`` calls ``inference``; safe to call from many threads."""
 
     @property
     def model(self) -> ModelIdentity:
-        """The identity that the next ``classify`` will answer with."""
+        """The identity of the model that the next ``classify`` uses."""
         ...
 
     def classify(self, content: bytes) -> Classification:
@@ -99,6 +99,7 @@ class ImageClassifier(Protocol):
 
         Raises:
             PermanentError: The image can never be classified.
+            TransientError: Memory ran out.
             ConfigurationError: The model cannot be used.
         """
         ...

@@ -49,12 +49,12 @@ def preprocess(spec: InputSpec, decoded: DecodedImage) -> NDArray[np.generic]:
     """Turn a decoded image into the model's input, upright.
 
     Args:
-        spec: What the model wants.
+        spec: The model's input.
         decoded: An ``RGB`` image, or ``L`` for a grey model.
 
     Returns:
-        An array of ``spec.dtype`` in ``spec.layout`` with the batch the graph wants: (N, C, H, W) or (N, H, W, C), or
-        without N when the graph has no such axis. A fixed batch above one holds the image that many times.
+        An array of ``spec.dtype`` in ``spec.layout`` with the graph's batch size: (N, C, H, W) or (N, H, W, C), or
+        without N when the graph has no batch axis. A fixed batch size above one holds the image that many times.
     """
     return add_batch_axis(spec, normalize(spec, _fit(spec, decoded)))
 
@@ -82,7 +82,7 @@ def normalize(spec: InputSpec, pixels: NDArray[np.uint8]) -> NDArray[np.generic]
 
 
 def add_batch_axis(spec: InputSpec, tensor: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Put the axis for the batch in front, as the graph wants it."""
+    """Put the batch axis of the graph in front of an image's tensor."""
     if spec.batch == 0:
         return tensor
     return tensor[None] if spec.batch in (None, 1) else np.repeat(tensor[None], spec.batch or 1, axis=0)

@@ -1,1 +1,1 @@
-"""The CPUs and memory that this process may use, and admission of work by memory."""
+"""The CPUs and the memory that this process may use, and admission of decodes by memory."""

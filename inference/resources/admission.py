@@ -1,12 +1,13 @@
-"""Memory admission: how much may be decoded at one moment is bounded by bytes, not by a count of images.
+"""Admits decodes by memory: the bytes of all concurrent decodes are bounded, not the number of images.
 
-Sixteen 50-megapixel images at once are then slow, never fatal. Two budgets, always taken in this order::
+Sixteen concurrent 50-megapixel images are then slow and never exhaust the memory. There are two budgets, always
+reserved in this order::
 
     storage:    with admission.reserve_content(content_length):        # before the body is downloaded
     inference:  with admission.reserve(decode_cost(header, needed)):  # before pixels exist
 
-They are separate shares of one sum: who holds decoding memory never waits for content memory, so the two cannot
-deadlock, and sixteen waiting downloads cannot take the memory that the one decode needs to finish.
+They are separate shares of one sum. A thread that holds decoding memory never waits for content memory, so the two
+cannot deadlock, and sixteen waiting downloads cannot take the memory that one decode needs to finish.
 """
 
 from __future__ import annotations
@@ -23,16 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MIB = 1024 * 1024
-_CONTENT_SHARE = 1 / 8  # photographs encode to a tenth of their pixels or less; lossless ones wait for each other
-_TRIMMED_FROM_BYTES = 64 * _MIB  # below it the heaps' leftovers are small, and worth keeping warm
+_CONTENT_SHARE = 1 / 8  # photos encode to a tenth of their pixels or less; lossless images wait for each other
+_TRIMMED_FROM_BYTES = 64 * _MIB  # a smaller decode leaves little in the heaps, which the next one reuses
 
 
 class Budget:
-    """A number of bytes shared by many threads, handed out strictly in the order of asking.
+    """A number of bytes shared by many threads, granted first come, first served.
 
-    First come, first served is what makes it fair in both directions: a large request waits only for what came
-    before it, and so does a small one. A request for more than the whole budget runs alone. Safe for any number of
-    threads; not reentrant: a thread asks once at a time.
+    That order is fair to large and small requests alike: each waits only for the requests before it. A request for more
+    than the whole budget runs alone. Safe for any number of threads; not reentrant.
     """
 
     def __init__(self, total_bytes: int) -> None:
@@ -45,7 +45,7 @@ class Budget:
 
     @contextmanager
     def reserve(self, cost_bytes: int) -> Iterator[None]:
-        """Hold ``cost_bytes`` for the length of a ``with`` block, after waiting for them."""
+        """Wait for ``cost_bytes`` and hold them for the length of the ``with`` block."""
         cost = max(0, min(cost_bytes, self.total_bytes))
         admitted = threading.Event()
         request = (cost, admitted)
@@ -64,7 +64,7 @@ class Budget:
                 self._admit()
 
     def _admit(self) -> None:
-        """Let in as many as fit, from the front of the queue. The caller holds the lock."""
+        """Grant requests from the front of the queue while they fit. The caller holds the lock."""
         while self._waiting and self._waiting[0][0] <= self._free_bytes:
             cost, admitted = self._waiting.popleft()
             self._free_bytes -= cost
@@ -72,13 +72,13 @@ class Budget:
 
 
 class Admission:
-    """The two budgets of one process. One instance, made where the process is wired together.
+    """The two budgets of one process. A process makes one instance.
 
     Args:
-        budget_bytes: Both together.
-        ceiling_bytes: What the process could ever give; by default what its container or machine leaves it. An image
-            that needs more than the budget runs alone; one that needs more than this would end the process and is
-            refused.
+        budget_bytes: The sum of both budgets.
+        ceiling_bytes: The memory that the process can use at most; by default ``available_bytes``. An image that needs
+            more than the budget is decoded alone; an image that needs more than the ceiling is refused, because the
+            system would kill the process.
     """
 
     def __init__(self, budget_bytes: int, ceiling_bytes: int | None = None) -> None:
@@ -89,29 +89,32 @@ class Admission:
         self._ceiling_bytes = max(budget_bytes, ceiling_bytes) - content_bytes
 
     def reserve_content(self, length_bytes: int) -> AbstractContextManager[None]:
-        """Hold memory for one downloaded image; ask before the body is read.
+        """Hold memory for one downloaded image. Reserve before the body is read, and never inside ``reserve``.
 
-        Never inside ``reserve``. An image of more than the whole share is downloaded when no other is held.
+        An image of more than the whole share is downloaded when no other image is held.
         """
         return self._content.reserve(length_bytes)
 
     def reserve(self, cost_bytes: int) -> AbstractContextManager[None]:
-        """Hold memory for one decode: ``decode_cost`` says how much.
+        """Hold memory for one decode.
+
+        Args:
+            cost_bytes: The decode's peak memory, from ``inference.decoding.memory_cost``.
 
         Raises:
-            PermanentError: ``too_many_pixels``: no amount of waiting would make room for it here.
+            PermanentError: ``too_many_pixels``: the decode needs more memory than the process can use.
         """
         if cost_bytes > self._ceiling_bytes:
             needed, most = cost_bytes // _MIB, self._ceiling_bytes // _MIB
-            detail = f"Decoding it takes {needed:,} MiB of memory; at most {most:,} MiB are there for one image."
+            detail = f"Decoding it takes {needed:,} MiB of memory; at most {most:,} MiB are available for one image."
             raise PermanentError(Reason.TOO_MANY_PIXELS, detail)
-        return self._decoded(cost_bytes)
+        return self._reserve_and_trim(cost_bytes)
 
     @contextmanager
-    def _decoded(self, cost_bytes: int) -> Iterator[None]:
+    def _reserve_and_trim(self, cost_bytes: int) -> Iterator[None]:
         with self._decoding.reserve(cost_bytes):
             try:
                 yield
             finally:
-                if cost_bytes >= _TRIMMED_FROM_BYTES:  # before anybody else is let in
+                if cost_bytes >= _TRIMMED_FROM_BYTES:  # before the next request is granted
                     trim_heaps()

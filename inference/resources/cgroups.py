@@ -1,7 +1,7 @@
-"""The container's own limits, as Linux control groups state them, version 1 and 2.
+"""Reads the container's limits from Linux control groups, version 1 and 2.
 
-Every group between this process and the root may carry a limit, and the smallest one rules. Inside a container
-the process's group is often mounted as the root itself, so the mount point is always looked at too.
+Every group between this process and the root may have a limit, and the smallest one applies. Inside a container the
+process's group is often mounted as the root itself, so the mount point is always read too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ def control_files(root: Path, controller: str, name: str) -> list[str]:
     """Read ``name`` in every group this process is in, innermost first; empty where there is none.
 
     Args:
-        root: Where ``proc`` and ``sys`` are found; a test gives its own.
+        root: The folder of ``proc`` and ``sys``; tests pass their own.
         controller: Version 1 controller, ``cpu`` or ``memory``.
         name: The control file, such as ``memory.max``.
     """
@@ -23,12 +23,13 @@ def control_files(root: Path, controller: str, name: str) -> list[str]:
     for folder in _groups(root, controller):
         try:
             texts.append((folder / name).read_text().strip())
-        except OSError:  # not limited here, or no such version of control groups
+        except OSError:  # no limit in this group, or the other version of control groups
             continue
     return texts
 
 
 def _groups(root: Path, controller: str) -> list[Path]:
+    """Return the folders of every group of this process, innermost first."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:

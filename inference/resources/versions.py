@@ -1,4 +1,4 @@
-"""Versions of what decides speed and answers, for logs and reports."""
+"""Versions of the packages that decide speed and results, for logs and reports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _PACKAGES = ("onnxruntime", "pillow", "numpy")
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of what decodes and infers, by name; ``unknown`` without metadata."""
+    """Return the versions of Python, ONNX Runtime, Pillow and numpy by name; ``unknown`` without metadata."""
     return {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}}
 
 

@@ -29,6 +29,14 @@ def model_dir(tmp_path: Path) -> Path:
     return folder(tmp_path / "colours", graph(), labels_txt=LINES, model_json=OURS)
 
 
+def test_three_lines_classify_bytes() -> None:
+    """The example at the head of the module, with the shipped model."""
+    content = png(RED, (64, 48))
+    result = classifier.load(str(ROOT / "models" / "shapes")).classify(content)
+    assert result.label == result.predictions[0].label
+    assert 0 < result.score <= 1
+
+
 def test_answer_carries_label_score_image_and_model(model_dir: Path) -> None:
     model = classifier.load(model_dir, top_k=2)
     answer = model.classify(png(RED, (30, 20)))

@@ -1,1 +1,1 @@
-"""Readers of what exporters leave in a model folder. Each states the facts it finds and nothing else."""
+"""One reader per exporter: each adds the values that the exporter's files state, and nothing else."""

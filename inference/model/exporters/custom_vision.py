@@ -1,6 +1,6 @@
 """Azure Custom Vision: ``cvexport.manifest``, ``metadata_properties.json``, ``labels.txt``.
 
-Its ONNX exports carry the same image metadata inside the graph, which ``winml`` reads; the file beside it says more.
+Its ONNX exports hold the same image metadata inside the graph, which ``winml`` reads; the file beside it has more keys.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 MANIFEST = "cvexport.manifest"
 PROPERTIES = "metadata_properties.json"
 
-_PLAIN = {None, "", "null", "[0.0, 0.0, 0.0]", "[1.0, 1.0, 1.0]", "[0,0,0]", "[1,1,1]", "[0, 0, 0]", "[1, 1, 1]"}
+_NO_NORMALIZATION = {
+    None, "", "null", "[0.0, 0.0, 0.0]", "[1.0, 1.0, 1.0]", "[0,0,0]", "[1,1,1]", "[0, 0, 0]", "[1, 1, 1]",
+}  # fmt: skip
 
 
 def read_manifest(folder: Path, values: SourcedValues) -> None:
-    """State which files are the graph and the labels.
+    """Add the names of the graph and of the label file.
 
     Raises:
-        ModelError: The manifest is broken, or its project was an object detector.
+        ModelError: The manifest is broken, or its project is an object detector.
     """
     manifest = read_object(folder / MANIFEST)
     if manifest is None:
@@ -37,36 +39,36 @@ def read_manifest(folder: Path, values: SourcedValues) -> None:
             f"{folder / MANIFEST}: DomainType is {domain!r:.40}, not Classification: export a classification project."
         )
     graph = manifest.get("ModelFileName")
-    if isinstance(graph, str) and graph.lower().endswith(".onnx"):  # else it was converted after the export
+    if isinstance(graph, str) and graph.lower().endswith(".onnx"):  # another file was converted to ONNX later
         values.add("graph", graph, f"{MANIFEST}: ModelFileName")
     values.add("labels", manifest.get("LabelFileName"), f"{MANIFEST}: LabelFileName")
 
 
 def read_metadata(folder: Path, values: SourcedValues) -> None:
-    """State what ``metadata_properties.json`` says of pixels.
+    """Add what ``metadata_properties.json`` states about pixels.
 
     Raises:
-        ModelError: It is broken, or names a mean and std whose meaning nobody documents.
+        ModelError: The file is broken, or names a mean and std, whose scale Custom Vision does not document.
     """
     properties = read_object(folder / PROPERTIES)
     if properties is None:
         return
     prefix = "CustomVision.Preprocess."
     for key in (f"{prefix}NormalizeMean", f"{prefix}NormalizeStd"):
-        if properties.get(key) not in _PLAIN and values.get("input.mean") is None:
+        if properties.get(key) not in _NO_NORMALIZATION and values.get("input.mean") is None:
             raise ModelError(
-                f"{folder / PROPERTIES}: {key} is {properties[key]!r:.60}, which says nothing of the pixels' scale:"
+                f"{folder / PROPERTIES}: {key} is {properties[key]!r:.60}, which does not state the pixels' scale:"
                 f' add "input": {{"scale": ..., "mean": [...], "std": [...]}} to model.json.'
             )
     if properties.get(f"{prefix}CropMethod") == "FullImageShorterSide":
         values.add_resize("shortest_side_crop", f"{PROPERTIES}: {prefix}CropMethod", crop_pct=1)
     if properties.get("CustomVision.Postprocess.Method") == "ClassificationMultiLabel":
-        values.add("output.multi_label", True, f"{PROPERTIES}: Postprocess.Method")  # noqa: FBT003 - a fact
+        values.add("output.multi_label", True, f"{PROPERTIES}: Postprocess.Method")  # noqa: FBT003 - a value
     winml.read(PROPERTIES, properties, values)
 
 
 def read_convention(folder: Path, values: SourcedValues) -> None:
-    """State the exporter's convention for ONNX, for the exports that carry no metadata: BGR, 0..255, squashed."""
+    """Add Custom Vision's convention for ONNX exports without metadata: BGR, 0 to 255, squashed."""
     manifest = read_object(folder / MANIFEST)
     if manifest is None or manifest.get("Platform") != "ONNX":
         return

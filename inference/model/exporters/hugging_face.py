@@ -1,7 +1,7 @@
 """Hugging Face and Optimum: ``config.json`` (labels) and ``preprocessor_config.json`` (size, crop, mean, std).
 
-The keys mean different things to different image processors, so the processor's name is read with them. What follows
-from the name alone is said so in the source.
+The keys mean different things to different image processors, so the processor's class decides how they are read. A
+value that follows from the class alone names the class in its source.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ PREPROCESSOR = "preprocessor_config.json"
 PROCESSOR = "processor_config.json"  # newer versions nest the same object in it
 
 _FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}  # PIL.Image.Resampling
-# Processors to whom a bare number is a square, and those to whom it is the shortest side.
+# Processors that read a single number as a square, and those that read it as the shortest side.
 _SQUARE = {"ViT", "DeiT", "Beit", "EfficientNet", "Siglip", "Segformer"}
 _SHORTEST = {"CLIP", "Bit", "ViTHybrid", "ConvNext", "PoolFormer", "Levit", "MobileNetV1", "MobileNetV2", "MobileViT"}
 
 
 def read(folder: Path, values: SourcedValues) -> None:
-    """State what the two files say.
+    """Add what the files state.
 
     Raises:
-        ModelError: A file is broken, or normalises without saying by what.
+        ModelError: A file is broken, or normalises without stating a mean and a std.
     """
     config = read_object(folder / CONFIG)
     if config is not None:
         values.add("labels", config.get("id2label") or config.get("label2id"), f"{CONFIG}: id2label")
         if config.get("problem_type") == "multi_label_classification":
-            values.add("output.multi_label", True, f"{CONFIG}: problem_type")  # noqa: FBT003 - a fact, not a switch
+            values.add("output.multi_label", True, f"{CONFIG}: problem_type")  # noqa: FBT003 - a value, not a switch
     name, processor = PREPROCESSOR, read_object(folder / PREPROCESSOR)
     if processor is None and (whole := read_object(folder / PROCESSOR)) is not None:
         name, processor = PROCESSOR, whole.get("image_processor")
     if not isinstance(processor, dict) or not {"size", "crop_size", "image_mean", "do_normalize"} & processor.keys():
         return
     kind = str(processor.get("image_processor_type") or processor.get("feature_extractor_type") or "")
-    for outcome in ("Fast", "ImageProcessor", "FeatureExtractor"):
-        kind = kind.removesuffix(outcome)
+    for suffix in ("Fast", "ImageProcessor", "FeatureExtractor"):
+        kind = kind.removesuffix(suffix)
     values.add("input.layout", "NCHW", f"{name}: pixel_values are NCHW")
     flips = processor.get("do_flip_channel_order") is True
     values.add("input.color_order", "BGR" if flips else "RGB", f"{name}: do_flip_channel_order")
@@ -54,7 +54,7 @@ def read(folder: Path, values: SourcedValues) -> None:
 
 
 def _add_resize(processor: dict[str, Any], kind: str, name: str, values: SourcedValues) -> None:
-    """State how an image reaches the input size; say nothing where the processor's way is not one of ours."""
+    """Add how an image reaches the input size; add nothing for a resize that ``ResizeMode`` cannot express."""
     if processor.get("do_resize") is False:
         return
     size, crop = processor.get("size"), _square(processor.get("crop_size"))
@@ -81,7 +81,7 @@ def _add_resize(processor: dict[str, Any], kind: str, name: str, values: Sourced
 
 
 def _is_square(size: Any, kind: str, processor: dict[str, Any], *, cropped: bool) -> bool:
-    """Whether ``size`` is a height and a width, not a shortest side."""
+    """Whether ``size`` is a height and a width; otherwise it is a shortest side."""
     if isinstance(size, dict):
         return "height" in size
     if isinstance(processor.get("default_to_square"), bool):
@@ -90,7 +90,7 @@ def _is_square(size: Any, kind: str, processor: dict[str, Any], *, cropped: bool
 
 
 def _add_convnext_resize(processor: dict[str, Any], side: Any, name: str, values: SourcedValues) -> None:
-    """ConvNext's own rule: below 384 enlarge by ``crop_pct`` and crop, from there on squash."""
+    """Add ConvNext's rule: below 384 pixels enlarge by ``crop_pct`` and crop, from 384 on squash."""
     if not isinstance(side, int):
         return
     source = f"{name}: size.shortest_edge (ConvNext rule)"

@@ -1,4 +1,4 @@
-"""Teachable Machine: the ``metadata.json`` of its TensorFlow.js export, kept beside the graph that tf2onnx made."""
+"""Teachable Machine: the ``metadata.json`` of its TensorFlow.js export, beside the graph that tf2onnx wrote."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FILE = "metadata.json"
 
 
 def read(folder: Path, values: SourcedValues) -> None:
-    """State labels, size and Teachable Machine's own preprocessing: centre square, RGB, -1..1.
+    """Add labels, size and Teachable Machine's fixed preprocessing: centre square, RGB, -1 to 1.
 
     Raises:
         ModelError: The file is broken.
@@ -25,7 +25,7 @@ def read(folder: Path, values: SourcedValues) -> None:
         return
     values.add("labels", metadata.get("labels"), f"{FILE}: labels")
     values.add("input.size", metadata.get("imageSize"), f"{FILE}: imageSize")
-    source = f"{FILE}: packageName (Teachable Machine's way)"
+    source = f"{FILE}: packageName (Teachable Machine's convention)"
     values.add("input.color_order", "RGB", source)
     values.add_resize("shortest_side_crop", source, crop_pct=1)
     values.add_normalization(1 / 127.5, 1, 1, source)

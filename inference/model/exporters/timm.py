@@ -1,4 +1,4 @@
-"""timm: ``config.json`` with ``pretrained_cfg``. timm feeds RGB in 0..1 to every model, then mean and std."""
+"""timm: ``config.json`` with ``pretrained_cfg``. Every timm model takes RGB, 0 to 1, then mean and std."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILE = "config.json"
 
 
 def read(folder: Path, values: SourcedValues) -> None:
-    """State what ``pretrained_cfg`` says.
+    """Add what ``pretrained_cfg`` states.
 
     Raises:
         ModelError: The file is broken.
@@ -29,7 +29,7 @@ def read(folder: Path, values: SourcedValues) -> None:
     if not {"input_size", "mean", "std"} <= settings.keys():
         return
     values.add("labels", _label_names(config) or _label_names(settings), f"{FILE}: label_names")
-    convention = f"{FILE}: {prefix}input_size (timm's way)"
+    convention = f"{FILE}: {prefix}input_size (timm's convention)"
     values.add("input.layout", "NCHW", convention)
     values.add("input.color_order", "RGB", convention)
     size = settings["input_size"]
@@ -46,7 +46,7 @@ def read(folder: Path, values: SourcedValues) -> None:
 
 
 def _add_resize(settings: dict[str, Any], height: int, width: int, prefix: str, values: SourcedValues) -> None:
-    """State the resize; a crop of a non-square input follows a rule of timm's own that we do not have."""
+    """Add the resize. A crop of a non-square input follows a rule of timm that ``ResizeMode`` cannot express."""
     crop_pct, mode = settings.get("crop_pct", 0.875), settings.get("crop_mode", "center")
     source = f"{prefix}crop_mode" if "crop_mode" in settings else f"{prefix}crop_pct"
     if mode == "squash" or (mode == "center" and height == width):
