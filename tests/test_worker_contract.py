@@ -24,8 +24,9 @@ from storage.connection import Connection
 from storage.results.record import Image, Record, Status
 from storage.results.store import Results
 from storage.settings import DEFAULTS
+from tests.programs import needed
 from tests.triggers import TRIGGERS, trigger
-from tools.webjobs.worker import REQUIRED_PYTHON, ROOT, Worker, environment_of, find_python, running
+from tools.webjobs.worker import REQUIRED_PYTHON, ROOT, Worker, environment_of, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,10 +44,7 @@ def worker_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Python that has the worker library and what the app needs."""
     if sys.version_info[:2] >= REQUIRED_PYTHON and importlib.util.find_spec("azure_functions_runtime"):
         return Path(sys.executable)
-    base = find_python()
-    if base is None:
-        pytest.skip("Python 3.13 is not on this machine, and the worker library runs on nothing older.")
-    return environment_of(base)
+    return environment_of(needed("python3.13"))
 
 
 def settings(connection_string: str) -> dict[str, str]:

@@ -6,16 +6,16 @@ import sys
 
 import pytest
 
+from tests.programs import needed
 from tests.soak.bounded import bounded
-from tools.webjobs.worker import find_python
 
 BUDGET_MIB = 120
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the resident set from /proc")
-@pytest.mark.skipif(find_python() is None, reason="the worker library needs a Python 3.13")
 def test_sixteen_images_invoked_at_once_stay_within_the_budget() -> None:
     """One WebP of 5 megapixels takes 80 MiB: without admission the sixteen would take some 700."""
+    needed("python3.13")
     (measured,) = bounded(5, 0, 1228, ["mixed"], {"DECODE_BUDGET_MIB": str(BUDGET_MIB)})
     assert measured["rows"] == {"classified": 16}
     assert measured["oom_kills"] == 0

@@ -23,10 +23,11 @@ from storage.connection import Connection
 from storage.results.record import Image, Status
 from storage.results.store import Results
 from storage.settings import DEFAULTS
+from tests.programs import needed
 from tests.triggers import TRIGGERS
 from tools.package import licences
 from tools.package.archive import MAX_BYTES
-from tools.webjobs.worker import ROOT, Worker, environment_of, find_python, running
+from tools.webjobs.worker import ROOT, Worker, environment_of, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,10 +69,7 @@ def unpacked(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def worker_alone() -> Path:
     """Python of an environment with the worker library and what it brings; none of our requirements. Built once."""
-    base = find_python()
-    if base is None:
-        pytest.skip("Python 3.13 is not on this machine, and the worker library runs on nothing older.")
-    return environment_of(base, None)
+    return environment_of(needed("python3.13"), None)
 
 
 def test_the_root_holds_the_app_and_nothing_else(names_inside: list[str]) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import subprocess
 import time
 from contextlib import contextmanager, suppress
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from io import BufferedReader
     from pathlib import Path
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _QUIET = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"),
@@ -35,11 +33,6 @@ _KEYS = {
     "Tab": 9,
     "End": 35,
 }
-
-
-def program() -> str | None:
-    """Where a Chromium is, if there is one."""
-    return next((found for name in PROGRAMS if (found := shutil.which(name))), None)
 
 
 class Page:
@@ -163,13 +156,13 @@ class Page:
 
 
 @contextmanager
-def browsing(chromium: str, profile: Path) -> Iterator[Page]:
+def browsing(chromium: Path, profile: Path) -> Iterator[Page]:
     """Run a browser with a profile of its own, and end it."""
     # The pipe's ends are file descriptors 3 and 4; a shell gives its standard input and output those numbers.
     moved = 'exec "$@" 3<&0 4>&1 </dev/null >/dev/null 2>&1'
     options = (*_QUIET, "--remote-debugging-pipe", f"--user-data-dir={profile}")
     process = subprocess.Popen(
-        ["sh", "-c", moved, "sh", chromium, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ["sh", "-c", moved, "sh", str(chromium), *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert process.stdin
     assert process.stdout

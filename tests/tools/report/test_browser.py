@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from storage.results.record import Status
-from tests.tools.report.browser import browsing, program
+from tests.programs import needed
+from tests.tools.report.browser import browsing
 from tests.tools.report.reports import outcome, outcomes, page_about, thumbnail
 from tools.report.thumbnails import MissingThumbnail
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
     from storage.results.record import Record
     from tests.tools.report.browser import Page
-
-CHROMIUM = program()
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 EVIL = (
     "</script><img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>\u2028\u202egpj.exe"
@@ -73,8 +71,7 @@ NAMELESS = """[...document.querySelectorAll("button, input, select, a[href], [ro
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    assert CHROMIUM
-    with browsing(CHROMIUM, tmp_path_factory.mktemp("profile")) as page:
+    with browsing(needed("chromium"), tmp_path_factory.mktemp("profile")) as page:
         yield page
 
 

@@ -1,0 +1,121 @@
+"""``.ci/run`` on machines that lack programs: what it installs, requires of the tests and reports.
+
+The script runs in a folder of its own, where ``make``, ``apt-get`` and the tests' own search are stand-ins.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import programs
+
+RUN = Path(__file__).resolve().parents[2] / ".ci" / "run"
+STAND_INS = {
+    "make": 'echo "make $1 CI_REQUIRE=${CI_REQUIRE-}" >> "$DONE"',
+    "id": 'echo "$USER_ID"',
+    "sudo": "exit 1",
+    "apt-get": '[ "$1" = update ] || echo "apt-get $*" >> "$DONE"; exit "$APT_EXIT"',
+    "apt-cache": 'case " $HAS " in *" $2 "*) ;; *) exit 100 ;; esac',
+}
+
+
+class Machine:
+    """A checkout with the script, and programs of the test's choice."""
+
+    def __init__(self, folder: Path) -> None:
+        self._bin, self._done = folder / "bin", folder / "done"
+        self._run = folder / "checkout" / ".ci" / "run"
+        self._run.parent.mkdir(parents=True)
+        self._run.write_text(RUN.read_text())
+        self._run.chmod(0o755)
+        for name, body in STAND_INS.items():
+            self._program(self._bin / name, body)
+        self._program(folder / "checkout" / ".venv" / "bin" / "python", 'echo "$THERE"')
+
+    @staticmethod
+    def _program(path: Path, body: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+
+    def without(self, name: str) -> None:
+        (self._bin / name).unlink()
+
+    def ci(self, there: str = "", *, has: str = "", user: int = 0, apt_exit: int = 0) -> tuple[int, str, list[str]]:
+        """Exit code, output, and what was done: the calls of make and apt-get."""
+        for tool in ("bash", "env", "dirname"):
+            path = self._bin / tool
+            if not path.exists():
+                path.symlink_to(Path("/usr/bin") / tool)
+        environ = {"DONE": str(self._done), "THERE": there, "HAS": has, "USER_ID": str(user), "APT_EXIT": str(apt_exit)}
+        done = subprocess.run(
+            [self._run], env={"PATH": str(self._bin), **environ}, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout + done.stderr, self._done.read_text().splitlines()
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the script needs bash")
+
+
+def test_what_is_there_is_required_and_nothing_installed(machine: Machine) -> None:
+    code, _, done = machine.ci("chromium python3.13 webjobs-host")
+    assert code == 0
+    assert [line.split(" CI_REQUIRE=")[0] for line in done] == ["make lint", "make types", "make test"]
+    assert done[-1].split("=")[1].split() == ["chromium", "python3.13", "webjobs-host"]
+
+
+def test_what_is_missing_is_installed_and_required(machine: Machine) -> None:
+    code, _, done = machine.ci("", has="chromium python3.13")
+    assert code == 0
+    installed = [line.split()[-1] for line in done if line.startswith("apt-get")]
+    assert installed == ["chromium", "python3.13-venv"]
+    assert done[-1].split("=")[1].split() == ["chromium", "python3.13"]
+
+
+def test_what_the_system_has_no_package_of_is_reported(machine: Machine) -> None:
+    code, output, done = machine.ci("", has="chromium")
+    assert code == 0
+    assert "no package of it: python3.13" in output
+    assert done[-1].split("=")[1].split() == ["chromium"]
+
+
+@pytest.mark.parametrize("way", ["no right", "no apt-get"])
+def test_what_may_not_be_installed_is_reported(machine: Machine, way: str) -> None:
+    if way == "no apt-get":
+        machine.without("apt-get")
+    code, output, done = machine.ci("python3.13", has="chromium", user=1000 if way == "no right" else 0)
+    assert code == 0
+    assert "for want of apt-get or of the right to use it: chromium" in output
+    assert done[-1].split("=")[1].split() == ["python3.13"]
+
+
+def test_an_installation_that_fails_ends_the_run(machine: Machine) -> None:
+    code, _, done = machine.ci("python3.13", has="chromium", apt_exit=100)
+    assert code != 0
+    assert not any(line.startswith("make test") for line in done)
+
+
+@pytest.mark.parametrize(("required", "outcome"), [("chromium", pytest.fail.Exception), ("", pytest.skip.Exception)])
+def test_a_program_that_is_missing_fails_its_tests_only_where_it_is_required(
+    monkeypatch: pytest.MonkeyPatch, required: str, outcome: type[BaseException]
+) -> None:
+    monkeypatch.setenv("CI_REQUIRE", f"python3.13 {required}")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(outcome, match="No Chromium"):
+        programs.needed("chromium")
+
+
+def test_shellcheck_finds_nothing() -> None:
+    checker = Path(sys.executable).with_name("shellcheck")
+    done = subprocess.run([checker, RUN], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
