@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.programs import PROGRAMS
 from tests.test_requirements import PYTHONS
 from tools.package.command import ZIP
 
@@ -65,6 +66,7 @@ def test_ci_runs_the_commands_of_the_makefile_on_every_python_that_is_promised()
     job = workflow("ci")["jobs"]["test"]
     assert tuple(job["strategy"]["matrix"]["python"]) == PYTHONS
     assert [step["run"] for step in job["steps"] if "run" in step] == ["make lint", "make types", "make test"]
+    assert {*job["steps"][-1]["env"]["CI_REQUIRE"].split()} == PROGRAMS.keys() - {"webjobs-host"}  # which is no package
     run = (ROOT / ".ci" / "run").read_text()
     assert re.findall(r"^make \w+", run, re.MULTILINE)[:3] == ["make lint", "make types", "make test"]
 
