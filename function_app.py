@@ -1,67 +1,59 @@
-"""Triggers, and the one place where inference meets storage. Wiring only: no pixels, no tables, no HTTP.
+"""The function app, from top to bottom: settings, stores, model, five triggers.
 
-Blobs are bound as references (container and name): the bytes are read by our own pooled clients, after a size check,
-never dragged through the host. Functions are plain ``def``: decoding and inference release the GIL on the worker's
-thread pool.
+Blobs are bound as references (container and name). Our own pooled clients read the bytes, after a size check; the bytes
+never pass through the host. Functions are plain ``def``: decoding and inference release the GIL.
 """
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import os
 from functools import partial
 
-# What is imported stays, so nothing is gained by looking through it for garbage, over and over, while it grows: an
-# eighth of the start. It is not looked at later either (``freeze``, below the imports).
-gc.disable()
-# numpy's own matrix products are not used here, and their threads would spin for work beside the rest of the start.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+from storage.host import fast_start
 
-import storage.host.fast_start  # before any Azure package, see there
-import storage.host.startup  # its clock starts here
+with fast_start.imports():
+    import azure.functions as func
 
-# isort: split
-import azure.functions as func
+    # Not under TYPE_CHECKING: the worker reads the annotation to choose the binding.
+    from azurefunctions.extensions.bindings.blob import BlobClient  # noqa: TC002
 
-# Not under TYPE_CHECKING: the worker reads the annotation to choose the binding.
-from azurefunctions.extensions.bindings.blob import BlobClient  # noqa: TC002
+    from inference import classifier
+    from inference.errors import ClassificationError, ConfigurationError
+    from inference.limits import Limits
+    from inference.resources.admission import Admission
+    from inference.resources.cpus import usable_cpus, visible_cpus
+    from inference.resources.memory import available_bytes, budget_bytes, return_freed_memory
+    from inference.resources.versions import versions
+    from storage.blobs import SourceBlobs
+    from storage.clients import connect
+    from storage.host.config import HostLimits
+    from storage.host.early_logs import buffer_early_logs
+    from storage.host.startup import Startup
+    from storage.models.hot_swap import hot_swap_model
+    from storage.pipeline import messages
+    from storage.pipeline.classify_blob import Stores, classify_blob
+    from storage.pipeline.queue import RequestQueue
+    from storage.pipeline.retries import Retries
+    from storage.results.record import Image
+    from storage.results.store import Results
+    from storage.settings import APP_ROOT, Settings
 
-from inference import classifier
-from inference.errors import ClassificationError, ConfigurationError
-from inference.limits import Limits
-from inference.resources.admission import Admission
-from inference.resources.cpus import usable_cpus, visible_cpus
-from inference.resources.memory import available_bytes, budget_bytes, return_freed_memory
-from inference.resources.versions import versions
-from storage.blobs import SourceBlobs
-from storage.clients import connect
-from storage.host.config import HostLimits
-from storage.host.early_logs import keep_unheard
-from storage.models.hot_swap import hot_swap_model
-from storage.pipeline import messages
-from storage.pipeline.classify_blob import Stores, classify_blob
-from storage.pipeline.queue import RequestQueue
-from storage.pipeline.retries import Retries
-from storage.results.record import Image
-from storage.results.store import Results
-from storage.settings import APP_ROOT, Settings
-
-gc.freeze()
-gc.enable()
-
-# One thread for one inference, and as many inferences as there are callers: the fastest on CPUs. Said explicitly, it
+# One thread for one inference, and as many inferences as there are callers: the fastest on CPUs. An explicit number
 # also keeps ONNX Runtime from pinning threads to CPUs that a restricted container may not use.
 INTRA_OP_THREADS = 1
 
 logger = logging.getLogger(__name__)
-unheard = keep_unheard(__name__, "storage")
+early_logs = buffer_early_logs(__name__, "storage")
 
-return_freed_memory()  # this process is ours
+# ---- settings
 settings = Settings.from_environ(os.environ)
 limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
 budget = budget_bytes(settings.decode_budget_mib)
+
+# ---- stores
+return_freed_memory()  # a setting of the whole process, which is ours
 admission = Admission(budget)
 clients = connect(settings.image_storage, max_blob_bytes=limits.max_bytes)
 stores = Stores(
@@ -71,6 +63,8 @@ stores = Stores(
 )
 queue = RequestQueue(clients)
 retries = Retries(stores, queue, settings.retry_delays_seconds)
+
+# ---- model
 load = partial(
     classifier.load,
     top_k=settings.top_k,
@@ -80,12 +74,44 @@ load = partial(
     intra_op_threads=INTRA_OP_THREADS,
 )
 models = hot_swap_model(settings, clients.blobs, load)
-app = func.FunctionApp()
 
 
 def model() -> classifier.Classifier:
-    """The one classifier of this process, as it is now; built at first use, tried again after a failure."""
+    """Return the current classifier. The first call loads it; after a failure the next call tries again."""
     return models.current()
+
+
+def _warm_model() -> classifier.Classifier | None:
+    """Load the model before the first image arrives, and return it if it is ready."""
+    if settings.model_blobs:
+        models.load_in_background()  # indexing does not wait for a download
+        return None
+    try:
+        loaded = model()
+        loaded.warm()
+    except ClassificationError as error:
+        # Never fatal here: the host must index the functions, whose failures lead to delayed retries.
+        logger.error("model_not_loaded error=%s", error)  # noqa: TRY400 - the message is the whole explanation
+        return None
+    return loaded
+
+
+warm_model = _warm_model()
+
+Startup(
+    settings=settings,
+    limits=HostLimits.read(APP_ROOT / "host.json", os.environ, visible_cpus()),
+    cpus=usable_cpus(),
+    intra_op_threads=INTRA_OP_THREADS,
+    budget_bytes=budget,
+    available_bytes=available_bytes(),
+    model=warm_model.model if warm_model else None,
+    versions=versions(),
+).log(fast_start.elapsed_seconds())
+
+# ---- triggers
+# Bindings get resolved values: the host replaces %NAME% only where that app setting exists, and knows no defaults.
+app = func.FunctionApp()
 
 
 @app.blob_trigger(
@@ -96,10 +122,10 @@ def model() -> classifier.Classifier:
 )
 def classify_uploaded(blob: BlobClient) -> None:
     """Classify one upload."""
-    unheard.say()
+    early_logs.reemit()
     image = Image(blob.container_name, blob.blob_name)
     if image.container != settings.incoming_container:
-        # Event Grid checks nothing but its own filter, and a prefix without its last slash lets neighbours in.
+        # Event Grid checks only its own filter, and a prefix without its last slash admits neighbouring containers.
         name = json.dumps(str(image))
         logger.warning("event_ignored image=%s because=not_in_%s", name, settings.incoming_container)
         return
@@ -108,65 +134,43 @@ def classify_uploaded(blob: BlobClient) -> None:
 
 @app.queue_trigger(arg_name="message", queue_name=messages.QUEUE, connection="ImageStorage")
 def classify_requested(message: func.QueueMessage) -> None:
-    """Classify the blobs that a message names; what fails goes round again by itself, ever later."""
-    unheard.say()
-    retries.serve(_ours(messages.Request.from_json(message.get_body())), model)
+    """Classify the blobs that a message names, and queue those that fail again, after growing delays."""
+    early_logs.reemit()
+    retries.serve(_for_this_app(messages.Request.from_json(message.get_body())), model)
 
 
 @app.queue_trigger(arg_name="message", queue_name=messages.BLOB_POISON_QUEUE, connection="ImageStorage")
 def recover_poisoned(message: func.QueueMessage) -> None:
-    """Send an upload round again that used up its immediate tries, later and later."""
-    unheard.say()
-    request = _ours(messages.from_blob_poison(message.get_body()))
-    why = "Every try of the blob trigger failed; the host's log says why."
-    retries.later_or_never(request, dict.fromkeys(request.images, why))
+    """Queue an upload again whose immediate tries all failed, after growing delays."""
+    early_logs.reemit()
+    request = _for_this_app(messages.from_blob_poison(message.get_body()))
+    reason = "Every try of the blob trigger failed; the host's log has the reason."
+    retries.later_or_never(request, dict.fromkeys(request.images, reason))
 
 
 @app.queue_trigger(arg_name="message", queue_name=messages.POISON_QUEUE, connection="ImageStorage")
 def record_abandoned(message: func.QueueMessage) -> None:
-    """Write down what the host gave up without an answer: the worker crashed, or took longer than it may."""
-    unheard.say()
-    request = _ours(messages.Request.from_json(message.get_body()))
-    why = "The worker ended every try without an answer: it crashed, or took longer than it may."
-    retries.give_up(request, dict.fromkeys(request.images, why))
+    """Record failed rows for a message whose tries all ended without an answer: a crash, or a timeout."""
+    early_logs.reemit()
+    request = _for_this_app(messages.Request.from_json(message.get_body()))
+    reason = "The worker ended every try without an answer: it crashed, or exceeded the time limit."
+    retries.give_up(request, dict.fromkeys(request.images, reason))
 
 
 @app.timer_trigger(arg_name="timer", schedule=settings.reconcile_schedule, run_on_startup=False)
 def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's own parameter
-    """Find uploads whose event was lost, send them to be classified, and mend results that are half-written."""
-    unheard.say()
+    """Find uploads whose event was lost, queue them, and repair results that were only partly written."""
+    early_logs.reemit()
     from storage.reconcile.reconcile import heal  # no image needs it
 
     heal(stores, queue, settings.incoming_container)
 
 
-def _ours(request: messages.Request) -> messages.Request:
+def _for_this_app(request: messages.Request) -> messages.Request:
+    """Return the request; refuse one that names another container than ours."""
     if request.container != settings.incoming_container:
         raise ConfigurationError(
             f"A message names the container {request.container!r}, but INCOMING_CONTAINER is "
             f"{settings.incoming_container!r}: it belongs to another app, and stays on the queue's poison queue."
         )
     return request
-
-
-ready: classifier.Classifier | None = None
-if settings.model_blobs:
-    models.prepare()  # on a thread of its own: indexing does not wait for a download
-else:
-    try:
-        ready = model()
-        ready.warm()
-    except ClassificationError as error:
-        # Never fatal here: the functions must be indexed, so that their blobs reach the retry path until it is mended.
-        logger.error("model_not_loaded error=%s", error)  # noqa: TRY400 - the sentence says it all
-
-storage.host.startup.Start(
-    settings=settings,
-    limits=HostLimits.read(APP_ROOT / "host.json", os.environ, visible_cpus()),
-    cpus=usable_cpus(),
-    intra_op_threads=INTRA_OP_THREADS,
-    budget_bytes=budget,
-    available_bytes=available_bytes(),
-    model=ready.model if ready else None,
-    versions=versions(),
-).log()

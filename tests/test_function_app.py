@@ -170,7 +170,7 @@ class TestStart:
         monkeypatch.setenv("PYTHON_THREADPOOL_THREAD_COUNT", "2")
         load(monkeypatch, **settings)
         (line,) = [record.getMessage() for record in said.records if record.levelno == logging.WARNING]
-        assert line.startswith("settings_contradict ")
+        assert line.startswith("settings_warning ")
         assert "threads for 2" in line
 
     def test_each_function_first_says_what_was_said_while_nobody_listened(self) -> None:
@@ -178,7 +178,7 @@ class TestStart:
         tree = ast.parse((ROOT / "function_app.py").read_text())
         functions = {each.name: each.body for each in tree.body if isinstance(each, ast.FunctionDef)}
         first = {name: ast.unparse(functions[name][1]) for name in TRIGGERS}  # below the docstring
-        assert first == dict.fromkeys(TRIGGERS, "unheard.say()")
+        assert first == dict.fromkeys(TRIGGERS, "early_logs.reemit()")
 
 
 IMPORT_UNDER_GUARD = """

@@ -1,8 +1,8 @@
-"""Lines that nobody would hear, kept until somebody does.
+"""Buffers log records emitted outside an invocation (the host drops them) and re-emits them in the next one.
 
-The Functions host drops what a worker logs outside an invocation (``GrpcWorkerChannel.Log`` looks for the invocation,
-and has no else). That is all that is said while the app is imported and on threads of its own: the start line, a
-model that cannot be loaded, one that was refused. Such lines are kept, and said again by the next invocation.
+The Functions host looks for the invocation of each record that the worker sends and drops those without one
+(``GrpcWorkerChannel.Log``). That concerns everything logged while the app is imported and on background threads: the
+startup line, a model that cannot be loaded, a new version that was refused.
 """
 
 from __future__ import annotations
@@ -13,40 +13,40 @@ import threading
 from collections import deque
 
 _WORKERS = ("proxy_worker", "azure_functions_worker")  # Python 3.13 and later, and before
-_MOST_LINES = 100
+_MAX_RECORDS = 100
 
 
-class Unheard(logging.Handler):
-    """Keeps the last 100 records of threads that serve no invocation. Thread-safe."""
+class EarlyLogs(logging.Handler):
+    """Buffers the last 100 records of threads that serve no invocation. Thread-safe."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
-        self._kept: deque[logging.LogRecord] = deque(maxlen=_MOST_LINES)
+        self._buffer: deque[logging.LogRecord] = deque(maxlen=_MAX_RECORDS)
         self._thread = threading.local()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a record, unless its thread serves an invocation: then it was heard."""
-        if not getattr(self._thread, "serves", False):
-            self._kept.append(record)
+        """Buffer a record, unless its thread serves an invocation: the host has taken that one."""
+        if not getattr(self._thread, "is_serving", False):
+            self._buffer.append(record)
 
-    def say(self) -> None:
-        """Say what was kept. Called first by each function: from then on this thread is known to be heard."""
-        self._thread.serves = True
+    def reemit(self) -> None:
+        """Emit the buffered records again. Each function calls this first; it marks its thread as serving."""
+        self._thread.is_serving = True
         while True:
             try:
-                record = self._kept.popleft()
-            except IndexError:  # another invocation may be at it too
+                record = self._buffer.popleft()
+            except IndexError:  # empty, or emptied by an invocation on another thread
                 return
             logging.getLogger(record.name).handle(record)
 
 
-def keep_unheard(*names: str) -> Unheard:
-    """Listen to these loggers and what is below them, where a Functions worker runs the app.
+def buffer_early_logs(*names: str) -> EarlyLogs:
+    """Buffer the records of these loggers and those below them, where a Functions worker runs the app.
 
-    Elsewhere (dev host, tests, tools) every line is heard when it is said, and nothing is kept.
+    Under the dev host, in tests and in tools every record is shown at once, so nothing is buffered there.
     """
-    unheard = Unheard()
+    early_logs = EarlyLogs()
     if any(worker in sys.modules for worker in _WORKERS):
         for name in names:
-            logging.getLogger(name).addHandler(unheard)
-    return unheard
+            logging.getLogger(name).addHandler(early_logs)
+    return early_logs

@@ -1,14 +1,13 @@
-"""One line when the app is ready: what it may use, and what serves. One more for each contradiction in the settings.
+"""One log line when the app is ready: what it may use and which model serves. Then a warning for each bad setting.
 
-The concurrency of a function app is set in three places that know nothing of each other (``host.json``, app settings,
-the container), so the numbers that hold are said together, and each contradiction with the way out of it.
+The concurrency of a function app is set in three independent places (``host.json``, app settings, the container).
+The startup line shows the effective numbers together; each warning names the setting to change and the value.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,21 +20,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_BEGAN = time.perf_counter()  # imported first by the app, so what the app imports is counted
 _MIB = 1024 * 1024
-_LEAST_BYTES_PER_PIXEL = (
-    4  # one decoded image, nothing beside it; most formats cost more (inference/decoding/memory_cost.py)
-)
-_LONGEST_TIMEOUT_SECONDS = 30 * 60
+# The least that any image needs, RGBA and nothing beside it; most formats need more
+# (inference/decoding/memory_cost.py).
+_MIN_BYTES_PER_PIXEL = 4
+_MAX_TIMEOUT_SECONDS = 30 * 60
+_MIN_BUDGET_MIB = 64
 
 
-class Contradiction(NamedTuple):
-    """Settings that cannot all be meant.
+class ConfigWarning(NamedTuple):
+    """Settings that do not fit each other, or the machine.
 
     Attributes:
-        problem: What contradicts what, with the numbers.
-        remedy: What to set to which value.
-        is_fatal: Whether uploads or messages go unseen for it.
+        problem: The settings and numbers that do not fit, and the consequence.
+        remedy: The setting to change, and its value.
+        is_fatal: Whether uploads or messages stay unprocessed because of it.
     """
 
     problem: str
@@ -44,18 +43,18 @@ class Contradiction(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """What a process has when it is ready.
+class Startup:
+    """Everything a process may use when it is ready.
 
     Attributes:
-        settings: The app's.
-        limits: The host's and the worker's.
+        settings: The app's settings.
+        limits: The effective limits of host and worker.
         cpus: CPUs that may run at once: affinity and quota.
         intra_op_threads: Threads that share one inference.
-        budget_bytes: What may be downloaded and decoded at one moment.
-        available_bytes: What the container or machine could give for it.
-        model: What answers; ``None`` where it is still being fetched, or cannot be used.
-        versions: Of what decides speed and answers, by name.
+        budget_bytes: Memory for everything downloaded and decoded at one moment.
+        available_bytes: Memory that the container or machine could give for it.
+        model: The model that serves; ``None`` while it is downloaded, or where it cannot be used.
+        versions: Version by name, of the packages that decide speed and results.
     """
 
     settings: Settings
@@ -67,16 +66,21 @@ class Start:
     model: ModelIdentity | None
     versions: Mapping[str, str]
 
-    def log(self) -> None:
-        """Log the start line, then a warning for each contradiction, or an error where it is fatal."""
-        logger.info("app_started %s", " ".join(f"{name}={value}" for name, value in self._fields().items()))
-        for found in self.contradictions():
+    def log(self, load_seconds: float) -> None:
+        """Log the startup line, then each warning, as an error where it is fatal.
+
+        Args:
+            load_seconds: How long the app took to import and to load its model.
+        """
+        fields = self._fields() | {"load_ms": f"{load_seconds * 1000:.0f}"}
+        logger.info("app_started %s", " ".join(f"{name}={value}" for name, value in fields.items()))
+        for found in self.warnings():
             level = logging.ERROR if found.is_fatal else logging.WARNING
             problem, remedy = json.dumps(found.problem), json.dumps(found.remedy)
-            logger.log(level, "settings_contradict problem=%s do=%s", problem, remedy)
+            logger.log(level, "settings_warning problem=%s do=%s", problem, remedy)
 
-    def contradictions(self) -> Iterator[Contradiction]:
-        """Yield what a person should change."""
+    def warnings(self) -> Iterator[ConfigWarning]:
+        """Yield every setting that an operator should change."""
         yield from self._threads()
         yield from self._memory()
         yield from self._events()
@@ -99,96 +103,94 @@ class Start:
             "source": settings.blob_trigger_source,
             "plan": json.dumps(limits.plan),
             **self.versions,
-            "load_ms": f"{(time.perf_counter() - _BEGAN) * 1000:.0f}",
         }
 
-    def _threads(self) -> Iterator[Contradiction]:
+    def _threads(self) -> Iterator[ConfigWarning]:
         limits = self.limits
-        handed = max(limits.blobs_at_once, limits.messages_at_once)
         if limits.is_dynamic:
             return
-        # On one machine with the worker's default nothing is wrong: nobody else could take what waits.
-        if limits.pool_threads < handed and (limits.is_pool_chosen or limits.plan):
-            yield Contradiction(
-                f"The host hands over {handed} functions at once, the worker has threads for {limits.pool_threads}: "
+        at_once = max(limits.blobs_at_once, limits.messages_at_once)
+        # On one machine the worker's default is fine: no other instance could take the invocations that wait.
+        if limits.pool_threads < at_once and (limits.is_pool_chosen or limits.plan):
+            yield ConfigWarning(
+                f"The host hands over {at_once} functions at once, the worker has threads for {limits.pool_threads}: "
                 "the others wait inside the worker while their time runs, and no other instance can take them.",
-                f"Set PYTHON_THREADPOOL_THREAD_COUNT={handed}, or lower blobs.maxDegreeOfParallelism and "
+                f"Set PYTHON_THREADPOOL_THREAD_COUNT={at_once}, or lower blobs.maxDegreeOfParallelism and "
                 "queues.batchSize in host.json.",
             )
-        if 2 * handed < self.cpus:
-            yield Contradiction(
-                f"The host hands over {handed} functions at once, but {self.cpus} CPUs may be used: some stay idle.",
+        if 2 * at_once < self.cpus:
+            yield ConfigWarning(
+                f"The host hands over {at_once} functions at once, but {self.cpus} CPUs may be used: some stay idle.",
                 f"Set blobs.maxDegreeOfParallelism in host.json to at least {2 * self.cpus}.",
             )
 
-    def _memory(self) -> Iterator[Contradiction]:
+    def _memory(self) -> Iterator[ConfigWarning]:
         processes, budget, available = self.limits.worker_processes, self.budget_bytes, self.available_bytes
-        if processes * budget > available:
-            share = max(64, available // processes // _MIB)
-            whose = (
-                f"{processes} worker processes may take {budget // _MIB} MiB each" if processes > 1 else "The budget"
-            )
-            whose += "" if processes > 1 else f" is {budget // _MIB} MiB"
-            yield Contradiction(
-                f"{whose}, but only {available // _MIB} MiB are there for images: the container may be killed.",
-                (f"Set FUNCTIONS_WORKER_PROCESS_COUNT=1 (threads use all CPUs), or DECODE_BUDGET_MIB={share}.")
-                if processes > 1
-                else f"Set DECODE_BUDGET_MIB={share}, or remove it.",
+        share = max(_MIN_BUDGET_MIB, available // processes // _MIB)
+        shortage = f"but only {available // _MIB} MiB are there for images: the container may be killed."
+        if processes > 1 and processes * budget > available:
+            yield ConfigWarning(
+                f"{processes} worker processes may take {budget // _MIB} MiB each, {shortage}",
+                f"Set FUNCTIONS_WORKER_PROCESS_COUNT=1 (threads use all CPUs), or DECODE_BUDGET_MIB={share}.",
             )
         elif processes > 1:
-            yield Contradiction(
+            yield ConfigWarning(
                 f"{processes} worker processes hold {processes} models and budgets, and gain nothing: the threads of "
                 "one use all CPUs.",
                 "Set FUNCTIONS_WORKER_PROCESS_COUNT=1.",
             )
-        most = max(budget, available) // _LEAST_BYTES_PER_PIXEL
+        elif budget > available:
+            yield ConfigWarning(
+                f"The budget is {budget // _MIB} MiB, {shortage}", f"Set DECODE_BUDGET_MIB={share}, or remove it."
+            )
+        most = max(budget, available) // _MIN_BYTES_PER_PIXEL
         if most < self.settings.max_image_pixels:
-            yield Contradiction(
-                f"MAX_IMAGE_PIXELS admits {self.settings.max_image_pixels:,} pixels, but at most {most:,} can be "
-                "decoded in the memory that is there: larger images will be rejected as too_many_pixels.",
-                "Give the instance more memory, or lower MAX_IMAGE_PIXELS so that it says what holds.",
+            yield ConfigWarning(
+                f"MAX_IMAGE_PIXELS admits {self.settings.max_image_pixels:,} pixels, but the available memory can hold "
+                f"at most {most:,}: larger images will be rejected as too_many_pixels.",
+                "Give the instance more memory, or lower MAX_IMAGE_PIXELS to the effective limit.",
             )
         if budget < self.settings.max_image_bytes:
-            yield Contradiction(
+            yield ConfigWarning(
                 f"MAX_IMAGE_BYTES admits {self.settings.max_image_bytes // _MIB} MiB, the budget for downloads and "
                 f"decoding together is {budget // _MIB} MiB.",
                 "Raise DECODE_BUDGET_MIB or the instance's memory, or lower MAX_IMAGE_BYTES.",
             )
 
-    def _events(self) -> Iterator[Contradiction]:
+    def _events(self) -> Iterator[ConfigWarning]:
         source = self.settings.blob_trigger_source
         storage = self.settings.image_storage.connection_string or ""
         if source == "EventGrid" and "devstoreaccount1" in storage:
-            yield Contradiction(
+            yield ConfigWarning(
                 "BLOB_TRIGGER_SOURCE is EventGrid, but Azurite sends no events: uploads will not be seen.",
                 "Set BLOB_TRIGGER_SOURCE=LogsAndContainerScan.",
                 is_fatal=True,
             )
         if source != "EventGrid" and self.limits.plan == "FlexConsumption":
-            yield Contradiction(
-                f"BLOB_TRIGGER_SOURCE is {source}, but Flex Consumption knows EventGrid only: no upload will be seen.",
+            yield ConfigWarning(
+                f"BLOB_TRIGGER_SOURCE is {source}, but Flex Consumption supports EventGrid only: no upload is seen.",
                 "Set BLOB_TRIGGER_SOURCE=EventGrid and run the post-deploy script, which makes the subscription.",
                 is_fatal=True,
             )
 
-    def _times(self) -> Iterator[Contradiction]:
+    def _times(self) -> Iterator[ConfigWarning]:
         limits = self.limits
         timeout = limits.function_timeout_seconds
-        if timeout is None or timeout > _LONGEST_TIMEOUT_SECONDS:
-            yield Contradiction(
+        if timeout is None or timeout > _MAX_TIMEOUT_SECONDS:
+            yield ConfigWarning(
                 "functionTimeout is not set or above half an hour: a function that hangs holds its image, and a "
                 "thread, for that long.",
                 'Set "functionTimeout": "00:30:00" in host.json.',
             )
         elif limits.redelivery_seconds > timeout:
-            yield Contradiction(
+            yield ConfigWarning(
                 f"A message is hidden for {limits.redelivery_seconds:.0f} s after each failure "
                 f"(queues.visibilityTimeout), longer than the function itself may take ({timeout:.0f} s).",
                 "Lower queues.visibilityTimeout in host.json; RETRY_DELAYS_SECONDS has the growing delays.",
             )
         if not limits.is_base64:
-            yield Contradiction(
-                "queues.messageEncoding is none, but the messages of this app are in Base64: none will be understood.",
+            yield ConfigWarning(
+                "queues.messageEncoding is none, but the messages are in Base64: the app will not be able to read any.",
                 "Remove messageEncoding from host.json.",
                 is_fatal=True,
             )

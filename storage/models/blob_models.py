@@ -76,7 +76,7 @@ class ModelVersion:
     changed_at: datetime | None = None
 
 
-class ModelBlobs:
+class BlobModel:
     """A model's folder in a container. Thread-safe.
 
     Args:
@@ -94,7 +94,7 @@ class ModelBlobs:
     def __str__(self) -> str:
         return str(self._folder)
 
-    def look(self) -> ModelVersion:
+    def current_version(self) -> ModelVersion:
         """Say which version is there: one request, or two for files copied by hand.
 
         Raises:

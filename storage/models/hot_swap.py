@@ -1,8 +1,8 @@
-"""The model that answers now, and its replacement when blob storage has another.
+"""The model that answers now, and its replacement when blob storage has another version.
 
-An invocation asks for the model once and keeps what it was given, so a swap drops nobody. Looking, fetching and loading
-happen on a thread of their own, beside the model that serves; a new version that cannot be used is refused, loudly and
-once, and the old one goes on.
+An invocation asks for the model once and keeps it to its end, so a swap disturbs no invocation. A background thread
+checks for a new version, fetches and loads it while the present one serves. A version that cannot be used is refused
+with one error in the log, and the present one stays.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from inference.errors import ClassificationError, ModelError, TransientError
 from inference.predictions import ImageClassifier
-from storage.models.blob_models import ModelBlobs
+from storage.models.blob_models import BlobModel
 from storage.models.cache import ModelCache
 from storage.models.local import LocalModel
 
@@ -31,53 +31,56 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_QUIET_SECONDS = 10.0  # files copied by hand come one by one: what changed just now may be half of it
+# Files copied by hand arrive one by one: while the last change is this recent, more may follow.
+_DEBOUNCE_SECONDS = 10.0
 
 _Model = TypeVar("_Model", bound=ImageClassifier)
 
 
-class Source(Protocol):
-    """Where versions of one model are: ``ModelBlobs`` or ``LocalModel``."""
+class ModelSource(Protocol):
+    """The place of one model's versions: ``BlobModel`` or ``LocalModel``."""
 
-    def look(self) -> ModelVersion: ...  # noqa: D102 - documented by ModelBlobs
+    def current_version(self) -> ModelVersion: ...  # noqa: D102 - documented by BlobModel
     def fetch(self, version: ModelVersion) -> Path: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
-class _Serving(Generic[_Model]):
+class _Loaded(Generic[_Model]):
     versions: tuple[str, ...]
     model: _Model
 
 
 def hot_swap_model(settings: Settings, service: BlobServiceClient, load: Callable[..., _Model]) -> HotSwapModel[_Model]:
-    """Make what serves the models that the settings name. Nothing is loaded and no request is sent.
+    """Make the ``HotSwapModel`` of the models that the settings name. Nothing is loaded and no request is sent.
 
     Args:
         settings: ``MODEL_DIR`` or ``MODEL_BLOB``, and how to follow the latter.
-        service: A pooled client of the images' account, which models of blob storage are on too.
+        service: A pooled client of the images' account, which also has the models of blob storage.
         load: Makes the classifier of the models' folders.
     """
     if not settings.model_blobs:
         return HotSwapModel([LocalModel(folder) for folder in settings.model_dirs], load, refresh_seconds=0)
     cache = ModelCache(settings.model_cache_dir)
-    sources = [ModelBlobs(service, folder, cache) for folder in settings.model_blobs]
+    sources = [BlobModel(service, folder, cache) for folder in settings.model_blobs]
     return HotSwapModel(sources, load, refresh_seconds=settings.model_refresh_seconds)
 
 
 class HotSwapModel(Generic[_Model]):
-    """Keeps one loaded model, or several that answer together, and follows what storage has. Thread-safe.
+    """Keeps one classifier of one or several models loaded, and replaces it when a source has a new version.
+
+    Thread-safe.
 
     Args:
-        sources: Where each model is; at least one.
+        sources: The place of each model; at least one.
         load: Makes the classifier of their folders.
-        refresh_seconds: How often to look for another version; 0 is never.
+        refresh_seconds: How often to check for new versions; 0 is never.
         clock: Monotonic seconds.
         now: The wall clock; aware UTC.
     """
 
     def __init__(
         self,
-        sources: Sequence[Source],
+        sources: Sequence[ModelSource],
         load: Callable[..., _Model],
         *,
         refresh_seconds: float,
@@ -89,67 +92,67 @@ class HotSwapModel(Generic[_Model]):
         self._refresh_seconds = refresh_seconds
         self._clock = clock
         self._now = now
-        self._serving: _Serving[_Model] | None = None
+        self._loaded: _Loaded[_Model] | None = None
         self._refused: tuple[tuple[str, ...], str] | None = None
-        self._complaint = ""
-        self._due = 0.0
-        self._first = threading.Lock()
+        self._last_error = ""
+        self._next_check = 0.0
+        self._first_load = threading.Lock()
         self._refreshing = threading.Lock()
 
     def current(self) -> _Model:
-        """Return the model that serves; the first call fetches and loads it, and the others wait for it.
+        """Return the model that serves. The first call fetches and loads it, and concurrent calls wait for that.
 
-        Never waits for a newer version: when a look is due, a thread takes it.
+        A call never waits for a newer version: when a check is due, it starts a thread.
 
         Raises:
-            ModelError: There is no model that can be used; the next call looks again.
+            ModelError: There is no usable model; the next call tries again.
             TransientError: Storage failed for now.
             ConfigurationError: Storage refused.
         """
-        serving = self._serving
-        if serving is None:
-            with self._first:
-                serving = self._serving
-                if serving is None:
-                    serving = self._load_version(self._look())
-                    self._serve(serving)
-        elif self._is_due() and self._refreshing.acquire(blocking=False):
-            self._due = self._clock() + self._refresh_seconds
+        loaded = self._loaded
+        if loaded is None:
+            with self._first_load:
+                loaded = self._loaded
+                if loaded is None:
+                    loaded = self._load_versions(self._current_versions())
+                    self._swap_in(loaded)
+        elif self._is_check_due() and self._refreshing.acquire(blocking=False):
+            self._next_check = self._clock() + self._refresh_seconds
             threading.Thread(target=self._refresh, name="model-refresh", daemon=True).start()
-        return serving.model
+        return loaded.model
 
-    def prepare(self) -> None:
-        """Begin to fetch and load on a thread of its own, so that the first invocation waits for less."""
-        threading.Thread(target=self._prepare, name="model-prepare", daemon=True).start()
+    def load_in_background(self) -> None:
+        """Start a thread that fetches and loads the model, so that the first invocation waits for less."""
+        threading.Thread(target=self._load_first, name="model-load", daemon=True).start()
 
-    def _prepare(self) -> None:
+    def _load_first(self) -> None:
         try:
             self.current()
         except ClassificationError as error:
-            logger.error("model_not_loaded error=%s", error)  # noqa: TRY400 - the sentence says it all
+            logger.error("model_not_loaded error=%s", error)  # noqa: TRY400 - the message is the whole explanation
 
-    def _is_due(self) -> bool:
-        return self._refresh_seconds > 0 and self._clock() >= self._due
+    def _is_check_due(self) -> bool:
+        return self._refresh_seconds > 0 and self._clock() >= self._next_check
 
     def _refresh(self) -> None:
-        """Look for another version, and serve it when it can be used; whatever happens, the old one goes on."""
+        """Check for new versions and swap in those that can be used; after any failure the present model stays."""
         try:
-            versions = self._look()
+            versions = self._current_versions()
             names = tuple(version.version for version in versions)
-            if self._serving is not None and names == self._serving.versions:
-                self._complaint = ""
+            if self._loaded is not None and names == self._loaded.versions:
+                self._last_error = ""
                 return
-            if self._is_moving(versions):
-                self._due = self._clock() + min(self._refresh_seconds, _QUIET_SECONDS)
+            if self._is_changing(versions):
+                self._next_check = self._clock() + min(self._refresh_seconds, _DEBOUNCE_SECONDS)
                 return
-            self._serve(self._load_version(versions))
+            self._swap_in(self._load_versions(versions))
         except TransientError as error:
             logger.warning("model_not_refreshed error=%s", error)
         except ClassificationError as error:
-            if str(error) != self._complaint:  # once for each fault, not at each look
-                self._complaint = str(error)
-                serving = self._serving.model.model if self._serving else None
-                logger.error(  # noqa: TRY400 - the sentence says it all
+            if str(error) != self._last_error:  # once for each fault, not at each check
+                self._last_error = str(error)
+                serving = self._loaded.model.model if self._loaded else None
+                logger.error(  # noqa: TRY400 - the message is the whole explanation
                     "model_refused at=%s error=%s keeps=%s do=publish_a_version_that_works",
                     ";".join(str(source) for source in self._sources),
                     error,
@@ -158,29 +161,30 @@ class HotSwapModel(Generic[_Model]):
         finally:
             self._refreshing.release()
 
-    def _look(self) -> tuple[ModelVersion, ...]:
-        return tuple(source.look() for source in self._sources)
+    def _current_versions(self) -> tuple[ModelVersion, ...]:
+        return tuple(source.current_version() for source in self._sources)
 
-    def _is_moving(self, versions: Sequence[ModelVersion]) -> bool:
-        """Whether files that were copied by hand changed so recently that more may be on their way."""
-        quiet = timedelta(seconds=min(self._refresh_seconds, _QUIET_SECONDS))
-        return any(version.changed_at is not None and self._now() - version.changed_at < quiet for version in versions)
+    def _is_changing(self, versions: Sequence[ModelVersion]) -> bool:
+        """Whether files that were copied by hand changed so recently that more may follow."""
+        debounce = timedelta(seconds=min(self._refresh_seconds, _DEBOUNCE_SECONDS))
+        ages = [self._now() - version.changed_at for version in versions if version.changed_at is not None]
+        return any(age < debounce for age in ages)
 
-    def _load_version(self, versions: Sequence[ModelVersion]) -> _Serving[_Model]:
-        """Fetch and load; a version that was refused is not loaded twice."""
+    def _load_versions(self, versions: Sequence[ModelVersion]) -> _Loaded[_Model]:
+        """Fetch and load; refuse versions that were refused before without loading them again."""
         names = tuple(version.version for version in versions)
         if self._refused is not None and self._refused[0] == names:
             raise ModelError(self._refused[1])
         try:
             folders = [source.fetch(version) for source, version in zip(self._sources, versions, strict=True)]
-            return _Serving(names, self._load(*folders))
+            return _Loaded(names, self._load(*folders))
         except ModelError as error:
             self._refused = (names, str(error))
             raise
 
-    def _serve(self, serving: _Serving[_Model]) -> None:
-        self._serving = serving
-        self._complaint = ""
-        self._due = self._clock() + self._refresh_seconds
-        model = serving.model.model
-        logger.info("model_serving name=%r version=%s blob_version=%s", model.name, model.version, serving.versions)
+    def _swap_in(self, loaded: _Loaded[_Model]) -> None:
+        self._loaded = loaded
+        self._last_error = ""
+        self._next_check = self._clock() + self._refresh_seconds
+        model = loaded.model.model
+        logger.info("model_serving name=%r version=%s blob_version=%s", model.name, model.version, loaded.versions)

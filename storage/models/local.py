@@ -18,7 +18,7 @@ class LocalModel:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def look(self) -> ModelVersion:
+    def current_version(self) -> ModelVersion:
         """Say which version is there; a folder that is missing is a version too, which the loader refuses."""
         seen = []
         for place in (self._folder, self._folder / "onnx"):  # where a model's files may lie

@@ -178,7 +178,7 @@ def everything_that_happened(azurite: Azurite, photo: bytes) -> Rows:
     level = root.level
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "proxy_worker", ModuleType("proxy_worker"))
-        patch.setenv("PYTHON_THREADPOOL_THREAD_COUNT", "2")  # for a contradiction to be said
+        patch.setenv("PYTHON_THREADPOOL_THREAD_COUNT", "2")  # for a settings_warning
         root.addHandler(rows)
         root.setLevel(logging.INFO)
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from storage.host.config import HostLimits
-from storage.host.startup import Start
+from storage.host.startup import Startup
 from storage.settings import Settings
 from tests.operations.kusto import queries
 from tests.triggers import TRIGGERS
@@ -138,7 +138,7 @@ def sizes() -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("size", sizes(), ids=lambda size: str(size["where"]))
-def test_the_sizes_that_are_recommended_contradict_nothing(size: dict[str, str]) -> None:
+def test_the_recommended_sizes_cause_no_warning(size: dict[str, str]) -> None:
     flex = size["where"].startswith("Flex")
     environ = {
         "PYTHON_THREADPOOL_THREAD_COUNT": size["PYTHON_THREADPOOL_THREAD_COUNT"],
@@ -146,7 +146,7 @@ def test_the_sizes_that_are_recommended_contradict_nothing(size: dict[str, str])
         "WEBSITE_SKU": "FlexConsumption" if flex else "",
     }
     source = "EventGrid" if flex else "LogsAndContainerScan"
-    start = Start(
+    startup = Startup(
         settings=Settings.from_environ({"ImageStorage__accountName": "images", "BLOB_TRIGGER_SOURCE": source}),
         limits=HostLimits.read(ROOT / "host.json", environ, 64),
         cpus=int(size["CPUs"]),
@@ -156,8 +156,8 @@ def test_the_sizes_that_are_recommended_contradict_nothing(size: dict[str, str])
         model=None,
         versions={},
     )
-    assert list(start.contradictions()) == []
-    assert start.limits.blobs_at_once == int(size["blobs.maxDegreeOfParallelism"])
+    assert list(startup.warnings()) == []
+    assert startup.limits.blobs_at_once == int(size["blobs.maxDegreeOfParallelism"])
 
 
 @pytest.mark.parametrize(

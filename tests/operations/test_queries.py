@@ -142,7 +142,7 @@ class TestAsked:
 
     def test_complaints(self, insights: Insights) -> None:
         found = {row["event"]: row["times"] for row in insights.run(queries()["complaints"])}
-        assert found == {"settings_contradict": 2, "model_not_loaded": 1, "event_ignored": 1}
+        assert found == {"settings_warning": 2, "model_not_loaded": 1, "event_ignored": 1}
 
     def test_poison(self, insights: Insights) -> None:
         found = insights.run(queries()["poison"])

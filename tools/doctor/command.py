@@ -22,7 +22,7 @@ from tools.account import open_account
 from tools.devhost.settings import load_settings
 from tools.doctor.account import check_account, check_host_account
 from tools.doctor.deployment import (
-    check_contradictions,
+    check_config_warnings,
     check_host_json,
     check_machine,
     check_packages,
@@ -90,7 +90,7 @@ def _findings(args: argparse.Namespace) -> Iterator[Finding]:
         yield from chain(
             check_packages(APP_ROOT / "requirements.txt"),
             check_host_json(APP_ROOT, environ),
-            check_contradictions(APP_ROOT, environ, account.settings),
+            check_config_warnings(APP_ROOT, environ, account.settings),
             check_machine(account.settings),
         )
         yield from check_account(account.clients, account.settings.image_storage, account.settings)

@@ -15,7 +15,7 @@ from inference.resources.cpus import usable_cpus, visible_cpus
 from inference.resources.memory import available_bytes, budget_bytes
 from storage.connection import read_connection
 from storage.host.config import HostLimits
-from storage.host.startup import Start
+from storage.host.startup import Startup
 from tools.devhost.invoker import worker_threads
 from tools.devhost.settings import read_host_json
 from tools.doctor.findings import ok, problem, warning
@@ -109,9 +109,9 @@ def check_host_json(root: Path, environ: Mapping[str, str]) -> Iterator[Finding]
         )
 
 
-def check_contradictions(root: Path, environ: Mapping[str, str], settings: Settings) -> Iterator[Finding]:
-    """Say what the app itself would complain of when it starts, here and with these settings."""
-    start = Start(
+def check_config_warnings(root: Path, environ: Mapping[str, str], settings: Settings) -> Iterator[Finding]:
+    """Yield the warnings that the app itself logs when it starts on this machine with these settings."""
+    startup = Startup(
         settings=settings,
         limits=HostLimits.read(root / "host.json", environ, visible_cpus()),
         cpus=usable_cpus(),
@@ -121,7 +121,7 @@ def check_contradictions(root: Path, environ: Mapping[str, str], settings: Setti
         model=None,
         versions={},
     )
-    for found in start.contradictions():
+    for found in startup.warnings():
         yield (problem if found.is_fatal else warning)("settings", f"{found.problem} {found.remedy}")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from inference import classifier
 from inference.errors import ClassificationError
-from storage.models.blob_models import ModelBlobs
+from storage.models.blob_models import BlobModel
 from storage.models.cache import ModelCache
 from tools.doctor.findings import Finding, ok, problem
 
@@ -24,8 +24,8 @@ def check_model(settings: Settings, clients: Clients) -> tuple[Finding, str | No
         folders = settings.model_dirs
         if settings.model_blobs:
             cache = ModelCache(settings.model_cache_dir)
-            sources = [ModelBlobs(clients.blobs, folder, cache) for folder in settings.model_blobs]
-            folders = tuple(source.fetch(source.look()) for source in sources)
+            sources = [BlobModel(clients.blobs, folder, cache) for folder in settings.model_blobs]
+            folders = tuple(source.fetch(source.current_version()) for source in sources)
         model = classifier.load(*folders)
     except ClassificationError as error:
         return problem("model", f"{setting} cannot be used: {error}"), None

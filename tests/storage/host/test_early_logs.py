@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from storage.host.early_logs import Unheard, keep_unheard
+from storage.host.early_logs import EarlyLogs, buffer_early_logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,12 +30,12 @@ class Host(logging.Handler):
         if getattr(self.invocation, "id", None):
             self.heard.append(record.getMessage())
 
-    def invoke(self, unheard: Unheard, *lines: str) -> None:
+    def invoke(self, early_logs: EarlyLogs, *lines: str) -> None:
         """Run a function on a thread of its own that says these lines."""
 
         def function() -> None:
             self.invocation.id = "1"
-            unheard.say()
+            early_logs.reemit()
             for line in lines:
                 LOGGER.info(line)
 
@@ -57,9 +57,9 @@ def host() -> Iterator[Host]:
 
 
 @pytest.fixture
-def unheard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Unheard]:
+def early_logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[EarlyLogs]:
     monkeypatch.setitem(sys.modules, "proxy_worker", ModuleType("proxy_worker"))
-    made = keep_unheard("storage.of_this_test")
+    made = buffer_early_logs("storage.of_this_test")
     yield made
     LOGGER.removeHandler(made)
 
@@ -69,31 +69,31 @@ def test_is_lost_without_help(host: Host) -> None:
     assert host.heard == []
 
 
-def test_is_said_once_by_the_next_invocation_before_its_own_lines(host: Host, unheard: Unheard) -> None:
+def test_is_said_once_by_the_next_invocation_before_its_own_lines(host: Host, early_logs: EarlyLogs) -> None:
     LOGGER.info("app_started")
     LOGGER.error("model_not_loaded")
-    host.invoke(unheard, "image_finished")
-    host.invoke(unheard, "image_finished again")
+    host.invoke(early_logs, "image_finished")
+    host.invoke(early_logs, "image_finished again")
     assert host.heard == ["app_started", "model_not_loaded", "image_finished", "image_finished again"]
 
 
-def test_of_a_thread_between_invocations_is_said_by_the_one_after(host: Host, unheard: Unheard) -> None:
-    host.invoke(unheard, "first")
+def test_of_a_thread_between_invocations_is_said_by_the_one_after(host: Host, early_logs: EarlyLogs) -> None:
+    host.invoke(early_logs, "first")
     refresh = threading.Thread(target=LOGGER.error, args=("model_refused",))
     refresh.start()
     refresh.join()
-    host.invoke(unheard, "second")
+    host.invoke(early_logs, "second")
     assert host.heard == ["first", "model_refused", "second"]
 
 
-def test_is_kept_in_bounded_memory(host: Host, unheard: Unheard) -> None:
+def test_is_kept_in_bounded_memory(host: Host, early_logs: EarlyLogs) -> None:
     for number in range(1000):
         LOGGER.info("line %d", number)
-    host.invoke(unheard)
+    host.invoke(early_logs)
     assert host.heard == [f"line {number}" for number in range(900, 1000)]
 
 
-def test_is_said_once_though_many_invocations_begin_together(host: Host, unheard: Unheard) -> None:
+def test_is_said_once_though_many_invocations_begin_together(host: Host, early_logs: EarlyLogs) -> None:
     for number in range(100):
         LOGGER.info("line %d", number)
     begin = threading.Barrier(16)
@@ -101,7 +101,7 @@ def test_is_said_once_though_many_invocations_begin_together(host: Host, unheard
     def function() -> None:
         host.invocation.id = "1"
         begin.wait()
-        unheard.say()
+        early_logs.reemit()
 
     threads = [threading.Thread(target=function) for _ in range(16)]
     for thread in threads:
@@ -113,5 +113,5 @@ def test_is_said_once_though_many_invocations_begin_together(host: Host, unheard
 
 def test_is_not_kept_where_every_line_is_heard() -> None:
     """Under the dev host, in tests and in tools a repeated line would be a lie about what happened."""
-    made = keep_unheard("storage.of_this_test")
+    made = buffer_early_logs("storage.of_this_test")
     assert made not in LOGGER.handlers

@@ -19,7 +19,7 @@ from inference.errors import ConfigurationError, ModelError, TransientError
 from storage.blob_folder import BlobFolder
 from storage.clients import connect
 from storage.connection import Connection
-from storage.models.blob_models import MANIFEST, ModelBlobs
+from storage.models.blob_models import MANIFEST, BlobModel
 from storage.models.cache import ModelCache
 from storage.models.publish import publish
 from tests.waiting import DEADLINE_SECONDS
@@ -43,7 +43,7 @@ class Shelf:
         self.folder = BlobFolder(names.container("models"), "birds/v2")
         self.cache = place / "cache"
         self.local = place / "local"
-        self.blobs = ModelBlobs(clients.blobs, self.folder, ModelCache(self.cache))
+        self.blobs = BlobModel(clients.blobs, self.folder, ModelCache(self.cache))
 
     def publish(self, **files: bytes) -> str:
         """Publish these files; ``labels_txt`` is ``labels.txt``."""
@@ -67,7 +67,7 @@ class Shelf:
 
     def fetch(self) -> dict[str, bytes]:
         """What is there now, fetched."""
-        place = self.blobs.fetch(self.blobs.look())
+        place = self.blobs.fetch(self.blobs.current_version())
         return {path.relative_to(place).as_posix(): path.read_bytes() for path in place.rglob("*") if path.is_file()}
 
 
@@ -105,13 +105,13 @@ class TestPublished:
     def test_is_a_folder_named_as_the_prefix(self, shelf: Shelf) -> None:
         """A model without a name of its own is called by its folder's."""
         shelf.publish(model_onnx=b"x")
-        assert shelf.blobs.fetch(shelf.blobs.look()).name == "v2"
+        assert shelf.blobs.fetch(shelf.blobs.current_version()).name == "v2"
 
     def test_has_a_version_that_follows_its_content(self, shelf: Shelf) -> None:
         first = shelf.publish(model_onnx=b"1", labels_txt=b"a")
         second = shelf.publish(model_onnx=b"2", labels_txt=b"a")
         assert first != second
-        assert shelf.blobs.look().version == second
+        assert shelf.blobs.current_version().version == second
         assert shelf.publish(model_onnx=b"1", labels_txt=b"a") == first
         assert shelf.fetch() == {"model.onnx": b"1", "labels.txt": b"a"}
 
@@ -143,7 +143,7 @@ class TestPublished:
             patched.setattr(ContainerClient, "upload_blob", breaking)
             with pytest.raises(ConnectionError):
                 publish(shelf.clients.blobs, shelf.folder, files)
-        assert shelf.blobs.look().version == before
+        assert shelf.blobs.current_version().version == before
         assert publish(shelf.clients.blobs, shelf.folder, files).kept == ("labels.txt",)
         assert shelf.fetch() == {"model.onnx": b"2", "labels.txt": b"b"}
 
@@ -169,14 +169,14 @@ class TestPublished:
     def test_manifest_that_cannot_be_read_is_refused(self, shelf: Shelf, manifest: bytes) -> None:
         shelf.upload(MANIFEST, manifest)
         with pytest.raises(ModelError, match="publish the model again"):
-            shelf.blobs.look()
+            shelf.blobs.current_version()
 
     @pytest.mark.parametrize("name", ["../evil", "/etc/evil", "a/../../evil", "a\\b", "a\x00b", ""])
     def test_manifest_that_leads_out_of_the_folder_is_refused(self, shelf: Shelf, name: str) -> None:
         entry = {"name": name, "blob": "a", "size": 1, "sha256": "00"}
         shelf.upload(MANIFEST, json.dumps({"version": "1", "files": [entry]}).encode())
         with pytest.raises(ModelError, match="no name for a file"):
-            shelf.blobs.look()
+            shelf.blobs.current_version()
 
 
 class TestByHand:
@@ -187,23 +187,23 @@ class TestByHand:
 
     def test_has_another_version_when_a_file_is_replaced(self, shelf: Shelf) -> None:
         shelf.upload("labels.txt", b"a")
-        first = shelf.blobs.look()
-        assert shelf.blobs.look() == first
+        first = shelf.blobs.current_version()
+        assert shelf.blobs.current_version() == first
         shelf.upload("labels.txt", b"b")
-        assert shelf.blobs.look().version != first.version
+        assert shelf.blobs.current_version().version != first.version
 
     def test_knows_when_it_last_changed(self, shelf: Shelf) -> None:
         began = datetime.now(UTC)
         shelf.upload("labels.txt", b"a")
         shelf.upload("model.onnx", b"a")
-        changed = shelf.blobs.look().changed_at
+        changed = shelf.blobs.current_version().changed_at
         assert changed is not None
         # Azurite's clock is this machine's; Last-Modified is cut to seconds.
         assert began - timedelta(seconds=1) <= changed <= datetime.now(UTC)
 
     def test_replaced_while_it_is_fetched_is_tried_again_later(self, shelf: Shelf) -> None:
         shelf.upload("labels.txt", b"a")
-        seen = shelf.blobs.look()
+        seen = shelf.blobs.current_version()
         shelf.upload("labels.txt", b"b")
         with pytest.raises(TransientError, match="replaced meanwhile"):
             shelf.blobs.fetch(seen)
@@ -231,29 +231,29 @@ class TestByHand:
     def test_a_whole_container_may_be_the_model(self, shelf: Shelf) -> None:
         shelf.folder = BlobFolder(shelf.folder.container, "")
         shelf.upload("labels.txt", b"a")
-        shelf.blobs = ModelBlobs(shelf.clients.blobs, shelf.folder, ModelCache(shelf.cache))
+        shelf.blobs = BlobModel(shelf.clients.blobs, shelf.folder, ModelCache(shelf.cache))
         assert shelf.fetch() == {"labels.txt": b"a"}
-        assert shelf.blobs.fetch(shelf.blobs.look()).name == shelf.folder.container
+        assert shelf.blobs.fetch(shelf.blobs.current_version()).name == shelf.folder.container
 
     @pytest.mark.parametrize("there", [False, True], ids=["no container", "no files"])
     def test_nothing_there_says_how_to_put_it(self, shelf: Shelf, there: bool) -> None:  # noqa: FBT001
         if there:
             shelf.clients.blobs.create_container(shelf.folder.container)
         with pytest.raises(ModelError, match=f"model publish DIR --to {shelf.folder}"):
-            shelf.blobs.look()
+            shelf.blobs.current_version()
 
     def test_a_container_of_photos_is_no_model(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("storage.models.blob_models._MAX_FILES", 2)
         for number in range(3):
             shelf.upload(f"{number}.jpg", b"x")
         with pytest.raises(ModelError, match="must name one model"):
-            shelf.blobs.look()
+            shelf.blobs.current_version()
 
     @pytest.mark.parametrize("name", ["a//b.txt", "line\u2028break.txt"])
     def test_a_name_that_no_folder_holds_is_refused(self, shelf: Shelf, name: str) -> None:
         shelf.upload(name, b"x")
         with pytest.raises(ModelError, match="no name for a file"):
-            shelf.blobs.look()
+            shelf.blobs.current_version()
 
 
 FETCH = """
@@ -267,18 +267,18 @@ from storage.connection import Connection
 
 connection, container, cache, stall = sys.argv[1:]
 if stall:
-    original = models.ModelBlobs._stream
+    original = models.BlobModel._stream
     def stalling(self, file, target):
         original(self, file, target)
         target.write_bytes(b"half")
         print("stalled", flush=True)
         sys.stdin.read()
-    models.ModelBlobs._stream = stalling
+    models.BlobModel._stream = stalling
 clients = connect(Connection("ImageStorage", connection))
 print("ready", flush=True)
 sys.stdin.readline()
-blobs = models.ModelBlobs(clients.blobs, BlobFolder(container, "birds/v2"), ModelCache(Path(cache)))
-print(blobs.fetch(blobs.look()), flush=True)
+blobs = models.BlobModel(clients.blobs, BlobFolder(container, "birds/v2"), ModelCache(Path(cache)))
+print(blobs.fetch(blobs.current_version()), flush=True)
 """
 
 
@@ -304,8 +304,8 @@ class TestCache:
     def test_is_asked_before_storage(self, shelf: Shelf, sent: list[str], azurite: Azurite) -> None:
         shelf.publish(model_onnx=BIG)
         clients = connect(Connection("ImageStorage", azurite.connection_string))
-        blobs = ModelBlobs(clients.blobs, shelf.folder, ModelCache(shelf.cache))
-        version = blobs.look()
+        blobs = BlobModel(clients.blobs, shelf.folder, ModelCache(shelf.cache))
+        version = blobs.current_version()
         blobs.fetch(version)
         sent.clear()
         blobs.fetch(version)
@@ -314,24 +314,24 @@ class TestCache:
 
     def test_damaged_on_disk_is_fetched_again(self, shelf: Shelf) -> None:
         shelf.publish(model_onnx=BIG)
-        (shelf.blobs.fetch(shelf.blobs.look()) / "model.onnx").write_bytes(b"half")
+        (shelf.blobs.fetch(shelf.blobs.current_version()) / "model.onnx").write_bytes(b"half")
         assert shelf.fetch() == {"model.onnx": BIG}
 
     def test_threads_that_come_together_fetch_once(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
         shelf.publish(model_onnx=BIG)
         streamed: list[str] = []
-        original = ModelBlobs._stream
+        original = BlobModel._stream
 
-        def counted(self: ModelBlobs, file: Any, target: Path) -> None:
+        def counted(self: BlobModel, file: Any, target: Path) -> None:
             streamed.append(file.name)
             original(self, file, target)
 
-        monkeypatch.setattr(ModelBlobs, "_stream", counted)
+        monkeypatch.setattr(BlobModel, "_stream", counted)
         together = threading.Barrier(8)
 
         def fetch(_: int) -> Path:
             together.wait()
-            return shelf.blobs.fetch(shelf.blobs.look())
+            return shelf.blobs.fetch(shelf.blobs.current_version())
 
         with ThreadPoolExecutor(8) as pool:
             assert len(set(pool.map(fetch, range(8)))) == 1
@@ -381,11 +381,11 @@ class TestCache:
     ) -> None:
         monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
         shelf.publish(model_onnx=b"x")
-        blobs = ModelBlobs(shelf.clients.blobs, shelf.folder, ModelCache())
-        place = blobs.fetch(blobs.look())
+        blobs = BlobModel(shelf.clients.blobs, shelf.folder, ModelCache())
+        place = blobs.fetch(blobs.current_version())
         root = tmp_path / f"image-classifier-models-{os.getuid()}"
         assert place.is_relative_to(root)
         assert root.stat().st_mode & 0o777 == 0o700
         root.chmod(0o777)
         with pytest.raises(ConfigurationError, match="not this user's alone"):
-            blobs.fetch(blobs.look())
+            blobs.fetch(blobs.current_version())

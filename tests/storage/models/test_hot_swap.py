@@ -58,7 +58,7 @@ class Shelf:
     def __post_init__(self) -> None:
         self.gate.set()
 
-    def look(self) -> ModelVersion:
+    def current_version(self) -> ModelVersion:
         if self.error is not None:
             raise self.error
         return ModelVersion(self.version, changed_at=self.changed_at)
@@ -262,10 +262,10 @@ def test_preparing_loads_behind_the_scenes_and_logs_what_is_wrong(
     models: HotSwapModel[FixedClassifier], shelf: Shelf, caplog: pytest.LogCaptureFixture
 ) -> None:
     shelf.broken = {"1"}
-    models.prepare()
+    models.load_in_background()
     until(lambda: any("model_not_loaded" in record.getMessage() for record in caplog.records))
     shelf.broken, shelf.version = set(), "2"
-    models.prepare()
+    models.load_in_background()
     until(lambda: shelf.loaded == ["1", "2"])
     assert version(models) == "2"
 

@@ -282,7 +282,7 @@ class TestTheFolder:
         ("document", "environ", "level", "said"),
         [
             ('{"extensions": {"queues": {"messageEncoding": "none"}}}', {}, "problem", "messageEncoding is none"),
-            ("{}", {"WEBSITE_SKU": "FlexConsumption"}, "problem", "Flex Consumption knows EventGrid only"),
+            ("{}", {"WEBSITE_SKU": "FlexConsumption"}, "problem", "Flex Consumption supports EventGrid only"),
             ("{}", {"FUNCTIONS_WORKER_PROCESS_COUNT": "4"}, "warning", "4 worker processes"),
             ('{"functionTimeout": "02:00:00"}', {}, "warning", "functionTimeout is not set or above half an hour"),
         ],
@@ -293,7 +293,7 @@ class TestTheFolder:
     ) -> None:
         (tmp_path / "host.json").write_text(document)
         settings = Settings.from_environ(SMALL_AND_LOCAL)
-        found = deployment.check_contradictions(tmp_path, environ, settings)
+        found = deployment.check_config_warnings(tmp_path, environ, settings)
         assert any(said in each.sentence and each.level == level for each in found)
 
     def test_this_folder_is_well(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,7 +301,7 @@ class TestTheFolder:
         (found,) = deployment.check_host_json(APP_ROOT, {})
         assert found.level == "ok"
         settings = Settings.from_environ(SMALL_AND_LOCAL)
-        assert list(deployment.check_contradictions(APP_ROOT, {}, settings)) == []
+        assert list(deployment.check_config_warnings(APP_ROOT, {}, settings)) == []
 
 
 class TestTheProbe:

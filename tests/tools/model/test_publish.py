@@ -16,7 +16,7 @@ from storage.blob_folder import BlobFolder
 from storage.blobs import SourceBlobs
 from storage.clients import Clients, connect
 from storage.connection import Connection
-from storage.models.blob_models import ModelBlobs
+from storage.models.blob_models import BlobModel
 from storage.models.cache import ModelCache
 from storage.models.hot_swap import HotSwapModel
 from storage.models.publish import publish
@@ -60,8 +60,8 @@ class TestCommand:
         run = model("publish", theirs, "--to", place, "--json")
         assert run.returncode == 0, run.stderr
         told = json.loads(run.stdout)
-        blobs = ModelBlobs(clients.blobs, BlobFolder.parse(place), ModelCache(tmp_path / "cache"))
-        fetched = blobs.look()
+        blobs = BlobModel(clients.blobs, BlobFolder.parse(place), ModelCache(tmp_path / "cache"))
+        fetched = blobs.current_version()
         assert fetched.version == told["blob_version"]
         identity = classifier.load(blobs.fetch(fetched)).model
         assert identity == classifier.load(theirs).model
@@ -103,7 +103,7 @@ class App:
             SourceBlobs(clients.blobs, 1 << 20),
             Results(clients, table=names.table("rows"), container=names.container("results")),
         )
-        blobs = ModelBlobs(clients.blobs, BlobFolder.parse(place), ModelCache(cache))
+        blobs = BlobModel(clients.blobs, BlobFolder.parse(place), ModelCache(cache))
         self.models = HotSwapModel([blobs], partial(classifier.load, top_k=1), refresh_seconds=0.05)
         self.settled: list[Record] = []
         self._stop = threading.Event()
