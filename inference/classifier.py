@@ -17,8 +17,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inference.decoding.decode import decode, read_header
-from inference.decoding.memory_cost import decode_cost
+from inference.decoding.decode import decode
+from inference.decoding.header import read_header
+from inference.decoding.plan import plan_decode
 from inference.limits import Limits
 from inference.model.folder import load_model
 from inference.model.loaded import LoadedModel, combined_identity
@@ -87,9 +88,9 @@ class Classifier:
         """
         started = time.perf_counter()
         header = read_header(content, self._limits)
-        cost = decode_cost(header, self._needed)
-        with self._admission.reserve(cost) if self._admission else nullcontext():
-            decoded = decode(content, header, needed=self._needed, mode=self._mode, upright=False)
+        plan = plan_decode(header, self._needed_size(header.info.width, header.info.height))
+        with self._admission.reserve(plan.memory_bytes) if self._admission else nullcontext():
+            decoded = decode(content, plan, mode=self._mode, upright=False)
             tensors = [model.tensor(decoded) for model in self._models]
             del decoded
         prepared = time.perf_counter()
@@ -110,7 +111,7 @@ class Classifier:
             inference_ms=(answered - prepared) * 1000,
         )
 
-    def _needed(self, width: int, height: int) -> tuple[int, int]:
+    def _needed_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the largest size that any of the models resizes an image to, each axis for itself."""
         sizes = [needed_size(model.spec.input, width, height) for model in self._models]
         return max(across for across, _ in sizes), max(down for _, down in sizes)

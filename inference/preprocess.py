@@ -5,7 +5,7 @@ preprocessing does it. An image that the decoder left whole is done just so, and
 has reduced differs by the reduction anyway, so only the cropped box is resized: Pillow lets the filter see past the
 box's edge, which is the same but for rounding (it keeps the box in float32 and orders its two passes by the size of the
 result) and takes 40 % less time.
-What the decoder itself has reduced is turned upright after that resize, when it is small.
+The orientation of an image that the decoder has reduced is applied after that resize, when the image is small.
 No ``reducing_gap``: the decoder has already brought the image to two to four times the size that is needed.
 """
 
@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from inference.decoding.orientation import stored_box, swapped, turned, turned_box
 from inference.model_spec import ColorOrder, InputSpec, Interpolation, Layout, ResizeMode
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from inference.decoding.decode import DecodedImage
-    from inference.decoding.orientation import Box
+    from inference.decoding.orientation import Box, Orientation
 
 _FILTERS = {
     Interpolation.NEAREST: Image.Resampling.NEAREST,
@@ -90,22 +89,22 @@ def add_batch_axis(spec: InputSpec, tensor: NDArray[np.generic]) -> NDArray[np.g
 
 def _fit(spec: InputSpec, decoded: DecodedImage) -> NDArray[np.uint8]:
     """Return (H, W, C) uint8 pixels of the input's size in the model's channel order."""
-    image, turn = decoded.image, decoded.turn
-    upright_size = swapped(image.size, turn)
-    # Where the original lies in the image in hand: a reduced image may reach past it by a part of a pixel.
-    x0, y0, x1, y1 = whole = turned_box(
-        decoded.box or (0.0, 0.0, float(image.width), float(image.height)), upright_size, turn
+    image, orientation = decoded.image, decoded.orientation
+    upright_size = orientation.swap(image.size)
+    # The place of the original in the decoded image: a reduced image may reach past it by a part of a pixel.
+    x0, y0, x1, y1 = whole = orientation.to_upright(
+        decoded.box or (0.0, 0.0, float(image.width), float(image.height)), upright_size
     )
     whole_width, whole_height = _resized(spec, decoded.info.width, decoded.info.height)
     if spec.resize is ResizeMode.LETTERBOX:
         background = spec.pad_color if image.mode == "RGB" else Image.new("RGB", (1, 1), spec.pad_color).convert("L")
         color = background if isinstance(background, tuple) else background.getpixel((0, 0))
         fitted = Image.new(image.mode, (spec.width, spec.height), color)
-        resized = _resize(spec, image, (whole_width, whole_height), whole, turn)
+        resized = _resize(spec, image, (whole_width, whole_height), whole, orientation)
         fitted.paste(resized, ((spec.width - whole_width) // 2, (spec.height - whole_height) // 2))
     elif upright_size == (decoded.info.width, decoded.info.height):
         left, top = (whole_width - spec.width) // 2, (whole_height - spec.height) // 2
-        resized = _resize(spec, image, (whole_width, whole_height), whole, turn)
+        resized = _resize(spec, image, (whole_width, whole_height), whole, orientation)
         fitted = resized.crop((left, top, left + spec.width, top + spec.height))
     else:
         left, top = (whole_width - spec.width) // 2, (whole_height - spec.height) // 2
@@ -116,7 +115,7 @@ def _fit(spec: InputSpec, decoded: DecodedImage) -> NDArray[np.uint8]:
             x0 + (left + spec.width) * across,
             y0 + (top + spec.height) * down,
         )
-        fitted = _resize(spec, image, (spec.width, spec.height), box, turn)
+        fitted = _resize(spec, image, (spec.width, spec.height), box, orientation)
     pixels = np.asarray(fitted)
     if pixels.ndim == 2:
         return pixels[:, :, None]
@@ -136,9 +135,11 @@ def _resized(spec: InputSpec, width: int, height: int) -> tuple[int, int]:
     return spec.resized_width, spec.resized_height
 
 
-def _resize(spec: InputSpec, image: Image.Image, size: tuple[int, int], box: Box, turn: int) -> Image.Image:
-    """Resize what ``box`` holds to ``size``, both upright, and turn the small result."""
-    left, top, right, bottom = stored_box(box, swapped(image.size, turn), turn)
+def _resize(
+    spec: InputSpec, image: Image.Image, size: tuple[int, int], box: Box, orientation: Orientation
+) -> Image.Image:
+    """Resize the part of the image in ``box`` to ``size``, both upright, then apply the orientation to the result."""
+    left, top, right, bottom = orientation.to_stored(box, orientation.swap(image.size))
     # Rounding may put them a hair outside.
     inside = max(left, 0.0), max(top, 0.0), min(right, image.width), min(bottom, image.height)
-    return turned(image.resize(swapped(size, turn), _FILTERS[spec.interpolation], inside), turn)
+    return orientation.apply(image.resize(orientation.swap(size), _FILTERS[spec.interpolation], inside))

@@ -1,1 +1,1 @@
-"""Encoded bytes in, an upright RGB or grey picture out, within stated limits of pixels and memory."""
+"""Turns encoded bytes into an upright RGB or grey image, within limits of pixels and memory."""

@@ -1,69 +1,118 @@
-"""How the eight orientations turn a picture, a size and a box, and back."""
+"""The orientation of a stored image: its value, its geometry, and how it is read from EXIF and XMP.
+
+EXIF is parsed here, the first directory only. A general reader copies what every tag points at, and a block of 64 KiB
+may hold five thousand tags that all point at the same 60 KiB. XMP is searched, not parsed: a packet may be broken, or
+megabytes long, and is still searched in one pass.
+"""
 
 from __future__ import annotations
 
+import re
+import struct
+from enum import IntEnum
+
 from PIL import Image
 
-from inference.decoding.exif import SWAPS_AXES
+Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
 
-Box = tuple[float, float, float, float]  # left, top, right, bottom
-
-# EXIF orientation -> what makes the stored pixels upright (EXIF 2.32, tag 0x0112).
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-# Orientations whose upright left (top) edge was stored at the right or at the bottom.
-_LEFT_WAS_RIGHT_OR_BOTTOM = frozenset({2, 3, 6, 7})
-_TOP_WAS_RIGHT_OR_BOTTOM = frozenset({3, 4, 7, 8})
+_TAG, _SHORT, _LONG = 0x0112, 3, 4  # EXIF 2.32, "Orientation"
+_ENTRY_BYTES = 12
+_BYTE_ORDERS = {b"II*\x00": "<", b"MM\x00*": ">"}
+_XMP = rb'tiff:Orientation(?:="|>)([0-9])'  # an attribute or an element, as Pillow's exif_transpose looks for it
 
 
-def turned(image: Image.Image, orientation: int) -> Image.Image:
-    """Return the stored ``image`` upright; itself where it is."""
-    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+class Orientation(IntEnum):
+    """The EXIF orientation 1 to 8, named after the ``Image.Transpose`` that turns the stored image upright.
+
+    Sizes are (width, height) in pixels.
+    """
+
+    UPRIGHT = 1
+    FLIP_LEFT_RIGHT = 2
+    ROTATE_180 = 3
+    FLIP_TOP_BOTTOM = 4
+    TRANSPOSE = 5
+    ROTATE_270 = 6
+    TRANSVERSE = 7
+    ROTATE_90 = 8
+
+    @property
+    def swaps_axes(self) -> bool:
+        """Whether the stored width is the upright height."""
+        return self >= Orientation.TRANSPOSE
+
+    @property
+    def anchor_edges(self) -> tuple[bool, bool]:
+        """Whether the stored right edge, and the stored bottom edge, is the upright image's left or top edge."""
+        across, down = self in _MIRRORED_ACROSS, self in _MIRRORED_DOWN
+        return (down, across) if self.swaps_axes else (across, down)
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        """Return the stored ``image`` upright; the same object if it is upright already."""
+        return image if self is Orientation.UPRIGHT else image.transpose(Image.Transpose[self.name])
+
+    def swap(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the upright size of a stored size, or the stored size of an upright one."""
+        return size[::-1] if self.swaps_axes else size
+
+    def to_upright(self, box: Box, upright_size: tuple[int, int]) -> Box:
+        """Convert a box of the stored image to the same box of the upright image."""
+        return self._mirror(_transpose(box) if self.swaps_axes else box, upright_size)
+
+    def to_stored(self, box: Box, upright_size: tuple[int, int]) -> Box:
+        """Convert a box of the upright image to the same box of the stored image."""
+        box = self._mirror(box, upright_size)
+        return _transpose(box) if self.swaps_axes else box
+
+    def _mirror(self, box: Box, size: tuple[int, int]) -> Box:
+        left, top, right, bottom = box
+        if self in _MIRRORED_ACROSS:
+            left, right = size[0] - right, size[0] - left
+        if self in _MIRRORED_DOWN:
+            top, bottom = size[1] - bottom, size[1] - top
+        return left, top, right, bottom
 
 
-def far_sides(orientation: int) -> tuple[bool, bool]:
-    """Tell whether the stored right, and the stored bottom, is an upright left or top: where counting begins."""
-    if orientation >= SWAPS_AXES:  # the stored right is an upright top or bottom
-        return orientation in _TOP_WAS_RIGHT_OR_BOTTOM, orientation in _LEFT_WAS_RIGHT_OR_BOTTOM
-    return orientation in _LEFT_WAS_RIGHT_OR_BOTTOM, orientation in _TOP_WAS_RIGHT_OR_BOTTOM
+# Orientations whose upright left (or top) edge is stored at the right or at the bottom.
+_MIRRORED_ACROSS = frozenset({2, 3, 6, 7})
+_MIRRORED_DOWN = frozenset({3, 4, 7, 8})
 
 
-def swapped(size: tuple[int, int], orientation: int) -> tuple[int, int]:
-    """Turn a (width, height), either way."""
-    return size if orientation < SWAPS_AXES else size[::-1]
+def _transpose(box: Box) -> Box:
+    return box[1], box[0], box[3], box[2]
 
 
-def turned_box(box: Box, upright_size: tuple[int, int], orientation: int) -> Box:
-    """Find a box of the stored image in the upright one.
+def read_orientation(exif: object, xmp: object) -> Orientation:
+    """Read the orientation from an EXIF block, or from an XMP packet if the block states none.
 
     Args:
-        box: In the stored image.
-        upright_size: (width, height) of the upright image.
-        orientation: EXIF orientation, 1 to 8.
+        exif: The block, with or without its ``Exif`` prefix; anything but bytes counts as an absent block.
+        xmp: The packet; anything but bytes counts as an absent packet.
+
+    Returns:
+        The stated orientation. It is upright if none is stated, or one that does not exist, as in all viewers.
     """
-    if orientation >= SWAPS_AXES:
-        box = box[1], box[0], box[3], box[2]
-    return _mirrored(box, upright_size, orientation)
+    stated = _exif_orientation(exif) if isinstance(exif, bytes) else None
+    if stated is None and isinstance(xmp, bytes) and (found := re.search(_XMP, xmp)):
+        stated = int(found[1])
+    return Orientation(stated) if stated and stated <= len(Orientation) else Orientation.UPRIGHT
 
 
-def stored_box(box: Box, upright_size: tuple[int, int], orientation: int) -> Box:
-    """Find a box of the upright image in the stored one: the way back."""
-    box = _mirrored(box, upright_size, orientation)
-    return (box[1], box[0], box[3], box[2]) if orientation >= SWAPS_AXES else box
-
-
-def _mirrored(box: Box, size: tuple[int, int], orientation: int) -> Box:
-    left, top, right, bottom = box
-    if orientation in _LEFT_WAS_RIGHT_OR_BOTTOM:
-        left, right = size[0] - right, size[0] - left
-    if orientation in _TOP_WAS_RIGHT_OR_BOTTOM:
-        top, bottom = size[1] - bottom, size[1] - top
-    return left, top, right, bottom
+def _exif_orientation(block: bytes) -> int | None:
+    """Return the tag's value: 0 if it is no number, ``None`` if the block has no tag or is broken before it."""
+    start = 6 if block.startswith(b"Exif\0\0") else 0
+    order = _BYTE_ORDERS.get(block[start : start + 4])
+    if order is None:
+        return None
+    try:
+        (directory,) = struct.unpack_from(order + "I", block, start + 4)
+        (count,) = struct.unpack_from(order + "H", block, start + directory)
+        first = start + directory + 2
+        for at in range(first, first + count * _ENTRY_BYTES, _ENTRY_BYTES):
+            tag, kind, length = struct.unpack_from(order + "HHI", block, at)
+            if tag == _TAG:
+                (value,) = struct.unpack_from(order + ("I" if kind == _LONG else "H"), block, at + 8)
+                return int(value) if kind in {_SHORT, _LONG} and length == 1 else 0
+    except struct.error:  # the block ends early
+        pass
+    return None

@@ -1,10 +1,10 @@
-"""Any pixel mode becomes RGB or grey, reduced on the way, in bands.
+"""Converts any pixel mode to RGB or grey and reduces the image on the way, band by band.
 
-A band is a few hundred rows: converting a 50-megapixel palette, 16-bit or transparent image then costs a few megabytes
-beside the decoder's own buffer, where converting it whole would cost another 200.
+A band is a few hundred rows: converting a 50-megapixel palette, 16-bit or transparent image then takes a few megabytes
+beside the decoder's own buffer, where converting it whole would take another 200.
 
-Rules: 16 bits and more are scaled, not clipped; whatever is transparent lies on the background; CMYK goes by Pillow's
-formula, without profiles; embedded ICC profiles and gamma are not applied: the models were trained without them.
+Rules: 16 bits and more are scaled, not clipped; transparent pixels are composited on the background; CMYK is converted
+by Pillow's formula, without profiles; embedded ICC profiles and gamma are not applied, as in the models' training.
 """
 
 from __future__ import annotations
@@ -32,54 +32,55 @@ _SIGNED = 2
 _UNSIGNED_32 = 2**32 - 1
 
 
-def flatten(
+def convert_and_reduce(
     image: Image.Image,
     factor: int,
     *,
     mode: Mode = "RGB",
     background: tuple[int, int, int] = WHITE,
-    far: tuple[bool, bool] = (False, False),
+    anchor_edges: tuple[bool, bool] = (False, False),
 ) -> Image.Image:
-    """Convert ``image`` to ``mode`` and shrink it ``factor`` times in both axes by averaging.
+    """Convert ``image`` to ``mode`` and divide both axes by ``factor``, averaging blocks of pixels.
 
     Args:
         image: Loaded, of any mode but ``F``.
         factor: 1 or more; the result is ``ceil(size / factor)``.
         mode: ``RGB`` or ``L``.
-        background: What transparent pixels lie on, RGB in 0..255.
-        far: Whether blocks are counted from the right, and from the bottom: what does not fill one is then at the left
-            or at the top. Turned upright, a picture is averaged alike however it was stored.
+        background: The colour behind transparent pixels, RGB in 0..255.
+        anchor_edges: Whether the first block begins at the right edge, and at the bottom edge; a block that is not full
+            is then at the left or at the top. With ``Orientation.anchor_edges``, a picture is averaged alike in every
+            stored orientation.
     """
     if image.mode == mode and not image.has_transparency_data:
-        return _shrunk(image, factor, far)
+        return _reduce(image, factor, anchor_edges)
     white = _white_level(image)
     negative = image.mode.startswith("I") and _is_negative(image)
     width, height = image.size
     rows = max(1, _BAND_PIXELS // (width * factor)) * factor
     flat = Image.new(mode, (-(-width // factor), -(-height // factor)))
-    for top, bottom in _stretches(height, factor, rows, far[1]):
+    for top, bottom in _spans(height, factor, rows, anchor_edges[1]):
         band = _convert(image.crop((0, top, width, bottom)), white, background)
         band = ImageChops.invert(band) if negative else band
         band = band if band.mode == mode else band.convert(mode)
-        flat.paste(_shrunk(band, factor, (far[0], False)), (0, -(-top // factor)))
+        flat.paste(_reduce(band, factor, (anchor_edges[0], False)), (0, -(-top // factor)))
     return flat
 
 
-def _shrunk(image: Image.Image, factor: int, far: tuple[bool, bool]) -> Image.Image:
-    """Average blocks of ``factor`` x ``factor`` pixels, counted as ``flatten`` says."""
-    if factor == 1 or not any(far):
+def _reduce(image: Image.Image, factor: int, anchor_edges: tuple[bool, bool]) -> Image.Image:
+    """Average blocks of ``factor`` x ``factor`` pixels."""
+    if factor == 1 or not any(anchor_edges):
         return image.reduce(factor) if factor > 1 else image
     width, height = image.size
     small = Image.new(image.mode, (-(-width // factor), -(-height // factor)))
-    for top, bottom in _stretches(height, factor, height + factor, far[1]):
-        for left, right in _stretches(width, factor, width + factor, far[0]):
+    for top, bottom in _spans(height, factor, height + factor, anchor_edges[1]):
+        for left, right in _spans(width, factor, width + factor, anchor_edges[0]):
             small.paste(image.reduce(factor, (left, top, right, bottom)), (-(-left // factor), -(-top // factor)))
     return small
 
 
-def _stretches(size: int, factor: int, step: int, far: bool) -> Iterator[tuple[int, int]]:  # noqa: FBT001 - half of a pair
-    """Cut an axis into stretches of whole blocks, ``step`` pixels each; what fills no block stands at its far end."""
-    first = size % factor if far else 0
+def _spans(size: int, factor: int, step: int, from_end: bool) -> Iterator[tuple[int, int]]:  # noqa: FBT001 - half of a pair
+    """Cut an axis into spans of whole blocks, ``step`` pixels each; a block that is not full is last, or else first."""
+    first = size % factor if from_end else 0
     if first:
         yield 0, first
     for start in range(first, size, step):
@@ -87,7 +88,7 @@ def _stretches(size: int, factor: int, step: int, far: bool) -> Iterator[tuple[i
 
 
 def _white_level(image: Image.Image) -> int:
-    """The sample value that means white, for modes deeper than 8 bits."""
+    """Return the sample value that means white, for modes deeper than 8 bits."""
     tags = _tiff_tags(image)
     if tags is None:
         return 65535
@@ -97,13 +98,13 @@ def _white_level(image: Image.Image) -> int:
 
 
 def _is_negative(image: Image.Image) -> bool:
-    """Tell whether 0 means white, which Pillow sees to in 8 bits only."""
+    """Return whether 0 means white, which Pillow handles in 8 bits only."""
     tags = _tiff_tags(image)
     return tags is not None and tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO
 
 
 def _tiff_tags(image: Image.Image) -> Mapping[int, Any] | None:
-    """The tags of a TIFF, ``None`` of anything else; told by the attribute, which needs no TIFF reader to be there."""
+    """Return the tags of a TIFF, ``None`` for other formats; looking for the attribute imports no TIFF reader."""
     return getattr(image, "tag_v2", None)
 
 

@@ -4,7 +4,7 @@ Sixteen concurrent 50-megapixel images are then slow and never exhaust the memor
 reserved in this order::
 
     storage:    with admission.reserve_content(content_length):        # before the body is downloaded
-    inference:  with admission.reserve(decode_cost(header, needed)):  # before pixels exist
+    inference:  with admission.reserve(plan.memory_bytes):  # before pixels exist
 
 They are separate shares of one sum. A thread that holds decoding memory never waits for content memory, so the two
 cannot deadlock, and sixteen waiting downloads cannot take the memory that one decode needs to finish.
@@ -99,7 +99,7 @@ class Admission:
         """Hold memory for one decode.
 
         Args:
-            cost_bytes: The decode's peak memory, from ``inference.decoding.memory_cost``.
+            cost_bytes: The decode's peak memory, ``DecodePlan.memory_bytes``.
 
         Raises:
             PermanentError: ``too_many_pixels``: the decode needs more memory than the process can use.

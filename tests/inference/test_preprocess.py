@@ -8,12 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from inference.decoding.decode import DecodedImage, decode, read_header
-from inference.limits import Limits
+from inference.decoding.decode import DecodedImage
 from inference.model_spec import ColorOrder, InputSpec, Interpolation, Layout, ResizeMode
 from inference.predictions import ImageInfo
 from inference.preprocess import needed_size, normalize, preprocess
-from tests.inference.decoding.image_samples import encode, exif_orientation
+from tests.inference.decoding.image_samples import decode_image, encode, exif_orientation
 from tests.inference.decoding.test_orientation import STORED
 from tests.inference.model.model_folders import encoded, noise
 
@@ -213,7 +212,7 @@ def test_a_big_photo_decoded_small_lands_on_the_same_pixels() -> None:
     image = Image.fromarray(across.astype(np.uint8))
     wanted = spec(resize=ResizeMode.SHORTEST_SIDE_CROP, resized_height=40, resized_width=40, scale=1.0)
     content = encoded(image)
-    small = decode(content, read_header(content, Limits()), needed=lambda w, h: needed_size(wanted, w, h))
+    small = decode_image(content, needed_size(wanted, 3001, 2003))
     assert small.image.width < 300
     tensor: np.ndarray[Any, Any] = preprocess(wanted, small)
     np.testing.assert_allclose(tensor, reference(image, wanted), atol=1.5)
@@ -250,11 +249,10 @@ def test_turning_after_the_resize_gives_what_turning_before_it_does(resize: Resi
     content = encode(stored, "JPEG", exif=exif_orientation(orientation), quality=95)
     side = 61 if resize is ResizeMode.SHORTEST_SIDE_CROP else 32
     wanted = spec(resize=resize, resized_height=side, resized_width=side, height=32, width=32, scale=1.0)
-    header = read_header(content, Limits())
     before, after = (
-        decode(content, header, needed=lambda w, h: needed_size(wanted, w, h), upright=turn) for turn in (True, False)
+        decode_image(content, needed_size(wanted, 1301, 957), upright=upright_first) for upright_first in (True, False)
     )
-    assert (before.turn, after.turn) == (1, orientation)
+    assert (before.orientation, after.orientation) == (1, orientation)
     first, last = (np.asarray(preprocess(wanted, one), np.float64) for one in (before, after))
     difference = np.abs(first - last)
     assert difference.max() <= 2  # Pillow rounds between its two passes, and their order follows the shape
@@ -263,5 +261,5 @@ def test_turning_after_the_resize_gives_what_turning_before_it_does(resize: Resi
 
 def test_an_image_that_was_not_reduced_is_turned_before_it_is_resized() -> None:
     content = encode(noise(40, 50), "PNG", exif=exif_orientation(6))
-    decoded = decode(content, read_header(content, Limits()), needed=lambda w, h: (w, h), upright=False)
-    assert (decoded.turn, decoded.image.size) == (1, (50, 40))
+    decoded = decode_image(content, upright=False)
+    assert (decoded.orientation, decoded.image.size) == (1, (50, 40))

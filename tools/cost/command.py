@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inference import classifier
-from inference.decoding.decode import read_header
+from inference.decoding.header import read_header
 from inference.errors import ConfigurationError, PermanentError
 from inference.limits import Limits
 from tools.cost.estimate import CORES, LOG_BYTES, REQUEST_S, Job, bill

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inference.decoding.decode import read_header
+from inference.decoding.header import read_header
 from inference.limits import Limits
 from inference.resources.memory import return_freed_memory
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from inference.decoding.decode import decode, read_header
+from inference.decoding.decode import decode
+from inference.decoding.header import read_header
+from inference.decoding.plan import plan_decode
 from inference.limits import Limits
 from inference.preprocess import needed_size
 
@@ -23,10 +25,7 @@ def tensor_of(model: LoadedModel, content: bytes) -> tuple[ImageInfo, NDArray[np
         PermanentError: The image can never be classified.
     """
     spec = model.spec.input
-
-    def needed(width: int, height: int) -> tuple[int, int]:
-        return needed_size(spec, width, height)
-
     header = read_header(content, Limits())
-    decoded = decode(content, header, needed=needed, mode="L" if model.is_grey else "RGB")
+    plan = plan_decode(header, needed_size(spec, header.info.width, header.info.height))
+    decoded = decode(content, plan, mode="L" if model.is_grey else "RGB")
     return header.info, model.tensor(decoded)

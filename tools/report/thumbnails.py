@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from PIL import Image as Pillow
 
-from inference.decoding.decode import decode, read_header
-from inference.decoding.memory_cost import decode_cost
+from inference.decoding.decode import decode
+from inference.decoding.header import read_header
+from inference.decoding.plan import plan_decode
 from inference.errors import ConfigurationError, PermanentError, TransientError
 from inference.resources.cpus import usable_cpus
 from storage.results.record import same_etag
@@ -100,13 +101,10 @@ class Thumbnailer:
     def _shrink(self, content: bytes) -> bytes | MissingThumbnail:
         side = next(side for min_bytes, side in _SIDES if self.max_bytes >= min_bytes)
         header = read_header(content, self.limits)
-
-        def target_size(width: int, height: int) -> tuple[int, int]:
-            return _fit(width, height, side)
-
-        with self.admission.reserve(decode_cost(header, target_size)):
-            decoded = decode(content, header, needed=target_size)
-        size = target_size(decoded.info.width, decoded.info.height)
+        size = _fit(header.info.width, header.info.height, side)
+        plan = plan_decode(header, size)
+        with self.admission.reserve(plan.memory_bytes):
+            decoded = decode(content, plan)
         small = decoded.image.resize(size, Pillow.Resampling.LANCZOS, box=decoded.box)
         for share, quality in _ATTEMPTS:
             size = _fit(*small.size, round(side * share))

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw, ImageFont
 from pylopdf_fonts_jp import sans_path
 
-from inference.decoding.decode import decode, read_header
+from inference.decoding.decode import decode
+from inference.decoding.header import read_header
+from inference.decoding.plan import plan_decode
 from inference.errors import PermanentError
 from inference.limits import Limits
 
@@ -78,7 +80,7 @@ def _thumbnail(content: bytes) -> Image.Image:
     tile = Image.new("RGB", (TILE_PX, TILE_PX), _EMPTY)
     try:
         header = read_header(content, Limits())
-        image = decode(content, header, needed=lambda _width, _height: (TILE_PX, TILE_PX)).image
+        image = decode(content, plan_decode(header, (TILE_PX, TILE_PX))).image
     except PermanentError:
         return tile
     image.thumbnail((TILE_PX, TILE_PX), Image.Resampling.LANCZOS)

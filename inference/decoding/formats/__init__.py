@@ -1,1 +1,1 @@
-"""Is the file whole, and is it made of a sane number of parts? One module per container."""
+"""One module per image format: how its files are checked, opened, measured and decoded."""

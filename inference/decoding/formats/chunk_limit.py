@@ -1,12 +1,12 @@
-"""What the walks share: a count of the parts of one file that refuses at the limit, and the two verdicts."""
+"""Bounds how many chunks, segments or boxes of one file a parser visits."""
 
 from __future__ import annotations
 
 from inference.errors import PermanentError, Reason
 
 
-class Pieces:
-    """Counts the parts of one file."""
+class ChunkLimit:
+    """Counts the parts of one file, and refuses the file at the limit."""
 
     def __init__(self, limit: int) -> None:
         self._left = limit
@@ -16,25 +16,10 @@ class Pieces:
         """Count ``more`` parts.
 
         Raises:
-            PermanentError: ``too_many_frames``: there are more than the limit.
+            PermanentError: ``too_many_frames``: the file has more parts than the limit.
         """
         self._left -= more
         if self._left < 0:
             raise PermanentError(
-                Reason.TOO_MANY_FRAMES, f"The file is made of more than {self._limit:,} chunks, the limit."
+                Reason.TOO_MANY_FRAMES, f"The file is made of more than {self._limit:,} chunks, which is the limit."
             )
-
-
-def truncated(content: bytes, why: str) -> PermanentError:
-    """Say that the file ends before it should."""
-    return PermanentError(Reason.TRUNCATED, f"The file ends too early, after {len(content):,} bytes: {why}.")
-
-
-def corrupt(why: str) -> PermanentError:
-    """Say that the file contradicts itself."""
-    return PermanentError(Reason.CORRUPT, f"The file is damaged: {why}.")
-
-
-def printable(kind: bytes) -> str:
-    """Name a chunk or box in a sentence, whatever its four bytes are."""
-    return kind.decode("ascii", "replace") if kind.isalnum() else "nameless"

@@ -1,7 +1,6 @@
-"""Which format is this? Told from the content; names and extensions are not looked at.
+"""Detects the format of a file from its content; file names and extensions are ignored.
 
-What can be decoded gets its short name; what cannot, but is known, is refused by its own name, so that nobody has to
-guess why a PDF or a raw photo got no label.
+A known format that is not supported is refused by its name: the row says why a PDF or a raw photo has no label.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import re
 import struct
 
+from inference.decoding.formats.refusals import unsupported
 from inference.errors import PermanentError, Reason
 
 _SIGNATURES = (
@@ -20,7 +20,7 @@ _SIGNATURES = (
     (b"\xff\x4f\xff\x51", "jpeg2000"),
 )
 
-# Signature -> what a person calls it. Sources: each format's own specification.
+# Signature -> the name for people. Sources: each format's own specification.
 _UNSUPPORTED = (
     (b"8BPS", "a Photoshop document (PSD)"),
     (b"PK\x03\x04", "a ZIP archive"),
@@ -75,12 +75,13 @@ _UNSUPPORTED = (
     (b"farbfeld", "farbfeld"),
 )
 
+# Compiled at their first use: most processes never meet such a file.
 _UNSUPPORTED_PATTERNS = (
-    ("a PDF document", re.compile(rb".{0,1019}%PDF-", re.DOTALL)),  # anywhere in the first 1,024 bytes
-    ("an SVG drawing", re.compile(rb"(\xef\xbb\xbf)?\s*<.*?<svg|(\xef\xbb\xbf)?\s*<svg", re.DOTALL | re.IGNORECASE)),
-    ("a QuickTime video (MOV)", re.compile(rb".{4}(moov|mdat|wide|free)", re.DOTALL)),
-    ("a DICOM image", re.compile(rb".{128}DICM", re.DOTALL)),
-    ("a portable any-map (PNM)", re.compile(rb"P[1-7]\s")),
+    (rb"(?s).{0,1019}%PDF-", "a PDF document"),  # anywhere in the first 1,024 bytes
+    (rb"(?si)(\xef\xbb\xbf)?\s*<.*?<svg|(\xef\xbb\xbf)?\s*<svg", "an SVG drawing"),
+    (rb"(?s).{4}(moov|mdat|wide|free)", "a QuickTime video (MOV)"),
+    (rb"(?s).{128}DICM", "a DICOM image"),
+    (rb"P[1-7]\s", "a portable any-map (PNM)"),
 )
 
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
@@ -88,12 +89,12 @@ _HEIF_BRANDS = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1"}
 )
 _BMP_HEADER_SIZES = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
-_TIFF_ORDERS = {b"II*\x00": "<", b"MM\x00*": ">", b"II+\x00": "<", b"MM\x00+": ">"}
-_SNIFFED_BYTES = 1024
+_TIFF_SIGNATURES = frozenset({b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"})
+_HEAD_BYTES = 1024  # that are searched for an unsupported format
 
 
-def sniff(content: bytes) -> str:
-    """Name the format of ``content``.
+def detect_format(content: bytes) -> str:
+    """Return the name of the content's format.
 
     Returns:
         One of ``jpeg png webp gif bmp tiff avif jpeg2000 ico heif``.
@@ -107,12 +108,12 @@ def sniff(content: bytes) -> str:
         if content.startswith(signature):
             return name
     if content[:4] == b"RIFF":
-        return _sniff_riff(content)
+        return _detect_riff(content)
     if content[4:8] == b"ftyp":
-        return _sniff_iso(content)
-    if content[:4] in _TIFF_ORDERS:
+        return _detect_isobmff(content)
+    if content[:4] in _TIFF_SIGNATURES:
         if content[8:10] == b"CR" and content[:2] == b"II":
-            raise _unsupported("a camera raw file (Canon CR2)")
+            raise unsupported("a camera raw file (Canon CR2)")
         return "tiff"
     if content[:4] == b"\x00\x00\x01\x00" and content[4:6] != b"\x00\x00":
         return "ico"
@@ -121,21 +122,21 @@ def sniff(content: bytes) -> str:
     raise _refusal(content)
 
 
-def _sniff_riff(content: bytes) -> str:
+def _detect_riff(content: bytes) -> str:
     kind = content[8:12]
     if kind == b"WEBP":
         return "webp"
     if kind == b"AVI ":
-        raise _unsupported("an AVI video")
+        raise unsupported("an AVI video")
     if kind == b"WAVE":
-        raise _unsupported("a WAV recording")
-    raise _unsupported("a RIFF file that is not WebP")
+        raise unsupported("a WAV recording")
+    raise unsupported("a RIFF file other than WebP")
 
 
-def _sniff_iso(content: bytes) -> str:
-    """Tell AVIF, HEIF and the videos apart: they share one container and differ in the brands they name."""
+def _detect_isobmff(content: bytes) -> str:
+    """Distinguish AVIF, HEIF and videos: they share one container and differ in the brands that they list."""
     (size,) = struct.unpack(">I", content[:4])
-    end = min(size, len(content), _SNIFFED_BYTES)
+    end = min(size, len(content), _HEAD_BYTES)
     major = content[8:12]
     brands = {major} | {content[at : at + 4] for at in range(16, end - 3, 4)}
     if major in _AVIF_BRANDS or (major in {b"mif1", b"msf1"} and brands & _AVIF_BRANDS):
@@ -143,26 +144,21 @@ def _sniff_iso(content: bytes) -> str:
     if major in _HEIF_BRANDS:
         return "heif"
     if major == b"crx ":
-        raise _unsupported("a camera raw file (Canon CR3)")
+        raise unsupported("a camera raw file (Canon CR3)")
     if major == b"qt  ":
-        raise _unsupported("a QuickTime video (MOV)")
+        raise unsupported("a QuickTime video (MOV)")
     if major[:3] in {b"M4A", b"M4B"}:
-        raise _unsupported("an MPEG-4 recording")
-    raise _unsupported("an MPEG-4 video (MP4)")
+        raise unsupported("an MPEG-4 recording")
+    raise unsupported("an MPEG-4 video (MP4)")
 
 
 def _refusal(content: bytes) -> PermanentError:
-    head = content[:_SNIFFED_BYTES]
+    head = content[:_HEAD_BYTES]
     for signature, name in _UNSUPPORTED:
         if head.startswith(signature):
-            return _unsupported(name)
-    for name, pattern in _UNSUPPORTED_PATTERNS:
-        if pattern.match(head):
-            return _unsupported(name)
-    return PermanentError(
-        Reason.NOT_AN_IMAGE, f"The {len(content):,} bytes do not begin like any image format that is known here."
-    )
-
-
-def _unsupported(name: str) -> PermanentError:
-    return PermanentError(Reason.UNSUPPORTED_FORMAT, f"The content is {name}, which is not decoded here.")
+            return unsupported(name)
+    for pattern, name in _UNSUPPORTED_PATTERNS:
+        if re.match(pattern, head):
+            return unsupported(name)
+    detail = f"The file's {len(content):,} bytes do not start like any known image format."
+    return PermanentError(Reason.NOT_AN_IMAGE, detail)

@@ -5,7 +5,7 @@
 A child classifies, with the product's own limits and a memory budget; it leaves each input in a file before it is
 looked at, so the parent can tell which one crashed or hung it, keeps that one, and starts the next child behind it.
 Inputs whose answer is worded like none before are damaged further. What counts as a finding: any other exception, a
-crash, more than 5 s of CPU, or more memory than admission was asked for. ``test_decode_fuzz`` is the short form.
+crash, more than 5 s of CPU, or more memory than admission was asked for. ``test_fuzz.py`` is the short form.
 """
 
 from __future__ import annotations

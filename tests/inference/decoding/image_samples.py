@@ -15,6 +15,11 @@ import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
+from inference.decoding.decode import DecodedImage, decode
+from inference.decoding.header import read_header
+from inference.decoding.plan import plan_decode
+from inference.limits import Limits
+
 Pixels = NDArray[np.uint8]
 
 WIDTH, HEIGHT = 96, 64
@@ -48,6 +53,21 @@ def over(pixels: Pixels, alpha: Pixels, background: tuple[int, int, int] = (255,
 
 def as_rgb(grey: Pixels) -> Pixels:
     return grey[..., None].repeat(3, axis=-1)
+
+
+def decode_image(
+    content: bytes, needed: tuple[int, int] | None = None, limits: Limits | None = None, **options: Any
+) -> DecodedImage:
+    """Read the header, plan and decode, for an image that is needed whole or at this (width, height)."""
+    header = read_header(content, limits or Limits())
+    plan = plan_decode(header, needed or (header.info.width, header.info.height))
+    return decode(content, plan, **options)
+
+
+def memory_bytes(content: bytes, needed: tuple[int, int] | None = None) -> int:
+    """Return the memory that decoding would reserve."""
+    header = read_header(content, Limits())
+    return plan_decode(header, needed or (header.info.width, header.info.height)).memory_bytes
 
 
 def encode(image: Image.Image, kind: str, **options: Any) -> bytes:

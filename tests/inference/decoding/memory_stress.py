@@ -3,7 +3,7 @@
     python -m tests.inference.decoding.memory_stress --megapixels 50 --budget-mib 768
 
 One process writes the images to a temporary folder, another decodes them and prints one line of JSON: the budget,
-the resident set before and at its peak, and how many images came through. ``test_decode_memory.py`` is its small form.
+the resident set before and at its peak, and how many images came through. ``test_memory_cost.py`` has its small form.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from inference.decoding.decode import decode, read_header
-from inference.decoding.memory_cost import decode_cost
+from inference.decoding.decode import decode
+from inference.decoding.header import read_header
+from inference.decoding.plan import plan_decode
 from inference.limits import Limits
 from inference.resources.admission import Admission
 from inference.resources.memory import return_freed_memory
@@ -72,8 +73,9 @@ def decode_all(paths: list[Path], budget_bytes: int) -> dict[str, int]:
         with admission.reserve_content(path.stat().st_size):
             content = path.read_bytes()
             header = read_header(content, Limits())
-            with admission.reserve(decode_cost(header, _needed)):
-                return decode(content, header, needed=_needed).image.width > 0
+            plan = plan_decode(header, _needed(header.info.width, header.info.height))
+            with admission.reserve(plan.memory_bytes):
+                return decode(content, plan).image.width > 0
 
     watcher = threading.Thread(target=watch)
     watcher.start()

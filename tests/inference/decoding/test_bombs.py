@@ -9,10 +9,18 @@ import zlib
 import pytest
 from PIL import Image
 
-from inference.decoding.decode import decode, read_header
+from inference.decoding.header import read_header
 from inference.errors import PermanentError, Reason
 from inference.limits import Limits
-from tests.inference.decoding.image_samples import encode, encode_heif, png, png_rows, scene, with_segments
+from tests.inference.decoding.image_samples import (
+    decode_image,
+    encode,
+    encode_heif,
+    png,
+    png_rows,
+    scene,
+    with_segments,
+)
 from tools.process_stats import resident, restart_peak
 
 SCENE = Image.fromarray(scene())
@@ -161,7 +169,7 @@ def test_a_bomb_that_passes_the_header_takes_no_memory_either(name: str) -> None
     for _ in range(2):  # once for the heap: what was trimmed off it before comes back with the first large image
         before = restart_peak().now
         with pytest.raises(PermanentError) as caught:
-            decode(content, read_header(content, Limits()), needed=lambda _width, _height: (8, 8))
+            decode_image(content, (8, 8))
         taken.append(resident().peak - before)
     assert caught.value.reason is reason
     assert taken[1] <= LITTLE_MIB * MIB
@@ -179,7 +187,7 @@ def test_exif_whose_tags_share_their_bytes_is_harmless(kind: str) -> None:
     block = overlapping_exif(60_000)
     content = with_segments(encode(SCENE, "JPEG"), (0xE1, block)) if kind == "JPEG" else encode(SCENE, kind, exif=block)
     before = restart_peak().now
-    assert decode(content, read_header(content, Limits()), needed=lambda _width, _height: (8, 8)).image
+    assert decode_image(content, (8, 8)).image
     assert resident().peak - before <= LITTLE_MIB * MIB
 
 
@@ -194,4 +202,4 @@ def test_exif_whose_tags_share_their_bytes_is_harmless(kind: str) -> None:
     ],
 )
 def test_blank_pages_are_no_bombs(content: bytes) -> None:
-    assert decode(content, read_header(content, Limits()), needed=lambda _width, _height: (64, 64)).image
+    assert decode_image(content, (64, 64)).image

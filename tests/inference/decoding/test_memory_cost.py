@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference.decoding.decode import read_header
-from inference.decoding.memory_cost import decode_cost
-from inference.limits import Limits
-from tests.inference.decoding.image_samples import encode, encode_heif, exif_orientation
+from tests.inference.decoding.image_samples import encode, encode_heif, exif_orientation, memory_bytes
 
 WIDTH, HEIGHT = 2400, 2000
 ROOT = Path(__file__).parents[3]
@@ -22,19 +20,21 @@ PROBE = """
 import sys
 from pathlib import Path
 import pillow_heif.as_plugin
-from inference.decoding.decode import decode, read_header
+from inference.decoding.decode import decode
+from inference.decoding.header import read_header
+from inference.decoding.plan import plan_decode
 from inference.limits import Limits
 from tools.process_stats import resident, restart_peak
 
-def needed(width, height):
-    return (width * 256 // min(width, height), height * 256 // min(width, height))
+def decode_to_256(content):
+    header = read_header(content, Limits())
+    width, height = header.info.width, header.info.height
+    decode(content, plan_decode(header, (width * 256 // min(width, height), height * 256 // min(width, height))))
 
-for path in sys.argv[1:2]:  # a small image first: lazy imports and tables are no cost of the large one
-    content = Path(path).read_bytes()
-    decode(content, read_header(content, Limits()), needed=needed)
+decode_to_256(Path(sys.argv[1]).read_bytes())  # a small image first: lazy imports are no cost of the large one
 content = Path(sys.argv[2]).read_bytes()
 before = restart_peak().now
-decode(content, read_header(content, Limits()), needed=needed)
+decode_to_256(content)
 print(resident().peak - before)
 """
 
@@ -89,9 +89,30 @@ def test_the_formula_bounds_what_a_decode_takes(name: str, tmp_path: Path) -> No
         [sys.executable, "-c", PROBE, str(small), str(large)], cwd=ROOT, check=True, capture_output=True, text=True
     )
     measured = int(run.stdout)
-    header = read_header(content, Limits())
-    cost = decode_cost(
-        header, lambda width, height: (width * 256 // min(width, height), height * 256 // min(width, height))
-    )
+    cost = memory_bytes(content, (WIDTH * 256 // HEIGHT, 256))
     assert measured <= cost
     assert cost <= 3 * measured + 20 * 1024 * 1024  # three: a TIFF that is neither turned nor in one strip
+
+
+def test_the_rows_of_a_narrow_picture_are_paid_for() -> None:
+    """A picture of 1 x 16,711,704 took 382 MiB and had asked for 326: Pillow keeps a pointer to each row."""
+    narrow, square = (
+        memory_bytes(encode(Image.new("RGB", size), "PNG"), (256, 256)) for size in ((1, 100_000), (400, 250))
+    )
+    assert narrow - square == pytest.approx(3 * 8 * 100_000, rel=0.01)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the resident set from /proc")
+def test_sixteen_images_at_once_all_finish_within_the_budget() -> None:
+    """One WebP of 5 megapixels takes 80 MiB: without admission the sixteen would take some 700."""
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.inference.decoding.memory_stress", "--megapixels", "5", "--budget-mib", "120"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    measured = json.loads(run.stdout)
+    assert measured["finished"] == 16
+    assert measured["peak_mib"] - measured["before_mib"] <= measured["budget_mib"] + 16
+    assert measured["after_mib"] - measured["before_mib"] <= 48

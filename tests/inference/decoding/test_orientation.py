@@ -11,9 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile, ImageOps, PngImagePlugin, TiffImagePlugin
 
-from inference.decoding.decode import decode, read_header
+from inference.decoding.header import read_header
 from inference.limits import Limits
-from tests.inference.decoding.image_samples import encode, encode_heif, exif_orientation, scene, with_segments
+from tests.inference.decoding.image_samples import (
+    decode_image,
+    encode,
+    encode_heif,
+    exif_orientation,
+    scene,
+    with_segments,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +61,7 @@ def encoded(kind: str, orientation: int) -> bytes:
 def test_every_orientation_comes_out_upright(kind: str, orientation: int) -> None:
     content = encoded(kind, orientation)
     header = read_header(content, Limits())
-    decoded = decode(content, header, needed=lambda width, height: (width, height))
+    decoded = decode_image(content)
     assert (header.info.width, header.info.height) == SCENE.size
     assert decoded.image.size == SCENE.size
     assert np.abs(np.asarray(decoded.image).astype(int) - scene()).max() <= TOLERANCE
@@ -75,9 +82,8 @@ def test_reduced_by_averaging_all_eight_are_the_same_to_the_bit(mode: str, size:
         if mode == "P":
             image.putpalette(palette)
         content = encode(image, "PNG", exif=exif_orientation(orientation))
-        header = read_header(content, Limits())
-        decoded = decode(content, header, needed=lambda width, height: (width // 12, height // 12), upright=False)
-        assert (decoded.turn, decoded.box) == (1, (0.0, 0.0, size[0] / 4, size[1] / 4))
+        decoded = decode_image(content, (size[0] // 12, size[1] // 12), upright=False)
+        assert (decoded.orientation, decoded.box) == (1, (0.0, 0.0, size[0] / 4, size[1] / 4))
         pictures.append(np.asarray(decoded.image))
     assert all(np.array_equal(pictures[0], each) for each in pictures)
 
@@ -130,7 +136,7 @@ def as_pillow_turns(content: bytes) -> Image.Image:
 def test_xmp_turns_what_exif_says_nothing_of_as_in_pillow(kind: str, orientation: int, packet: bytes) -> None:
     content = with_xmp(kind, packet % orientation, stored(orientation))
     header = read_header(content, Limits())
-    decoded = decode(content, header, needed=lambda width, height: (width, height))
+    decoded = decode_image(content)
     assert (header.info.width, header.info.height) == decoded.image.size == SCENE.size
     assert np.array_equal(np.asarray(decoded.image), np.asarray(as_pillow_turns(content)))
     assert np.abs(np.asarray(decoded.image).astype(int) - scene()).mean() <= TOLERANCE
@@ -142,7 +148,7 @@ def test_exif_wins_over_xmp_whatever_it_says(kind: str, said: int) -> None:
     content = with_xmp(kind, ATTRIBUTE % 6, said=said)
     header = read_header(content, Limits())
     assert (header.info.width, header.info.height) == SCENE.size
-    assert decode(content, header, needed=lambda width, height: (width, height)).image.size == SCENE.size
+    assert decode_image(content).image.size == SCENE.size
 
 
 @pytest.mark.parametrize(
@@ -160,7 +166,7 @@ def test_broken_xmp_is_upright(kind: str, packet: bytes) -> None:
     content = with_xmp(kind, packet)
     header = read_header(content, Limits())
     assert (header.info.width, header.info.height) == SCENE.size
-    assert decode(content, header, needed=lambda width, height: (width, height)).image.size == SCENE.size
+    assert decode_image(content).image.size == SCENE.size
 
 
 @pytest.mark.filterwarnings("ignore:Metadata Warning")
@@ -169,8 +175,7 @@ def test_a_tiff_whose_xmp_is_of_numbers_is_upright() -> None:
     packet.tagtype[700] = 4
     packet[700] = (6, 6)
     content = encode(SCENE, "TIFF", tiffinfo=packet)
-    header = read_header(content, Limits())
-    assert decode(content, header, needed=lambda width, height: (width, height)).image.size == SCENE.size
+    assert decode_image(content).image.size == SCENE.size
 
 
 def test_megabytes_of_xmp_are_searched_in_no_time() -> None:

@@ -10,7 +10,7 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageCms
 
-from inference.decoding.decode import DecodedImage, decode, read_header
+from inference.decoding.header import read_header
 from inference.limits import Limits
 from tests.inference.decoding.image_samples import (
     HEIGHT,
@@ -19,6 +19,7 @@ from tests.inference.decoding.image_samples import (
     alpha_ramp,
     as_rgb,
     cmyk,
+    decode_image,
     encode,
     encode_heif,
     grey_scene,
@@ -47,12 +48,8 @@ DEEP = np.linspace(0, 65535, WIDTH).round().astype(np.uint16)[None].repeat(HEIGH
 DEEP_PIXELS = as_rgb((DEEP / 257).round().astype(np.uint8))
 
 
-def whole(content: bytes) -> DecodedImage:
-    return decode(content, read_header(content, Limits()), needed=lambda width, height: (width, height))
-
-
 def worst(content: bytes, expected: Pixels) -> int:
-    image = whole(content).image
+    image = decode_image(content).image
     assert image.mode == "RGB"
     got = np.asarray(image).astype(int)
     assert got.shape == expected.shape
@@ -166,9 +163,7 @@ def test_transparent_grey_lies_on_white(kind: str) -> None:
 
 def test_the_background_is_the_caller_s() -> None:
     content = encode(RGBA, "PNG")
-    image = decode(
-        content, read_header(content, Limits()), needed=lambda width, height: (width, height), background=(10, 200, 30)
-    ).image
+    image = decode_image(content, background=(10, 200, 30)).image
     expected = over(scene(), alpha_ramp(), (10, 200, 30)).astype(int)
     assert np.abs(np.asarray(image).astype(int) - expected).max() <= 1
 
@@ -272,7 +267,7 @@ def test_an_embedded_profile_changes_no_pixel(kind: str) -> None:
     write = encode_heif if kind == "HEIC" else lambda image, **options: encode(image, kind, **options)
     plain, tagged = write(SCENE), write(SCENE, icc_profile=DISPLAY_P3_LIKE)
     assert len(tagged) > len(plain)
-    assert np.array_equal(np.asarray(whole(plain).image), np.asarray(whole(tagged).image))
+    assert np.array_equal(np.asarray(decode_image(plain).image), np.asarray(decode_image(tagged).image))
 
 
 def test_a_profile_of_inks_changes_no_pixel() -> None:
@@ -371,9 +366,7 @@ def test_a_photo_survives_many_exif_segments() -> None:
 
 def test_grey_is_made_where_a_model_wants_it() -> None:
     content = encode(SCENE, "JPEG", quality=95)
-    image = decode(
-        content, read_header(content, Limits()), needed=lambda width, height: (width, height), mode="L"
-    ).image
+    image = decode_image(content, mode="L").image
     luma = scene() @ np.array([0.299, 0.587, 0.114])
     assert image.mode == "L"
     assert np.abs(np.asarray(image) - luma).max() <= LOSSY

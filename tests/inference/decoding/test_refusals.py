@@ -13,11 +13,18 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile, PngImagePlugin
 
-from inference.decoding.decode import decode, read_header
-from inference.decoding.readers import decoder_errors
+from inference.decoding.decoder_errors import decoder_errors
 from inference.errors import PermanentError, Reason, TransientError
 from inference.limits import Limits
-from tests.inference.decoding.image_samples import encode, encode_heif, png, png_rows, scene, with_segments
+from tests.inference.decoding.image_samples import (
+    decode_image,
+    encode,
+    encode_heif,
+    png,
+    png_rows,
+    scene,
+    with_segments,
+)
 
 NOISE = Image.fromarray(np.random.default_rng(7).integers(0, 255, (64, 96, 3), dtype=np.uint8))
 SCENE = Image.fromarray(scene())
@@ -25,7 +32,7 @@ SCENE = Image.fromarray(scene())
 
 def refusal(content: bytes, limits: Limits | None = None) -> PermanentError:
     with pytest.raises(PermanentError) as caught:
-        decode(content, read_header(content, limits or Limits()), needed=lambda _width, _height: (8, 8))
+        decode_image(content, (8, 8), limits)
     detail = caught.value.detail
     assert detail.endswith(".")
     assert "\n" not in detail
@@ -95,7 +102,7 @@ def test_float_tiff_is_refused_by_name() -> None:
 @pytest.mark.parametrize(
     ("tags", "name"),
     [
-        pytest.param([(258, 32), (259, 1), (262, 2), (277, 3), (339, 3)], "kind", id="RGB of floats"),
+        pytest.param([(258, 32), (259, 1), (262, 2), (277, 3), (339, 3)], "variant", id="RGB of floats"),
         pytest.param([(258, 8), (259, 50001), (262, 2), (277, 3)], "WebP", id="WebP inside"),
         pytest.param([(258, 8), (259, 1), (262, 6), (277, 3), (530, 2)], "chroma", id="plain YCbCr 4:2:0"),
     ],
@@ -156,7 +163,7 @@ def test_a_cut_jpeg_that_was_closed_properly_is_truncated_all_the_same(share: fl
     start = content.index(b"\xff\xda")
     cut = content[: start + int((len(content) - start) * share)] + b"\xff\xd9"
     with pytest.raises(PermanentError) as caught:
-        decode(cut, read_header(cut, Limits()), needed=lambda _width, _height: (side, side))
+        decode_image(cut, (side, side))
     assert caught.value.reason is Reason.TRUNCATED
 
 
@@ -164,13 +171,13 @@ def test_a_cut_jpeg_that_was_closed_properly_is_truncated_all_the_same(share: fl
 @pytest.mark.parametrize("colour", [(255, 255, 255), (12, 200, 90)])
 def test_a_flat_picture_is_whole(colour: tuple[int, int, int], options: dict[str, Any]) -> None:
     content = encode(Image.new("RGB", (123, 77), colour), "JPEG", **options) + b"and what a camera appends \xff\xd9"
-    assert decode(content, read_header(content, Limits()), needed=lambda _width, _height: (8, 8)).image
+    assert decode_image(content, (8, 8)).image
 
 
 def test_trailing_bytes_harm_nobody() -> None:
     for name in ("baseline JPEG", "PNG", "GIF", "lossy WebP", "TIFF", "AVIF", "HEIC", "JPEG 2000", "BMP", "ICO"):
         content = WHOLE[name] + b"appended by a camera"
-        assert decode(content, read_header(content, Limits()), needed=lambda _width, _height: (8, 8)).image
+        assert decode_image(content, (8, 8)).image
 
 
 def test_damaged_pixels_are_corrupt() -> None:
@@ -281,7 +288,7 @@ def test_a_user_s_own_limits_and_filters_of_pillow_do_not_decide(monkeypatch: py
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         content = WHOLE["baseline JPEG"]
-        assert decode(content, read_header(content, Limits()), needed=lambda _width, _height: (8, 8)).image
+        assert decode_image(content, (8, 8)).image
         assert refusal(WHOLE["lossy WebP"]).reason is Reason.TOO_MANY_PIXELS  # that reader asks the global by itself
 
 
@@ -293,6 +300,6 @@ def test_nothing_global_in_pillow_is_changed() -> None:
         "HEIF" in Image.OPEN,
     )
     for content in (*WHOLE.values(), encode_heif(SCENE)):
-        decode(content, read_header(content, Limits()), needed=lambda _width, _height: (8, 8))
+        decode_image(content, (8, 8))
     after = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, PngImagePlugin.MAX_TEXT_CHUNK, "HEIF" in Image.OPEN
     assert after == before

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from inference.decoding.decode import decode, read_header
+from inference.decoding.decode import decode
+from inference.decoding.header import read_header
+from inference.decoding.plan import plan_decode
 from inference.limits import Limits
 from inference.preprocess import needed_size
 
@@ -16,4 +18,5 @@ def tensor_of(model: LoadedModel, photo: bytes) -> Any:
     """Return the input of one photo, (1, 3, H, W) float32."""
     spec = model.spec.input
     header = read_header(photo, Limits())
-    return model.tensor(decode(photo, header, needed=lambda width, height: needed_size(spec, width, height)))
+    plan = plan_decode(header, needed_size(spec, header.info.width, header.info.height))
+    return model.tensor(decode(photo, plan))

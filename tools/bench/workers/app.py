@@ -11,7 +11,9 @@ import numpy as np
 from PIL import Image
 
 from inference.classifier import Classifier
-from inference.decoding.decode import decode, read_header
+from inference.decoding.decode import decode
+from inference.decoding.header import read_header
+from inference.decoding.plan import plan_decode
 from inference.limits import Limits
 from inference.model.folder import load_model
 from inference.preprocess import needed_size
@@ -58,7 +60,8 @@ def functions(cache_folder: Path) -> Functions:
     def decoded(content: bytes) -> DecodedImage:
         spec = model().spec.input
         header = read_header(content, limits)
-        return decode(content, header, needed=lambda width, height: needed_size(spec, width, height), upright=False)
+        plan = plan_decode(header, needed_size(spec, header.info.width, header.info.height))
+        return decode(content, plan, upright=False)
 
     def infer(network: str, threads: int, seconds: float) -> Trial:
         tensor = np.random.default_rng(1).standard_normal((1, 3, SIDE_PX, SIDE_PX), np.float32)

@@ -1,18 +1,19 @@
-"""AVIF, HEIF and JPEG 2000: boxes with a length and a name."""
+"""ISO BMFF boxes, each with a length and a name (ISO/IEC 14496-12): the container of AVIF, HEIF and JP2."""
 
 from __future__ import annotations
 
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from inference.decoding.formats.chunk_limit import printable, truncated
+from inference.decoding.formats.refusals import chunk_name, truncated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from inference.decoding.formats.chunk_limit import Pieces
+    from inference.decoding.formats.chunk_limit import ChunkLimit
 
-_OURS = frozenset({b"ftyp", b"meta", b"mdat", b"moov", b"moof", b"jP  ", b"jp2h", b"jp2c"})  # cut, these miss something
+# A picture misses something where one of these is cut; other boxes may belong to what was appended to the file.
+_NEEDED = frozenset({b"ftyp", b"meta", b"mdat", b"moov", b"moof", b"jP  ", b"jp2h", b"jp2c"})
 
 
 class Box(NamedTuple):
@@ -23,10 +24,10 @@ class Box(NamedTuple):
     end: int
 
 
-def boxes(content: bytes, start: int, end: int, pieces: Pieces) -> Iterator[Box]:
+def boxes(content: bytes, start: int, end: int, chunks: ChunkLimit) -> Iterator[Box]:
     """Yield the boxes between ``start`` and ``end``, up to the first that does not fit."""
     while start + 8 <= end:
-        pieces.count()
+        chunks.count()
         size, kind = struct.unpack_from(">I4s", content, start)
         body = start + 8
         if size == 1:
@@ -39,15 +40,16 @@ def boxes(content: bytes, start: int, end: int, pieces: Pieces) -> Iterator[Box]
         start = stop
 
 
-def walk_boxes(content: bytes, pieces: Pieces) -> int:
-    """Walk the top-level boxes that AVIF, HEIF and JP2 share; what somebody appended to them is no box."""
-    if content[:2] == b"\xff\x4f":  # a bare JPEG 2000 codestream
-        if content.rfind(b"\xff\xd9") < 0:
-            raise truncated(content, "the end-of-codestream marker is missing")
-        return 1
+def check_boxes(content: bytes, chunks: ChunkLimit) -> None:
+    """Check that every top-level box of a picture is whole; what was appended to the file is no box.
+
+    Raises:
+        PermanentError: ``truncated``, or ``too_many_frames`` where there are more boxes than the limit.
+        struct.error: The file ends inside a box's header.
+    """
     at = 0
     while at < len(content):
-        pieces.count()
+        chunks.count()
         if at and at + 8 > len(content):
             break
         size, kind = struct.unpack_from(">I4s", content, at)
@@ -58,6 +60,5 @@ def walk_boxes(content: bytes, pieces: Pieces) -> int:
         if size < 8:
             break  # padding after the last box
         at += size
-        if at > len(content) and kind in _OURS:
-            raise truncated(content, f"a {printable(kind)} box of {size:,} bytes is incomplete")
-    return 1
+        if at > len(content) and kind in _NEEDED:
+            raise truncated(content, f"a {chunk_name(kind)} box of {size:,} bytes is incomplete")

@@ -1,31 +1,30 @@
-"""How many pixels an AV1 stream makes of itself, read from the headers of its frames.
+"""Counts the pixels that an AV1 stream is decoded to, from the headers of its frames.
 
-The container's own word for it (``ispe``) binds nobody: a decoder makes frames of the size that the stream says, and
-only then are they scaled to what the container promised. All frames count, shown or hidden: each takes its time, and up
-to eight of them are kept (AV1 Bitstream & Decoding Process Specification, sections 5.3 to 5.9; names as there).
+A decoder does not obey the container's size (``ispe``): it makes frames of the size that the stream states, and scales
+them afterwards. All frames count, shown or hidden: each takes time, and up to eight of them are kept (AV1 Bitstream &
+Decoding Process Specification, sections 5.3 to 5.9; names as there).
 """
 
 from __future__ import annotations
 
 import struct
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from inference.decoding.formats.chunk_limit import Pieces
-    from inference.decoding.formats.heif_items import Stream
+    from inference.decoding.formats.chunk_limit import ChunkLimit
+    from inference.decoding.formats.isobmff.items import Stream
 
 _SEQUENCE_HEADER, _FRAME_HEADER, _FRAME = 1, 3, 6
 _HEADER_BYTES = 512  # of the longest sequence header: 32 operating points of 12 + 5 + 1 + 66 + 5 bits, and 200 more
 _KEY_FRAME, _SWITCH_FRAME = 0, 3
-_EITHER = 2  # SELECT_SCREEN_CONTENT_TOOLS, SELECT_INTEGER_MV: each frame says
+_EITHER = 2  # SELECT_SCREEN_CONTENT_TOOLS, SELECT_INTEGER_MV: each frame states it
 
 
-class _Bits:
-    """Unsigned numbers of so many bits, from the first bytes of a header; zeros behind the end."""
+class _BitReader:
+    """Reads unsigned numbers from the first bytes of a header, most significant bit first; behind the end are zeros."""
 
     def __init__(self, stream: Stream, at: int) -> None:
         self._value = int.from_bytes(bytes(stream[at : at + _HEADER_BYTES]).ljust(_HEADER_BYTES, b"\0"))
@@ -45,13 +44,12 @@ class _Bits:
         return self.read(zeros) + (1 << zeros) - 1 if zeros < 32 else (1 << 32) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Sequence:
-    """What a sequence header says, as far as it takes to find the size in a frame's header."""
+class _Sequence(NamedTuple):
+    """The facts of a sequence header that are needed to find the size in a frame's header."""
 
     width: int
     height: int
-    most_pixels: int  # that the bits for a frame's own size can say
+    max_pixels: int  # that the bits for a frame's own size can state
     is_reduced: bool
     presentation_time_bits: int
     frame_id_bits: int
@@ -60,38 +58,35 @@ class _Sequence:
     is_deep: bool
 
 
-class Coded(NamedTuple):
+class CodedSize(NamedTuple):
     """The pixels that a decoder makes, and whether any of them has samples of more than 8 bits."""
 
-    pixels: int = 0
-    is_deep: bool = False
+    pixels: int
+    is_deep: bool
 
 
-NOTHING_CODED = Coded()
+def read_coded_size(stream: Stream, chunks: ChunkLimit) -> CodedSize:
+    """Add up the frames of a stream, up to the first damage, where a decoder stops as well.
 
-
-def av1_frames(stream: Stream, pieces: Pieces) -> Coded:
-    """Add up the frames in a stream, up to where it breaks: so far a decoder gets as well.
-
-    A frame that names a size of its own counts as the largest that it has bits to name: still pictures have none.
+    A frame with a size of its own counts as the largest that its bits can state; still pictures have no such frame.
 
     Raises:
-        PermanentError: ``too_many_frames``: the stream is made of more units than ``pieces`` has left.
+        PermanentError: ``too_many_frames``: the stream has more units than ``chunks`` has left.
     """
     pixels, is_deep = 0, False
     with suppress(struct.error, IndexError):
-        for frame in _frames(stream, pieces):
+        for frame in _frames(stream, chunks):
             pixels += frame.pixels
             is_deep |= frame.is_deep
-    return Coded(pixels, is_deep)
+    return CodedSize(pixels, is_deep)
 
 
-def _frames(stream: Stream, pieces: Pieces) -> Iterator[Coded]:
+def _frames(stream: Stream, chunks: ChunkLimit) -> Iterator[CodedSize]:
     """Yield each frame among the units (OBU) of ``stream``."""
     sequence: _Sequence | None = None
     at = 0
     while at < len(stream):
-        pieces.count()
+        chunks.count()
         first = stream[at]
         body = at + (2 if first & 4 else 1)  # obu_extension_flag
         length = len(stream) - body
@@ -99,14 +94,14 @@ def _frames(stream: Stream, pieces: Pieces) -> Iterator[Coded]:
             length, body = _leb128(stream, body)
         kind = first >> 3 & 15
         if kind == _SEQUENCE_HEADER:
-            sequence = _read_sequence(_Bits(stream, body))
+            sequence = _read_sequence(_BitReader(stream, body))
         elif kind in {_FRAME_HEADER, _FRAME} and sequence:
-            yield Coded(_frame_pixels(_Bits(stream, body), sequence), sequence.is_deep)
+            yield CodedSize(_frame_pixels(_BitReader(stream, body), sequence), sequence.is_deep)
         at = body + length
 
 
 def _leb128(stream: Stream, at: int) -> tuple[int, int]:
-    """Read a number of seven bits a byte, the lowest first, and find what follows it."""
+    """Read a number of seven bits a byte, the lowest first; return it and the offset behind it."""
     value = 0
     for index in range(8):
         value |= (stream[at + index] & 127) << 7 * index
@@ -115,7 +110,7 @@ def _leb128(stream: Stream, at: int) -> tuple[int, int]:
     raise struct.error
 
 
-def _read_sequence(bits: _Bits) -> _Sequence:
+def _read_sequence(bits: _BitReader) -> _Sequence:
     bits.read(4)  # seq_profile, still_picture
     is_reduced = bool(bits.read(1))
     presentation_time_bits = 0
@@ -144,7 +139,7 @@ def _read_sequence(bits: _Bits) -> _Sequence:
     return _Sequence(
         width=width,
         height=height,
-        most_pixels=1 << width_bits + height_bits,
+        max_pixels=1 << width_bits + height_bits,
         is_reduced=is_reduced,
         presentation_time_bits=presentation_time_bits,
         frame_id_bits=frame_id_bits,
@@ -154,8 +149,8 @@ def _read_sequence(bits: _Bits) -> _Sequence:
     )
 
 
-def _read_timing(bits: _Bits) -> int:
-    """Read on to the end of the operating points; answer how many bits a frame's presentation time has."""
+def _read_timing(bits: _BitReader) -> int:
+    """Read to the end of the operating points; return how many bits a frame's presentation time has."""
     model = delay_bits = presentation_time_bits = 0
     if bits.read(1):  # timing_info_present_flag
         bits.read(64)  # num_units_in_display_tick, time_scale
@@ -180,7 +175,7 @@ def _read_timing(bits: _Bits) -> int:
     return presentation_time_bits
 
 
-def _frame_pixels(bits: _Bits, sequence: _Sequence) -> int:
+def _frame_pixels(bits: _BitReader, sequence: _Sequence) -> int:
     """Read a frame's header up to ``frame_size_override_flag``."""
     stated = sequence.width * sequence.height
     if sequence.is_reduced:
@@ -200,4 +195,4 @@ def _frame_pixels(bits: _Bits, sequence: _Sequence) -> int:
         bits.read(1)  # force_integer_mv
     bits.read(sequence.frame_id_bits)
     overrides = kind == _SWITCH_FRAME or bits.read(1)
-    return max(stated, sequence.most_pixels) if overrides else stated
+    return max(stated, sequence.max_pixels) if overrides else stated

@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference.decoding.decode import decode, read_header
-from inference.decoding.formats.av1 import Coded, av1_frames
-from inference.decoding.formats.avif_heif import coded_size
-from inference.decoding.formats.chunk_limit import Pieces
-from inference.decoding.memory_cost import decode_cost
+from inference.decoding.formats.avif import coded_size
+from inference.decoding.formats.chunk_limit import ChunkLimit
+from inference.decoding.formats.isobmff.av1 import CodedSize, read_coded_size
+from inference.decoding.header import read_header
 from inference.errors import PermanentError, Reason
 from inference.limits import Limits
-from tests.inference.decoding.heif_files import KINDS, put_together, taken_apart, with_stated_size, written
-from tests.inference.decoding.image_samples import encode, scene
+from tests.inference.decoding.formats.heif_files import KINDS, put_together, taken_apart, with_stated_size, written
+from tests.inference.decoding.image_samples import decode_image, encode, memory_bytes, scene
 from tests.inference.decoding.test_memory_cost import PROBE, ROOT
 
 if TYPE_CHECKING:
@@ -31,10 +30,6 @@ LARGE = Image.new("RGB", (4000, 3000), (90, 120, 60))
 LARGE_PIXELS = 4000 * 3000
 
 
-def whole(width: int, height: int) -> tuple[int, int]:
-    return width, height
-
-
 @pytest.fixture(scope="module")
 def large() -> dict[str, tuple[bytes, bytes]]:
     return {kind: taken_apart(kind, LARGE) for kind in KINDS}
@@ -45,20 +40,20 @@ def large() -> dict[str, tuple[bytes, bytes]]:
 def test_an_ordinary_file_is_coded_in_the_pixels_it_states(kind: str, size: tuple[int, int]) -> None:
     header = read_header(written(kind, SCENE.resize(size)), Limits())
     width, height = (-(-side // 8) * 8 for side in size)  # x265 codes multiples of its smallest block
-    assert size[0] * size[1] <= header.coded.pixels <= width * height
+    assert size[0] * size[1] <= header.coded_pixels <= width * height
     assert (header.info.width, header.info.height) == size
 
 
 def test_of_an_animation_the_first_frame_counts() -> None:
     content = encode(SCENE, "AVIF", save_all=True, append_images=[SMALL.resize(SCENE.size)] * 5)
-    assert read_header(content, Limits()).coded == Coded(SCENE.width * SCENE.height)
+    assert read_header(content, Limits()).coded_pixels == SCENE.width * SCENE.height
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_alpha_is_looked_at_and_not_added(kind: str) -> None:
     transparent = SCENE.convert("RGBA")
     transparent.putalpha(SCENE.convert("L"))
-    assert read_header(written(kind, transparent), Limits()).coded.pixels == SCENE.width * SCENE.height
+    assert read_header(written(kind, transparent), Limits()).coded_pixels == SCENE.width * SCENE.height
 
 
 LAYOUTS: dict[str, dict[str, Any]] = {
@@ -73,8 +68,8 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 def test_the_stream_is_found(kind: str, layout: str) -> None:
     content = put_together(kind, [taken_apart(kind, SMALL)], (SIDE, SIDE), **LAYOUTS[layout])
     header = read_header(content, Limits())
-    assert header.coded.pixels == SIDE * SIDE
-    pixels = np.asarray(decode(content, header, needed=whole).image).astype(int)
+    assert header.coded_pixels == SIDE * SIDE
+    pixels = np.asarray(decode_image(content).image).astype(int)
     assert np.abs(pixels - np.asarray(SMALL)).mean() < 8
 
 
@@ -83,8 +78,8 @@ def test_the_tiles_of_a_grid_are_added_up(kind: str) -> None:
     content = put_together(kind, [taken_apart(kind, SMALL)] * 4, (SIDE, SIDE), grid=(2, 2, 120, 128))
     header = read_header(content, Limits())
     assert (header.info.width, header.info.height) == (120, 128)
-    assert header.coded.pixels == 4 * SIDE * SIDE
-    assert decode(content, header, needed=whole).image.size == (120, 128)
+    assert header.coded_pixels == 4 * SIDE * SIDE
+    assert decode_image(content).image.size == (120, 128)
 
 
 def test_an_avif_of_twelve_megapixels_that_says_64_x_64_asks_for_twelve() -> None:
@@ -94,8 +89,8 @@ def test_an_avif_of_twelve_megapixels_that_says_64_x_64_asks_for_twelve() -> Non
     content = with_stated_size(content, SIDE, SIDE)
     header = read_header(content, Limits())
     assert (header.info.width, header.info.height) == (SIDE, SIDE)
-    assert header.coded.pixels == LARGE_PIXELS
-    assert decode_cost(header, whole) > 12 * LARGE_PIXELS
+    assert header.coded_pixels == LARGE_PIXELS
+    assert memory_bytes(content) > 12 * LARGE_PIXELS
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -104,13 +99,13 @@ def test_tiles_far_larger_than_their_picture_ask_for_themselves(
 ) -> None:
     header = read_header(put_together(kind, [large[kind]], (4000, 3000), grid=(1, 1, SIDE, SIDE)), Limits())
     assert header.info.width == SIDE
-    assert header.coded.pixels == LARGE_PIXELS
+    assert header.coded_pixels == LARGE_PIXELS
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_coded_counts_against_the_limit(kind: str, large: dict[str, tuple[bytes, bytes]]) -> None:
     content = put_together(kind, [large[kind]] * 4, (4000, 3000), grid=(2, 2, SIDE, SIDE))
-    with pytest.raises(PermanentError, match="64 x 64 and is coded in 48,000,000 pixels") as caught:
+    with pytest.raises(PermanentError, match="64 x 64 pixels and is coded in 48,000,000") as caught:
         read_header(content, Limits(max_pixels=40_000_000))
     assert caught.value.reason is Reason.TOO_MANY_PIXELS
     assert caught.value.image is not None
@@ -139,14 +134,14 @@ def test_no_more_is_taken_than_was_asked_for(name: str, large: dict[str, tuple[b
         [sys.executable, "-c", PROBE, str(tmp_path / "small"), str(tmp_path / "large")],
         cwd=ROOT, check=True, capture_output=True, text=True,
     )  # fmt: skip
-    assert 16 * 1024 * 1024 < int(run.stdout) <= decode_cost(read_header(content, Limits()), whole)
+    assert 16 * 1024 * 1024 < int(run.stdout) <= memory_bytes(content)
 
 
 def test_libheif_refuses_a_stream_larger_than_its_box_before_decoding(large: dict[str, tuple[bytes, bytes]]) -> None:
     """That is why only the boxes of a HEIC are read: should it change, this says so."""
     content = put_together("HEIC", [large["HEIC"]], (SIDE, SIDE))
     with pytest.raises(PermanentError, match="limit exceeded") as caught:
-        decode(content, read_header(content, Limits()), needed=whole)
+        decode_image(content)
     assert caught.value.reason is Reason.CORRUPT
 
 
@@ -154,7 +149,7 @@ def test_items_outside_of_the_file_are_named() -> None:
     content = put_together("AVIF", [taken_apart("AVIF", SMALL)], (SIDE, SIDE))
     at = content.index(b"iloc") + 10
     with pytest.raises(PermanentError) as caught:
-        coded_size("avif", content[:at] + b"\xff\xff" + content[at + 2 :], Limits())
+        coded_size(content[:at] + b"\xff\xff" + content[at + 2 :], Limits())
     assert caught.value.reason is Reason.CORRUPT
 
 
@@ -203,10 +198,10 @@ HIDDEN_FRAME = [(0, 1), (1, 2), (0, 1), (1, 1), (1, 1), (0, 1), (0, 1), (77, 10)
     ],
 )
 def test_the_frames_of_a_stream_are_added_up(units: list[bytes], pixels: int) -> None:
-    assert av1_frames(FULL + b"".join(units), Pieces(100)) == Coded(pixels, is_deep=pixels > 0)
+    assert read_coded_size(FULL + b"".join(units), ChunkLimit(100)) == CodedSize(pixels, is_deep=pixels > 0)
 
 
 def test_a_cut_stream_ends_where_it_ends() -> None:
     stream = FULL + unit(6, *KEY_FRAME, (0, 1))
     for end in range(len(stream)):
-        assert av1_frames(stream[:end], Pieces(100)).pixels in {0, 640 * 480, 1 << 32}
+        assert read_coded_size(stream[:end], ChunkLimit(100)).pixels in {0, 640 * 480, 1 << 32}

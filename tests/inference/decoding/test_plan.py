@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from inference.decoding.decode import Header, decode, read_header, reduction
-from inference.limits import Limits
+from inference.decoding.formats.image_format import Header
+from inference.decoding.memory_cost import DecoderMemory
+from inference.decoding.orientation import Orientation
+from inference.decoding.plan import plan_decode
 from inference.predictions import ImageInfo
-from tests.inference.decoding.image_samples import encode, exif_orientation, scene
+from tests.inference.decoding.image_samples import decode_image, encode, exif_orientation, scene
 from tests.inference.decoding.test_orientation import STORED
 
 
@@ -20,7 +22,8 @@ def shortest_side(side: int, width: int, height: int) -> tuple[int, int]:
 
 
 def header_of(width: int, height: int, kind: str) -> Header:
-    return Header(ImageInfo(width, height, kind), 1, "RGB", 1, progressive=False, samples=3.0, encoded_bytes=1)
+    scales = (8, 4, 2) if kind == "jpeg" else ()
+    return Header(ImageInfo(width, height, kind), Orientation.UPRIGHT, "RGB", 1, DecoderMemory(0), scales)
 
 
 @given(
@@ -33,11 +36,11 @@ def test_the_result_is_at_least_twice_the_needed_size_or_the_original(
     width: int, height: int, side: int, kind: str
 ) -> None:
     needed = shortest_side(side, width, height)
-    shrink = reduction(header_of(width, height, kind), lambda _width, _height: needed)
-    if shrink.total > 1:
-        assert width / shrink.total >= 2 * needed[0]
-        assert height / shrink.total >= 2 * needed[1]
-    assert shrink.inside in ((1, 2, 4, 8) if kind == "jpeg" else (1,))
+    plan = plan_decode(header_of(width, height, kind), needed)
+    if plan.reduction > 1:
+        assert width / plan.reduction >= 2 * needed[0]
+        assert height / plan.reduction >= 2 * needed[1]
+    assert plan.scale in ((1, 2, 4, 8) if kind == "jpeg" else (1,))
 
 
 def detailed(width: int, height: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -63,7 +66,7 @@ def test_a_reduced_image_lies_exactly_where_the_original_does(kind: str, orienta
     options = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {"compress_level": 1}
     content = encode(stored, kind, exif=exif_orientation(orientation), **options)
     size = (85, 63)
-    decoded = decode(content, read_header(content, Limits()), needed=lambda _width, _height: size)
+    decoded = decode_image(content, size)
     assert decoded.box is not None
     assert decoded.image.width < 1277 / 3
     got = np.asarray(decoded.image.resize(size, Image.Resampling.BICUBIC, decoded.box)).astype(int)
@@ -77,7 +80,7 @@ def test_a_reduced_image_lies_exactly_where_the_original_does(kind: str, orienta
 @given(width=st.integers(1, 90), height=st.integers(1, 60), wanted=st.integers(1, 12))
 def test_any_size_decodes_to_a_box_inside_the_image(width: int, height: int, wanted: int) -> None:
     content = encode(Image.fromarray(scene(width, height)), "JPEG")
-    decoded = decode(content, read_header(content, Limits()), needed=lambda _width, _height: (wanted, wanted))
+    decoded = decode_image(content, (wanted, wanted))
     assert decoded.box is not None
     left, top, right, bottom = decoded.box
     assert 0 <= left < right <= decoded.image.width
@@ -92,6 +95,6 @@ def test_bands_join_without_a_seam(mode: str) -> None:
     picture = Image.fromarray(scene(700, 1500))
     source = picture.convert("P", palette=Image.Palette.ADAPTIVE) if mode == "P" else picture.convert(mode)
     content = encode(source, "TIFF")
-    decoded = decode(content, read_header(content, Limits()), needed=lambda width, height: (width // 9, height // 9))
+    decoded = decode_image(content, (700 // 9, 1500 // 9))
     expected = np.asarray(source.convert("RGB").reduce(3)).astype(int)
     assert np.abs(np.asarray(decoded.image).astype(int) - expected).max() <= 1

@@ -1,21 +1,24 @@
-"""JPEG 2000 with chroma at reduced resolution, which Pillow reads and does not write."""
+"""JPEG 2000: subsampled chroma, which Pillow reads and does not write, and the memory of tiles and code-blocks."""
 
 from __future__ import annotations
 
+import json
 import struct
-from dataclasses import replace
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from inference.decoding.decode import decode, read_header
 from inference.decoding.formats.jpeg2000 import read_codestream, refuse_sheared_chroma
-from inference.decoding.memory_cost import decode_cost
+from inference.decoding.header import read_header
 from inference.errors import PermanentError, Reason
 from inference.limits import Limits
-from tests.inference.decoding.image_samples import encode, scene
+from tests.inference.decoding.image_samples import decode_image, encode, memory_bytes, scene
 
+ROOT = Path(__file__).parents[4]
 WIDTH, HEIGHT = 32, 24
 LOSS = 4  # on average: half the chroma is gone
 
@@ -45,7 +48,7 @@ def laid_out(right: int, tile_width: int, *, left: int = 0, tile_left: int = 0) 
 
 
 def test_subsampled_chroma_comes_out_where_it_belongs() -> None:
-    decoded = decode(SUBSAMPLED, read_header(SUBSAMPLED, Limits()), needed=lambda width, height: (width, height))
+    decoded = decode_image(SUBSAMPLED)
     assert decoded.image.size == (WIDTH, HEIGHT)
     assert np.abs(np.asarray(decoded.image).astype(int) - scene(WIDTH, HEIGHT)).mean() <= LOSS
 
@@ -54,7 +57,7 @@ def test_what_its_decoder_would_shear_is_refused_from_its_header() -> None:
     content = laid_out(WIDTH + 1, 512)
     box = content.index(b"ihdr") + 4
     content = content[:box] + struct.pack(">II", HEIGHT, WIDTH + 1) + content[box + 8 :]
-    with pytest.raises(PermanentError, match="33 columns with one sample of colour for each 2") as caught:
+    with pytest.raises(PermanentError, match="33 columns with one chroma sample for each 2") as caught:
         read_header(content, Limits())
     assert caught.value.reason is Reason.UNSUPPORTED_FORMAT
 
@@ -91,11 +94,11 @@ def test_whole_samples_pass(content: bytes) -> None:
 def test_small_blocks_are_asked_memory_for(blocks: tuple[int, int], samples: int) -> None:
     """OpenJPEG keeps 400 bytes of each: in blocks of 4 x 4, a few KB of file take 76 bytes a pixel more."""
     content = encode(Image.new("RGB", (512, 512)), "JPEG2000", codeblock_size=blocks)
-    header = read_header(content, Limits())
-    assert header.block_samples == samples
-    usual = replace(header, block_samples=4096)
-    grown = decode_cost(header, lambda *_: (64, 64)) - decode_cost(usual, lambda *_: (64, 64))
-    assert grown == pytest.approx(448 * 3 * 512 * 512 * (1 / samples - 1 / 4096), abs=1)
+    assert read_codestream(content).block_samples == samples
+    usual = encode(Image.new("RGB", (512, 512)), "JPEG2000")
+    assert memory_bytes(content) - memory_bytes(usual) == pytest.approx(
+        448 * 3 * 512 * 512 * (1 / samples - 1 / 4096), abs=1
+    )
 
 
 # Behind the main header: Lcod, Scod, progression, layers, transform of colours, then levels, block, style, transform.
@@ -113,3 +116,48 @@ def test_the_smallest_block_of_any_header_counts(style: bytes) -> None:
     at = content.index(b"\xff\x90")  # where the first tile begins
     assert read_codestream(content).block_samples == 4096
     assert read_codestream(content[:at] + style + content[at:]).block_samples == 32
+
+
+def jpeg2000_in_tiles(width: int, height: int, tile_width: int, tile_height: int, *, boxed: bool) -> bytes:
+    """A picture of a few bytes whose header says that it is that large and cut up that small."""
+    content = encode(Image.new("RGB", (40, 24), (70, 140, 90)), "JPEG2000", no_jp2=not boxed)
+    at = content.index(b"\xff\x4f\xff\x51") + 8
+    sizes = struct.pack(">8I", width, height, 0, 0, tile_width, tile_height, 0, 0)
+    whole = content[:at] + sizes + content[at + 32 :]
+    return whole.replace(struct.pack(">II", 24, 40), struct.pack(">II", height, width))  # in the box before, too
+
+
+@pytest.mark.parametrize("boxed", [True, False], ids=["in a JP2 file", "a bare codestream"])
+def test_every_tile_of_a_jpeg_2000_is_paid_for(*, boxed: bool) -> None:
+    """3 KB of one million pixels in 43,691 tiles took 486 MiB and had asked for 36: OpenJPEG keeps 11 KiB per tile."""
+    tiles = (1_048_576, 24)
+    costs = [memory_bytes(jpeg2000_in_tiles(1, 1_048_576, 1, tile, boxed=boxed), (256, 256)) for tile in tiles]
+    assert costs[0] < 60 * 2**20
+    assert costs[1] - costs[0] == pytest.approx(43_690 * 12 * 1024)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of the resident set from /proc")
+def test_many_tiles_take_no_more_memory_than_was_asked_for(tmp_path: Path) -> None:
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.write_bytes(jpeg2000_in_tiles(40, 24, 40, 24, boxed=True))
+    large.write_bytes(jpeg2000_in_tiles(1, 1_048_576, 1, 24, boxed=True))
+    program = """
+import json, sys
+from pathlib import Path
+from inference.limits import Limits
+from tests.inference.decoding.fuzz import Judge
+from tools.process_stats import resident, restart_peak
+
+judge = Judge(Limits())
+judge.outcome(Path(sys.argv[1]).read_bytes())
+before = restart_peak().now
+outcome = judge.outcome(Path(sys.argv[2]).read_bytes())
+taken = resident().peak - before
+print(json.dumps([outcome[0], judge.admission.asked_bytes, taken]))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program, small, large], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    outcome, asked, taken = json.loads(run.stdout)
+    assert outcome in {"classified", "corrupt", "truncated"}
+    assert 100 * 2**20 < taken <= asked

@@ -1,0 +1,175 @@
+"""The interface of an image format, and the registry that loads a format's module with the first image of that format.
+
+Most images are JPEG: a process that meets no other format imports neither the modules of the others nor their readers.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from importlib import import_module
+from io import BytesIO
+from typing import TYPE_CHECKING, cast
+
+from inference.decoding.decoder_errors import decoder_errors
+from inference.decoding.formats.chunk_limit import ChunkLimit
+from inference.decoding.formats.refusals import corrupt, truncated
+from inference.decoding.memory_cost import DecoderMemory, image_bytes
+from inference.decoding.orientation import Orientation, read_orientation
+from inference.errors import PermanentError, Reason
+from inference.predictions import ImageInfo
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from PIL.ImageFile import ImageFile
+
+    from inference.decoding.pixels import Mode
+    from inference.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The facts about an image that are known before any pixel is decoded.
+
+    Attributes:
+        info: The upright size and the format's name.
+        orientation: The orientation that is still to be applied to the stored pixels.
+        mode: Pillow's mode of the stored pixels, such as ``RGB``, ``P``, ``I;16`` or ``CMYK``.
+        frames: Frames or pages in the file, at least 1; only the first is decoded.
+        decoder_memory: The bytes that the decoder takes.
+        decoder_scales: The numbers by which the decoder can divide both axes, largest first; empty where it cannot.
+        coded_pixels: The pixels that an AVIF or HEIC is decoded to, whatever size it states; 0 in the other formats,
+            whose stated size is the decoded one.
+    """
+
+    info: ImageInfo
+    orientation: Orientation
+    mode: str
+    frames: int
+    decoder_memory: DecoderMemory
+    decoder_scales: tuple[int, ...] = ()
+    coded_pixels: int = 0
+
+    @property
+    def pixels(self) -> int:
+        """Stored pixels of the first frame."""
+        return self.info.width * self.info.height
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """Width and height before the orientation is applied."""
+        return self.orientation.swap((self.info.width, self.info.height))
+
+
+class ImageFormat:
+    """One image format. The defaults suit a format that Pillow's reader handles without help.
+
+    Each module holds one instance, ``FORMAT``. It has no state and is safe to use from many threads.
+
+    Attributes:
+        name: The format's name in results: ``jpeg``, ``png`` ... It is also the name of its module.
+        reader: Pillow's class that opens the format. It is opened as a class, not through ``Image.open``: only the
+            reader that the content calls for ever sees the content, no plugin of the process takes part, and no
+            process-wide limit or warning of Pillow decides.
+        reader_is_upright: Whether the reader applies the orientation itself.
+        can_state_any_size: Whether a few bytes can state any number of pixels and are slow to decode. The other formats
+            have a floor of their own, such as Deflate's 1,032 to one.
+        images_in_memory: How many images of the stored size the reader holds at its peak.
+    """
+
+    name: str
+    reader: type[ImageFile]
+    reader_is_upright = False
+    can_state_any_size = False
+    images_in_memory = 1
+
+    def validate(self, content: bytes, limits: Limits) -> int:
+        """Check that the file is whole, without decoding a pixel, and return its number of frames or pages.
+
+        Some decoders fill missing data with grey or stop early without an error, and all of them notice late. This
+        takes microseconds, and bounds how many chunks and frames a reader will meet.
+
+        Raises:
+            PermanentError: ``truncated``, ``corrupt``, ``too_many_frames`` (or chunks), ``decompression_bomb`` or
+                ``unsupported_format``.
+        """
+        try:
+            frames = self.count_frames(content, ChunkLimit(limits.max_chunks))
+        except (struct.error, IndexError) as error:
+            raise truncated(content, "its header is cut off") from error
+        except OverflowError as error:  # a 64-bit offset that no file can have
+            raise corrupt("it points outside of any file") from error
+        if frames > limits.max_frames:
+            raise PermanentError(
+                Reason.TOO_MANY_FRAMES,
+                f"The file holds {frames:,} frames or pages; the limit is {limits.max_frames:,}.",
+            )
+        return frames
+
+    def count_frames(self, content: bytes, chunks: ChunkLimit) -> int:
+        """Walk the file's own lengths and return its number of frames, 1 where the format has no frames.
+
+        Raises:
+            PermanentError: The file is not whole, or not supported.
+            struct.error, IndexError: The file ends inside a header.
+            OverflowError: An offset is larger than any file.
+        """
+        raise NotImplementedError
+
+    def open(self, content: bytes) -> ImageFile:
+        """Open the content with the format's reader; the pixels are decoded when the image is first used.
+
+        Raises:
+            PermanentError: The reader cannot read the header, or is not installed.
+        """
+        with decoder_errors(self.name):
+            return self.reader(BytesIO(content))
+
+    def read_header(self, content: bytes, frames: int, limits: Limits) -> Header:
+        """Read the header of a file that ``validate`` has passed.
+
+        Raises:
+            PermanentError: The reader cannot read the header.
+        """
+        return self.describe(self.open(content), content, frames, limits)
+
+    def describe(self, image: ImageFile, content: bytes, frames: int, limits: Limits) -> Header:  # noqa: ARG002
+        """Return the header of an opened image."""
+        orientation = (
+            Orientation.UPRIGHT if self.reader_is_upright else read_orientation(*self.metadata(image, content))
+        )
+        return Header(
+            info=ImageInfo(*orientation.swap(image.size), self.name),
+            orientation=orientation,
+            mode=image.mode,
+            frames=frames,
+            decoder_memory=DecoderMemory(self.images_in_memory * image_bytes(*image.size, image.mode)),
+        )
+
+    def metadata(self, image: ImageFile, content: bytes) -> tuple[object, object]:  # noqa: ARG002
+        """Return the EXIF block and the XMP packet: bytes, or anything else where there is none or it is broken."""
+        return image.info.get("exif"), image.info.get("xmp")
+
+    def refuse(self, header: Header, content: bytes) -> None:
+        """Refuse an image that is within the limits and still cannot be decoded, or only at too high a cost.
+
+        Raises:
+            PermanentError: ``decompression_bomb`` or ``unsupported_format``.
+        """
+
+    def decode(self, content: bytes, mode: Mode, scale: int) -> Image.Image:  # noqa: ARG002
+        """Decode the first frame as it is stored; call this inside ``decoder_errors``.
+
+        Args:
+            content: A file whose header was read.
+            mode: The mode that the caller converts the image to; a decoder may deliver it at once.
+            scale: One of the header's ``decoder_scales``, or 1.
+        """
+        image = self.open(content)
+        image.load()
+        return image
+
+
+def load_format(name: str) -> ImageFormat:
+    """Return the format of a name that ``detect_format`` returns; the first call for it imports its module."""
+    return cast("ImageFormat", import_module(f"inference.decoding.formats.{name}").FORMAT)

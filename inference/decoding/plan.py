@@ -1,0 +1,62 @@
+"""Plans one decode: how far the image is reduced, and how much memory that takes.
+
+A reduced image keeps at least two pixels per needed pixel and axis: docs/adr/0004-reduced-scale-decode.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from inference.decoding.memory_cost import FIXED_BYTES, image_bytes
+
+if TYPE_CHECKING:
+    from inference.decoding.formats.image_format import Header
+
+# A reduction inside the decoder saves most of the time. A reduction after it only saves memory, so it can afford to be
+# nearly exact (ADR 0004).
+_OVERSAMPLING_INSIDE = 2
+_OVERSAMPLING_AFTER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class DecodePlan:
+    """One decode, planned from the header and the needed size.
+
+    Attributes:
+        header: The header of the image; it proves that the limits were checked.
+        scale: The decoder divides both axes by this: 1, 2, 4 or 8 for JPEG, 1 for all other formats.
+        factor: Both axes of the decoded image are then divided by this, by averaging; 1 or more.
+        memory_bytes: An upper bound of what the decode takes at its peak, beside the encoded content.
+    """
+
+    header: Header
+    scale: int
+    factor: int
+    memory_bytes: int
+
+    @property
+    def reduction(self) -> int:
+        """The number by which both axes are divided altogether."""
+        return self.scale * self.factor
+
+
+def plan_decode(header: Header, needed: tuple[int, int]) -> DecodePlan:
+    """Plan a decode whose result is at least twice the needed size in both axes, or the original where that is smaller.
+
+    Args:
+        header: The header of the image.
+        needed: The (width, height) in pixels that the whole upright image is resized to next, before any crop.
+    """
+    room = _room(header, needed, _OVERSAMPLING_INSIDE)
+    scale = next((scale for scale in header.decoder_scales if scale <= room), 1)
+    factor = max(1, _room(header, needed, _OVERSAMPLING_AFTER) // scale)
+    width, height = header.info.width / (scale * factor), header.info.height / (scale * factor)
+    result_bytes = 2 * image_bytes(width, height)  # the reduced image and an upright copy of it
+    return DecodePlan(header, scale, factor, int(header.decoder_memory.at(scale) + result_bytes) + FIXED_BYTES)
+
+
+def _room(header: Header, needed: tuple[int, int], oversampling: int) -> int:
+    """Return the largest factor that leaves ``oversampling`` pixels for each needed one, in both axes; at least 1."""
+    across, down = header.info.width // (oversampling * needed[0]), header.info.height // (oversampling * needed[1])
+    return max(1, min(across, down))
