@@ -30,8 +30,8 @@ from PIL import Image as Picture
 from inference.errors import ClassificationError
 from tests.test_function_app import load
 from tools.azurite.azurite import ACCOUNT, ACCOUNT_KEY, connection_string
-from tools.chaos.faults import Call, Fault, Mishap
-from tools.chaos.proxy import between
+from tools.chaos.faults import Call, Fault, FaultKind
+from tools.chaos.proxy import fault_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,11 +47,11 @@ SHAPES = Path(__file__).resolve().parent.parent / "models" / "shapes"
 class Trouble:
     """What the proxy does to the calls it is told of."""
 
-    fault: Fault | None = None
+    fault: FaultKind | None = None
     concerns: Callable[[Call], bool] = lambda _call: True
 
-    def __call__(self, call: Call) -> Mishap | None:
-        return Mishap(self.fault) if self.fault and self.concerns(call) else None
+    def __call__(self, call: Call) -> Fault | None:
+        return Fault(self.fault) if self.fault and self.concerns(call) else None
 
 
 @dataclass
@@ -128,7 +128,7 @@ def benched(
 ) -> Iterator[tuple[Bench, list[str]]]:
     monkeypatch.setattr(HttpTransport, "sleep", lambda *_: None)
     trouble = Trouble()
-    with between(azurite.ports, trouble) as fronts:
+    with fault_proxy(azurite.ports, trouble) as fronts:
         storage, secrets = connect(fronts)
         settings = {
             "ImageStorage": storage,
@@ -207,13 +207,13 @@ class TestSecrets:
         told = bench.readable()
         assert [one for one in secrets if one in told] == []
 
-    @pytest.mark.parametrize("fault", Fault, ids=str)
-    def test_are_not_told_in_trouble(self, fault: Fault, secret: tuple[Bench, list[str]], photo: bytes) -> None:
+    @pytest.mark.parametrize("fault", FaultKind, ids=str)
+    def test_are_not_told_in_trouble(self, fault: FaultKind, secret: tuple[Bench, list[str]], photo: bytes) -> None:
         bench, secrets = secret
         bench.trouble.fault = fault
         everything(bench, photo)
         told = bench.readable()
-        assert bench.raised or fault in (Fault.LATE, Fault.SLOW, Fault.CUT)
+        assert bench.raised or fault in (FaultKind.LATE_REQUEST, FaultKind.LATE_RESPONSE, FaultKind.TRUNCATED)
         assert [one for one in secrets if one in told] == []
         assert "sig=" not in told
 
@@ -272,7 +272,7 @@ class TestLines:
     def test_the_same_words_find_an_image_in_every_line_about_it(self, bench: Bench, photo: bytes) -> None:
         bench.upload(self.NAME, photo)
         name = f"image={json.dumps(bench.settings['INCOMING_CONTAINER'] + '/' + self.NAME)} "
-        bench.trouble.fault = Fault.BUSY
+        bench.trouble.fault = FaultKind.BUSY
         bench.trouble.concerns = lambda call: call.method == "GET" and "/trap" in call.path and call.service == "blob"
         bench.call("classify_requested", bench.message(self.NAME))
         bench.call("classify_requested", bench.message(self.NAME, attempt=1))
@@ -284,7 +284,7 @@ class TestLines:
 
     def test_failures_name_the_attempt_the_cause_and_what_happens_next(self, bench: Bench, photo: bytes) -> None:
         bench.upload("a.jpg", photo)
-        bench.trouble.fault = Fault.BUSY
+        bench.trouble.fault = FaultKind.BUSY
         bench.trouble.concerns = lambda call: call.method == "GET" and call.path.endswith("/a.jpg")
         bench.call("classify_requested", bench.message("a.jpg"))
         bench.call("classify_requested", bench.message("a.jpg", attempt=1))

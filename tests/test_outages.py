@@ -28,8 +28,8 @@ from inference.errors import ClassificationError
 from storage.pipeline.messages import Request
 from tests.test_function_app import load
 from tools.azurite.azurite import connection_string
-from tools.chaos.faults import Call, Fault, Mishap
-from tools.chaos.proxy import between
+from tools.chaos.faults import Call, Fault, FaultKind
+from tools.chaos.proxy import fault_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,8 +57,8 @@ class Outage:
     def is_on(self) -> bool:
         return self.begins <= self.now < self.ends
 
-    def __call__(self, call: Call) -> Mishap | None:
-        return Mishap(Fault.BUSY) if self.is_on and self.concerns(call) else None
+    def __call__(self, call: Call) -> Fault | None:
+        return Fault(FaultKind.BUSY) if self.is_on and self.concerns(call) else None
 
 
 @dataclass(order=True)
@@ -177,7 +177,7 @@ def bench(
 ) -> Iterator[Bench]:
     # The SDK's own patience of some seconds is real time, and not what is looked at here.
     monkeypatch.setattr(HttpTransport, "sleep", lambda *_: None)
-    with between(azurite.ports, outage) as fronts:
+    with fault_proxy(azurite.ports, outage) as fronts:
         settings = {
             "ImageStorage": connection_string(fronts),
             "INCOMING_CONTAINER": names.container("incoming"),

@@ -26,7 +26,7 @@ from inference.errors import ClassificationError
 from tests.conftest import Names
 from tests.test_function_app import load
 from tests.test_logs import Ear, benched, with_key
-from tools.chaos.faults import Fault
+from tools.chaos.faults import FaultKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +112,7 @@ class Play:
         return self.bench.upload(name, content)
 
     @contextmanager
-    def trouble(self, fault: Fault, method: str, path: str) -> Iterator[None]:
+    def trouble(self, fault: FaultKind, method: str, path: str) -> Iterator[None]:
         self.bench.trouble.concerns = lambda call: call.method == method and path in call.path
         self.bench.trouble.fault = fault
         try:
@@ -158,12 +158,12 @@ class Play:
         incoming = self.bench.settings["INCOMING_CONTAINER"]
         self.upload("stuck.jpg", photo)
         self.upload(HOSTILE[6], photo)
-        with self.trouble(Fault.BUSY, "GET", f"/{incoming}/"):
+        with self.trouble(FaultKind.BUSY, "GET", f"/{incoming}/"):
             self.call("classify_uploaded", BlobClient.from_connection_string(self.bench.direct, incoming, "stuck.jpg"))
             for attempt in (0, 1):
                 message = self.bench.message("stuck.jpg", HOSTILE[6], attempt=attempt)
                 self.call("classify_requested", message)
-        with self.trouble(Fault.BUSY, "HEAD", f"/{incoming}/"):
+        with self.trouble(FaultKind.BUSY, "HEAD", f"/{incoming}/"):
             self.call("record_abandoned", self.bench.message("trap 7/second.jpg"))
         poison = json.dumps({"ContainerName": incoming, "BlobName": "stuck.jpg"}).encode()
         self.call("recover_poisoned", func.QueueMessage(body=poison))

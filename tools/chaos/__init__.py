@@ -1,1 +1,1 @@
-"""What the chaos run is made of: faults, the proxy that commits them, the feed, the victim and the checker."""
+"""The command ``chaos``: tests the app under storage faults, kills, overwrites and repeated events."""

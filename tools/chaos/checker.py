@@ -1,8 +1,7 @@
-"""Says whether every image ended in exactly one truthful row: from what is in storage, and nobody's word.
+"""Checks from the contents of storage that every image has exactly one correct row.
 
-Independent on purpose: it asks the container what the blobs' bytes are now, classifies them itself, derives keys from
-the documented rules by code of its own, and reads rows, sidecars and index rows as plain documents. Nothing of
-``storage`` is imported here.
+The checker shares no code with ``storage``: it reads the current bytes of every blob, classifies them, derives the keys
+from the documented rules, and compares rows, sidecars and index rows as plain documents.
 """
 
 from __future__ import annotations
@@ -33,11 +32,11 @@ _SCORE_TOLERANCE = 1e-6
 _INDEX_COLUMNS = ("container", "blob_name", "status", "label", "score", "etag", "classified_at")
 _OWN_COLUMNS = {"PartitionKey", "RowKey"}  # a row has them, a sidecar does not
 _SIDECAR_ONLY = {"schema_version", "predictions"}
-_RACES = {"superseded", "shared"}  # memory of attempts that raced; no part of the verdict
+_RACES = {"superseded", "shared"}  # traces of concurrent attempts, not part of the result
 
 
-class Wrong(NamedTuple):
-    """One thing that is not as it should be."""
+class Violation(NamedTuple):
+    """One fact in storage that breaks the guarantee."""
 
     kind: str
     image: str
@@ -45,46 +44,52 @@ class Wrong(NamedTuple):
 
 
 @dataclass
-class Verdict:
-    """What the checker found.
+class CheckResult:
+    """The result of one check.
 
     Attributes:
-        images: Blobs that are there and have to have a row.
-        statuses: How many rows of them say what.
-        wrong: Everything that breaks the promise.
-        remains: What is left of deleted blobs, which only ``reconcile --prune`` removes: kind to count.
+        images: Blobs that must have a row.
+        statuses: Their rows by status.
+        violations: Everything that breaks the guarantee.
+        leftovers: Results of deleted blobs, which only ``reconcile --prune`` removes, by kind.
     """
 
     images: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
-    wrong: list[Wrong] = field(default_factory=list)
-    remains: Counter[str] = field(default_factory=Counter)
+    violations: list[Violation] = field(default_factory=list)
+    leftovers: Counter[str] = field(default_factory=Counter)
 
     @property
     def kinds(self) -> Counter[str]:
-        """How often each kind of wrong occurs."""
-        return Counter(wrong.kind for wrong in self.wrong)
+        """Violations by kind."""
+        return Counter(violation.kind for violation in self.violations)
 
 
-class Truth(NamedTuple):
-    """What a row has to say about the bytes that are there now."""
+class Expected(NamedTuple):
+    """What the row of a blob's current content must contain.
+
+    Attributes:
+        etag: Of the content, without quotes.
+        content_length: In bytes.
+        columns: Columns that depend on the content.
+    """
 
     etag: str
     content_length: int
-    says: Document
+    columns: Document
 
 
 class Checker:
-    """Compares what is in storage with what the blobs' bytes give.
+    """Compares the results in storage with a classification of the blobs' current bytes.
 
     Args:
-        connection_string: Straight to storage.
-        incoming: The container of the images.
-        table: The results table; the index table is the same name and ``index``.
-        results: The container of the sidecars.
-        classifier: Judges the bytes again.
-        max_bytes: Blobs of more bytes are to be rejected.
-        passed_over: Prefix of blobs that are to have no row.
+        connection_string: Of the account, without the proxy.
+        incoming: Container of the images.
+        results: Container of the sidecars.
+        table: Results table; the index table has the suffix ``index``.
+        classifier: Classifies the bytes again.
+        max_bytes: Larger blobs must be rejected.
+        ignored_prefix: Blobs with this prefix must not have a row.
     """
 
     def __init__(  # noqa: PLR0913 - named at its calls
@@ -96,7 +101,7 @@ class Checker:
         table: str = "classifications",
         classifier: ImageClassifier,
         max_bytes: int,
-        passed_over: str,
+        ignored_prefix: str,
     ) -> None:
         blobs = BlobServiceClient.from_connection_string(connection_string)
         self._tables = TableServiceClient.from_connection_string(connection_string)
@@ -106,52 +111,51 @@ class Checker:
         self._table = table
         self._classifier = classifier
         self._max_bytes = max_bytes
-        self._passed_over = passed_over
-        self._known: dict[str, Truth] = {}
+        self._ignored_prefix = ignored_prefix
+        self._known: dict[str, Expected] = {}
 
-    def check(self, ever: Collection[str]) -> Verdict:
-        """Look at everything; ``ever`` are the names that blobs have had, so that what never was is told apart."""
-        verdict = Verdict()
-        truths = self._truths()
+    def check(self, uploaded: Collection[str]) -> CheckResult:
+        """Check all blobs, rows, index rows and sidecars; ``uploaded`` holds every name a blob has had."""
+        result = CheckResult()
+        expected = self._expect_all()
         rows = _by_name(self._entities(self._table))
         index = _by_name(self._entities(f"{self._table}index"))
         sidecars = self._read_sidecars()
-        verdict.images = len(truths)
-        for name, truth in truths.items():
-            found = rows.pop(name, [])
-            beside, claims = sidecars.pop(name, None), index.pop(name, [])
+        result.images = len(expected)
+        for name, row in expected.items():
+            found, sidecar, index_rows = rows.pop(name, []), sidecars.pop(name, None), index.pop(name, [])
             if len(found) != 1:
-                verdict.wrong.append(Wrong("doubled row" if found else "missing row", name))
-                verdict.wrong += [Wrong("index row without a row", name) for _ in claims]
+                result.violations.append(Violation("duplicate row" if found else "missing row", name))
+                result.violations += [Violation("index row without a row", name) for _ in index_rows]
                 continue
-            verdict.statuses[found[0]["status"]] += 1
-            verdict.wrong += self._judged(name, truth, found[0], beside, claims)
-        self._judge_remains(verdict, ever, rows, sidecars, index)
-        return verdict
+            result.statuses[found[0]["status"]] += 1
+            result.violations += self._compare(name, row, found[0], sidecar, index_rows)
+        self._check_leftovers(result, uploaded, rows, sidecars, index)
+        return result
 
-    def _truths(self) -> dict[str, Truth]:
-        """What is to be said of each blob; a content that was judged before is not judged again."""
+    def _expect_all(self) -> dict[str, Expected]:
+        """Classify every blob whose ETag is new since the last check."""
         listed = {
             blob.name: str(blob.etag).strip('"')
             for blob in self._incoming.list_blobs()
-            if not blob.name.startswith(self._passed_over)
+            if not blob.name.startswith(self._ignored_prefix)
         }
-        self._known = {name: truth for name, truth in self._known.items() if listed.get(name) == truth.etag}
+        self._known = {name: row for name, row in self._known.items() if listed.get(name) == row.etag}
         with ThreadPoolExecutor(_THREADS) as pool:
-            self._known.update(pool.map(self._truth, listed.keys() - self._known.keys()))
+            self._known.update(pool.map(self._expect, listed.keys() - self._known.keys()))
         return self._known
 
-    def _truth(self, name: str) -> tuple[str, Truth]:
+    def _expect(self, name: str) -> tuple[str, Expected]:
         download = self._incoming.get_blob_client(name).download_blob()
         content = download.readall()
         etag = str(download.properties.etag).strip('"')
         if len(content) > self._max_bytes:
-            return name, Truth(etag, len(content), {"status": "rejected", "reason": "too_many_bytes"})
+            return name, Expected(etag, len(content), {"status": "rejected", "reason": "too_many_bytes"})
         try:
             answer = self._classifier.classify(content)
         except PermanentError as error:
-            return name, Truth(etag, len(content), {"status": "rejected", "reason": str(error.reason)})
-        says = {
+            return name, Expected(etag, len(content), {"status": "rejected", "reason": str(error.reason)})
+        columns = {
             "status": "classified",
             "label": answer.label,
             "label_index": answer.label_index,
@@ -160,16 +164,16 @@ class Checker:
             "height": answer.image.height,
             "format": answer.image.format,
         }
-        return name, Truth(etag, len(content), says)
+        return name, Expected(etag, len(content), columns)
 
-    def _judged(
-        self, name: str, truth: Truth, row: Document, beside: Document | None, claims: Iterable[Document]
-    ) -> Iterable[Wrong]:
-        """Everything that is wrong with one image."""
-        wanted = {
+    def _compare(
+        self, name: str, expected: Expected, row: Document, sidecar: Document | None, index_rows: Iterable[Document]
+    ) -> Iterable[Violation]:
+        """Compare one image's row, sidecar and index rows with what its content requires."""
+        columns = {
             **dict(zip(("PartitionKey", "RowKey"), _row_keys(self._container, name), strict=True)),
             "container": self._container,
-            "content_length": truth.content_length,
+            "content_length": expected.content_length,
             "model": self._classifier.model.name,
             "model_version": self._classifier.model.version,
             "sidecar": f"{self._results}/{name}.json",
@@ -177,63 +181,63 @@ class Checker:
             "label_index": None,
             "score": None,
             "reason": None,
-            **truth.says,
+            **expected.columns,
         }
-        if row["etag"].strip('"') != truth.etag:
-            yield Wrong("stale row", name, f"{row['status']} {row['etag']}, the blob has {truth.etag}")
+        if row["etag"].strip('"') != expected.etag:
+            yield Violation("stale row", name, f"{row['status']} {row['etag']}, the blob has {expected.etag}")
         elif row["status"] == "failed":
-            yield Wrong("failed row", name, str(row.get("detail")))
+            yield Violation("failed row", name, str(row.get("detail")))
         else:
             yield from (
-                Wrong("wrong row", name, f"{column} is {row.get(column)!r}, not {value!r}")
-                for column, value in wanted.items()
+                Violation("wrong row", name, f"{column} is {row.get(column)!r}, not {value!r}")
+                for column, value in columns.items()
                 if not _equal(row.get(column), value)
             )
-        yield from self._at_odds(name, row, beside, claims)
+        yield from self._differences(name, row, sidecar, index_rows)
 
-    def _at_odds(
-        self, name: str, row: Document, beside: Document | None, claims: Iterable[Document]
-    ) -> Iterable[Wrong]:
-        """Where sidecar and index rows do not say what the row says."""
-        if beside is None:
-            yield Wrong("missing sidecar", name)
+    def _differences(
+        self, name: str, row: Document, sidecar: Document | None, index_rows: Iterable[Document]
+    ) -> Iterable[Violation]:
+        """Compare sidecar and index rows with the row."""
+        if sidecar is None:
+            yield Violation("missing sidecar", name)
         else:
-            for column in (row.keys() | beside.keys()) - _OWN_COLUMNS - _SIDECAR_ONLY - _RACES:
-                if not _equal(row.get(column), _timed(column, beside.get(column))):
-                    told = f"{column}: row {row.get(column)!r}, sidecar {beside.get(column)!r}"
-                    yield Wrong("sidecar at odds", name, told)
-            if beside.get("predictions") != json.loads(row.get("top_k", "[]")):
-                yield Wrong("sidecar at odds", name, "predictions")
-        wanted = set(_index_keys(row))
-        for claim in claims:
-            keys = claim["PartitionKey"], claim["RowKey"]
-            if keys not in wanted:
-                yield Wrong("index row that lies", name, f"{keys[0]} {claim['etag']}")
-            elif any(not _equal(claim.get(column), row.get(column)) for column in _INDEX_COLUMNS):
-                yield Wrong("index row at odds", name, keys[0])
-            wanted.discard(keys)
-        yield from (Wrong("missing index row", name, keys[0]) for keys in wanted)
+            for column in (row.keys() | sidecar.keys()) - _OWN_COLUMNS - _SIDECAR_ONLY - _RACES:
+                if not _equal(row.get(column), _parse_time(column, sidecar.get(column))):
+                    detail = f"{column}: row {row.get(column)!r}, sidecar {sidecar.get(column)!r}"
+                    yield Violation("sidecar differs", name, detail)
+            if sidecar.get("predictions") != json.loads(row.get("top_k", "[]")):
+                yield Violation("sidecar differs", name, "predictions")
+        missing = set(_index_keys(row))
+        for index_row in index_rows:
+            keys = index_row["PartitionKey"], index_row["RowKey"]
+            if keys not in missing:
+                yield Violation("false index row", name, f"{keys[0]} {index_row['etag']}")
+            elif any(not _equal(index_row.get(column), row.get(column)) for column in _INDEX_COLUMNS):
+                yield Violation("index row differs", name, keys[0])
+            missing.discard(keys)
+        yield from (Violation("missing index row", name, keys[0]) for keys in missing)
 
-    def _judge_remains(
+    def _check_leftovers(
         self,
-        verdict: Verdict,
-        ever: Collection[str],
+        result: CheckResult,
+        uploaded: Collection[str],
         rows: Mapping[str, list[Document]],
         sidecars: Mapping[str, Document],
         index: Mapping[str, list[Document]],
     ) -> None:
-        """What is left when the existing images are taken away: of deleted blobs, or it should not be there."""
+        """Check the results without a blob: they must belong to a blob that was deleted."""
         for name in rows.keys() | sidecars.keys() | index.keys():
-            found, beside, claims = rows.get(name, []), sidecars.get(name), index.get(name, [])
-            if name not in ever:
-                verdict.wrong.append(Wrong("results of nothing", name))
+            found, sidecar, index_rows = rows.get(name, []), sidecars.get(name), index.get(name, [])
+            if name not in uploaded:
+                result.violations.append(Violation("results without a blob", name))
             elif len(found) > 1:
-                verdict.wrong.append(Wrong("doubled row", name))
+                result.violations.append(Violation("duplicate row", name))
             elif found:
-                odds = list(self._at_odds(name, found[0], beside, claims))
-                verdict.remains["deleted, with row" if not odds else "deleted, row at odds"] += 1
+                is_consistent = not any(self._differences(name, found[0], sidecar, index_rows))
+                result.leftovers["deleted, with row" if is_consistent else "deleted, inconsistent"] += 1
             else:
-                verdict.remains["deleted, half-written"] += 1
+                result.leftovers["deleted, without row"] += 1
 
     def _entities(self, table: str) -> list[Document]:
         try:
@@ -242,7 +246,7 @@ class Checker:
             return []
 
     def _read_sidecars(self) -> dict[str, Document]:
-        """Every blob of the results container by the name of its image."""
+        """Read every sidecar, by blob name of its image."""
 
         def read(name: str) -> tuple[str, Document]:
             return name.removesuffix(".json"), json.loads(self._sidecars.download_blob(name).readall())
@@ -252,10 +256,10 @@ class Checker:
 
 
 def _by_name(entities: Iterable[Document]) -> dict[str, list[Document]]:
-    named: dict[str, list[Document]] = defaultdict(list)
+    by_name: dict[str, list[Document]] = defaultdict(list)
     for entity in entities:
-        named[entity["blob_name"]].append(entity)
-    return named
+        by_name[entity["blob_name"]].append(entity)
+    return by_name
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -264,18 +268,18 @@ def _equal(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _timed(column: str, value: Any) -> Any:
+def _parse_time(column: str, value: Any) -> Any:
     return datetime.fromisoformat(value) if column in ("classified_at", "blob_last_modified") and value else value
 
 
 def _row_keys(container: str, name: str) -> tuple[str, str]:
-    """PartitionKey is container and folder, RowKey the file name; slashes become bars."""
+    """PartitionKey is container and folder joined by ``|``, RowKey the file name."""
     parts = [_escaped(part) for part in f"{container}/{name}".split("/")]
     return "|".join(parts[:-1]), parts[-1]
 
 
 def _index_keys(row: Document) -> Iterable[tuple[str, str]]:
-    """By status, and by label where there is one; newest day first, newest moment first."""
+    """One by status, and one by label if there is one; newest day first, newest time first."""
     moment: datetime = row["classified_at"].astimezone(UTC)
     microseconds = round((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
     image = hashlib.sha256(f"{row['container']}/{row['blob_name']}".encode()).hexdigest()[:32]
@@ -286,7 +290,7 @@ def _index_keys(row: Document) -> Iterable[tuple[str, str]]:
 
 
 def _escaped(text: str) -> str:
-    """What a key may not hold, as ``=`` and two hexadecimal digits for each byte of UTF-8."""
+    """Escape characters that keys cannot contain as ``=`` and two hexadecimal digits per UTF-8 byte."""
     return "".join(
         "".join(f"={byte:02X}" for byte in letter.encode())
         if letter in "/\\#?%|='" or ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0

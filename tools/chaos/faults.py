@@ -1,7 +1,7 @@
-"""Which storage call meets which misfortune: chosen by a seed, so that a run can be repeated.
+"""Chooses which storage calls fail, and how, from a seed, so that a run can be repeated.
 
-The choice depends on the seed, the call (service, method, path) and how often it was made, on nothing else: the third
-read of a row fails in each run with this seed, whichever thread makes it. When things happen is the machine's to say.
+The choice depends only on the seed, the call (service, method, path) and how often that call was made. In each run
+with one seed the same calls fail, for example the third read of a row. The time of each call depends on the machine.
 """
 
 from __future__ import annotations
@@ -9,70 +9,86 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter
+from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
 
 
 class Call(NamedTuple):
-    """One storage request: ``blob``, ``queue`` or ``table``; the path without its query."""
+    """One storage request.
+
+    Attributes:
+        service: ``blob``, ``queue`` or ``table``.
+        method: HTTP method.
+        path: Of the URL, without its query.
+    """
 
     service: str
     method: str
     path: str
 
 
-class Fault(StrEnum):
-    """What can go wrong with one call; the value is how the report calls it."""
+class FaultKind(StrEnum):
+    """How a call can fail; the value is its name in the report."""
 
-    BUSY = "503, not done"
-    BROKEN = "500, not done"
-    BROKEN_AFTER = "500, yet done"
+    BUSY = "503, not executed"
+    ERROR = "500, not executed"
+    ERROR_AFTER = "500, executed"
     DROPPED = "dropped before"
     DROPPED_AFTER = "dropped after"
-    CUT = "answer cut short"
-    LATE = "done late"  # the caller may be dead by then: an attempt's write arrives after its end
-    SLOW = "answered late"
+    TRUNCATED = "truncated response"
+    LATE_REQUEST = "executed late"  # possibly after its caller was killed
+    LATE_RESPONSE = "late response"
 
 
-class Mishap(NamedTuple):
-    """A fault, and how late where it is one of delay."""
+class Fault(NamedTuple):
+    """A fault of one call; ``delay_seconds`` applies to the two late kinds."""
 
-    fault: Fault
-    seconds: float = 0.0
+    kind: FaultKind
+    delay_seconds: float = 0.0
+
+
+SelectFault = Callable[[Call], Fault | None]
+"""Returns the fault of a call, or ``None`` to let it pass."""
 
 
 class SeededFaults:
-    """Chooses the mishap of each call. Thread-safe.
+    """Selects the fault of each call. Thread-safe.
 
     Args:
-        seed: Another seed, other faults.
-        share: Of all calls that meet one, in [0, 1].
-        most_seconds: The longest delay.
+        seed: A different seed selects different faults.
+        share: Share of all calls that get a fault, in [0, 1].
+        max_delay_seconds: The longest delay.
+
+    Attributes:
+        calls: Calls so far.
+        selected: Faults so far, by kind.
     """
 
-    def __init__(self, seed: int, share: float, most_seconds: float = 3.0) -> None:
+    def __init__(self, seed: int, share: float, max_delay_seconds: float = 3.0) -> None:
         self._seed = seed
         self._share = share
-        self._most_seconds = most_seconds
-        self._calls: Counter[Call] = Counter()
+        self._max_delay_seconds = max_delay_seconds
+        self._repeats: Counter[Call] = Counter()
         self._lock = threading.Lock()
         self.calls = 0
-        self.chosen: Counter[Fault] = Counter()
+        self.selected: Counter[FaultKind] = Counter()
 
-    def __call__(self, call: Call) -> Mishap | None:
-        """Return what happens to this call; ``None`` for nothing."""
+    def __call__(self, call: Call) -> Fault | None:
+        """Return the fault of this call, or ``None``."""
         with self._lock:
-            self._calls[call] += 1
+            self._repeats[call] += 1
             self.calls += 1
-            text = f"{self._seed}\n{call}\n{self._calls[call]}"
-            luck, kind, delay = _fractions(hashlib.sha256(text.encode()).digest())
-            if luck >= self._share:
+            text = f"{self._seed}\n{call}\n{self._repeats[call]}"
+            chance, choice, delay = _fractions(hashlib.sha256(text.encode()).digest())
+            if chance >= self._share:
                 return None
-            faults = list(Fault)
-            fault = faults[int(kind * len(faults))]
-            self.chosen[fault] += 1
-        # Short delays are as frequent as long ones are harmful: squared, half of them are below a quarter of the most.
-        return Mishap(fault, self._most_seconds * delay * delay if fault in (Fault.LATE, Fault.SLOW) else 0.0)
+            kinds = list(FaultKind)
+            kind = kinds[int(choice * len(kinds))]
+            self.selected[kind] += 1
+        is_late = kind in (FaultKind.LATE_REQUEST, FaultKind.LATE_RESPONSE)
+        # Squared, so that half of the delays are below a quarter of the longest.
+        return Fault(kind, self._max_delay_seconds * delay * delay if is_late else 0.0)
 
 
 def _fractions(digest: bytes) -> tuple[float, float, float]:

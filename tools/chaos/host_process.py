@@ -1,11 +1,10 @@
-"""The dev host as a process that is killed again and again, without a warning, and started again at once."""
+"""Runs the dev host as a process, kills it with SIGKILL every few seconds and starts it again."""
 
 from __future__ import annotations
 
 import os
 import random
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -22,13 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_LIFE_SECONDS = (2.0, 8.0)
-_UP_SECONDS = 30.0
+_UPTIME_SECONDS = (2.0, 8.0)  # between start and kill, drawn uniformly
+_START_SECONDS = 30.0
 _STOP_SECONDS = 30.0
+_EVENT = re.compile(
+    r"(?<= )(?:outcome=\w+|image_not_settled|image_delayed|image_failed|message_poisoned|invocation_failed)(?= )"
+)
 
 
-def environment(connection_string: str, *, event_grid: bool = False) -> dict[str, str]:
-    """The settings of the run: delays scaled down, so that an hour's patience passes in seconds."""
+def host_environment(connection_string: str, *, event_grid: bool = False) -> dict[str, str]:
+    """Return the host's environment for the run, with retry delays of seconds instead of minutes."""
     return {
         **{name: value for name, value in os.environ.items() if name not in DEFAULTS},
         **DEFAULTS,
@@ -42,38 +44,38 @@ def environment(connection_string: str, *, event_grid: bool = False) -> dict[str
         "DEV_HOST_VISIBILITY_SECONDS": "4",
         "RETRY_DELAYS_SECONDS": "2,4,8",
         "PYTHON_THREADPOOL_THREAD_COUNT": "12",
-        "RECONCILE_SCHEDULE": "0 0 0 1 1 *",  # New Year: nothing may be mended unseen
+        "RECONCILE_SCHEDULE": "0 0 0 1 1 *",  # once a year: the timer must not repair anything during the run
     }
 
 
-class Victim:
-    """The host process: started, killed, started. Its log is one file for all its lives."""
+class HostProcess:
+    """The host, restarted after each kill. All its processes append to one log file.
+
+    Attributes:
+        kills: How often it was killed.
+        crashes: How often it ended by itself.
+    """
 
     def __init__(self, environ: dict[str, str], log: Path, seed: int) -> None:
         self._environ = environ
         self._log = log
-        self._choice = random.Random(f"kills/{seed}")
-        self._calm = threading.Event()
+        self._random = random.Random(f"kills/{seed}")
+        self._stopping = threading.Event()
         self._killed_once = threading.Event()
-        self._thread = threading.Thread(target=self._suffer, name="killer", daemon=True)
-        self._process = self._started()
+        self._thread = threading.Thread(target=self._kill_repeatedly, name="killer", daemon=True)
+        self._process = self._start()
         self.kills = 0
-        self.deaths = 0
+        self.crashes = 0
         self._thread.start()
 
-    def spare(self) -> None:
-        """Kill no more, though once at least; the host that runs now stays."""
-        self._killed_once.wait(_UP_SECONDS)
-        self.end_the_storm()
-
-    def end_the_storm(self) -> None:
-        """Kill no more."""
-        self._calm.set()
-        self._thread.join()
+    def stop_kills(self) -> None:
+        """Stop killing the host, after at least one kill; the running process continues."""
+        self._killed_once.wait(_START_SECONDS)
+        self._join_killer()
 
     def close(self) -> int:
-        """Ask the host to end and return its exit code."""
-        self.end_the_storm()
+        """Ask the host to stop and return its exit code."""
+        self._join_killer()
         self._process.terminate()
         try:
             return self._process.wait(_STOP_SECONDS)
@@ -81,40 +83,44 @@ class Victim:
             self._process.kill()
             return self._process.wait()
 
-    def told(self) -> Counter[str]:
-        """How often each event, and each ending of an image, is in the log."""
+    def count_events(self) -> Counter[str]:
+        """Count the log's events, with finished images by outcome."""
         events: Counter[str] = Counter()
         with self._log.open(encoding="utf-8", errors="replace") as lines:
             for line in lines:
-                events.update(match.removeprefix("outcome=") for match in _TOLD.findall(line))
+                events.update(match.removeprefix("outcome=") for match in _EVENT.findall(line))
         return events
 
-    def _suffer(self) -> None:
-        while not self._calm.is_set():
-            self._wait_until_up()
-            if self._calm.wait(self._choice.uniform(*_LIFE_SECONDS)):
+    def _join_killer(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _kill_repeatedly(self) -> None:
+        while not self._stopping.is_set():
+            self._wait_until_started()
+            if self._stopping.wait(self._random.uniform(*_UPTIME_SECONDS)):
                 return
             if self._process.poll() is None:
-                self._process.send_signal(signal.SIGKILL)
+                self._process.kill()
                 self.kills += 1
                 self._killed_once.set()
             else:
-                self.deaths += 1
+                self.crashes += 1
             self._process.wait()
-            self._process = self._started()
+            self._process = self._start()
 
-    def _wait_until_up(self) -> None:
-        deadline = time.monotonic() + _UP_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None and not self._calm.is_set():
+    def _wait_until_started(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None and not self._stopping.is_set():
             with self._log.open("rb") as log:
-                log.seek(self._begins_at)
+                log.seek(self._log_start)
                 if b"The host is up." in log.read():
                     return
             time.sleep(0.05)
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as output:
-            self._begins_at = output.tell()
+            self._log_start = output.tell()
             return subprocess.Popen(
                 [sys.executable, "-m", "tools", "host"],
                 cwd=APP_ROOT,
@@ -124,16 +130,11 @@ class Victim:
             )
 
 
-_TOLD = re.compile(
-    r"(?<= )(?:outcome=\w+|image_not_settled|image_delayed|image_failed|message_poisoned|invocation_failed)(?= )"
-)
-
-
 @contextmanager
-def suffering(environ: dict[str, str], log: Path, seed: int) -> Iterator[Victim]:
-    """Run the host for the length of the block, killing it now and then until it is spared."""
-    victim = Victim(environ, log, seed)
+def running_host(environ: dict[str, str], log: Path, seed: int) -> Iterator[HostProcess]:
+    """Run the host for the length of the block; kills go on until ``stop_kills``."""
+    host = HostProcess(environ, log, seed)
     try:
-        yield victim
+        yield host
     finally:
-        victim.close()
+        host.close()

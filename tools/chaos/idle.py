@@ -1,4 +1,4 @@
-"""When nothing is in flight any more: no message on any queue, and every blob handed over by the scanner."""
+"""Detects when no work is left: no queue has a message, and the host has queued the content of every blob."""
 
 from __future__ import annotations
 
@@ -15,48 +15,52 @@ from tools.chaos.workload import HOST_ID, INCOMING, QUEUES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_LITTLE = 20
-_STORM_SECONDS = 120.0
-_LOOK_SECONDS = 0.5
-_PATIENCE_SECONDS = 600.0
+_SMALL_BACKLOG = 20
+_MAX_KILL_SECONDS = 120.0
+_POLL_SECONDS = 0.5
+_TIMEOUT_SECONDS = 600.0
 _RECEIPTS = f"blobreceipts/{HOST_ID}/Host.Functions.classify_uploaded/"
 
 
-class Quiet:
-    """Watches queues and receipts, straight in storage.
+class IdleDetector:
+    """Watches queues and blob receipts directly in storage.
 
     Args:
-        connection_string: Of the account.
-        scanned: Whether the host finds blobs by scanning, so that each one's receipt has to be complete.
-        others: How much else is under way.
+        connection_string: Of the account, without the proxy.
+        polling: Whether the host finds blobs by polling, so that every blob needs a complete receipt.
+        running_triggers: Returns how many triggered changes are still running.
     """
 
-    def __init__(self, connection_string: str, *, scanned: bool, others: Callable[[], int]) -> None:
+    def __init__(self, connection_string: str, *, polling: bool, running_triggers: Callable[[], int]) -> None:
         self._blobs = BlobServiceClient.from_connection_string(connection_string)
         self._queues = QueueServiceClient.from_connection_string(connection_string)
-        self._scanned = scanned
-        self._others = others
+        self._polling = polling
+        self._running_triggers = running_triggers
 
     def backlog(self) -> int:
-        """What is still to come: messages, those in work and those hidden included, and blobs not yet found."""
-        return self._others() + self._messages() + self._not_handed_over()
+        """Count the work left: messages (hidden ones included), blobs not queued yet, and running changes."""
+        return self._running_triggers() + self._messages() + self._unqueued_blobs()
+
+    def wait_until_nearly_idle(self) -> None:
+        """Wait until the backlog is small, or for two minutes at most."""
+        deadline = time.monotonic() + _MAX_KILL_SECONDS
+        _wait(lambda: self.backlog() < _SMALL_BACKLOG or time.monotonic() > deadline, "the backlog to shrink")
+
+    def wait_until_idle(self) -> None:
+        """Wait until the backlog is empty twice in a row, since work can move between queues during one count.
+
+        Raises:
+            TransientError: It did not become empty within ten minutes.
+        """
+        _wait(lambda: not self.backlog() and not self.backlog(), "the queues to become empty")
 
     def _messages(self) -> int:
         counts = (self._queues.get_queue_client(queue).get_queue_properties() for queue in QUEUES)
         return sum(properties.approximate_message_count or 0 for properties in counts)
 
-    def wait_until_little(self) -> None:
-        """Wait until the storm has little left to spoil, or has raged for long enough."""
-        deadline = time.monotonic() + _STORM_SECONDS
-        _wait(lambda: self.backlog() < _LITTLE or time.monotonic() > deadline, "the backlog to shrink")
-
-    def wait_until_settled(self) -> None:
-        """Wait until nothing is in flight: seen so twice, since work may pass from one queue to another meanwhile."""
-        _wait(lambda: not self.backlog() and not self.backlog(), "the queues to empty")
-
-    def _not_handed_over(self) -> int:
-        """How many blobs have no receipt yet that says of their present content: queued."""
-        if not self._scanned:
+    def _unqueued_blobs(self) -> int:
+        """Count blobs whose current ETag has no complete receipt."""
+        if not self._polling:
             return 0
         hosts = self._blobs.get_container_client("azure-webjobs-hosts")
         try:
@@ -71,9 +75,9 @@ class Quiet:
         return sum(f'"{str(blob.etag).strip(chr(34))}"/{INCOMING}/{blob.name}' not in queued for blob in blobs)
 
 
-def _wait(reached: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not reached():
+def _wait(is_reached: Callable[[], bool], condition: str) -> None:
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while not is_reached():
         if time.monotonic() > deadline:
-            raise TransientError(f"After {_PATIENCE_SECONDS:.0f} s of waiting for {what}, it had not happened.")
-        time.sleep(_LOOK_SECONDS)
+            raise TransientError(f"Waited {_TIMEOUT_SECONDS:.0f} s in vain for {condition}.")
+        time.sleep(_POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Small images for the chaos run, drawn at random by a seed; some are broken, as uploads are."""
+"""Generates small image files from a seed; some are broken, as some uploads are."""
 
 from __future__ import annotations
 
@@ -8,43 +8,44 @@ import random
 from PIL import Image, ImageDraw
 
 MAX_BYTES = 64 * 1024
-"""What the run sets as ``MAX_IMAGE_BYTES``, low enough that some of these files are too large."""
+"""The run's ``MAX_IMAGE_BYTES``, low enough that some of the files are too large."""
 
-_MIDDLING, _CUT, _EMPTY, _TEXT, _LARGE = 0.90, 0.93, 0.95, 0.98, 1.0
+# Upper bounds of a random number in [0, 1) for whole, truncated, empty and text files; the other files are too large.
+_WHOLE, _TRUNCATED, _EMPTY, _TEXT = 0.90, 0.93, 0.95, 0.98
 
 
-def picture(seed: str) -> bytes:
-    """Draw one: of a hundred files three are cut short, two empty, three no image, two too large."""
-    choice = random.Random(seed)
-    luck = choice.random()
-    if luck < _MIDDLING:
-        return _drawn(choice)
-    if luck < _CUT:
-        whole = _drawn(choice)
+def image_file(seed: str) -> bytes:
+    """Generate a file: 90 % are images, 3 % truncated, 2 % empty, 3 % no image, 2 % too large."""
+    rng = random.Random(seed)
+    chance = rng.random()
+    if chance < _WHOLE:
+        return _image(rng)
+    if chance < _TRUNCATED:
+        whole = _image(rng)
         return whole[: len(whole) * 2 // 3]
-    if luck < _EMPTY:
+    if chance < _EMPTY:
         return b""
-    if luck < _TEXT:
-        return f"Buy {choice.randrange(1000)} batteries for camera 2.\n".encode()
-    return _drawn(choice) + choice.randbytes(MAX_BYTES)
+    if chance < _TEXT:
+        return f"Buy {rng.randrange(1000)} batteries for camera 2.\n".encode()
+    return _image(rng) + rng.randbytes(MAX_BYTES)
 
 
-def _drawn(choice: random.Random) -> bytes:
-    size = choice.randint(64, 200), choice.randint(64, 200)
-    image = Image.new("RGB", size, _colour(choice))
-    pen = ImageDraw.Draw(image)
-    for _ in range(choice.randint(1, 6)):
-        xs = sorted(choice.randint(0, size[0]) for _ in range(2))
-        ys = sorted(choice.randint(0, size[1]) for _ in range(2))
-        draw = choice.choice((pen.ellipse, pen.rectangle, pen.line))
-        draw((xs[0], ys[0], xs[1], ys[1]), fill=_colour(choice))
+def _image(rng: random.Random) -> bytes:
+    size = rng.randint(64, 200), rng.randint(64, 200)
+    image = Image.new("RGB", size, _colour(rng))
+    draw = ImageDraw.Draw(image)
+    for _ in range(rng.randint(1, 6)):
+        xs = sorted(rng.randint(0, size[0]) for _ in range(2))
+        ys = sorted(rng.randint(0, size[1]) for _ in range(2))
+        draw_shape = rng.choice((draw.ellipse, draw.rectangle, draw.line))
+        draw_shape((xs[0], ys[0], xs[1], ys[1]), fill=_colour(rng))
     file = io.BytesIO()
-    if choice.random() < 0.7:
-        image.save(file, "JPEG", quality=choice.randint(60, 95))
+    if rng.random() < 0.7:
+        image.save(file, "JPEG", quality=rng.randint(60, 95))
     else:
         image.save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
-def _colour(choice: random.Random) -> tuple[int, int, int]:
-    return choice.randrange(256), choice.randrange(256), choice.randrange(256)
+def _colour(rng: random.Random) -> tuple[int, int, int]:
+    return rng.randrange(256), rng.randrange(256), rng.randrange(256)

@@ -1,8 +1,8 @@
-"""What happens to the incoming container during a chaos run: uploads, overwrites, deletions, and events that repeat.
+"""Changes the incoming container during a chaos run: uploads, overwrites, deletions, repeated and outdated events.
 
-Everything is planned from the seed before it begins. Some of it happens at its time, in order for each blob; some lies
-in ambush, until the app reads a blob or writes its sidecar: then the blob changes under its hands. It all goes to
-Azurite directly: the person who uploads is not the one who is tested.
+The seed determines all steps in advance. Most steps run at a planned time, in order for each blob. Others wait for a
+trigger, the app's read of the blob or write of its sidecar, and change the blob while the app processes it. All changes
+go to Azurite directly, without the proxy's faults: uploads are not under test.
 """
 
 from __future__ import annotations
@@ -24,126 +24,127 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from tools.azurite.azurite import ACCOUNT
-from tools.chaos.images import picture
+from tools.chaos.images import image_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tools.chaos.faults import Call, Mishap
-    from tools.chaos.proxy import Choose
+    from tools.chaos.faults import Call, Fault, SelectFault
 
 INCOMING = "incoming"
 RESULTS = "results"
 HOST_ID = "chaos"
 INTERNAL_QUEUE = f"azure-webjobs-blobtrigger-{HOST_ID}"
 POISON_QUEUE = "webjobs-blobtrigger-poison"
-REQUESTS = "classify-requests"
-QUEUES = (INTERNAL_QUEUE, POISON_QUEUE, REQUESTS, f"{REQUESTS}-poison")
+REQUEST_QUEUE = "classify-requests"
+QUEUES = (INTERNAL_QUEUE, POISON_QUEUE, REQUEST_QUEUE, f"{REQUEST_QUEUE}-poison")
 COPIED = "copied/"
-"""Where the run copies sidecars to, inside the incoming container; the app must pass them over."""
+"""Prefix in the incoming container for copies of sidecars, which the app must ignore."""
 
-_PLACES = (
+_NAMES = (
     *("{0}.jpg", "trap 7/2026-05-01/{0}.JPG", "100%/it's #{0}.png", "what?/a+b&c=d {0}.jpg", "Füchse/星/🦊 {0}.png"),
     *("e\u0301/\u00e9 {0}.jpg", "double//{0}.jpg", '%41/"{0}"', "a|b=c/{0}.jpg"),
 )
-_LANES = 4
+_THREADS = 4
 
 
-class Act(StrEnum):
-    """What is done; the value is how the report calls it."""
+class Action(StrEnum):
+    """What a step does; the value is its name in the report."""
 
     UPLOAD = "uploads"
     OVERWRITE = "overwrites"
     DELETE = "deletions"
-    EVENT = "extra events"
+    EVENT = "repeated events"
     OLD_EVENT = "outdated events"
-    REQUEST = "extra requests"
-    POISON = "extra poison"
+    REQUEST = "requests"
+    POISON = "poison messages"
     COPY = "copied sidecars"
 
 
 class Step(NamedTuple):
-    """One act.
+    """One change.
 
     Attributes:
-        at: Seconds from the beginning, or from the call that it lies in ambush for.
-        names: One blob's; of a request, several.
-        ambush: ``GET container/name`` or ``PUT container/name``; empty for what happens at its time.
+        at: Seconds after the start, or after the trigger.
+        action: What to do.
+        names: One blob; for a request several, for a copy its target as second.
+        content_seed: Seed of the uploaded file.
+        trigger: ``GET container/name`` or ``PUT container/name``; empty for a step with a planned time.
     """
 
     at: float
-    act: Act
+    action: Action
     names: tuple[str, ...]
     content_seed: str = ""
-    ambush: str = ""
+    trigger: str = ""
 
 
 def plan(images: int, seed: int, seconds: float) -> list[Step]:
-    """Plan a run: ``images`` blobs, first uploaded within ``seconds``; steps in the order of their time."""
-    choice = random.Random(seed)
-    names = [choice.choice(_PLACES).format(f"{number:05}") for number in range(images)]
+    """Plan a run of ``images`` blobs, first uploaded within ``seconds``; returns the steps sorted by time."""
+    rng = random.Random(seed)
+    names = [rng.choice(_NAMES).format(f"{number:05}") for number in range(images)]
     steps: list[Step] = []
     for name in names:
-        steps += _life(name, choice, seconds, seed)
+        steps += _blob_steps(name, rng, seconds, seed)
     for number in range(images // 20):
-        several = (*choice.sample(names, min(images, choice.randint(1, 12))), f"never was {number}.jpg")
-        steps.append(Step(choice.uniform(0, seconds), Act.REQUEST, several))
+        requested = (*rng.sample(names, min(images, rng.randint(1, 12))), f"never was {number}.jpg")
+        steps.append(Step(rng.uniform(0, seconds), Action.REQUEST, requested))
     for number in range(images // 100):
-        steps.append(Step(choice.uniform(0, seconds), Act.POISON, (choice.choice(names),)))
-        steps.append(
-            Step(choice.uniform(seconds / 2, seconds), Act.COPY, (choice.choice(names), f"{COPIED}{number}.json"))
-        )
+        steps.append(Step(rng.uniform(0, seconds), Action.POISON, (rng.choice(names),)))
+        copy = (rng.choice(names), f"{COPIED}{number}.json")
+        steps.append(Step(rng.uniform(seconds / 2, seconds), Action.COPY, copy))
     return sorted(steps)
 
 
-def _life(name: str, choice: random.Random, seconds: float, seed: int) -> Iterator[Step]:
-    """One blob's: about half are left alone, the others change before, while or after they are in work."""
-    born = choice.uniform(0, seconds)
-    yield Step(born, Act.UPLOAD, (name,), f"{seed}/{name}/0")
-    at = born
-    if choice.random() < 0.25:
-        for version in range(1, choice.randint(2, 4)):
-            at += _pause(choice, seconds)
-            yield Step(at, Act.OVERWRITE, (name,), f"{seed}/{name}/{version}")
-    if choice.random() < 0.1:
-        at += _pause(choice, seconds)
-        yield Step(at, Act.DELETE, (name,))
-        if choice.random() < 0.3:
-            at += _pause(choice, seconds)
-            yield Step(at, Act.UPLOAD, (name,), f"{seed}/{name}/again")
-    if choice.random() < 0.2:
-        call = choice.choice((f"GET {INCOMING}/{name}", f"PUT {RESULTS}/{name}.json"))
-        act = choice.choice((Act.OVERWRITE, Act.OVERWRITE, Act.DELETE))
-        content = "" if act is Act.DELETE else f"{seed}/{name}/ambush"
-        yield Step(choice.uniform(0, 0.3), act, (name,), content, call)
-    for act, share in ((Act.EVENT, 0.2), (Act.OLD_EVENT, 0.1)):
-        if choice.random() < share:
-            yield Step(born + choice.uniform(0, seconds / 3), act, (name,))
+def _blob_steps(name: str, rng: random.Random, seconds: float, seed: int) -> Iterator[Step]:
+    """Plan one blob: about half are never changed, the others before, during or after processing."""
+    uploaded = rng.uniform(0, seconds)
+    yield Step(uploaded, Action.UPLOAD, (name,), f"{seed}/{name}/0")
+    at = uploaded
+    if rng.random() < 0.25:
+        for version in range(1, rng.randint(2, 4)):
+            at += _pause(rng, seconds)
+            yield Step(at, Action.OVERWRITE, (name,), f"{seed}/{name}/{version}")
+    if rng.random() < 0.1:
+        at += _pause(rng, seconds)
+        yield Step(at, Action.DELETE, (name,))
+        if rng.random() < 0.3:
+            at += _pause(rng, seconds)
+            yield Step(at, Action.UPLOAD, (name,), f"{seed}/{name}/again")
+    if rng.random() < 0.2:
+        trigger = rng.choice((f"GET {INCOMING}/{name}", f"PUT {RESULTS}/{name}.json"))
+        action = rng.choice((Action.OVERWRITE, Action.OVERWRITE, Action.DELETE))
+        content_seed = "" if action is Action.DELETE else f"{seed}/{name}/triggered"
+        yield Step(rng.uniform(0, 0.3), action, (name,), content_seed, trigger)
+    for action, share in ((Action.EVENT, 0.2), (Action.OLD_EVENT, 0.1)):
+        if rng.random() < share:
+            yield Step(uploaded + rng.uniform(0, seconds / 3), action, (name,))
 
 
-def _pause(choice: random.Random, seconds: float) -> float:
-    """Seconds until something happens to a blob again: before it is found, while it is in work, long after."""
-    return choice.expovariate(1 / choice.choice((0.5, seconds / 15, seconds / 3)))
+def _pause(rng: random.Random, seconds: float) -> float:
+    """Draw the time until a blob's next change: before it is found, during processing, or long after."""
+    return rng.expovariate(1 / rng.choice((0.5, seconds / 15, seconds / 3)))
 
 
 @dataclass
-class Feed:
-    """Carries out a plan.
+class Workload:
+    """Executes a plan.
 
     Attributes:
+        connection_string: Of the account, without the proxy.
         steps: The plan.
-        event_grid: Announce each upload on the internal queue, as Event Grid does, since nobody scans.
-        done: How often each act was done; those that found nothing to act on are not counted.
-        ambushes: How many of them were ambushes.
-        under_way: How many ambushes were set off and are not over.
+        event_grid: Whether to queue a message for each upload, as Event Grid does, because the host does not poll.
+        done: Executed steps by action; steps without a blob or sidecar to act on are not counted.
+        triggered: How many of them had a trigger.
+        running_triggers: Triggered steps that have not finished.
     """
 
     connection_string: str
     steps: list[Step]
     event_grid: bool = False
-    done: dict[Act, int] = field(default_factory=lambda: dict.fromkeys(Act, 0))
-    ambushes: int = 0
-    under_way: int = 0
+    done: dict[Action, int] = field(default_factory=lambda: dict.fromkeys(Action, 0))
+    triggered: int = 0
+    running_triggers: int = 0
 
     def __post_init__(self) -> None:
         self._blobs = BlobServiceClient.from_connection_string(self.connection_string)
@@ -151,24 +152,24 @@ class Feed:
         self._incoming = self._blobs.get_container_client(INCOMING)
         self._etags: dict[str, list[str]] = {}
         self._lock = threading.Lock()
-        self._ambushes = {step.ambush: step for step in self.steps if step.ambush}
+        self._waiting = {step.trigger: step for step in self.steps if step.trigger}
 
-    def watching(self, choose: Choose) -> Choose:
-        """What chooses faults, and sets off the ambush that a call runs into."""
+    def with_triggers(self, select_fault: SelectFault) -> SelectFault:
+        """Wrap a fault selector so that each call also starts the step that it triggers."""
 
-        def watched(call: Call) -> Mishap | None:
-            place = unquote(call.path).partition(f"/{ACCOUNT}/")[2]
-            step = self._ambushes.pop(f"{call.method} {place}", None)
+        def select(call: Call) -> Fault | None:
+            target = unquote(call.path).partition(f"/{ACCOUNT}/")[2]
+            step = self._waiting.pop(f"{call.method} {target}", None)
             if step:
                 with self._lock:
-                    self.under_way += 1
-                threading.Timer(step.at, self._spring, [step]).start()
-            return choose(call)
+                    self.running_triggers += 1
+                threading.Timer(step.at, self._run_triggered, [step]).start()
+            return select_fault(call)
 
-        return watched
+        return select
 
-    def prepare(self) -> None:
-        """Make what a deployment makes: containers and queues."""
+    def create_resources(self) -> None:
+        """Create containers and queues, as a deployment does."""
         for container in (INCOMING, RESULTS):
             with contextlib.suppress(ResourceExistsError):
                 self._blobs.create_container(container)
@@ -177,59 +178,59 @@ class Feed:
                 self._queues.create_queue(queue)
 
     def run(self) -> None:
-        """Do every step at its time; returns after the last."""
-        lanes: list[list[Step]] = [[] for _ in range(_LANES)]
-        for step in (step for step in self.steps if not step.ambush):
-            lanes[sum(step.names[0].encode()) % _LANES].append(step)
-        began = time.monotonic()
-        with ThreadPoolExecutor(_LANES, thread_name_prefix="feed") as pool:
-            for lane in [pool.submit(self._walk, lane, began) for lane in lanes]:
-                lane.result()
+        """Execute all steps with a planned time; returns after the last. One thread executes all steps of a blob."""
+        schedules: list[list[Step]] = [[] for _ in range(_THREADS)]
+        for step in (step for step in self.steps if not step.trigger):
+            schedules[sum(step.names[0].encode()) % _THREADS].append(step)
+        start = time.monotonic()
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="workload") as pool:
+            for future in [pool.submit(self._run_schedule, schedule, start) for schedule in schedules]:
+                future.result()
 
-    def _walk(self, lane: list[Step], began: float) -> None:
-        for step in lane:
-            time.sleep(max(0.0, began + step.at - time.monotonic()))
-            self._carry_out(step)
+    def _run_schedule(self, schedule: list[Step], start: float) -> None:
+        for step in schedule:
+            time.sleep(max(0.0, start + step.at - time.monotonic()))
+            self._run_step(step)
 
-    def _spring(self, step: Step) -> None:
-        self._carry_out(step)
+    def _run_triggered(self, step: Step) -> None:
+        self._run_step(step)
         with self._lock:
-            self.ambushes += 1
-            self.under_way -= 1
+            self.triggered += 1
+            self.running_triggers -= 1
 
-    def _carry_out(self, step: Step) -> None:
-        with contextlib.suppress(ResourceNotFoundError):  # deleted before, or has no sidecar yet
-            if self._do(step):
+    def _run_step(self, step: Step) -> None:
+        with contextlib.suppress(ResourceNotFoundError):  # the blob was deleted, or has no sidecar yet
+            if self._execute(step):
                 with self._lock:
-                    self.done[step.act] += 1
+                    self.done[step.action] += 1
 
-    def _do(self, step: Step) -> bool:
+    def _execute(self, step: Step) -> bool:
         name = step.names[0]
-        match step.act:
-            case Act.UPLOAD | Act.OVERWRITE:
-                uploaded = self._incoming.upload_blob(name, picture(step.content_seed), overwrite=True)
+        match step.action:
+            case Action.UPLOAD | Action.OVERWRITE:
+                uploaded = self._incoming.upload_blob(name, image_file(step.content_seed), overwrite=True)
                 etag = str(uploaded.get_blob_properties().etag)
                 self._etags.setdefault(name, []).append(etag)
                 if self.event_grid:
-                    self._announce(name, etag)
-            case Act.DELETE:
+                    self._send_event(name, etag)
+            case Action.DELETE:
                 self._incoming.delete_blob(name)
-            case Act.EVENT | Act.OLD_EVENT:
+            case Action.EVENT | Action.OLD_EVENT:
                 etags = self._etags.get(name)
-                if not etags or (step.act is Act.OLD_EVENT and len(etags) < 2):
+                if not etags or (step.action is Action.OLD_EVENT and len(etags) < 2):
                     return False
-                self._announce(name, etags[-1 if step.act is Act.EVENT else 0])
-            case Act.REQUEST:
-                self._send(REQUESTS, {"container": INCOMING, "blobs": step.names})
-            case Act.POISON:
-                self._announce(name, '"0x0"', POISON_QUEUE)
-            case Act.COPY:
+                self._send_event(name, etags[-1 if step.action is Action.EVENT else 0])
+            case Action.REQUEST:
+                self._send(REQUEST_QUEUE, {"container": INCOMING, "blobs": step.names})
+            case Action.POISON:
+                self._send_event(name, '"0x0"', POISON_QUEUE)
+            case Action.COPY:
                 sidecar = self._blobs.get_blob_client(RESULTS, f"{name}.json").download_blob().readall()
                 self._incoming.upload_blob(step.names[1], sidecar)
         return True
 
-    def _announce(self, name: str, etag: str, queue: str = INTERNAL_QUEUE) -> None:
-        """Queue the message that the host makes of an upload."""
+    def _send_event(self, name: str, etag: str, queue: str = INTERNAL_QUEUE) -> None:
+        """Queue the message that the host queues for an upload."""
         kind = {"Type": "BlobTrigger", "FunctionId": "Host.Functions.classify_uploaded", "BlobType": "BlockBlob"}
         self._send(queue, {**kind, "ContainerName": INCOMING, "BlobName": name, "ETag": etag})
 
