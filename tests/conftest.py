@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import signal
+import sys
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,3 +57,16 @@ class Names:
 def names() -> Names:
     """Container, queue and table names of this one test: the same purpose gives the same name again."""
     return Names()
+
+
+@pytest.fixture(scope="session")
+def worker_python() -> Path:
+    """A Python 3.13 that has the worker library and what the app needs."""
+    from tools.webjobs.worker import REQUIRED_PYTHON, environment_of, find_python
+
+    if sys.version_info[:2] >= REQUIRED_PYTHON and importlib.util.find_spec("azure_functions_runtime"):
+        return Path(sys.executable)
+    base = find_python()
+    if base is None:
+        pytest.skip("Python 3.13 is not on this machine, and the worker library runs on no older one.")
+    return environment_of(base)

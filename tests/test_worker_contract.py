@@ -7,11 +7,9 @@ is none, there is nothing to test with. ``worker_driver`` plays the host.
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import socket
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +24,11 @@ from storage.results.store import Results
 from storage.settings import DEFAULTS
 from tests.programs import needed
 from tests.triggers import TRIGGERS, trigger
+<<<<<<< HEAD
 from tools.webjobs.worker import REQUIRED_PYTHON, ROOT, Worker, environment_of, running
+=======
+from tools.webjobs.worker import ROOT, Worker, running
+>>>>>>> f7bdc0e (Hold the app to its promises under the real extensions)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +41,7 @@ RESULTS = "worker-results"
 TABLE = "workerrows"
 
 
+<<<<<<< HEAD
 @pytest.fixture(scope="session")
 def worker_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Python that has the worker library and what the app needs."""
@@ -47,6 +50,8 @@ def worker_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment_of(needed("python3.13"))
 
 
+=======
+>>>>>>> f7bdc0e (Hold the app to its promises under the real extensions)
 def settings(connection_string: str) -> dict[str, str]:
     return {
         **DEFAULTS,

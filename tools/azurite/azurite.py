@@ -70,13 +70,20 @@ def port_number(text: str, name: str) -> int:
     return Setting(name, _PORT, "").read({name: text})
 
 
-def connection_string(ports: Ports) -> str:
-    """Return what the SDKs, Storage Explorer and azcopy need to reach the emulator at these ports."""
+def connection_string(
+    ports: Ports, account: str = ACCOUNT, key: str = ACCOUNT_KEY, *, by_host_name: bool = False
+) -> str:
+    """Return what the SDKs, Storage Explorer and azcopy need to reach the emulator at these ports.
+
+    ``by_host_name`` addresses the account as Azure does (``http://account.blob.localhost:port``). The machine must
+    resolve these names to 127.0.0.1.
+    """
     endpoints = (
-        f"{service.capitalize()}Endpoint=http://127.0.0.1:{port}/{ACCOUNT};"
+        f"{service.capitalize()}Endpoint="
+        + (f"http://{account}.{service}.localhost:{port};" if by_host_name else f"http://127.0.0.1:{port}/{account};")
         for service, port in ports._asdict().items()
     )
-    return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};{''.join(endpoints)}"
+    return f"DefaultEndpointsProtocol=http;AccountName={account};AccountKey={key};{''.join(endpoints)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +121,20 @@ def ensure_installed() -> list[str]:
 
 
 @contextlib.contextmanager
-def running(location: Path | None = None, ports: Ports = FREE_PORTS, *, in_memory: bool = False) -> Iterator[Azurite]:
+def running(
+    location: Path | None = None,
+    ports: Ports = FREE_PORTS,
+    *,
+    in_memory: bool = False,
+    accounts: Mapping[str, str] | None = None,
+) -> Iterator[Azurite]:
     """Run Azurite for the length of a ``with`` block. It ends with the block, and with this process however that ends.
 
     Args:
         location: Where the data is kept; ``.azurite/data`` of the project by default. Not used with ``in_memory``.
         ports: Where to listen; by default three free ports.
         in_memory: Keep nothing on disk.
+        accounts: Other accounts than the published one: name to Base64 key. Unsupported headers are then ignored.
 
     Raises:
         ConfigurationError: It cannot be installed, or a port is taken; the sentence says which and what to do.
@@ -134,12 +148,14 @@ def running(location: Path | None = None, ports: Ports = FREE_PORTS, *, in_memor
             # Clients keep connections; the emulator's 5 s would close them under a request now and then.
             command += [f"--{service}Host", "127.0.0.1", f"--{service}Port", str(port)]
             command += [f"--{service}KeepAliveTimeout", "600"]
+        command += ["--loose"] if accounts else []
         command += ["--inMemoryPersistence"] if in_memory else ["--location", str(location or DATA)]
         log = Path(scratch) / "azurite.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command,
                 cwd=scratch,
+                env={**os.environ, "AZURITE_ACCOUNTS": ";".join(map(":".join, (accounts or {}).items()))},
                 stdin=subprocess.PIPE,  # the leash, see guard.cjs
                 stdout=output,
                 stderr=subprocess.STDOUT,

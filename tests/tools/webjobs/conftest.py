@@ -1,0 +1,156 @@
+"""The app under Microsoft's own trigger extensions, on one Azurite with two accounts: the host's and the images'."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import os
+import socket
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from azure.storage.blob import BlobServiceClient, ContainerClient
+from azure.storage.queue import QueueServiceClient
+
+from inference.errors import ClassificationError
+from storage.clients import connect
+from storage.results.record import Record
+from storage.results.store import Results
+from storage.settings import Connection
+from tests.waiting import until
+from tools.azurite.azurite import connection_string, running
+from tools.webjobs.app_host import AppHost, app_host_json
+from tools.webjobs.program import MISSING, find_program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from tools.azurite.azurite import Ports
+
+PAIRS = 24
+HOST_ID = "scenario"
+INTERNAL_QUEUE = f"azure-webjobs-blobtrigger-{HOST_ID}"
+
+
+@pytest.fixture(scope="session")
+def program() -> Path:
+    found = find_program()
+    if found is None:
+        pytest.skip(MISSING)
+    return found
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A host account and an image account that no other test uses."""
+
+    number: int
+    ports: Ports
+    keys: Mapping[str, str]
+    by_host_name: bool = False
+
+    def _connection_string(self, account: str) -> str:
+        return connection_string(self.ports, account, self.keys[account], by_host_name=self.by_host_name)
+
+    @property
+    def host(self) -> str:
+        return self._connection_string(f"host{self.number}")
+
+    @property
+    def images(self) -> str:
+        return self._connection_string(f"images{self.number}")
+
+
+@pytest.fixture(scope="session")
+def pairs() -> Iterator[Callable[[], Pair]]:
+    """One Azurite; each call hands out a new pair of accounts, addressed by path or by host name."""
+    names = [f"{kind}{number}" for number in range(PAIRS) for kind in ("host", "images")]
+    keys = {name: base64.b64encode(os.urandom(64)).decode() for name in names}
+    numbers = itertools.count()
+    with running(in_memory=True, accounts=keys) as emulator:
+        yield lambda: Pair(next(numbers), emulator.ports, keys)
+
+
+@dataclass
+class Lab:
+    """The storage of one scenario, and a way to run the app on it. Containers exist; nothing runs yet."""
+
+    program: Path
+    python: Path
+    pair: Pair
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.incoming: ContainerClient = BlobServiceClient.from_connection_string(self.pair.images).create_container(
+            "incoming"
+        )
+        self.queues = QueueServiceClient.from_connection_string(self.pair.images)
+        self.host_queues = QueueServiceClient.from_connection_string(self.pair.host)
+        self.clients = connect(Connection("ImageStorage", connection_string=self.pair.images))
+        self.results = Results(self.clients, table="classifications", container="results")
+
+    @contextmanager
+    def app(self, host_json: Mapping[str, Any] | None = None, **settings: str) -> Iterator[AppHost]:
+        """Run the app; only the two connections are set, and what ``settings`` adds."""
+        environ = {
+            "AzureWebJobsStorage": self.pair.host,
+            "ImageStorage": self.pair.images,
+            "AzureFunctionsWebHost__hostid": HOST_ID,
+            "RETRY_DELAYS_SECONDS": "1,2",
+            "INCOMING_CONTAINER": "incoming",
+            "RECONCILE_SCHEDULE": "0 0 0 1 1 *",
+            **settings,
+        }
+        with AppHost(self.program, self.python, environ, self.folder, host_json=host_json) as running_app:
+            try:
+                yield running_app
+            except AssertionError:  # what happened is in the logs
+                print(running_app.host.log[-20_000:], running_app.worker_log[-20_000:])
+                raise
+
+    def upload(self, name: str, content: bytes) -> str:
+        """Upload a blob; return its ETag."""
+        return str(self.incoming.upload_blob(name, content, overwrite=True).get_blob_properties().etag)
+
+    def rows(self) -> dict[str, Record]:
+        """Every row, by blob name."""
+        try:
+            pages = list(self.results.row_ranges().everything())
+        except ClassificationError:
+            return {}
+        records = [Record.from_entity(entity) for page in pages for entity in page]
+        return {record.blob_name: record for record in records}
+
+    def wait_for_rows(self, *names: str) -> dict[str, Record]:
+        """Wait until each of these blobs has a row; return all rows."""
+        until(lambda: set(names) <= set(self.rows()), f"rows of {names}")
+        return self.rows()
+
+    def waiting(self, queue: str) -> int:
+        """Messages of a queue, hidden ones included; 0 where there is no such queue."""
+        service = self.host_queues if queue == INTERNAL_QUEUE else self.queues
+        if queue not in {each.name for each in service.list_queues()}:
+            return 0
+        return int(service.get_queue_client(queue).get_queue_properties().approximate_message_count or 0)
+
+
+def resolves_host_names() -> bool:
+    try:
+        return {info[4][0] for info in socket.getaddrinfo("host0.blob.localhost", None)} <= {"127.0.0.1", "::1"}
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def lab(program: Path, worker_python: Path, pairs: Callable[[], Pair], tmp_path: Path) -> Iterator[Lab]:
+    made = Lab(program, worker_python, pairs(), tmp_path)
+    yield made
+    made.clients.close()
+
+
+def quick_host_json(**changes: Any) -> dict[str, Any]:
+    """The app's own ``host.json`` with other top-level values."""
+    return app_host_json() | changes
