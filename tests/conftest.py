@@ -62,11 +62,9 @@ def names() -> Names:
 @pytest.fixture(scope="session")
 def worker_python() -> Path:
     """A Python 3.13 that has the worker library and what the app needs."""
-    from tools.webjobs.worker import REQUIRED_PYTHON, environment_of, find_python
+    from tests.programs import needed
+    from tools.webjobs.worker import REQUIRED_PYTHON, environment_of
 
     if sys.version_info[:2] >= REQUIRED_PYTHON and importlib.util.find_spec("azure_functions_runtime"):
         return Path(sys.executable)
-    base = find_python()
-    if base is None:
-        pytest.skip("Python 3.13 is not on this machine, and the worker library runs on no older one.")
-    return environment_of(base)
+    return environment_of(needed("python3.13"))

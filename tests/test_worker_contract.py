@@ -22,13 +22,8 @@ from storage.connection import Connection
 from storage.results.record import Image, Record, Status
 from storage.results.store import Results
 from storage.settings import DEFAULTS
-from tests.programs import needed
 from tests.triggers import TRIGGERS, trigger
-<<<<<<< HEAD
-from tools.webjobs.worker import REQUIRED_PYTHON, ROOT, Worker, environment_of, running
-=======
 from tools.webjobs.worker import ROOT, Worker, running
->>>>>>> f7bdc0e (Hold the app to its promises under the real extensions)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,17 +36,6 @@ RESULTS = "worker-results"
 TABLE = "workerrows"
 
 
-<<<<<<< HEAD
-@pytest.fixture(scope="session")
-def worker_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Python that has the worker library and what the app needs."""
-    if sys.version_info[:2] >= REQUIRED_PYTHON and importlib.util.find_spec("azure_functions_runtime"):
-        return Path(sys.executable)
-    return environment_of(needed("python3.13"))
-
-
-=======
->>>>>>> f7bdc0e (Hold the app to its promises under the real extensions)
 def settings(connection_string: str) -> dict[str, str]:
     return {
         **DEFAULTS,
