@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 import socket
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +26,7 @@ from tools.webjobs.worker import ROOT, Worker, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from typing import Any
 
     from tools.azurite.azurite import Azurite

@@ -6,6 +6,7 @@ import base64
 import itertools
 import os
 import socket
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,9 @@ from azure.storage.queue import QueueServiceClient
 
 from inference.errors import ClassificationError
 from storage.clients import connect
+from storage.connection import Connection
 from storage.results.record import Record
 from storage.results.store import Results
-from storage.settings import Connection
 from tests.waiting import until
 from tools.azurite.azurite import connection_string, running
 from tools.webjobs.app_host import AppHost, app_host_json
@@ -100,15 +101,13 @@ class Lab:
             "ImageStorage": self.pair.images,
             "AzureFunctionsWebHost__hostid": HOST_ID,
             "RETRY_DELAYS_SECONDS": "1,2",
-            "INCOMING_CONTAINER": "incoming",
-            "RECONCILE_SCHEDULE": "0 0 0 1 1 *",
             **settings,
         }
         with AppHost(self.program, self.python, environ, self.folder, host_json=host_json) as running_app:
             try:
                 yield running_app
             except AssertionError:  # what happened is in the logs
-                print(running_app.host.log[-20_000:], running_app.worker_log[-20_000:])
+                sys.stdout.write(running_app.host.log[-20_000:] + running_app.worker_log[-20_000:])
                 raise
 
     def upload(self, name: str, content: bytes) -> str:
