@@ -20,10 +20,10 @@ from storage.clients import connect
 from storage.connection import Connection
 from storage.results.record import Record
 from storage.results.store import Results
+from tests.programs import needed
 from tests.waiting import until
 from tools.azurite.azurite import connection_string, running
 from tools.webjobs.app_host import AppHost, app_host_json
-from tools.webjobs.program import MISSING, find_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,10 +38,7 @@ INTERNAL_QUEUE = f"azure-webjobs-blobtrigger-{HOST_ID}"
 
 @pytest.fixture(scope="session")
 def program() -> Path:
-    found = find_program()
-    if found is None:
-        pytest.skip(MISSING)
-    return found
+    return needed("webjobs-host")
 
 
 @dataclass(frozen=True)
