@@ -1,1 +1,1 @@
-"""What classifying costs on Azure: published rates, the requests of one upload, and the sum."""
+"""Estimates the cost of classifying photos on Azure from published prices and a measurement on this machine."""

@@ -1,7 +1,4 @@
-"""``python -m tools cost``: what classifying that many photos costs on Azure, from what it takes on this machine.
-
-Exit 0: priced; 2: misuse, or a model that is refused.
-"""
+"""``python -m tools cost``: estimates the cost of classifying photos on Azure from a measurement on this machine."""
 
 from __future__ import annotations
 
@@ -15,137 +12,121 @@ from inference.decoding.header import read_header
 from inference.errors import ConfigurationError, PermanentError
 from inference.limits import Limits
 from tools.cost.estimate import CORES, LOG_BYTES, REQUEST_S, Job, bill
-from tools.cost.measure import measure
-from tools.cost.peak import peak_mib
-from tools.cost.photo import MAX_MEGAPIXELS, MIN_MEGAPIXELS, photo
+from tools.cost.measure import MAX_MEGAPIXELS, MIN_MEGAPIXELS, measure, photo
 from tools.cost.prices import price_list
-from tools.cost.tables import bill_table, sizes_table, sources_table
+from tools.cost.tables import lines, show, show_prices, sizes
 from tools.terminal import printable
 
 if TYPE_CHECKING:
     import argparse
 
     from tools.cost.estimate import Bill
-    from tools.cost.measure import Measured
 
 _PHOTOS = 3
+_RANGES = {
+    "images": (1, 10**12),
+    "megapixels": (MIN_MEGAPIXELS, MAX_MEGAPIXELS),
+    "cpu_factor": (0.01, 100),
+    "request_ms": (0, 10_000),
+    "log_bytes": (0, 10**6),
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--images", type=int, default=1_000_000, metavar="N", help="photos (default: a million)")
-    parser.add_argument("--megapixels", type=float, default=12.0, metavar="M", help="size of each (default: 12)")
-    parser.add_argument("--image", type=Path, help="a photo of yours to measure with, instead of a rendered one")
-    parser.add_argument(
-        "--model", type=Path, default=Path("models/shapes"), metavar="DIR", help="model folder (default: models/shapes)"
-    )
-    parser.add_argument(
-        "--memory", type=int, choices=sorted(CORES), metavar="MB",
-        help=f"instance size: {', '.join(map(str, sorted(CORES)))} (default: all of them, in short)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--cpu-factor", type=float, default=1.0, metavar="F",
-        help="how many times longer a core of Azure takes than one of this machine (default: 1; unknown until tried)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--request-ms", type=float, default=REQUEST_S * 1000, metavar="MS",
-        help="how long one storage request takes (default: %(default)g, an assumption)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--log-bytes", type=int, default=LOG_BYTES, metavar="N",
-        help="bytes that Application Insights takes in per image (default: %(default)s, an assumption)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--rate", action="append", default=[], metavar="NAME=USD",
-        help="another price: your region's, your contract's; names and quantities as --rates lists them",
-    )  # fmt: skip
-    parser.add_argument(
-        "--rates", action="store_true", help="list every rate with its source and date, and measure nothing"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add = parser.add_argument
+    memory = ", ".join(map(str, sorted(CORES)))
+    add("--images", type=int, default=1_000_000, metavar="N", help="number of photos (default: a million)")
+    add("--megapixels", type=float, default=12.0, metavar="M", help="size of each photo (default: 12)")
+    add("--image", type=Path, help="measure with this photo instead of rendered ones")
+    add("--model", type=Path, default=Path("models/shapes"), metavar="DIR", help="model folder (default: %(default)s)")
+    add("--memory", type=int, choices=sorted(CORES), metavar="MB",
+        help=f"show every line of the bill of one instance size: {memory} (default: a row for each size)")  # fmt: skip
+    add("--cpu-factor", type=float, default=1.0, metavar="F",
+        help="duration on a core of Azure, relative to one of this machine (default: 1, an assumption)")  # fmt: skip
+    add("--request-ms", type=float, default=REQUEST_S * 1000, metavar="MS",
+        help="duration of one storage request (default: %(default)g, an assumption)")  # fmt: skip
+    add("--log-bytes", type=int, default=LOG_BYTES, metavar="N",
+        help="bytes that Application Insights ingests per image (default: %(default)s, an assumption)")  # fmt: skip
+    add("--rate", action="append", default=[], metavar="NAME=USD",
+        help="replace a price by your region's or contract's; --rates lists names and quantities")  # fmt: skip
+    add("--rates", action="store_true", help="list every price with source and date, and measure nothing")
+    add("--json", action="store_true", help="print one JSON object")
     parser.epilog = (
-        "What is and is not in the sum: docs/cost.md.\n\n"
+        "docs/cost.md says what the estimate includes.\n\n"
         "example:\n  python -m tools cost --images 1000000 --megapixels 12 --memory 2048"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, price, print."""
+    """Measure, estimate and print."""
     prices = price_list(args.rate)
     if args.rates:
-        print(json.dumps(asdict(prices), indent=2) if args.json else sources_table(prices))
+        if args.json:
+            print(json.dumps(asdict(prices), indent=2))
+        else:
+            show_prices(prices)
         return 0
-    _refuse_misuse(args)
-    measured, peak, model = _measured(args)
-    jobs = [
-        Job(
-            args.images,
-            measured.cpu_s,
-            memory,
-            args.cpu_factor,
-            request_s=args.request_ms / 1000,
-            log_bytes=args.log_bytes,
+    for name, (low, high) in _RANGES.items():
+        if not low <= (value := getattr(args, name)) <= high:
+            raise ConfigurationError(f"--{name.replace('_', '-')} is {value:g}, but must be from {low:g} to {high:g}.")
+    photos = _photos(args)
+    loaded = classifier.load(args.model)
+    measured = measure(args.model, loaded, photos)
+    bills = [
+        bill(
+            Job(
+                args.images,
+                measured.cpu_s,
+                memory,
+                args.cpu_factor,
+                request_s=args.request_ms / 1000,
+                log_bytes=args.log_bytes,
+            ),
+            prices,
         )
         for memory in ([args.memory] if args.memory else sorted(CORES))
     ]
-    bills = [bill(job, prices) for job in jobs]
+    model = f"{loaded.model.name} {loaded.model.version}"
     if args.json:
-        told = {
-            "model": model,
-            "measured": {**asdict(measured), "peak_mib": peak},
-            "jobs": [_told(*pair) for pair in zip(jobs, bills, strict=True)],
-        }
-        print(json.dumps(told, indent=2))
+        document = {"model": model, "measured": asdict(measured), "jobs": [_to_json(each) for each in bills]}
+        print(json.dumps(document, indent=2))
         return 0
-    memory = "" if peak is None else f" and {peak:.1f} MiB"
+    memory = "" if measured.peak_mib is None else f" and {measured.peak_mib:.1f} MiB"
     print(
         f"{printable(model)}, photos of {measured.megapixels:.1f} megapixels and {measured.photo_bytes / 1e6:.2f} MB: "
-        f"{measured.cpu_s * 1000:.1f} ms of CPU{memory} each on this machine\n"
+        f"{measured.cpu_s * 1000:.1f} ms of CPU{memory} each on this machine. {args.images:,} images:"
     )
-    print(bill_table(jobs[0], bills[0], prices) if args.memory else sizes_table(jobs, bills))
+    if not args.memory:
+        show(sizes(bills))
+        return 0
+    (priced,) = bills
+    show(lines(priced, prices))
+    job = priced.job
+    print(
+        f"Instances of {job.memory_mb} MB work on {job.at_once} images at once, {job.busy_s * 1000:.1f} ms active per"
+        f" image. A thousand images cost ${priced.usd_per_1000:.4f}.\n"
+        f"If images arrive one at a time, each is billed {job.alone_s:.1f} s: ${priced.alone_more_usd:,.2f} more.\n"
+        f"The known free grants of a month cover ${priced.granted_usd:,.2f}."
+    )
     return 0
 
 
-def _refuse_misuse(args: argparse.Namespace) -> None:
-    for name, low, high in (
-        ("images", 1, 10**12),
-        ("megapixels", MIN_MEGAPIXELS, MAX_MEGAPIXELS),
-        ("cpu_factor", 0.01, 100),
-        ("request_ms", 0, 10_000),
-        ("log_bytes", 0, 10**6),
-    ):
-        value = getattr(args, name)
-        if not low <= value <= high:
-            raise ConfigurationError(f"--{name.replace('_', '-')} is {value:g}, but must be from {low:g} to {high:g}.")
+def _photos(args: argparse.Namespace) -> list[bytes]:
+    if not args.image:
+        return [photo(args.megapixels, seed) for seed in range(_PHOTOS)]
+    try:
+        content: bytes = args.image.read_bytes()
+        read_header(content, Limits())
+    except OSError as error:
+        raise ConfigurationError(f"{args.image} cannot be read: {error.strerror or error}.") from error
+    except PermanentError as error:
+        raise ConfigurationError(f"{args.image} cannot be measured: {error.detail}") from error
+    return [content]
 
 
-def _measured(args: argparse.Namespace) -> tuple[Measured, float | None, str]:
-    """Measure one image: its CPU time, its memory in MiB; and the model's name and version."""
-    if args.image:
-        try:
-            photos = [args.image.read_bytes()]
-            read_header(photos[0], Limits())
-        except OSError as error:
-            raise ConfigurationError(f"{args.image} cannot be read: {error.strerror or error}.") from error
-        except PermanentError as error:
-            raise ConfigurationError(f"{args.image} cannot be measured: {error.detail}") from error
-    else:
-        photos = [photo(args.megapixels, seed) for seed in range(_PHOTOS)]
-    loaded = classifier.load(args.model)
-    identity = loaded.model
-    return measure(loaded, photos), peak_mib(args.model, photos[0]), f"{identity.name} {identity.version}"
-
-
-def _told(job: Job, priced: Bill) -> dict[str, Any]:
-    return {
-        **asdict(job),
-        "cores": job.cores,
-        "at_once": job.at_once,
-        "busy_s": job.busy_s,
-        "alone_s": job.alone_s,
-        "usd": priced.usd,
-        "usd_per_1000": priced.usd_per_1000,
-        "alone_more_usd": priced.alone_more_usd,
-        "granted_usd": priced.granted_usd,
-        "lines": [line._asdict() for line in priced.lines],
-    }
+def _to_json(priced: Bill) -> dict[str, Any]:
+    job = priced.job
+    derived = {name: getattr(job, name) for name in ("cores", "at_once", "busy_s", "alone_s")}
+    usd = {name: getattr(priced, name) for name in ("usd", "usd_per_1000", "alone_more_usd", "granted_usd")}
+    return {**asdict(job), **derived, **usd, "lines": [line._asdict() for line in priced.lines]}

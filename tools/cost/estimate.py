@@ -1,11 +1,11 @@
-"""The sum: what it costs to classify that many images, line by line.
+"""The estimate: the cost of classifying a number of images, line by line.
 
-Flex Consumption on demand bills an instance's memory for as long as at least one execution is under way on it (two at
-once are billed once), and each execution. An active period is at least a second and rounded up to a tenth. So a busy
-app and one whose images come one by one pay differently, and both ends are given:
+Flex Consumption on demand bills the memory of an instance while at least one execution is active on it (two at the same
+time are billed once), and each execution. An active period is at least one second, rounded up to a tenth. So the cost
+depends on how images arrive, and the estimate gives both ends:
 
-    active seconds per image   busy    max(CPU seconds / cores, time one image takes / images at once)
-                               alone   time one image takes, at least 1, rounded up to 0.1
+    active seconds per image   many at once    max(CPU seconds / cores, seconds of one image / images at once)
+                               one at a time   seconds of one image, at least 1, rounded up to 0.1
     GB-s                       active seconds * instance memory / 1024
 """
 
@@ -15,8 +15,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from tools.cost.requests import FRESH_UPLOAD
-
 if TYPE_CHECKING:
     from tools.cost.prices import PriceList
 
@@ -24,32 +22,33 @@ if TYPE_CHECKING:
 # https://learn.microsoft.com/azure/azure-functions/flex-consumption-plan
 CORES = {512: 0.25, 2048: 1.0, 4096: 2.0}
 
-_HELD = 8  # images in an instance's hands: host.json, blobs.maxDegreeOfParallelism
-_MORE_THREADS = 4  # the worker's pool is the standard library's: CPUs + 4
-_LEAST_ACTIVE_S, _ACTIVE_STEP_S = 1.0, 0.1
-_APP_REQUESTS = sum(request.times for request in FRESH_UPLOAD if request.by == "app")
 
-# What the app's six requests cost the worker on top of decoding, in CPU seconds: 0.013 to 0.017 on the development
-# machine against Azurite without TLS (`python -m tools.scale calibrate`; two to four times that on a crowded machine).
+_MESSAGES = 8  # images that an instance receives at once: host.json, blobs.maxDegreeOfParallelism
+_EXTRA_THREADS = 4  # the worker's pool is the standard library's: CPUs + 4
+_MIN_ACTIVE_S, _ACTIVE_STEP_S = 1.0, 0.1
+_APP_REQUESTS = 6
+
+# CPU seconds of the worker for the app's six requests: 0.013 to 0.017 on the development machine, against Azurite
+# without TLS (commit 25ec77d); two to four times as much while other programs used the machine.
 CLIENT_CPU_S = 0.015
-# One small request within a region. An assumption: there is no Azure here to measure.
+# Duration of one small request within a region. An assumption.
 REQUEST_S = 0.010
-# What Application Insights stores per image: our line (260 bytes, measured) and the host's request and two lines, with
-# the columns that each of the four carries. An assumption of about 700 bytes each; sampling makes it less.
+# Bytes that Application Insights stores per image: our line (260 bytes, measured), and the columns of that line, of the
+# host's request and of its two lines, assumed as 700 bytes each. Sampling reduces them.
 LOG_BYTES = 260 + 4 * 700
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be paid for.
+    """What is to be estimated.
 
     Attributes:
-        images: How many fresh uploads.
-        cpu_s: Decoding and inference of one, CPU seconds of this machine.
+        images: Number of fresh uploads.
+        cpu_s: Decoding and inference of one image, CPU seconds of this machine.
         memory_mb: Instance size, a key of ``CORES``.
-        cpu_factor: How many times longer a core of Azure takes than one of this machine.
+        cpu_factor: Duration on a core of Azure, relative to one of this machine.
         client_cpu_s: CPU seconds of the requests of one image, of this machine.
-        request_s: How long one request takes.
+        request_s: Duration of one request.
         log_bytes: Ingested per image.
     """
 
@@ -63,33 +62,33 @@ class Job:
 
     @property
     def cores(self) -> float:
-        """Of the instance."""
+        """Cores of the instance."""
         return CORES[self.memory_mb]
 
     @property
     def at_once(self) -> int:
-        """How many images an instance works on at once."""
-        return min(_HELD, math.ceil(self.cores) + _MORE_THREADS)
+        """Images that an instance works on at the same time."""
+        return min(_MESSAGES, math.ceil(self.cores) + _EXTRA_THREADS)
 
     @property
     def azure_cpu_s(self) -> float:
-        """CPU seconds of one image, requests included, on a core of Azure."""
+        """CPU seconds of one image on a core of Azure, with its requests."""
         return (self.cpu_s + self.client_cpu_s) * self.cpu_factor
 
     @property
     def image_s(self) -> float:
-        """How long one image takes when it is alone."""
+        """Duration of one image without others beside it."""
         return self.azure_cpu_s / min(self.cores, 1.0) + _APP_REQUESTS * self.request_s
 
     @property
     def busy_s(self) -> float:
-        """Active seconds per image of an instance that always has enough to do."""
+        """Active seconds per image of an instance that always has enough work."""
         return max(self.azure_cpu_s / self.cores, self.image_s / self.at_once)
 
     @property
     def alone_s(self) -> float:
-        """Billed seconds per image when each comes to an idle instance."""
-        return max(_LEAST_ACTIVE_S, math.ceil(round(self.image_s / _ACTIVE_STEP_S, 6)) * _ACTIVE_STEP_S)
+        """Billed seconds per image if each finds the instance idle."""
+        return max(_MIN_ACTIVE_S, math.ceil(round(self.image_s / _ACTIVE_STEP_S, 6)) * _ACTIVE_STEP_S)
 
     def gb_seconds(self, active_s: float) -> float:
         """GB-s of all images at that many active seconds each."""
@@ -97,7 +96,7 @@ class Job:
 
 
 class Line(NamedTuple):
-    """One line of the bill. ``rate`` is the name of its rate."""
+    """One line of a bill; ``rate`` is the name of its rate."""
 
     by: str
     what: str
@@ -108,27 +107,34 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """A job's lines for a busy app, and what other circumstances change."""
+    """The cost of a job in US dollars.
 
+    Attributes:
+        job: What is priced.
+        lines: If images arrive many at once, before free grants.
+        alone_more_usd: In addition, if they arrive one at a time.
+        granted_usd: The part that a month's free grants cover, as far as they are known.
+    """
+
+    job: Job
     lines: tuple[Line, ...]
     alone_more_usd: float
     granted_usd: float
 
     @property
     def usd(self) -> float:
-        """For a busy app, nothing granted."""
+        """The sum of the lines."""
         return sum(line.usd for line in self.lines)
 
     @property
     def functions_usd(self) -> float:
-        """What the function app itself costs of it."""
+        """The lines of Functions alone."""
         return sum(line.usd for line in self.lines if line.by == "Functions")
 
     @property
     def usd_per_1000(self) -> float:
-        """The same for a thousand images."""
-        executions = next(line for line in self.lines if line.rate == "flex_execution")
-        return self.usd / executions.quantity * 1000
+        """The sum of the lines for a thousand images."""
+        return self.usd / self.job.images * 1000
 
 
 def bill(job: Job, prices: PriceList) -> Bill:
@@ -141,7 +147,7 @@ def bill(job: Job, prices: PriceList) -> Bill:
     lines = (
         line("Functions", "execution time", job.gb_seconds(job.busy_s), "flex_gb_second"),
         line("Functions", "executions", job.images, "flex_execution"),
-        *(line(request.by, request.what, request.times * job.images, request.rate) for request in FRESH_UPLOAD),
+        *(line(each.by, each.what, each.times * job.images, each.rate) for each in prices.fresh_upload),
         line("logs", "Application Insights", job.images * job.log_bytes / 1e9, "logs_gb"),
     )
     alone = rates["flex_gb_second"].cost(job.gb_seconds(job.alone_s) - job.gb_seconds(job.busy_s))
@@ -149,4 +155,4 @@ def bill(job: Job, prices: PriceList) -> Bill:
         rates[name].cost(min(grant.free or 0, sum(line.quantity for line in lines if line.rate == name)))
         for name, grant in prices.grants.items()
     )
-    return Bill(lines, alone, granted)
+    return Bill(job, lines, alone, granted)

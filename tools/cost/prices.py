@@ -1,8 +1,4 @@
-"""What Azure charges, and what others do: the figures of ``prices.json``, each with its source and its date.
-
-None of them is asked for over the network. Prices differ by region and change, so each rate can be replaced by the
-user's own.
-"""
+"""Published prices from ``prices.json``, each with its source and date, and what a fresh upload is charged for."""
 
 from __future__ import annotations
 
@@ -25,10 +21,10 @@ class Rate:
     """One price: ``usd`` for ``per`` of ``unit``.
 
     Attributes:
-        what: What is charged for.
-        where: Region, as far as the source names one.
-        dated: Of the source; ``undated copy`` where the stored copy has no date.
-        source: Where it was read.
+        what: The service and the operation.
+        where: The region, if the source names one.
+        dated: The date of the source, or ``undated copy``.
+        source: An address.
     """
 
     usd: float
@@ -40,17 +36,17 @@ class Rate:
     source: str
 
     def cost(self, quantity: float) -> float:
-        """Dollars for that many units."""
+        """Return US dollars for that many units."""
         return quantity * self.usd / self.per
 
     def __str__(self) -> str:
-        """The price as people write it: ``$0.055 / 10,000``."""
+        """Return the price as ``$0.055 / 10,000``."""
         return f"${self.usd:.9f}".rstrip("0").rstrip(".") + (f" / {self.per:,}" if self.per > 1 else f" / {self.unit}")
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What is free each month, in the units of the rate of the same name; ``None`` where no source says how much."""
+    """Units of a rate that are free each month; ``None`` if no source states how many."""
 
     free: float | None
     source: str
@@ -58,7 +54,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """What another service charges for a thousand images; ``None`` where no published price was found."""
+    """The price of another service for a thousand images; ``None`` if no published price was found."""
 
     name: str
     usd_per_1000: float | None
@@ -68,44 +64,52 @@ class Alternative:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """A kind of request that each fresh upload causes ``times`` times; ``by`` the app, the host or Event Grid."""
+
+    by: str
+    what: str
+    rate: str
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
 class PriceList:
-    """All of ``prices.json``."""
+    """The content of ``prices.json``; a grant has the name of its rate.
+
+    The app's requests are those of ``storage.pipeline.classify_blob`` and ``storage.results.commit``; a test counts
+    them. The host's are from its source (azure-sdk-for-net, Microsoft.Azure.WebJobs.Extensions.Storage.Blobs 5.x, Event
+    Grid source). It writes no receipts there. A full poll receives five messages, so one receive per image is the most.
+    """
 
     rates: dict[str, Rate]
     grants: dict[str, Grant]
-    alternatives: tuple[Alternative, ...]
+    alternatives: list[Alternative]
+    fresh_upload: list[Request]
 
 
 def price_list(overrides: Sequence[str] = ()) -> PriceList:
-    """Read the rates.
+    """Read the prices.
 
     Args:
-        overrides: ``NAME=USD`` each, for the same quantity as the rate it replaces.
+        overrides: ``NAME=USD`` each, for the same quantity as the rate that it replaces.
 
     Raises:
-        ConfigurationError: An override names no rate, or no price.
+        ConfigurationError: An override has an unknown name or an invalid price.
     """
-    stored = json.loads(_FILE.read_text())
+    stored = json.loads(_FILE.read_text(encoding="utf-8"))
     rates = {name: Rate(**fields) for name, fields in stored["rates"].items()}
     for override in overrides:
         name, _, text = override.partition("=")
         if name not in rates:
             raise ConfigurationError(f"--rate {override}: there is no rate {name!r}, only {', '.join(rates)}.")
-        rates[name] = replace(
-            rates[name], usd=_price(override, text), where="yours", dated="given by --rate", source="--rate"
-        )
-    return PriceList(
-        rates,
-        {name: Grant(**fields) for name, fields in stored["grants"].items()},
-        tuple(Alternative(**fields) for fields in stored["alternatives"]),
-    )
-
-
-def _price(override: str, text: str) -> float:
-    try:
-        usd = float(text)
-    except ValueError:
-        usd = math.nan
-    if not (math.isfinite(usd) and usd >= 0):
-        raise ConfigurationError(f"--rate {override}: say a price in US dollars, as in --rate blob_write=0.05.")
-    return usd
+        try:
+            usd = float(text)
+        except ValueError:
+            usd = math.nan
+        if not (math.isfinite(usd) and usd >= 0):
+            raise ConfigurationError(f"--rate {override}: give a price in US dollars, as in --rate blob_write=0.05.")
+        rates[name] = replace(rates[name], usd=usd, where="your own", dated="given by --rate", source="--rate")
+    grants = {name: Grant(**fields) for name, fields in stored["grants"].items()}
+    alternatives = [Alternative(**fields) for fields in stored["alternatives"]]
+    return PriceList(rates, grants, alternatives, [Request(**fields) for fields in stored["fresh_upload"]])
