@@ -1,1 +1,1 @@
-"""What is measured with: photos, networks and an emulator that holds them."""
+"""The inputs of benchmarks: photos, networks, and an emulator that holds both."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _SERIES = 5  # of scenes: neither training nor samples use it
 _SCENES = (3, 4, 5)  # the first scenes of that series whose own noise leaves room for texture
-_VERSION = 1  # increase it after a change to what is rendered: it names the cache folder
+_VERSION = 1  # names the cache folder; increase it when the rendering changes
 _TILE_PX = 1024
 _OCTAVES = 6
 _ROUGHNESS = 1.2  # amplitude of an octave, relative to the next finer one
