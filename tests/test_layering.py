@@ -127,7 +127,7 @@ TABLE: dict[str, set[str]] = {
     "tools.chaos": {"inference", "storage", "tools.azurite", "tools.terminal"},
     "tools.bench": {
         *("inference", "storage", "tools.azurite", "tools.devhost", "tools.process_stats", "tools.sample_photos"),
-        *("tools.__main__", "tools.classify", "tools.svg"),
+        *("tools.backfill", "tools.classify", "tools.svg"),
     },
     "tools.maintainer": {"inference", "tools.sample_photos"},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import itertools
 import json
@@ -10,7 +11,7 @@ from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
 from inference.errors import TransientError
-from tools.__main__ import main
+from tools.backfill import command
 from tools.bench.inputs.emulator import folder
 from tools.bench.trials import Trial, run_once
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 def functions(_cache: Path) -> Functions:
     """``backfill``: all blobs of one kind of photo. The photo "" selects no blob, which measures start and end."""
     runs = itertools.count()
+    parser = argparse.ArgumentParser()
+    command.configure(parser)
 
     def backfill(photo: str) -> Trial:
         number = next(runs)
@@ -32,7 +35,7 @@ def functions(_cache: Path) -> Functions:
 
         def work() -> int:
             with redirect_stdout(output):
-                main(["backfill", "--json", "--prefix", f"{folder(photo) or 'no such folder'}/"])
+                command.run(parser.parse_args(["--json", "--prefix", f"{folder(photo) or 'no such folder'}/"]))
             summary = json.loads(output.getvalue().splitlines()[-1])
             if summary["failed"] or summary["rejected"] or (photo and not summary["classified"]):
                 raise TransientError(f"the backfill failed: {summary}")
