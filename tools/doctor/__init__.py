@@ -1,1 +1,1 @@
-"""The parts of ``python -m tools doctor``: each looks at one thing and says what it found in a sentence."""
+"""The command ``doctor``: checks settings, storage, model and machine, and reports each finding in a sentence."""

@@ -1,4 +1,4 @@
-"""Whether a storage account can be reached and read, and what waits there. Nothing is written or made."""
+"""Checks whether a storage account can be reached and read, and counts the waiting messages. Writes nothing."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from storage.settings import Settings
     from tools.doctor.findings import Finding
 
-# A person waits for the answer, and wants to know that it failed, not that it failed four times.
-_ONCE: dict[str, Any] = {"retry_total": 0}
+# No retries: the first failure is the finding, and a person waits for it.
+_NO_RETRIES: dict[str, Any] = {"retry_total": 0}
 _ROLES = {
     "blobs": "Storage Blob Data Owner",
     "queues": "Storage Queue Data Contributor",
@@ -31,96 +31,97 @@ _ROLES = {
 
 
 def check_account(clients: Clients, connection: Connection, settings: Settings) -> list[Finding]:
-    """Look at everything the app uses in its own account."""
+    """Check the containers, queues and tables that the app uses in its own account."""
     incoming, results = settings.incoming_container, settings.results_container
     checks: list[tuple[str, str, Callable[[], list[Finding]]]] = [
         ("blobs", clients.blobs.url, lambda: _containers(clients, incoming, results)),
         ("queues", clients.queues.url, lambda: _queues(clients)),
         ("tables", clients.tables.url, lambda: _tables(clients, settings.results_table, settings.index_table)),
     ]
-    return _at_once(checks, connection)
+    return _run_parallel(checks, connection)
 
 
 def check_host_account(clients: Clients, connection: Connection) -> list[Finding]:
-    """Look at what the Functions host uses in its account: blobs for receipts and locks, queues for triggers."""
+    """Check what the Functions host uses in its account: blobs for receipts and locks, queues for triggers."""
     name = connection.name
 
     def blobs() -> list[Finding]:
-        next(clients.blobs.list_containers(results_per_page=1, **_ONCE).by_page(), None)
+        next(clients.blobs.list_containers(results_per_page=1, **_NO_RETRIES).by_page(), None)
         return [ok("blobs", f"The host's own account ({name}) answers at {address(clients.blobs.url)}.")]
 
     def queues() -> list[Finding]:
-        next(clients.queues.list_queues(results_per_page=1, **_ONCE).by_page(), None)
+        next(clients.queues.list_queues(results_per_page=1, **_NO_RETRIES).by_page(), None)
         return [ok("queues", f"The host's own account ({name}) answers at {address(clients.queues.url)}.")]
 
-    return _at_once([("blobs", clients.blobs.url, blobs), ("queues", clients.queues.url, queues)], connection)
+    return _run_parallel([("blobs", clients.blobs.url, blobs), ("queues", clients.queues.url, queues)], connection)
 
 
-def _at_once(checks: list[tuple[str, str, Callable[[], list[Finding]]]], connection: Connection) -> list[Finding]:
-    def checked(about: str, url: str, check: Callable[[], list[Finding]]) -> list[Finding]:
+def _run_parallel(checks: list[tuple[str, str, Callable[[], list[Finding]]]], connection: Connection) -> list[Finding]:
+    def run(about: str, url: str, check: Callable[[], list[Finding]]) -> list[Finding]:
         try:
             return check()
         except SDK_ERRORS as error:
-            why = cause(error, url, connection, _ROLES[about])
-            return [problem(about, f"{connection.name} cannot be used for {about}: {why}")]
+            reason = cause(error, url, connection, _ROLES[about])
+            return [problem(about, f"{connection.name} cannot be used for {about}: {reason}")]
 
     with ThreadPoolExecutor(len(checks)) as pool:
-        return list(chain.from_iterable(pool.map(lambda one: checked(*one), checks)))
+        return list(chain.from_iterable(pool.map(lambda check: run(*check), checks)))
 
 
 def _containers(clients: Clients, incoming: str, results: str) -> list[Finding]:
     findings = [ok("blobs", f"{address(clients.blobs.url)} can be read.")]
-    for name, what in ((incoming, "images"), (results, "sidecars")):
-        pages = clients.blobs.get_container_client(name).list_blobs(results_per_page=1, **_ONCE).by_page()
+    for name, contents in ((incoming, "images"), (results, "sidecars")):
+        pages = clients.blobs.get_container_client(name).list_blobs(results_per_page=1, **_NO_RETRIES).by_page()
         try:
-            filled = bool(list(next(pages, ())))
+            has_contents = bool(list(next(pages, ())))
         except ResourceNotFoundError as error:
-            _must_be_storage(error)
-            # The host that Azure runs watches only what is there; the dev host makes it.
-            missing = f"There is no container {name} for {what} yet"
+            _reraise_unless_storage(error)
+            # Azure's host does not create the container that it watches; the dev host does.
+            missing = f"The container {name} for {contents} does not exist yet"
             findings.append(
-                warning("blobs", f"{missing}: make it, or nothing can be uploaded.")
+                warning("blobs", f"{missing}: create it before uploading.")
                 if name == incoming
-                else ok("blobs", f"{missing}: it is made with the first result.")
+                else ok("blobs", f"{missing}: the first result creates it.")
             )
         else:
-            findings.append(ok("blobs", f"The container {name} {'holds' if filled else 'is there for'} {what}."))
+            text = f"contains {contents}" if has_contents else f"for {contents} is empty"
+            findings.append(ok("blobs", f"The container {name} {text}."))
     return findings
 
 
 def _queues(clients: Clients) -> list[Finding]:
     findings = [ok("queues", f"{address(clients.queues.url)} can be read.")]
-    for name, taker in ((QUEUE, ""), (BLOB_POISON_QUEUE, "recover_poisoned"), (POISON_QUEUE, "record_abandoned")):
+    for name, function in ((QUEUE, ""), (BLOB_POISON_QUEUE, "recover_poisoned"), (POISON_QUEUE, "record_abandoned")):
         queue = clients.queues.get_queue_client(name)
         try:
-            length = int(queue.get_queue_properties(**_ONCE).approximate_message_count or 0)
+            length = int(queue.get_queue_properties(**_NO_RETRIES).approximate_message_count or 0)
         except ResourceNotFoundError as error:
-            _must_be_storage(error)
-            findings.append(ok("queues", f"There is no queue {name} yet: it is made when it is needed."))
+            _reraise_unless_storage(error)
+            findings.append(ok("queues", f"The queue {name} does not exist yet: the app creates it when needed."))
             continue
-        if length and taker:
-            said = f"{length:,} messages of failed work wait on {name}: {taker} takes them while the app runs; if they "
-            findings.append(warning("queues", f"{said}stay, read the app's log."))
+        if length and function:
+            text = f"{name} holds {length:,} messages of failed work. {function} processes them while the app runs; "
+            findings.append(warning("queues", f"{text}if they remain, read the app's log."))
         else:
-            findings.append(ok("queues", f"{length:,} messages wait on {name}."))
+            findings.append(ok("queues", f"{name} holds {length:,} messages."))
     return findings
 
 
 def _tables(clients: Clients, *names: str) -> list[Finding]:
     findings = [ok("tables", f"{address(clients.tables.url)} can be read.")]
     for name in names:
-        pages = clients.tables.get_table_client(name).list_entities(results_per_page=1, **_ONCE).by_page()
+        pages = clients.tables.get_table_client(name).list_entities(results_per_page=1, **_NO_RETRIES).by_page()
         try:
-            filled = bool(list(next(pages, ())))
+            has_contents = bool(list(next(pages, ())))
         except ResourceNotFoundError as error:
-            _must_be_storage(error)
-            findings.append(ok("tables", f"There is no table {name} yet: it is made with the first result."))
+            _reraise_unless_storage(error)
+            findings.append(ok("tables", f"The table {name} does not exist yet: the first result creates it."))
         else:
-            findings.append(ok("tables", f"The table {name} {'holds rows' if filled else 'is there, and empty'}."))
+            findings.append(ok("tables", f"The table {name} {'contains rows' if has_contents else 'is empty'}."))
     return findings
 
 
-def _must_be_storage(error: ResourceNotFoundError) -> None:
-    """Raise a 404 again that is not a storage service's own: anybody's web server has one."""
+def _reraise_unless_storage(error: ResourceNotFoundError) -> None:
+    """Re-raise a 404 without a storage error code: it came from another kind of server."""
     if not getattr(error, "error_code", None):
         raise error

@@ -1,4 +1,4 @@
-"""Why storage did not answer, in words: the SDK's own message may quote URLs with tokens, so none of it is used."""
+"""Explains failed storage requests, without the SDK's messages: they can contain URLs with tokens."""
 
 from __future__ import annotations
 
@@ -15,84 +15,92 @@ if TYPE_CHECKING:
     from storage.connection import Connection
 
 _NO_ROLE = frozenset({"AuthorizationPermissionMismatch", "InsufficientAccountPermissions"})
-_SERVER_FAULT = 500
-_CHAIN = 10  # an exception's causes, at most
+_SERVER_ERROR = 500
+_MAX_CAUSES = 10  # of one exception
 
 
 def cause(error: Exception, url: str, connection: Connection, role: str) -> str:
-    """Say why a request failed, and what to do.
+    """Explain why a request failed, and state the remedy.
 
     Args:
-        error: What the SDK raised.
-        url: Where the request went; its query is not shown.
-        connection: The setting behind the client.
-        role: The role that allows the request to an identity.
+        error: The SDK's exception.
+        url: Of the request; its query is not printed.
+        connection: The client's connection setting.
+        role: The role that allows an identity this request.
     """
-    where = address(url)
+    target = address(url)
     if isinstance(error, HttpResponseError) and error.status_code:
         code = str(getattr(error.error_code, "value", error.error_code) or "") if hasattr(error, "error_code") else ""
-        return _refusal(error.status_code, code, where, connection, role)
+        return _refusal(error.status_code, code, target, connection, role)
     if isinstance(error, ClientAuthenticationError):
         return _no_token(connection)
     return _unreachable(error, url, connection)
 
 
 def address(url: str) -> str:
-    """A URL without its query, which may hold a SAS."""
+    """Return a URL without user information and query, which can contain a SAS."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
 
 
-def _refusal(status: int, code: str, where: str, connection: Connection, role: str) -> str:
-    name, told = connection.name, f"{status} {code}".strip()
+def _refusal(status: int, code: str, target: str, connection: Connection, role: str) -> str:
+    name, answer = connection.name, f"{status} {code}".strip()
     if code == "AuthenticationFailed":
-        who = "the token is not for this account" if connection.connection_string is None else "the key or SAS is wrong"
-        return f"{where} does not believe us ({told}): {who}, or this machine's clock is wrong; look at {name}."
+        reason = (
+            "the token is for another account" if connection.connection_string is None else "the key or SAS is wrong"
+        )
+        return f"{target} rejects the credential ({answer}): {reason}, or this machine's clock is wrong; check {name}."
     if code in _NO_ROLE:
-        return f"{where} forbids it ({told}): give this identity the role {role}, and wait a few minutes."
+        return f"{target} denies access ({answer}): assign this identity the role {role}, and wait a few minutes."
     if code == "AuthorizationFailure":
         return (
-            f"{where} keeps us out ({told}): the account's network rules do not let this machine in; the emulator says "
-            f"the same of a wrong key in {name}."
+            f"{target} denies access ({answer}): the account's network rules exclude this machine. The emulator gives "
+            f"the same answer to a wrong key in {name}."
         )
     if code == "KeyBasedAuthenticationNotPermitted":
-        return f"{where} takes no keys ({told}): use {name}__blobServiceUri, __queueServiceUri and __tableServiceUri."
+        settings = f"{name}__blobServiceUri, __queueServiceUri and __tableServiceUri"
+        return f"{target} does not accept keys ({answer}): use {settings}."
     if status in {401, 403}:
-        return f"{where} refuses us ({told}): look at {name}, and at the role {role} where it names an identity."
-    ask = "is that the address of a storage account's service?" if status < _SERVER_FAULT else "is the account healthy?"
-    return f"{where} answers {told}: {ask}"
+        return f"{target} denies access ({answer}): check {name} and, for an identity, the role {role}."
+    is_client_error = status < _SERVER_ERROR
+    remedy = "check that this is a storage account's address" if is_client_error else "check the account's health"
+    return f"{target} answers {answer}: {remedy}."
 
 
 def _unreachable(error: Exception, url: str, connection: Connection) -> str:
-    where, host = address(url), urlsplit(url).hostname
-    said = {
-        socket.gaierror: f"no machine is called {host}: is the account's name in {connection.name} right, and is there "
-        "DNS here?",
-        ConnectionRefusedError: f"nothing listens at {where}: is the emulator started (`python -m tools dev`), and is "
-        f"the port in {connection.name} right?",
-        requests.exceptions.SSLError: f"{where} has a certificate that this machine does not trust, or speaks no TLS.",
-        requests.exceptions.Timeout: f"{where} does not answer: does a firewall stand between?",
+    target, host = address(url), urlsplit(url).hostname
+    explanations = {
+        socket.gaierror: (
+            f"the host name {host} cannot be resolved: check the account name in {connection.name}, and the DNS of "
+            "this machine."
+        ),
+        ConnectionRefusedError: (
+            f"nothing listens at {target}: start the emulator (`python -m tools dev`), or correct the port in "
+            f"{connection.name}."
+        ),
+        requests.exceptions.SSLError: f"{target} does not use TLS, or its certificate is not trusted on this machine.",
+        requests.exceptions.Timeout: f"{target} does not answer: check for a firewall.",
     }
     for each in _causes(error):
-        for kind, sentence in said.items():
+        for kind, sentence in explanations.items():
             if isinstance(each, kind):
                 return sentence
-    return f"{where} cannot be reached ({type(error).__name__}): is this machine connected?"
+    return f"{target} cannot be reached ({type(error).__name__}): check this machine's network."
 
 
 def _no_token(connection: Connection) -> str:
     if connection.managed_identity:
         return (
-            f"there is no token for the managed identity of {connection.name}: there is one on Azure only. Here, leave "
-            f"out {connection.name}__credential and sign in with `az login`."
+            f"there is no token for the managed identity of {connection.name}, which exists only on Azure. On this "
+            f"machine, unset {connection.name}__credential and sign in with `az login`."
         )
     return "there is no token: sign in with `az login`, or set AZURE_CLIENT_ID, AZURE_TENANT_ID and a secret."
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     each: BaseException | None = error
-    for _ in range(_CHAIN):
+    for _ in range(_MAX_CAUSES):
         if each is None:
             return
         yield each

@@ -1,4 +1,4 @@
-"""Look at everything the app needs, say a sentence about each, and what to do where something is wrong."""
+"""Checks everything the app needs, and reports each finding in a sentence, with a remedy if something is wrong."""
 
 from __future__ import annotations
 
@@ -43,24 +43,22 @@ _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "bold red"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
+    parser.add_argument("--probe", action="store_true", help="also upload an image, wait for its row, and remove both")
     parser.add_argument(
-        "--probe", action="store_true", help="also upload an image, wait for its row, and remove all of it again"
-    )
-    parser.add_argument(
-        "--wait", type=_seconds, default=120.0, metavar="SECONDS", help="how long the probe waits for its row (120)"
+        "--wait", type=_seconds, default=120.0, metavar="SECONDS", help="wait at most SECONDS for the row (120)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object per line; the summary comes last")
     parser.epilog = (
-        "Without --probe nothing is written or made anywhere. No key, token or SAS is ever printed.\n"
-        "Exit 0: all is well, or only warnings. 1: problems. 2: the settings cannot be read.\n\n"
+        "Without --probe the command writes and creates nothing. It never prints a key, token or SAS.\n"
+        "Exit 0: no problems, possibly warnings. 1: problems. 2: the settings cannot be read.\n\n"
         "example:\n  python -m tools doctor --probe"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look at everything; see the exit codes in ``configure``."""
+    """Run all checks; ``configure`` explains the exit codes."""
     counts: Counter[Level] = Counter()
-    show = _show_json if args.json else _Lines().show
+    show = _print_json if args.json else _LinePrinter().show
     code = 0
     try:
         for finding in _findings(args):
@@ -79,10 +77,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _findings(args: argparse.Namespace) -> Iterator[Finding]:
-    """Check one thing after the other.
+    """Run the checks in order.
 
     Raises:
-        ConfigurationError: The settings cannot be read, so that nothing else can be looked at.
+        ConfigurationError: The settings cannot be read, so that no other check is possible.
     """
     environ = load_settings(APP_ROOT, os.environ, DEVELOPMENT_STORAGE)
     with open_account() as account, quiet_loggers("azure"):
@@ -95,17 +93,23 @@ def _findings(args: argparse.Namespace) -> Iterator[Finding]:
         )
         yield from check_account(account.clients, account.settings.image_storage, account.settings)
         yield from _host_account(environ)
-        found, version = check_model(account.settings, account.clients)
-        yield found
+        finding, version = check_model(account.settings, account.clients)
+        yield finding
         if args.probe:
             yield from probe(account, version, args.wait)
 
 
 def _host_account(environ: dict[str, str]) -> Iterator[Finding]:
-    """Check the host's account where it is another one; ``check_settings`` has said if the setting is wrong."""
+    """Check the host's account if it is a separate one; ``check_settings`` reports a wrong setting."""
     try:
-        connection, ours = read_connection(environ, "AzureWebJobsStorage"), read_connection(environ, "ImageStorage")
-        if (connection.connection_string, connection.blob_uri) == (ours.connection_string, ours.blob_uri):
+        connection, app_connection = (
+            read_connection(environ, "AzureWebJobsStorage"),
+            read_connection(environ, "ImageStorage"),
+        )
+        if (connection.connection_string, connection.blob_uri) == (
+            app_connection.connection_string,
+            app_connection.blob_uri,
+        ):
             return
         clients = connect(connection)
     except SettingsError:
@@ -116,23 +120,23 @@ def _host_account(environ: dict[str, str]) -> Iterator[Finding]:
         clients.close()
 
 
-def _show_json(finding: Finding) -> None:
+def _print_json(finding: Finding) -> None:
     print(json.dumps({"event": "finding", **finding._asdict()}), flush=True)
 
 
-class _Lines:
-    """A line for each finding; wrapped to the terminal, where there is one."""
+class _LinePrinter:
+    """Prints a line per finding, wrapped at the terminal's width; not wrapped in a pipe."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 
     def show(self, finding: Finding) -> None:
-        """Print one."""
+        """Print one finding."""
         level = (f"{finding.level:<8}", _STYLES[finding.level])
         self._console.print(Text.assemble(level, f" {finding.about:<10} ", finding.sentence))
 
 
 def _seconds(text: str) -> float:
     if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no time: write whole seconds")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds: use a positive integer")
     return float(text)

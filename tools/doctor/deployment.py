@@ -1,4 +1,4 @@
-"""What this folder would run as: its settings, packages, ``host.json`` and the machine."""
+"""Checks the deployment in this folder: settings, packages, ``host.json`` and the machine."""
 
 from __future__ import annotations
 
@@ -27,85 +27,89 @@ if TYPE_CHECKING:
     from storage.settings import Settings
     from tools.doctor.findings import Finding
 
-_OLDEST, _ON_AZURE = (3, 11), (3, 13)
+_OLDEST_PYTHON, _AZURE_PYTHON = (3, 11), (3, 13)
 _BUNDLE = "Microsoft.Azure.Functions.ExtensionBundle"
 _MIB = 1024 * 1024
-_WAITING_PER_THREAD = 2
+_NOT_INSTALLED = "0"  # compares as a version
+_MAX_IMAGES_PER_THREAD = 2
 
 
 def check_settings(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Look at settings that are right each by itself."""
+    """Check settings that are valid but unusual."""
     yield ok("settings", "All settings can be read.")
     try:
         read_connection(environ, "AzureWebJobsStorage")
     except ConfigurationError as error:
-        yield problem("settings", f"{error} The Functions host keeps its receipts there.")
+        yield problem("settings", f"{error} The Functions host stores its receipts there.")
     local = "127.0.0.1" in (settings.image_storage.connection_string or "")
     if not local and settings.blob_trigger_source != "EventGrid":
         yield warning(
             "settings",
-            "BLOB_TRIGGER_SOURCE is LogsAndContainerScan: uploads are found by scanning, up to minutes late, and Flex "
-            "Consumption does not scan; set EventGrid on Azure.",
+            "BLOB_TRIGGER_SOURCE is LogsAndContainerScan: the host finds uploads by scanning, up to minutes late, and "
+            "Flex Consumption does not scan; set EventGrid on Azure.",
         )
     if settings.min_score == 0:
-        yield warning("settings", "MIN_SCORE is 0, which keeps every label, as without it: remove it.")
+        yield warning("settings", "MIN_SCORE is 0, which keeps every label, as if it were not set: remove it.")
 
 
 def check_packages(requirements: Path) -> Iterator[Finding]:
-    """Compare what is installed with what will be deployed."""
+    """Compare the installed packages with those that will be deployed."""
     running = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info[:2] < _OLDEST:
+    if sys.version_info[:2] < _OLDEST_PYTHON:
         yield problem("versions", f"This is Python {running}; the app needs 3.11 to 3.13.")
-    elif sys.version_info[:2] > _ON_AZURE:
+    elif sys.version_info[:2] > _AZURE_PYTHON:
         yield warning("versions", f"This is Python {running}; the app is tested on 3.11 to 3.13, and Azure runs 3.13.")
     else:
         yield ok("versions", f"This is Python {running}; Azure runs 3.13.")
     try:
         lines = requirements.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        yield warning("versions", f"{requirements.name} cannot be read ({error.strerror}): nothing to compare with.")
-        return
-    wanted = [Requirement(line) for line in lines if line.strip() and not line.startswith(("#", "-"))]
-    pinned = [each for each in wanted if each.marker is None or each.marker.evaluate()]
-    skewed = [each for each in pinned if not each.specifier.contains(_installed(each.name), prereleases=True)]
-    for each in skewed:
-        found = _installed(each.name)
-        said = "is not installed" if found == _NONE else f"is here in version {found}"
-        yield (problem if found == _NONE else warning)(
-            "versions", f"{each.name} {said}, and {each.specifier} is deployed: run `make install`."
+        yield warning(
+            "versions", f"{requirements.name} cannot be read ({error.strerror}): the packages cannot be compared."
         )
-    if not skewed:
-        of_interest = f"onnxruntime {_installed('onnxruntime')}, azure-functions {_installed('azure-functions')}"
-        yield ok("versions", f"All {len(pinned)} packages are those of {requirements.name}: {of_interest}, ...")
+        return
+    listed = [Requirement(line) for line in lines if line.strip() and not line.startswith(("#", "-"))]
+    applicable = [each for each in listed if each.marker is None or each.marker.evaluate()]
+    different = [each for each in applicable if not each.specifier.contains(_installed(each.name), prereleases=True)]
+    for each in different:
+        found = _installed(each.name)
+        text = "is not installed" if found == _NOT_INSTALLED else f"is installed in version {found}"
+        yield (problem if found == _NOT_INSTALLED else warning)(
+            "versions", f"{each.name} {text}, but {each.specifier} is deployed: run `make install`."
+        )
+    if not different:
+        examples = f"onnxruntime {_installed('onnxruntime')}, azure-functions {_installed('azure-functions')}"
+        yield ok("versions", f"All {len(applicable)} packages match {requirements.name}: {examples}, ...")
 
 
 def check_host_json(root: Path, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Hold ``host.json`` against the settings and the machine."""
+    """Check ``host.json`` against the number of worker threads."""
     try:
         host = read_host_json(root, usable_cpus())
         document = json.loads((root / "host.json").read_text(encoding="utf-8-sig"))
         threads = worker_threads(environ)
     except (ConfigurationError, OSError, ValueError) as error:
-        told = f"{error.strerror}" if isinstance(error, OSError) else f"{error}".rstrip(".")
-        yield problem("host.json", f"host.json cannot be used: {told}.")
+        reason = f"{error.strerror}" if isinstance(error, OSError) else f"{error}".rstrip(".")
+        yield problem("host.json", f"host.json cannot be used: {reason}.")
         return
-    faults = []
+    findings = []
     if document.get("extensionBundle", {}).get("id") != _BUNDLE:
-        faults.append(problem("host.json", f"host.json names no extension bundle: triggers need {_BUNDLE}."))
-    if host.blob_queue.at_once > _WAITING_PER_THREAD * threads:
-        faults.append(
+        findings.append(problem("host.json", f"host.json names no extension bundle, but triggers need {_BUNDLE}."))
+    if host.blob_queue.at_once > _MAX_IMAGES_PER_THREAD * threads:
+        findings.append(
             warning(
                 "host.json",
-                f"blobs.maxDegreeOfParallelism lets {host.blob_queue.at_once} images in at once, and the worker has "
-                f"{threads} threads: the rest wait where no other instance can take them; lower it.",
+                f"blobs.maxDegreeOfParallelism is {host.blob_queue.at_once}, but the worker has {threads} threads. The "
+                "other images wait in this instance, where no other instance can take them: lower it.",
             )
         )
-    yield from faults
-    if not faults:
+    yield from findings
+    if not findings:
         yield ok(
             "host.json",
-            f"{host.blob_queue.at_once} blobs and {host.queues.at_once} messages at once on {threads} threads; "
-            f"a blob is tried {host.blob_queue.max_dequeue_count} times, a message {host.queues.max_dequeue_count}.",
+            f"The host processes {host.blob_queue.at_once} blobs and {host.queues.at_once} messages at once on "
+            f"{threads} threads, and tries a blob {host.blob_queue.max_dequeue_count} times, a message "
+            f"{host.queues.max_dequeue_count} times.",
         )
 
 
@@ -121,27 +125,24 @@ def check_config_warnings(root: Path, environ: Mapping[str, str], settings: Sett
         model=None,
         versions={},
     )
-    for found in startup.warnings():
-        yield (problem if found.is_fatal else warning)("settings", f"{found.problem} {found.remedy}")
+    for each in startup.warnings():
+        yield (problem if each.is_fatal else warning)("settings", f"{each.problem} {each.remedy}")
 
 
 def check_machine(settings: Settings) -> Iterator[Finding]:
-    """Say what there is to work with."""
+    """Report the usable CPUs and the memory budget for images."""
     budget = budget_bytes(settings.decode_budget_mib) // _MIB
     cpus, all_cpus = usable_cpus(), os.cpu_count() or 1
-    of_all = f" of {all_cpus}" if cpus < all_cpus else ""
+    total = f" of {all_cpus}" if cpus < all_cpus else ""
     yield ok(
         "machine",
-        f"{cpus}{of_all} CPUs may be used; {budget:,} MiB are there for images that are downloaded or decoded at one "
-        f"moment ({'DECODE_BUDGET_MIB' if settings.decode_budget_mib else 'chosen by what this machine has'}).",
+        f"{cpus}{total} CPUs are usable. Images being downloaded or decoded may use {budget:,} MiB together "
+        f"({'DECODE_BUDGET_MIB' if settings.decode_budget_mib else 'from the memory of this machine'}).",
     )
-
-
-_NONE = "0"
 
 
 def _installed(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        return _NONE
+        return _NOT_INSTALLED

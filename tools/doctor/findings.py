@@ -1,4 +1,4 @@
-"""What a check has found: one sentence, and what to do where something is to be done."""
+"""The findings of the checks: a level, a topic and a sentence, which states a remedy if one is needed."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ from typing import NamedTuple
 
 
 class Level(StrEnum):
-    """How much a person has to care."""
+    """Severity."""
 
     OK = "ok"
-    WARNING = "warning"  # works, and may surprise
+    WARNING = "warning"  # works, possibly not as expected
     PROBLEM = "problem"  # does not work
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at. Sentences hold names, addresses and codes, never keys, tokens or SAS."""
+    """The result of one check.
+
+    Attributes:
+        level: Severity.
+        about: Topic, such as ``settings`` or ``queues``.
+        sentence: For people. It contains names, addresses and codes, never keys, tokens or SAS.
+    """
 
     level: Level
     about: str
@@ -23,15 +29,15 @@ class Finding(NamedTuple):
 
 
 def ok(about: str, sentence: str) -> Finding:
-    """It is as it should be."""
+    """Create a finding that needs no action."""
     return Finding(Level.OK, about, sentence)
 
 
 def warning(about: str, sentence: str) -> Finding:
-    """It works, and may surprise."""
+    """Create a finding that works, possibly not as expected."""
     return Finding(Level.WARNING, about, sentence)
 
 
 def problem(about: str, sentence: str) -> Finding:
-    """It does not work; the sentence says what to do."""
+    """Create a finding that does not work; the sentence states the remedy."""
     return Finding(Level.PROBLEM, about, sentence)

@@ -1,4 +1,4 @@
-"""Whether the model can be had, loads and answers."""
+"""Checks that the model can be read, loads and classifies."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def check_model(settings: Settings, clients: Clients) -> tuple[Finding, str | None]:
-    """Load what MODEL_DIR or MODEL_BLOB names, and let it answer once; also returns its version, if it has one."""
+    """Load the model of MODEL_DIR or MODEL_BLOB; also returns its version if it loads."""
     setting = "MODEL_BLOB" if settings.model_blobs else "MODEL_DIR"
-    started = time.perf_counter()
+    start = time.perf_counter()
     try:
         folders = settings.model_dirs
         if settings.model_blobs:
@@ -29,14 +29,14 @@ def check_model(settings: Settings, clients: Clients) -> tuple[Finding, str | No
         model = classifier.load(*folders)
     except ClassificationError as error:
         return problem("model", f"{setting} cannot be used: {error}"), None
-    took = time.perf_counter() - started
+    seconds = time.perf_counter() - start
     spec, identity = model.spec, model.model
-    several = f" ({len(folders)} models together)" if len(folders) > 1 else ""
+    note = f" ({len(folders)} models)" if len(folders) > 1 else ""
     return (
         ok(
             "model",
-            f"{identity.name}, version {identity.version}{several}, answers: {len(spec.labels):,} labels, images of "
-            f"{spec.input.width} x {spec.input.height}; ready after {took:.1f} s.",
+            f"{identity.name}, version {identity.version}{note} works: {len(spec.labels):,} labels, input of "
+            f"{spec.input.width} x {spec.input.height}; loaded in {seconds:.1f} s.",
         ),
         identity.version,
     )

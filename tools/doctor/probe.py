@@ -1,4 +1,4 @@
-"""A round trip: upload an image under a name of its own, wait for its row, remove every trace."""
+"""End-to-end check: upload an image under a unique name, wait for its row, and remove the image and its results."""
 
 from __future__ import annotations
 
@@ -26,63 +26,63 @@ if TYPE_CHECKING:
     from tools.doctor.findings import Finding
 
 _POLL_SECONDS = 0.25
-_CLEANING_SECONDS = 30.0
+_CLEANUP_SECONDS = 30.0
 
 
 def probe(account: Account, model_version: str | None, deadline_seconds: float) -> Iterator[Finding]:
-    """Upload, wait, remove.
+    """Upload an image, wait for its row, and remove both.
 
     Args:
-        account: The account.
-        model_version: The model as it is here; the app should answer with the same.
-        deadline_seconds: How long the row may take.
+        account: The app's account.
+        model_version: Of the model in the settings of this machine; a different one in the row is a warning.
+        deadline_seconds: How long to wait for the row.
     """
     image = Image(account.settings.incoming_container, f"doctor-probe/{uuid.uuid4().hex}.png")
     blob = account.clients.blobs.get_blob_client(image.container, image.blob_name)
     try:
         blob.upload_blob(_photo())
     except ResourceNotFoundError:
-        yield problem("probe", f"There is no container {image.container} to upload to: make it.")
+        yield problem("probe", f"The container {image.container} does not exist: create it.")
         return
     except SDK_ERRORS as error:
         yield problem("probe", f"{translate(error, 'uploading an image')}")
         return
-    started = time.monotonic()
+    start = time.monotonic()
     try:
-        record = _row(account, image, started + deadline_seconds)
-        yield from _judged(record, model_version, time.monotonic() - started)
+        record = _wait_for_row(account, image, start + deadline_seconds)
+        yield from _compare(record, model_version, time.monotonic() - start)
     except ClassificationError as error:
         yield problem("probe", str(error))
     finally:
-        left = _remove(account, image)
-    if left:
-        yield warning("probe", f"{image} could not be removed without a trace: {left}")
+        failure = _remove(account, image)
+    if failure:
+        yield warning("probe", f"{image} could not be removed completely: {failure}")
 
 
-def _judged(record: Record | None, model_version: str | None, seconds: float) -> Iterator[Finding]:
+def _compare(record: Record | None, model_version: str | None, seconds: float) -> Iterator[Finding]:
     if record is None:
         yield problem(
             "probe",
-            f"An image was uploaded and had no row after {seconds:.0f} s: does the app run (`python -m tools host`; on "
-            "Azure, is the Event Grid subscription there), and what does its log say?",
+            f"The uploaded image has no row after {seconds:.0f} s: check that the app runs (`python -m tools host`), "
+            "that on Azure the Event Grid subscription exists, and read the app's log.",
         )
     elif record.status is not Status.CLASSIFIED:
-        yield problem("probe", f"An image came back {record.status}: {printable(record.detail or '')}")
+        yield problem("probe", f"The image was {record.status}: {printable(record.detail or '')}")
     elif model_version not in {None, record.model_version}:
         yield warning(
             "probe",
-            f"An image had its row after {seconds:.1f} s, but from {printable(record.model)} {record.model_version}, "
-            f"and the settings here name version {model_version}: is another model deployed?",
+            f"The image was classified after {seconds:.1f} s by {printable(record.model)} {record.model_version}, but "
+            f"the settings of this machine name version {model_version}: check which model is deployed.",
         )
     else:
         yield ok(
             "probe",
-            f"An image had its row after {seconds:.1f} s: {printable(record.label or '')} {record.score:.2f}, by "
-            f"{printable(record.model)} {record.model_version}; it is removed again.",
+            f"The image was classified after {seconds:.1f} s: {printable(record.label or '')} {record.score:.2f}, by "
+            f"{printable(record.model)} {record.model_version}; image and row are removed.",
         )
 
 
-def _row(account: Account, image: Image, deadline: float) -> Record | None:
+def _wait_for_row(account: Account, image: Image, deadline: float) -> Record | None:
     while time.monotonic() < deadline:
         row = account.stores.results.read_row(image)
         if row is not None and row.record is not None:
@@ -92,8 +92,8 @@ def _row(account: Account, image: Image, deadline: float) -> Record | None:
 
 
 def _remove(account: Account, image: Image) -> str:
-    """Remove blob, sidecar, index rows and row; says what went wrong, or nothing."""
-    deadline = time.monotonic() + _CLEANING_SECONDS
+    """Remove blob, sidecar, index rows and row; returns why that failed, or an empty text."""
+    deadline = time.monotonic() + _CLEANUP_SECONDS
     results = account.stores.results
     try:
         with translated("removing the image"):

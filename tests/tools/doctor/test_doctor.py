@@ -1,4 +1,4 @@
-"""``python -m tools doctor`` on accounts that are well, half there, unreachable and refused."""
+"""``python -m tools doctor`` on accounts that are complete, empty, unreachable or refuse access."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def account(empty_wiring: Account) -> Account:
 
 
 def findings(capsys: pytest.CaptureFixture[str], *options: str, code: int = 0) -> list[dict[str, str]]:
-    """What doctor finds; the summary counts it."""
+    """Run doctor, check that its summary counts the findings, and return them."""
     assert main(["doctor", "--json", *options]) == code
     captured = capsys.readouterr()
     *found, summary = map(json.loads, captured.out.splitlines())
@@ -55,12 +55,12 @@ def sentences(found: list[dict[str, str]], level: str, about: str) -> list[str]:
 
 
 def connection_string_to(**urls: str) -> str:
-    """A connection string to these addresses, with a key that must not be shown."""
-    places = {"Blob": urls["blob"], "Queue": urls["queue"], "Table": urls["table"]}
-    return f"AccountName=account1;AccountKey={SECRET};" + "".join(f"{k}Endpoint={v};" for k, v in places.items())
+    """A connection string to these addresses, with a key that must not be printed."""
+    services = {"Blob": urls["blob"], "Queue": urls["queue"], "Table": urls["table"]}
+    return f"AccountName=account1;AccountKey={SECRET};" + "".join(f"{k}Endpoint={v};" for k, v in services.items())
 
 
-def test_a_new_account_is_well_and_stays_untouched(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_new_account_has_no_problems_and_is_not_changed(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     found = findings(capsys)
     assert {each["about"] for each in found} == {
         "settings",
@@ -74,7 +74,7 @@ def test_a_new_account_is_well_and_stays_untouched(account: Account, capsys: pyt
     }
     incoming = account.settings.incoming_container
     assert sentences(found, "warning", "blobs") == [
-        f"There is no container {incoming} for images yet: make it, or nothing can be uploaded."
+        f"The container {incoming} for images does not exist yet: create it before uploading."
     ]
     assert not [each for each in found if each["level"] == "problem"]
     assert "shapes, version " in sentences(found, "ok", "model")[0]
@@ -82,7 +82,7 @@ def test_a_new_account_is_well_and_stays_untouched(account: Account, capsys: pyt
     assert account.settings.results_table not in {table.name for table in account.clients.tables.list_tables()}
 
 
-def test_what_is_there_is_said_and_failed_work_is_counted(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+def test_contents_are_reported_and_failed_work_is_counted(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     container = account.settings.incoming_container
     account.clients.blobs.create_container(container)
     account.clients.blobs.get_blob_client(container, "a.jpg").upload_blob(b"x")
@@ -93,13 +93,13 @@ def test_what_is_there_is_said_and_failed_work_is_counted(account: Account, caps
     message = queue.send_message("{}")
     found = findings(capsys)
     queue.delete_message(message)
-    assert f"The container {container} holds images." in sentences(found, "ok", "blobs")
-    assert f"The table {account.settings.results_table} holds rows." in sentences(found, "ok", "tables")
+    assert f"The container {container} contains images." in sentences(found, "ok", "blobs")
+    assert f"The table {account.settings.results_table} contains rows." in sentences(found, "ok", "tables")
     assert BLOB_POISON_QUEUE in sentences(found, "warning", "queues")[0]
 
 
 @pytest.mark.parametrize("form", ["lines", "json"])
-def test_settings_that_cannot_be_read_are_all_named(
+def test_every_unreadable_setting_is_named(
     account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     monkeypatch.setenv("TOP_K", "many")
@@ -119,24 +119,24 @@ def test_settings_that_cannot_be_read_are_all_named(
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "text"),
     [
         ("http://127.0.0.1:9/account1", "nothing listens at http://127.0.0.1:9/account1"),
-        ("https://account1.core.invalid", "no machine is called account1.core.invalid"),
+        ("https://account1.core.invalid", "the host name account1.core.invalid cannot be resolved"),
     ],
     ids=["refused", "no such name"],
 )
-def test_what_cannot_be_reached_is_told_apart(
-    account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, address: str, said: str
+def test_each_cause_of_an_unreachable_account_has_its_own_text(
+    account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, address: str, text: str
 ) -> None:
     monkeypatch.setenv("ImageStorage", connection_string_to(blob=address, queue=address, table=address))
     found = findings(capsys, code=1)
     for about in ("blobs", "queues", "tables"):
-        assert said in sentences(found, "problem", about)[0]
+        assert text in sentences(found, "problem", about)[0]
     assert SECRET not in json.dumps(found)
 
 
-def test_a_wrong_key_is_told_and_not_shown(
+def test_a_wrong_key_is_reported_and_not_printed(
     account: Account, azurite: Azurite, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = ACCOUNT_KEY.replace("Eby8", "Eby9")
@@ -150,31 +150,31 @@ def test_a_wrong_key_is_told_and_not_shown(
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "text"),
     [
-        ((403, "AuthorizationPermissionMismatch"), "give this identity the role Storage Blob Data Owner"),
-        ((403, "KeyBasedAuthenticationNotPermitted"), "takes no keys (403 KeyBasedAuthenticationNotPermitted)"),
-        ((404, None), "is that the address of a storage account's service?"),
-        ((503, "ServerBusy"), "answers 503 ServerBusy: is the account healthy?"),
+        ((403, "AuthorizationPermissionMismatch"), "assign this identity the role Storage Blob Data Owner"),
+        ((403, "KeyBasedAuthenticationNotPermitted"), "does not accept keys (403 KeyBasedAuthenticationNotPermitted)"),
+        ((404, None), "check that this is a storage account's address"),
+        ((503, "ServerBusy"), "answers 503 ServerBusy: check the account's health"),
     ],
     ids=["no role", "no keys", "no storage", "busy"],
 )
-def test_each_refusal_has_its_own_way_out(
+def test_each_refusal_has_its_own_remedy(
     account: Account,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     answer: tuple[int, str | None],
-    said: str,
+    text: str,
 ) -> None:
     with answering(*answer) as address:
         monkeypatch.setenv("ImageStorage", connection_string_to(blob=address, queue=address, table=address))
         found = findings(capsys, code=1)
-    assert said in sentences(found, "problem", "blobs")[0]
+    assert text in sentences(found, "problem", "blobs")[0]
 
 
 @contextmanager
 def answering(status: int, code: str | None) -> Iterator[str]:
-    """A service that gives every request the same answer."""
+    """A service that answers every request with this status."""
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
     class Handler(BaseHTTPRequestHandler):
@@ -194,7 +194,7 @@ def answering(status: int, code: str | None) -> Iterator[str]:
         server.shutdown()
 
 
-def test_an_identity_without_a_token_is_told_what_to_do(
+def test_an_identity_without_a_token_gets_a_remedy(
     account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from azure.core.exceptions import ClientAuthenticationError
@@ -216,7 +216,7 @@ def test_an_identity_without_a_token_is_told_what_to_do(
     assert SECRET not in json.dumps(found)
 
 
-def test_a_sas_in_an_address_is_not_shown(
+def test_a_sas_in_an_address_is_not_printed(
     account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with answering(403, "AuthenticationFailed") as address:
@@ -227,7 +227,7 @@ def test_a_sas_in_an_address_is_not_shown(
     assert SECRET not in json.dumps(found)
 
 
-def test_the_hosts_account_is_looked_at_where_it_is_another(
+def test_a_separate_host_account_is_checked(
     account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AzureWebJobsStorage")
@@ -243,9 +243,9 @@ def test_a_model_that_cannot_be_used_is_a_problem(
     account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MODEL_DIR", str(tmp_path))
-    (said,) = sentences(findings(capsys, code=1), "problem", "model")
-    assert said.startswith("MODEL_DIR cannot be used: ")
-    assert str(tmp_path) in said
+    (text,) = sentences(findings(capsys, code=1), "problem", "model")
+    assert text.startswith("MODEL_DIR cannot be used: ")
+    assert str(tmp_path) in text
 
 
 class TestTheFolder:
@@ -261,25 +261,25 @@ class TestTheFolder:
         ]
 
     @pytest.mark.parametrize(
-        ("document", "environ", "said"),
+        ("document", "environ", "text"),
         [
             ("{", {}, "host.json cannot be used"),
             ('{"extensionBundle": {}}', {}, "names no extension bundle"),
             ('{"extensions": {"blobs": {"maxDegreeOfParallelism": 0}}}', {}, "maxDegreeOfParallelism"),
-            ('{"extensions": {"blobs": {"maxDegreeOfParallelism": 500}}}', {}, "lets 500 images in at once"),
+            ('{"extensions": {"blobs": {"maxDegreeOfParallelism": 500}}}', {}, "maxDegreeOfParallelism is 500"),
             ("{}", {"PYTHON_THREADPOOL_THREAD_COUNT": "x"}, "PYTHON_THREADPOOL_THREAD_COUNT must be"),
         ],
         ids=["broken", "no bundle", "no parallelism", "too many at once", "threads"],
     )
     def test_a_host_json_that_does_not_fit(
-        self, tmp_path: Path, document: str, environ: dict[str, str], said: str
+        self, tmp_path: Path, document: str, environ: dict[str, str], text: str
     ) -> None:
         (tmp_path / "host.json").write_text(document)
         found = list(deployment.check_host_json(tmp_path, environ))
-        assert any(said in each.sentence and each.level != "ok" for each in found)
+        assert any(text in each.sentence and each.level != "ok" for each in found)
 
     @pytest.mark.parametrize(
-        ("document", "environ", "level", "said"),
+        ("document", "environ", "level", "text"),
         [
             ('{"extensions": {"queues": {"messageEncoding": "none"}}}', {}, "problem", "messageEncoding is none"),
             ("{}", {"WEBSITE_SKU": "FlexConsumption"}, "problem", "Flex Consumption supports EventGrid only"),
@@ -288,15 +288,15 @@ class TestTheFolder:
         ],
         ids=["plain messages", "a source that the plan does not know", "processes", "a timeout of hours"],
     )
-    def test_what_the_app_would_complain_of_is_said(
-        self, tmp_path: Path, document: str, environ: dict[str, str], level: str, said: str
+    def test_the_apps_own_warnings_are_reported(
+        self, tmp_path: Path, document: str, environ: dict[str, str], level: str, text: str
     ) -> None:
         (tmp_path / "host.json").write_text(document)
         settings = Settings.from_environ(SMALL_AND_LOCAL)
         found = deployment.check_config_warnings(tmp_path, environ, settings)
-        assert any(said in each.sentence and each.level == level for each in found)
+        assert any(text in each.sentence and each.level == level for each in found)
 
-    def test_this_folder_is_well(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_this_folder_has_no_problems(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(deployment, "usable_cpus", lambda: 2)
         (found,) = deployment.check_host_json(APP_ROOT, {})
         assert found.level == "ok"
@@ -307,7 +307,7 @@ class TestTheFolder:
 class TestTheProbe:
     @pytest.fixture
     def app(self, account: Account) -> Iterator[FixedClassifier]:
-        """Classifies what is uploaded, as the app would, until the test ends."""
+        """Classifies uploaded blobs, as the app does, until the test ends."""
         account.clients.blobs.create_container(account.settings.incoming_container)
         classifier = FixedClassifier("ball")
         stopping = threading.Event()
@@ -324,32 +324,32 @@ class TestTheProbe:
         stopping.set()
         thread.join()
 
-    def test_goes_round_and_leaves_nothing(
+    def test_checks_end_to_end_and_removes_everything(
         self, account: Account, app: FixedClassifier, capsys: pytest.CaptureFixture[str]
     ) -> None:
         found = findings(capsys, "--probe")
-        (said,) = sentences(found, "warning", "probe")  # the test's app has another model than MODEL_DIR
-        assert "is another model deployed?" in said
+        (text,) = sentences(found, "warning", "probe")  # the test's app has another model than MODEL_DIR
+        assert "check which model is deployed" in text
         assert app.asked[0].startswith(b"\x89PNG")
-        assert remains(account) == []
+        assert leftovers(account) == []
 
-    def test_says_when_no_row_comes_and_leaves_nothing(
+    def test_reports_a_missing_row_and_removes_everything(
         self, account: Account, capsys: pytest.CaptureFixture[str]
     ) -> None:
         account.clients.blobs.create_container(account.settings.incoming_container)
-        (said,) = sentences(findings(capsys, "--probe", "--wait", "1", code=1), "problem", "probe")
-        assert "had no row after 1 s" in said
-        assert remains(account) == []
+        (text,) = sentences(findings(capsys, "--probe", "--wait", "1", code=1), "problem", "probe")
+        assert "has no row after 1 s" in text
+        assert leftovers(account) == []
 
-    def test_needs_the_container_and_does_not_make_it(
+    def test_needs_the_container_and_does_not_create_it(
         self, account: Account, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        (said,) = sentences(findings(capsys, "--probe", code=1), "problem", "probe")
-        assert said == f"There is no container {account.settings.incoming_container} to upload to: make it."
+        (text,) = sentences(findings(capsys, "--probe", code=1), "problem", "probe")
+        assert text == f"The container {account.settings.incoming_container} does not exist: create it."
 
 
-def remains(account: Account) -> list[Any]:
-    """Whatever is left in containers and tables of this test."""
+def leftovers(account: Account) -> list[Any]:
+    """Blobs and rows in the containers and tables of this test."""
     settings = account.settings
     left: list[Any] = []
     present = {container.name for container in account.clients.blobs.list_containers()}
