@@ -30,8 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from inference.decoding.pixels import Mode
     from inference.model_spec import ModelSpec
+    from inference.predictions import ImageInfo
     from inference.resources.admission import Admission
 
 
@@ -87,29 +91,37 @@ class Classifier:
             ModelError: A model fails, or its output holds no probabilities.
         """
         started = time.perf_counter()
-        header = read_header(content, self._limits)
-        plan = plan_decode(header, self._needed_size(header.info.width, header.info.height))
-        with self._admission.reserve(plan.memory_bytes) if self._admission else nullcontext():
-            decoded = decode(content, plan, mode=self._mode, upright=False)
-            tensors = [model.tensor(decoded) for model in self._models]
-            del decoded
+        image, tensors = self.preprocess(content)
         prepared = time.perf_counter()
         answers = tuple(
             self._answer(model, model.run(tensor)) for model, tensor in zip(self._models, tensors, strict=True)
         )
         answered = time.perf_counter()
-        verdict = answers[0]
+        first = answers[0]
         return Classification(
-            label=verdict.label,
-            label_index=verdict.label_index,
-            score=verdict.score,
-            predictions=verdict.predictions,
-            image=header.info,
+            label=first.label,
+            label_index=first.label_index,
+            score=first.score,
+            predictions=first.predictions,
+            image=image,
             model=self.model,
             answers=answers if len(answers) > 1 else (),
             decode_ms=(prepared - started) * 1000,
             inference_ms=(answered - prepared) * 1000,
         )
+
+    def preprocess(self, content: bytes) -> tuple[ImageInfo, list[NDArray[np.generic]]]:
+        """Decode one encoded image once, and return its size and format with the input of each model.
+
+        Raises:
+            PermanentError: The image can never be classified.
+            TransientError: Memory ran out.
+        """
+        header = read_header(content, self._limits)
+        plan = plan_decode(header, self._needed_size(header.info.width, header.info.height))
+        with self._admission.reserve(plan.memory_bytes) if self._admission else nullcontext():
+            decoded = decode(content, plan, mode=self._mode, upright=False)
+            return header.info, [model.tensor(decoded) for model in self._models]
 
     def _needed_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the largest size that any of the models resizes an image to, each axis for itself."""

@@ -1,4 +1,4 @@
-"""The error classes. The class says what is at fault, and decides what happens next.
+"""The error classes. A class names the cause of a failure and decides how the callers continue.
 
     ClassificationError
     |-- PermanentError      the image: it can never be classified. One ``rejected`` row, no retry.
@@ -61,4 +61,4 @@ class ConfigurationError(ClassificationError):
 
 
 class ModelError(ConfigurationError):
-    """The model folder cannot be used. The message is one sentence: what is wrong, where, and what to do."""
+    """The model folder cannot be used. The message is one sentence: the problem, the file, and what to do."""

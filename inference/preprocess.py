@@ -1,12 +1,11 @@
-"""A decoded image becomes the model's input tensor: one filtered resize, then one multiply-add.
+"""Turns a decoded image into the model's input tensor: one filtered resize, then one multiply-add.
 
-The geometry is that of resizing the whole image and then cropping its centre (offsets rounded down), as exporters' own
-preprocessing does it. An image that the decoder left whole is done just so, and agrees to the bit. One that the decoder
-has reduced differs by the reduction anyway, so only the cropped box is resized: Pillow lets the filter see past the
-box's edge, which is the same but for rounding (it keeps the box in float32 and orders its two passes by the size of the
-result) and takes 40 % less time.
-The orientation of an image that the decoder has reduced is applied after that resize, when the image is small.
-No ``reducing_gap``: the decoder has already brought the image to two to four times the size that is needed.
+The geometry is that of the exporters' own preprocessing: resize the whole image, then crop its centre (offsets rounded
+down). An image that the decoder did not reduce takes these two steps, and its pixels agree to the bit. A reduced image
+differs by the reduction anyway, so only the cropped box is resized, which takes 40 % less time. Pillow's filter reads
+past the edge of the box, so the result differs only by rounding: Pillow keeps the box in float32 and orders its two
+passes by the size of the result. The orientation of a reduced image is applied after the resize, when it is small.
+``reducing_gap`` is not used: the decoder has already reduced the image to two to four times the needed size.
 """
 
 from __future__ import annotations
@@ -35,9 +34,9 @@ _FILTERS = {
 
 
 def needed_size(spec: InputSpec, width: int, height: int) -> tuple[int, int]:
-    """Return the (width, height) that the whole image is resized to before any crop.
+    """Return the (width, height) in pixels that the whole image is resized to before any crop.
 
-    ``nearest`` picks single pixels, so it must see the original: it needs every pixel there is.
+    ``nearest`` picks single pixels of the original, so it needs all of them.
     """
     if spec.interpolation is Interpolation.NEAREST:
         return width, height
@@ -64,7 +63,7 @@ def normalize(spec: InputSpec, pixels: NDArray[np.uint8]) -> NDArray[np.generic]
     Returns:
         (C, H, W) or (H, W, C) of ``spec.dtype``, contiguous. An integer result is rounded and clipped to its range.
     """
-    # Channels first before the arithmetic: each plane is then one run of memory, six times as fast as (H, W, C).
+    # Channels first before the arithmetic: each plane is then contiguous, six times as fast as (H, W, C).
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
     mean, std = np.array(spec.mean), np.array(spec.std)
     factor = (spec.scale / std).astype(np.float32)[:, None, None]
@@ -140,6 +139,6 @@ def _resize(
 ) -> Image.Image:
     """Resize the part of the image in ``box`` to ``size``, both upright, then apply the orientation to the result."""
     left, top, right, bottom = orientation.to_stored(box, orientation.swap(image.size))
-    # Rounding may put them a hair outside.
+    # Rounding may move the edges slightly outside the image.
     inside = max(left, 0.0), max(top, 0.0), min(right, image.width), min(bottom, image.height)
     return orientation.apply(image.resize(orientation.swap(size), _FILTERS[spec.interpolation], inside))

@@ -1,4 +1,4 @@
-"""Messages about what no file states: what is missing, where it was searched, and what to add."""
+"""Messages that ask for missing values: their names, the files that were searched, and the lines to add."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of values of ``model.json``: each returns the typed value, or raises ``ValueError`` with what is expected."""
+"""Checks of values of ``model.json``: each returns the typed value, or raises ``ValueError`` with the expected type."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""``model check``: what the model sees of an image, as a picture and in numbers, and what it answers.
+"""``model check``: shows the model's input for an image, as a picture and in numbers, and the model's output.
 
-A wrong colour order, a wrong range or a wrong crop is seen at a glance here, and nowhere else.
+The picture reveals a wrong colour order, range or crop, which no error message can.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from inference.classifier import Classifier
 from inference.errors import ConfigurationError, PermanentError
 from inference.model.folder import load_model
 from inference.model_spec import ColorOrder, Layout
 from inference.postprocess import raw_scores
-from tools.model.tensors import tensor_of
 from tools.terminal import printable
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("folder", type=Path, metavar="DIR", help="a model folder")
-    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="images to show to the model")
+    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="images to classify")
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path(), metavar="DIR", help="where pictures go (default: .)"
+        "-o", "--output", type=Path, default=Path(), metavar="DIR", help="folder of the pictures (default: .)"
     )
     parser.add_argument("--top-k", type=int, default=5, metavar="N", help="predictions per image (default: 5)")
     parser.add_argument("--json", action="store_true", help="print one JSON object per image")
@@ -41,34 +41,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check each image; 1 when one is no image that can be classified."""
+    """Check each image; 1 when one of them cannot be classified."""
     if args.top_k < 1:
         raise ConfigurationError(f"--top-k is {args.top_k}, but must be at least 1.")
     model = load_model(args.folder)
     code = 0
     for path in args.images:
         try:
-            seen = _look(model, path, args.output, args.top_k)
+            report = _check(model, path, args.output, args.top_k)
         except PermanentError as error:
-            seen = {"image": str(path), "status": "rejected", "reason": str(error.reason), "detail": error.detail}
+            report = {"image": str(path), "status": "rejected", "reason": str(error.reason), "detail": error.detail}
             code = 1
         if args.json:
-            print(json.dumps(seen), flush=True)
+            print(json.dumps(report), flush=True)
         else:
-            _show(seen)
+            _print(report)
     return code
 
 
-def _look(model: LoadedModel, path: Path, output: Path, top_k: int) -> dict[str, Any]:
+def _check(model: LoadedModel, path: Path, output: Path, top_k: int) -> dict[str, Any]:
     spec = model.spec.input
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}.") from error
-    info, tensor = tensor_of(model, content)
+    info, (tensor,) = Classifier([model]).preprocess(content)
     picture = _free_name(output, path)
     picture.parent.mkdir(parents=True, exist_ok=True)
-    visible(spec, tensor).save(picture)
+    to_picture(spec, tensor).save(picture)
     raw = model.run(tensor)
     numbers = raw_scores(model.spec, raw)
     channels = _planes(spec, tensor).reshape(spec.channels, -1).astype(np.float64)
@@ -99,14 +99,14 @@ def _look(model: LoadedModel, path: Path, output: Path, top_k: int) -> dict[str,
             "activation": str(model.spec.output.activation),
         },
         "predictions": [
-            {"label": one.label, "label_index": one.label_index, "score": one.score}
-            for one in model.predictions(raw, top_k)
+            {"label": best.label, "label_index": best.label_index, "score": best.score}
+            for best in model.predictions(raw, top_k)
         ],
     }
 
 
-def visible(spec: InputSpec, tensor: NDArray[np.generic]) -> Image.Image:
-    """Undo normalisation, layout and colour order of the model's input: the picture that the model sees."""
+def to_picture(spec: InputSpec, tensor: NDArray[np.generic]) -> Image.Image:
+    """Undo normalization, layout and colour order of the model's input, and return it as a picture."""
     planes = _planes(spec, tensor).astype(np.float64)
     mean, std = np.array(spec.mean)[:, None, None], np.array(spec.std)[:, None, None]
     pixels = np.clip(np.rint((planes * std + mean) / spec.scale), 0, 255).astype(np.uint8)
@@ -117,32 +117,32 @@ def visible(spec: InputSpec, tensor: NDArray[np.generic]) -> Image.Image:
 
 def _planes(spec: InputSpec, tensor: NDArray[np.generic]) -> NDArray[np.generic]:
     """Return (C, H, W) of the first image."""
-    one = tensor if spec.batch == 0 else tensor[0]
-    return one.transpose(2, 0, 1) if spec.layout is Layout.NHWC else one
+    first = tensor if spec.batch == 0 else tensor[0]
+    return first.transpose(2, 0, 1) if spec.layout is Layout.NHWC else first
 
 
 def _free_name(output: Path, image: Path) -> Path:
-    """Return a name that is not taken: two folders may hold two photos of one name."""
+    """Return a file name that is not in use: two folders may hold photos of the same name."""
     names = (f"{image.stem}.seen{f'-{number}' if number else ''}.png" for number in range(10_000))
     return next(path for name in names if not (path := output / name).exists())
 
 
-def _show(seen: dict[str, Any]) -> None:
-    print(f"{printable(seen['image'])}")
-    if seen["status"] != "classified":
-        print(f"  rejected  {seen['reason']}: {printable(seen['detail'])}\n", flush=True)
+def _print(report: dict[str, Any]) -> None:
+    print(f"{printable(report['image'])}")
+    if report["status"] != "classified":
+        print(f"  rejected  {report['reason']}: {printable(report['detail'])}\n", flush=True)
         return
-    tensor, output = seen["tensor"], seen["output"]
-    print(f"  image     {seen['width']} x {seen['height']} {seen['format']}")
-    print(f"  seen as   {printable(seen['picture'])}")
+    tensor, output = report["tensor"], report["output"]
+    print(f"  image     {report['width']} x {report['height']} {report['format']}")
+    print(f"  picture   {printable(report['picture'])}")
     shape = "x".join(map(str, tensor["shape"]))
     print(f"  tensor    {tensor['name']} {tensor['dtype']} {shape} {tensor['layout']} {tensor['color_order']}")
     for name in ("min", "max", "mean"):
         print(f"    {name:<7} {'  '.join(f'{value:8.4f}' for value in tensor[name])}")
     print(
         f"  output    {output['name']} {output['shape']}: {output['count']} numbers from {output['min']:.4g} to"
-        f" {output['max']:.4g}, sum {output['sum']:.4g}; still to be done: {output['activation']}"
+        f" {output['max']:.4g}, sum {output['sum']:.4g}; activation to apply: {output['activation']}"
     )
-    for one in seen["predictions"]:
-        print(f"    {one['score']:.4f}  {one['label_index']:>5}  {printable(one['label'])}")
+    for best in report["predictions"]:
+        print(f"    {best['score']:.4f}  {best['label_index']:>5}  {printable(best['label'])}")
     print(flush=True)

@@ -1,6 +1,6 @@
-"""``python -m tools model``: look into a model folder, get one, publish it, measure it, shrink it.
+"""``python -m tools model``: inspect, check, add, publish, measure and quantize model folders.
 
-Exit 0 done; 1 something did not go well, and was said; 2 misuse, or a model that is refused.
+Exit code 0: done. 1: done in part, with a message on stderr. 2: misuse, or a model folder that cannot be used.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import argparse
 from tools.model import add, bench, check, inspect, publish, quantize
 
 _COMMANDS = {
-    "inspect": (inspect, "show every fact of a model and the file that states it"),
-    "check": (check, "show what the model sees of an image, and what it answers"),
-    "add": (add, "fetch a published model, or take a folder in and write its model.json"),
-    "publish": (publish, "put a model into blob storage, for MODEL_BLOB"),
+    "inspect": (inspect, "show every value of a model's configuration and the file that states it"),
+    "check": (check, "show the model's input for an image as a picture, and its output"),
+    "add": (add, "download a published model, or copy an exporter's folder, and write its model.json"),
+    "publish": (publish, "upload a model to blob storage, for MODEL_BLOB"),
     "bench": (bench, "measure time and memory of models on this machine"),
-    "quantize": (quantize, "write an int8 sibling, calibrated on your own images, and compare the two"),
+    "quantize": (quantize, "write an int8 copy, calibrated on your own images, and compare the two"),
 }
 
 

@@ -1,8 +1,8 @@
-"""Downloads one file: goes on where the last try stopped, checks what came, and shows it only when it is whole.
+"""Downloads one file: continues an interrupted download, checks the SHA-256, and shows the file when it is complete.
 
-The bytes gather in ``NAME.partial``; ``NAME.partial.json`` remembers which URL they are of and under which validator
-the server gave them (``If-Range``, RFC 9110, section 13.1.5): a file that changed meanwhile is begun anew, never
-glued together. Proxies are honoured as ``requests`` does (``HTTPS_PROXY``, ``NO_PROXY``, ``REQUESTS_CA_BUNDLE``).
+The bytes are collected in ``NAME.partial``. ``NAME.partial.json`` holds a hash of their URL and the validator that the
+server sent with them (``If-Range``, RFC 9110, section 13.1.5): a file that changed in between is downloaded from the
+start, and two versions are never joined. ``requests`` honours ``HTTPS_PROXY``, ``NO_PROXY`` and ``REQUESTS_CA_BUNDLE``.
 """
 
 from __future__ import annotations
@@ -10,24 +10,27 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from inference.errors import ConfigurationError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     import requests
 
 _CHUNK_BYTES = 1 << 16
-_TIMEOUT_SECONDS = (10, 60)  # to connect, and between two pieces
-_DELAYS_SECONDS = (0.5, 1.0, 2.0, 4.0)
+_TIMEOUT_SECONDS = (10, 60)  # to connect, and between two chunks
+_RETRY_DELAYS_SECONDS = (0.5, 1.0, 2.0, 4.0)
+
+OnProgress = Callable[[int, int | None], object]
+"""Called with the bytes received and the bytes expected, ``None`` when the server does not state them."""
 
 
-class _BrokenOffError(Exception):
-    """The connection ended before the file did, or the server is out of order: the next try goes on."""
+class _InterruptedError(Exception):
+    """The connection ended before the file did, or the server failed: a retry continues."""
 
 
 def download(
@@ -35,42 +38,42 @@ def download(
     target: Path,
     *,
     sha256: str | None = None,
-    tell: Callable[[int, int | None], object] = lambda _done, _total: None,
+    on_progress: OnProgress = lambda _received, _total: None,
     sleep: Callable[[float], object] = time.sleep,
 ) -> str:
     """Download ``url`` to ``target`` and return its SHA-256 as 64 hex digits.
 
     Args:
         url: ``https://`` or ``http://``.
-        target: Appears whole or not at all; its folder must exist.
-        sha256: What the file must have; another one is refused and not kept.
-        tell: Called with the bytes that are there and the bytes there will be, as they come.
-        sleep: Waits between tries.
+        target: Appears when the download is complete; its folder must exist.
+        sha256: The expected SHA-256; another file is refused and deleted.
+        on_progress: Called for every chunk.
+        sleep: Waits between retries.
 
     Raises:
-        ConfigurationError: The URL is no web address, the server refuses, or it gives another file.
-        TransientError: The connection breaks again and again; what came is kept for the next run.
+        ConfigurationError: The URL is not a web address, the server refuses, or it sends another file.
+        TransientError: The connection fails repeatedly; the received bytes are kept for the next run.
     """
     shown = without_secrets(url)
     if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc:
-        raise ConfigurationError(f"{shown} is no web address: it must begin with https://.")
+        raise ConfigurationError(f"{shown} is not a web address: it must begin with https://.")
     if sha256 is not None and target.is_file() and _sha256(target) == sha256:
         return sha256
     part = _Partial(target, url)
     resumed = part.size > 0
     try:
-        _fetch(url, shown, part, tell, sleep)
+        _fetch(url, shown, part, on_progress, sleep)
         digest = _sha256(part.path)
-        if sha256 is not None and digest != sha256 and resumed:  # what was kept was bad: once more, from the start
+        if sha256 is not None and digest != sha256 and resumed:  # the kept bytes were damaged: download all again
             part.forget()
-            _fetch(url, shown, part, tell, sleep)
+            _fetch(url, shown, part, on_progress, sleep)
             digest = _sha256(part.path)
     except OSError as error:
         raise ConfigurationError(f"{part.path} cannot be written: {error.strerror or error}.") from error
     if sha256 is not None and digest != sha256:
         part.forget()
         raise ConfigurationError(
-            f"{shown} has the SHA-256 {digest}, not {sha256}: it is another file; nothing was kept."
+            f"{shown} has the SHA-256 {digest}, not {sha256}: it is another file, and was deleted."
         )
     part.path.replace(target)
     part.forget()
@@ -84,7 +87,7 @@ def without_secrets(url: str) -> str:
 
 
 class _Partial:
-    """What has come so far of one file, and under which validator."""
+    """The received bytes of one file, and their validator."""
 
     def __init__(self, target: Path, url: str) -> None:
         self.path = target.with_name(f"{target.name}.partial")
@@ -101,17 +104,17 @@ class _Partial:
 
     @property
     def size(self) -> int:
-        """Bytes that are there and can be gone on from."""
+        """The number of bytes from which the download can continue; 0 without a validator."""
         return self.path.stat().st_size if self.validator and self.path.exists() else 0
 
     def begin(self, validator: str | None) -> None:
-        """Start anew under another validator."""
+        """Start from no bytes, with a new validator."""
         self.validator = validator
         self.path.write_bytes(b"")
         self._note.write_text(json.dumps({"url": self._key, "validator": validator}))
 
     def forget(self) -> None:
-        """Remove every trace."""
+        """Delete the received bytes and the note."""
         self.validator = None
         self.path.unlink(missing_ok=True)
         self._note.unlink(missing_ok=True)
@@ -121,28 +124,28 @@ def _fetch(
     url: str,
     shown: str,
     part: _Partial,
-    tell: Callable[[int, int | None], object],
+    on_progress: OnProgress,
     sleep: Callable[[float], object],
 ) -> None:
-    """Bring the partial file to its full length, in as many tries as it takes while tries bring something."""
-    delays = iter(_DELAYS_SECONDS)
+    """Complete the partial file. The retries start again after every attempt that received bytes."""
+    delays = iter(_RETRY_DELAYS_SECONDS)
     while True:
         before = part.size
         try:
-            _try_once(url, shown, part, tell)
-        except _BrokenOffError as error:
+            _try_once(url, shown, part, on_progress)
+        except _InterruptedError as error:
             if part.size > before:
-                delays = iter(_DELAYS_SECONDS)
+                delays = iter(_RETRY_DELAYS_SECONDS)
             delay = next(delays, None)
             if delay is None:
-                kept = " What came is kept: run the command again to go on." if part.size else ""
+                kept = " The received bytes are kept: run the command again to continue." if part.size else ""
                 raise TransientError(f"{shown} could not be downloaded: {error}.{kept}") from error
             sleep(delay)
         else:
             return
 
 
-def _try_once(url: str, shown: str, part: _Partial, tell: Callable[[int, int | None], object]) -> None:
+def _try_once(url: str, shown: str, part: _Partial, on_progress: OnProgress) -> None:
     import requests
 
     headers = {"Accept-Encoding": "identity"}  # ranges count the bytes of the file, not of its compressed form
@@ -150,42 +153,42 @@ def _try_once(url: str, shown: str, part: _Partial, tell: Callable[[int, int | N
         headers |= {"Range": f"bytes={part.size}-", "If-Range": part.validator or ""}
     try:
         with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_SECONDS) as response:
-            total = _place(response, shown, part)
-            tell(part.path.stat().st_size, total)
+            total = _prepare(response, shown, part)
+            on_progress(part.path.stat().st_size, total)
             with part.path.open("ab") as file:
-                for piece in response.iter_content(_CHUNK_BYTES):
-                    file.write(piece)
-                    tell(file.tell(), total)
+                for chunk in response.iter_content(_CHUNK_BYTES):
+                    file.write(chunk)
+                    on_progress(file.tell(), total)
                 size = file.tell()
     except requests.RequestException as error:
-        raise _BrokenOffError(_words(error)) from error
+        raise _InterruptedError(_description(error)) from error
     if total is not None and size < total:
-        raise _BrokenOffError(f"the connection ended after {size:,} of {total:,} bytes")
+        raise _InterruptedError(f"the connection ended after {size:,} of {total:,} bytes")
     if total is not None and size > total:
         part.forget()
-        raise _BrokenOffError(f"{size:,} bytes came where {total:,} were promised")
+        raise _InterruptedError(f"the server sent {size:,} bytes instead of {total:,}")
 
 
-def _place(response: requests.Response, shown: str, part: _Partial) -> int | None:
-    """Make the partial file ready for this answer's body and return the whole file's length, if it is told."""
+def _prepare(response: requests.Response, shown: str, part: _Partial) -> int | None:
+    """Prepare the partial file for the response's body; return the length of the whole file, if it is stated."""
     status = response.status_code
-    if status == 416:  # there is nothing behind what we have: it is whole, or not of this file
+    if status == 416:  # no bytes follow the kept ones: they are the whole file, or of another one
         part.forget()
-        raise _BrokenOffError("the server has no more of it than came before")
+        raise _InterruptedError("the server has no more bytes than the kept ones")
     if status in {408, 425, 429} or status >= 500:
-        raise _BrokenOffError(f"the server answers {status}")
+        raise _InterruptedError(f"the server answers {status}")
     if status not in {200, 206}:
         raise ConfigurationError(f"{shown} answers {status} {response.reason}: check the address.")
     length = response.headers.get("Content-Length")
-    told = int(length) if length and length.isdigit() and "Content-Encoding" not in response.headers else None
+    stated = int(length) if length and length.isdigit() and "Content-Encoding" not in response.headers else None
     if status == 206 and part.size:
         span, _, total = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
         if span.partition("-")[0] == str(part.size) and total.isdigit():
             return int(total)
         part.forget()
-        raise _BrokenOffError("the server answered with another part than was asked for")
+        raise _InterruptedError("the server sent another range than the requested one")
     part.begin(_validator(response.headers))
-    return told
+    return stated
 
 
 def _sha256(path: Path) -> str:
@@ -194,7 +197,7 @@ def _sha256(path: Path) -> str:
 
 
 def _validator(headers: Any) -> str | None:
-    """Return what ``If-Range`` may be given: a strong ETag, else the time of the last change."""
+    """Return a validator for ``If-Range``: a strong ETag, else the time of the last change."""
     etag: str | None = headers.get("ETag")
     if etag and not etag.startswith("W/"):
         return etag
@@ -202,13 +205,13 @@ def _validator(headers: Any) -> str | None:
     return modified
 
 
-def _words(error: Exception) -> str:
-    """Say what broke in words that hold no URL."""
+def _description(error: Exception) -> str:
+    """Describe a failed request without its URL, which may hold a signature."""
     name = type(error).__name__
     return {
         "ConnectionError": "the connection failed or broke",
-        "ConnectTimeout": "nobody answered in time",
-        "ReadTimeout": "nothing came for a minute",
+        "ConnectTimeout": "the server did not answer in time",
+        "ReadTimeout": "no data arrived for a minute",
         "ChunkedEncodingError": "the connection broke",
         "SSLError": "the server's certificate is not trusted (REQUESTS_CA_BUNDLE names another authority)",
         "ProxyError": "the proxy refused (HTTPS_PROXY)",

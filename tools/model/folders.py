@@ -1,4 +1,4 @@
-"""Takes a model folder in: the files that matter are copied, its ``model.json`` is written, and it appears at once."""
+"""Imports a model folder: copies the files that the model needs and writes ``model.json``, in one atomic step."""
 
 from __future__ import annotations
 
@@ -20,101 +20,104 @@ if TYPE_CHECKING:
 
     from inference.model_spec import ModelSpec
 
-_SIDECAR_BYTES = 16 * 1024 * 1024  # label files and exporters' JSON are far smaller, checkpoints far larger
-_NAME = re.compile(r"[\w][\w.+-]{0,99}")
+_SMALL_FILE_BYTES = 16 * 1024 * 1024  # label files and exporters' JSON are far smaller, checkpoints far larger
+_FOLDER_NAME = re.compile(r"[\w][\w.+-]{0,99}")
 
 
-def needed_files(folder: Path, spec: ModelSpec) -> list[Path]:
+def model_files(folder: Path, spec: ModelSpec) -> list[Path]:
     """Return the graph, its weight files, its label file, and the small files beside them, sorted.
 
-    Other graphs, checkpoints and hidden files stay behind: an export's folder may hold ten times the model.
+    Other graphs, checkpoints and hidden files are left out: an export's folder may hold ten times the model.
     """
-    wanted = set(weights(spec))
+    files = set(weight_files(spec))
     labels = spec.values["labels"].value
     if isinstance(labels, str) and (folder / labels).is_file():
-        wanted.add(folder / labels)
-    wanted |= {
+        files.add(folder / labels)
+    files |= {
         path
         for path in folder.iterdir()
         if path.is_file()
         and not path.name.startswith(".")
         and path.suffix != ".onnx"
-        and path.stat().st_size <= _SIDECAR_BYTES
+        and path.stat().st_size <= _SMALL_FILE_BYTES
     }
-    return sorted(wanted)
+    return sorted(files)
 
 
-def weights(spec: ModelSpec) -> list[Path]:
+def weight_files(spec: ModelSpec) -> list[Path]:
     """Return the graph and the weight files beside it."""
     return [spec.graph, *(spec.graph.parent / name for name in onnx_file.read(spec.graph).external_files)]
 
 
-def take_in(folder: Path, to: Path, *, name: str | None, otherwise: str) -> Path:
-    """Copy a usable model to a new folder in ``to``, with a ``model.json`` that states every fact.
+def import_model(folder: Path, parent: Path, *, name: str | None, default_name: str) -> Path:
+    """Copy a usable model to a new folder in ``parent``, with a ``model.json`` that states every value.
 
     Args:
-        folder: The model as an exporter left it.
-        to: Where the new folder appears.
-        name: What a person calls it: the folder, and the model in every row.
-        otherwise: What the folder is called without ``name``, and the model too where nobody named it.
+        folder: The model as the exporter wrote it.
+        parent: The new folder's parent.
+        name: The name of the new folder, and of the model in every row.
+        default_name: The folder's name without ``name``, and the model's when no file names it.
+
+    Returns:
+        The new folder.
 
     Raises:
         ModelError: The folder cannot be used.
-        ConfigurationError: The place is taken, or cannot be written.
+        ConfigurationError: The new folder exists, or cannot be written.
     """
     spec = load_model(folder).spec
-    stated = spec.identity.name if "name" in spec.values else otherwise
-    with appearing(to, name or otherwise) as place:
-        for path in needed_files(folder, spec):
-            target = place / path.relative_to(folder)
+    model_name = spec.identity.name if "name" in spec.values else default_name
+    with atomic_folder(parent, name or default_name) as partial:
+        for path in model_files(folder, spec):
+            target = partial / path.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-        state_facts(place, spec, name or stated)
-    return to / (name or otherwise)
+        write_model_json(partial, spec, name or model_name)
+    return parent / (name or default_name)
 
 
-def state_facts(place: Path, spec: ModelSpec, name: str) -> None:
-    """Write ``model.json`` into a folder and make sure that the model there still answers the same.
+def write_model_json(folder: Path, spec: ModelSpec, name: str) -> None:
+    """Write ``model.json`` into a folder, and check that the model there has the same version.
 
     Raises:
-        ModelError: It would answer otherwise.
+        ModelError: Its version differs.
     """
-    (place / model_json.FILE).write_text(to_model_json(spec, name), encoding="utf-8")
-    written = load_model(place).spec
+    (folder / model_json.FILE).write_text(to_model_json(spec, name), encoding="utf-8")
+    written = load_model(folder).spec
     if written.identity.version != spec.identity.version:
         raise ModelError(
-            f"The model.json of {name} would make another model of it ({written.identity.version} instead of"
+            f"The model.json of {name} would change the model's version ({written.identity.version} instead of"
             f" {spec.identity.version}): copy the folder by hand, and report this."
         )
 
 
 @contextmanager
-def appearing(to: Path, name: str) -> Iterator[Path]:
-    """Give an empty folder that becomes ``to/name`` when the block ends well, and vanishes when it does not.
+def atomic_folder(parent: Path, name: str) -> Iterator[Path]:
+    """Give an empty folder that becomes ``parent/name`` when the block ends, and is removed when it raises.
 
     Raises:
-        ConfigurationError: The name is no folder name, the place is taken, or it cannot be written.
+        ConfigurationError: The name cannot be a folder's, the folder exists, or it cannot be written.
     """
-    target = to / checked_name(name)
+    target = parent / checked_name(name)
     if target.exists():
-        raise ConfigurationError(f"{target} is already there: remove it, or choose another --name.")
-    place = to / f".{name}.{uuid.uuid4().hex[:8]}.partial"
+        raise ConfigurationError(f"{target} already exists: remove it, or choose another --name.")
+    partial = parent / f".{name}.{uuid.uuid4().hex[:8]}.partial"
     try:
-        place.mkdir(parents=True)
-        yield place
-        place.rename(target)
+        partial.mkdir(parents=True)
+        yield partial
+        partial.rename(target)
     except OSError as error:
         raise ConfigurationError(f"{target} cannot be written: {error.strerror or error}.") from error
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def checked_name(name: str) -> str:
-    """Return a name that is one folder and nothing else.
+    """Return a name that is one folder without any path.
 
     Raises:
         ConfigurationError: It is not.
     """
-    if not _NAME.fullmatch(name):
-        raise ConfigurationError(f"{name!r:.60} is no name for a model's folder: give one with --name.")
+    if not _FOLDER_NAME.fullmatch(name):
+        raise ConfigurationError(f"{name!r:.60} cannot be the name of a model's folder: choose one with --name.")
     return name

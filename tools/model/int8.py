@@ -1,4 +1,4 @@
-"""The quantisation itself, through ``onnxruntime.quantization``; imported only where ``onnx`` is installed."""
+"""Quantizes a graph with ``onnxruntime.quantization``. Importing this module needs the ``onnx`` package."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from inference.model.loaded import LoadedModel
 
-_ALREADY = {
+_QUANTIZED_OPERATORS = {
     "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger",
     "MatMulInteger",
 }  # fmt: skip
@@ -29,17 +29,19 @@ _WEIGHTED = {"Conv", "Gemm", "MatMul"}
 
 
 def refuse_quantized(graph: Path) -> None:
-    """Say at once that there is nothing to gain.
+    """Refuse a graph that is quantized already.
 
     Raises:
-        ModelError: The graph is int8 already.
+        ModelError: The graph holds an int8 operator.
     """
     operators = {node.op_type for node in onnx.load(graph, load_external_data=False).graph.node}
-    if operators & _ALREADY:
-        raise ModelError(f"{graph} is quantised already (it holds {min(operators & _ALREADY)}): give the float model.")
+    if operators & _QUANTIZED_OPERATORS:
+        raise ModelError(
+            f"{graph} is quantized already (it holds {min(operators & _QUANTIZED_OPERATORS)}): give the float model."
+        )
 
 
-def quantized(model: LoadedModel, tensors: Sequence[NDArray[np.generic]], target: Path) -> None:
+def write_int8(model: LoadedModel, tensors: Sequence[NDArray[np.generic]], target: Path) -> None:
     """Write the int8 form of a model's graph.
 
     Args:
@@ -48,9 +50,9 @@ def quantized(model: LoadedModel, tensors: Sequence[NDArray[np.generic]], target
         target: The new ONNX file.
 
     Raises:
-        ModelError: The graph is of a kind that cannot be quantised.
+        ModelError: ONNX Runtime cannot quantize the graph.
     """
-    onnxruntime()  # before its quantisation tools import it with telemetry on
+    onnxruntime()  # with telemetry off, before its quantization tools import it
     from onnxruntime.quantization import (
         CalibrationDataReader,
         QuantFormat,
@@ -62,20 +64,20 @@ def quantized(model: LoadedModel, tensors: Sequence[NDArray[np.generic]], target
     graph = model.spec.graph
 
     class Images(CalibrationDataReader):  # type: ignore[misc]
-        """Hands the tensors out one by one, then ``None``."""
+        """Returns the tensors one by one, then ``None``."""
 
         def __init__(self) -> None:
-            self._left = iter(tensors)
+            self._remaining = iter(tensors)
 
         def get_next(self) -> dict[str, Any] | None:
-            tensor = next(self._left, None)
+            tensor = next(self._remaining, None)
             return None if tensor is None else {model.spec.input.name: tensor}
 
     level = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # it tells what we do anyway
+    logging.disable(logging.WARNING)  # it warns about steps that are done on purpose
     try:
-        with tempfile.TemporaryDirectory(dir=target.parent) as place:
-            folded = Path(place) / "folded.onnx"
+        with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
+            folded = Path(temporary) / "folded.onnx"
             quant_pre_process(str(graph), str(folded), skip_symbolic_shape=True)
             content = onnx.load(folded, load_external_data=False)
             opset = max(entry.version for entry in content.opset_import if entry.domain in {"", "ai.onnx"})
@@ -87,16 +89,16 @@ def quantized(model: LoadedModel, tensors: Sequence[NDArray[np.generic]], target
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 per_channel=opset >= _PER_CHANNEL_OPSET,
-                nodes_to_exclude=_ending(content.graph),
+                nodes_to_exclude=_nodes_after_last_weights(content.graph),
             )
     except (ValueError, RuntimeError, TypeError, KeyError, AttributeError, NotImplementedError) as error:
-        raise ModelError(f"{graph} cannot be quantised: {str(error).splitlines()[0]:.200}.") from error
+        raise ModelError(f"{graph} cannot be quantized: {str(error).splitlines()[0]:.200}.") from error
     finally:
         logging.disable(level)
 
 
-def _ending(graph: Any) -> list[str]:
-    """Name the nodes behind the last weighted one, a softmax say, kept in float: eight bits would make steps of it."""
+def _nodes_after_last_weights(graph: Any) -> list[str]:
+    """Name the nodes after the last weighted one, such as a softmax. 8 bits are too coarse for scores."""
     nodes = list(graph.node)
     last = max((number for number, node in enumerate(nodes) if node.op_type in _WEIGHTED), default=len(nodes))
     return [node.name for node in nodes[last + 1 :] if node.name]

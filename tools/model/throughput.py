@@ -1,4 +1,4 @@
-"""How many images a second a loaded model answers, by the number of callers that ask at once."""
+"""Measures how many images per second a loaded model classifies, by the number of concurrent callers."""
 
 from __future__ import annotations
 
@@ -23,8 +23,14 @@ _ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Callers:
-    """What that many callers at once get done: images per second, and how long one waits for one image."""
+class Throughput:
+    """The throughput of one number of concurrent callers.
+
+    Attributes:
+        callers: Number of concurrent callers.
+        images_per_s: Images per second of all callers together.
+        ms_per_image: Median time of one inference, in milliseconds.
+    """
 
     callers: int
     images_per_s: float
@@ -32,59 +38,59 @@ class Callers:
 
 
 def caller_counts(cpus: int) -> list[int]:
-    """Return 1, 2, 4 ... and the number of CPUs itself."""
+    """Return 1, 2, 4 ... and the number of CPUs."""
     return sorted({cpus, *(2**power for power in range(cpus.bit_length()) if 2**power <= cpus)})
 
 
-def rates(models: Sequence[LoadedModel], callers: Sequence[int], seconds: float) -> list[dict[int, Callers]]:
-    """Measure every model with every number of callers for about that many seconds each.
+def measure(models: Sequence[LoadedModel], callers: Sequence[int], seconds: float) -> list[dict[int, Throughput]]:
+    """Measure every model with every number of callers, for about that many seconds each.
 
-    In turns, so that a noisy neighbour hits all alike; the median of the turns counts.
+    The models take turns, so that other processes slow all of them alike; the result is the median of the turns.
     """
-    seen: list[dict[int, list[Callers]]] = [{count: [] for count in callers} for _ in models]
+    measured: list[dict[int, list[Throughput]]] = [{count: [] for count in callers} for _ in models]
     for _ in range(_ROUNDS):
-        for model, by_count in zip(models, seen, strict=True):
+        for model, by_count in zip(models, measured, strict=True):
             for count in callers:
-                by_count[count].append(_rate(model, count, seconds / _ROUNDS))
+                by_count[count].append(_measure_once(model, count, seconds / _ROUNDS))
     return [
         {
-            count: Callers(
+            count: Throughput(
                 count,
                 statistics.median(turn.images_per_s for turn in turns),
                 statistics.median(turn.ms_per_image for turn in turns),
             )
             for count, turns in by_count.items()
         }
-        for by_count in seen
+        for by_count in measured
     ]
 
 
-def _rate(model: LoadedModel, callers: int, seconds: float) -> Callers:
+def _measure_once(model: LoadedModel, callers: int, seconds: float) -> Throughput:
     tensor = _noise(model)
     ready = threading.Barrier(callers)
-    spans: list[list[float]] = [[] for _ in range(callers)]
+    durations: list[list[float]] = [[] for _ in range(callers)]
 
-    def call(mine: list[float]) -> None:
+    def call(own: list[float]) -> None:
         ready.wait()
         end = time.perf_counter() + seconds
-        while not mine or time.perf_counter() < end:
+        while not own or time.perf_counter() < end:
             started = time.perf_counter()
             model.run(tensor)
-            mine.append(time.perf_counter() - started)
+            own.append(time.perf_counter() - started)
 
-    threads = [threading.Thread(target=call, args=(mine,)) for mine in spans]
+    threads = [threading.Thread(target=call, args=(own,)) for own in durations]
     started = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     elapsed = time.perf_counter() - started
-    flat = [span for mine in spans for span in mine]
-    return Callers(callers, len(flat) / elapsed, statistics.median(flat) * 1000)
+    flat = [duration for own in durations for duration in own]
+    return Throughput(callers, len(flat) / elapsed, statistics.median(flat) * 1000)
 
 
 def _noise(model: LoadedModel) -> NDArray[np.generic]:
-    """An input no two numbers of which are alike; a blank one may take a faster way through the arithmetic."""
+    """Return an input of random numbers: a blank one may be faster to calculate."""
     spec = model.spec.input
     shape = (spec.height, spec.width, spec.channels)
     return add_batch_axis(spec, normalize(spec, np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)))

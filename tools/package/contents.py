@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from inference.errors import ConfigurationError
 from inference.model.folder import load_model
-from tools.model.folders import checked_name, state_facts, weights
+from tools.model.folders import checked_name, weight_files, write_model_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,12 +74,15 @@ def model_files(folder: Path, place: Path) -> tuple[str, ModelIdentity]:
     if target.exists():
         raise ConfigurationError(f"Two models lie in folders named {name}: rename one.")
     labels = spec.values["labels"].value
-    files = [*weights(spec), *([folder / labels] if isinstance(labels, str) and (folder / labels).is_file() else [])]
+    files = [
+        *weight_files(spec),
+        *([folder / labels] if isinstance(labels, str) and (folder / labels).is_file() else []),
+    ]
     for file in files:
         copy = target / file.relative_to(folder)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, copy)
-    state_facts(target, spec, spec.identity.name)
+    write_model_json(target, spec, spec.identity.name)
     return f"models/{name}", spec.identity
 
 

@@ -1,4 +1,4 @@
-"""Reads JSON from a model folder and explains what is wrong with it."""
+"""Reads JSON files of a model folder, with one sentence for each way in which they can be broken."""
 
 from __future__ import annotations
 

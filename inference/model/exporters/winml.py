@@ -28,7 +28,7 @@ def read(where: str, metadata: Mapping[str, str], values: SourcedValues) -> None
     Args:
         where: The file that holds the metadata, for the source.
         metadata: The graph's ``metadata_props``, or the same keys from another file.
-        values: What is stated so far.
+        values: The values stated so far.
 
     Raises:
         ModelError: The standard allows a value, but the pixels of a photo cannot fill it.

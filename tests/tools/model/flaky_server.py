@@ -1,4 +1,4 @@
-"""An HTTP server on the loopback address that can do everything to a download that the internet does."""
+"""An HTTP server on the loopback address that interrupts, refuses and changes downloads on request."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 class Site:
-    """What is served, and how badly.
+    """The files that the server sends, and its faults.
 
     Attributes:
-        files: Path to content.
-        etags: Path to ETag; without one there is none.
-        cuts: For each coming request, how many bytes of the body are sent before the connection drops.
-        statuses: For each coming request, the status that is answered instead.
-        ignores_range: Whether a request for a part gets the whole.
-        chunked: Whether the length is left unsaid.
-        url: Where it is.
-        asked: ``path range if-range`` of every request.
+        files: Content by path.
+        etags: ETag by path; a path without one is sent without ETag.
+        cuts: For each of the next requests, how many bytes of the body are sent before the connection drops.
+        statuses: For each of the next requests, the status of the response instead.
+        ignores_range: Whether a request for a range gets the whole file.
+        chunked: Whether the response has no ``Content-Length``.
+        url: The server's address.
+        requests: Path, ``Range`` and ``If-Range`` of every request.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Site:
         self.statuses: list[int] = []
         self.ignores_range = False
         self.chunked = False
-        self.asked: list[tuple[str, str | None, str | None]] = []
+        self.requests: list[tuple[str, str | None, str | None]] = []
         self.url = ""
 
 
@@ -40,7 +40,7 @@ class _Server(ThreadingHTTPServer):
     site: Site
 
     def handle_error(self, *_: object) -> None:
-        """A client that hangs up is what is wanted here."""
+        """Print nothing: the tests make clients disconnect."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -49,22 +49,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         site = self.server.site
-        wanted, condition = self.headers.get("Range"), self.headers.get("If-Range")
+        requested, condition = self.headers.get("Range"), self.headers.get("If-Range")
         path = self.path.partition("?")[0]
-        site.asked.append((path, wanted, condition))
+        site.requests.append((path, requested, condition))
         if site.statuses:
             self._answer(site.statuses.pop(0), b"<html>sorry</html>", {})
         elif path not in site.files:
             self._answer(404, b"<html>gone</html>", {})
         else:
-            self._serve(site.files[path], site.etags.get(path), wanted, condition)
+            self._serve(site.files[path], site.etags.get(path), requested, condition)
 
-    def _serve(self, content: bytes, etag: str | None, wanted: str | None, condition: str | None) -> None:
+    def _serve(self, content: bytes, etag: str | None, requested: str | None, condition: str | None) -> None:
         headers = {"ETag": etag} if etag else {}
-        if not wanted or self.server.site.ignores_range or (condition is not None and condition != etag):
+        if not requested or self.server.site.ignores_range or (condition is not None and condition != etag):
             self._answer(200, content, headers)
             return
-        start = int(wanted.removeprefix("bytes=").rstrip("-"))
+        start = int(requested.removeprefix("bytes=").rstrip("-"))
         if start >= len(content):
             self._answer(416, b"", {"Content-Range": f"bytes */{len(content)}"})
         else:
@@ -92,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving() -> Iterator[Site]:
-    """Serve a site for the length of the block."""
+    """Serve a site until the block ends."""
     server = _Server(("127.0.0.1", 0), _Handler)
     server.site = Site()
     server.site.url = f"http://127.0.0.1:{server.server_address[1]}"

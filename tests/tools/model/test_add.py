@@ -1,13 +1,11 @@
-"""``python -m tools model add``: whatever is given, a folder appears that works, or that says what it lacks."""
+"""``model add`` turns a name, URL, file or folder into a model folder that works, or reports what it lacks."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
-import subprocess
 import zipfile
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,66 +15,33 @@ import pytest
 from inference import classifier
 from inference.model.exporters import catalogue
 from tests.inference.model.model_folders import BLUE, OURS, folder, graph, png
-from tests.tools.model.flaky_server import Site, serving
-from tools.__main__ import main
+from tests.tools.model.model_command import LINES, hugging_face_folder, run_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.tools.model.flaky_server import Site
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = json.loads((ROOT / "docs" / "model.schema.json").read_text())
-LINES = "red\ngreen\nblue\n"
 GRAPH: bytes = graph().SerializeToString()
 
 
-def model(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run the command in this process."""
-    command = ["model", *map(str, arguments)]
-    with redirect_stdout(io.StringIO()) as stdout, redirect_stderr(io.StringIO()) as stderr:
-        try:
-            code = main(command)
-        except SystemExit as ended:  # argparse
-            code = int(str(ended.code))
-    return subprocess.CompletedProcess(command, code, stdout.getvalue(), stderr.getvalue())
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with serving() as made:
-        yield made
-
-
-@pytest.fixture
-def models(tmp_path: Path) -> Path:
-    return tmp_path / "models"
-
-
-def left(place: Path) -> list[str]:
+def files_in(place: Path) -> list[str]:
     return sorted(path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file())
 
 
-def hugging_face(path: Path) -> Path:
-    preprocessor = {
-        "do_resize": True, "size": {"shortest_edge": 10}, "resample": 3,
-        "do_center_crop": True, "crop_size": {"height": 8, "width": 8},
-        "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True,
-        "image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.3, 0.25], "image_processor_type": "ViTImageProcessor",
-    }  # fmt: skip
-    config = {"id2label": {"0": "red", "1": "green", "2": "blue"}, "model_type": "vit"}
-    return folder(path, graph(), config_json=config, preprocessor_config_json=preprocessor)
-
-
 class TestFolder:
-    def test_becomes_ours_and_stays_the_same_model(self, tmp_path: Path, models: Path) -> None:
-        theirs = hugging_face(tmp_path / "theirs")
-        run = model("add", theirs, "--to", models)
+    """An exporter's folder."""
+
+    def test_becomes_a_model_folder_with_the_same_identity(self, tmp_path: Path, models: Path) -> None:
+        theirs = hugging_face_folder(tmp_path / "theirs")
+        run = run_model("add", theirs, "--to", models)
         assert (run.returncode, run.stdout) == (0, f"{models / 'theirs'}\n")
         added = classifier.load(models / "theirs").model
         assert added == classifier.load(theirs).model
 
-    def test_has_a_model_json_that_says_everything_and_where_it_is_from(self, tmp_path: Path, models: Path) -> None:
-        theirs = hugging_face(tmp_path / "theirs")
-        model("add", theirs, "--to", models)
+    def test_gets_a_model_json_with_every_value_and_its_source(self, tmp_path: Path, models: Path) -> None:
+        theirs = hugging_face_folder(tmp_path / "theirs")
+        run_model("add", theirs, "--to", models)
         document = json.loads((models / "theirs" / "model.json").read_text())
         jsonschema.Draft202012Validator(SCHEMA).validate(document)
         assert document["input"]["mean"] == [0.4, 0.5, 0.6]
@@ -86,71 +51,71 @@ class TestFolder:
             (models / "theirs" / name).unlink()
         assert classifier.load(models / "theirs").model == classifier.load(theirs).model
 
-    def test_added_twice_still_names_its_first_sources(self, tmp_path: Path, models: Path) -> None:
-        model("add", hugging_face(tmp_path / "theirs"), "--to", models)
-        model("add", models / "theirs", "--to", tmp_path / "again")
-        one, other = (
+    def test_added_twice_keeps_its_first_sources(self, tmp_path: Path, models: Path) -> None:
+        run_model("add", hugging_face_folder(tmp_path / "theirs"), "--to", models)
+        run_model("add", models / "theirs", "--to", tmp_path / "again")
+        first, second = (
             json.loads((place / "theirs" / "model.json").read_text()) for place in (models, tmp_path / "again")
         )
-        assert one == other
+        assert first == second
 
-    def test_leaves_behind_what_the_model_does_not_need(self, tmp_path: Path, models: Path) -> None:
-        theirs = hugging_face(tmp_path / "theirs")
+    def test_is_copied_without_files_that_the_model_does_not_need(self, tmp_path: Path, models: Path) -> None:
+        theirs = hugging_face_folder(tmp_path / "theirs")
         (theirs / "onnx").mkdir()
         (theirs / "onnx" / "quantized.onnx").write_bytes(GRAPH)
         (theirs / ".git").write_text("x")
         with (theirs / "pytorch_model.bin").open("wb") as checkpoint:
             checkpoint.truncate(1 << 30)
-        model("add", theirs, "--to", models)
-        assert left(models) == [
+        run_model("add", theirs, "--to", models)
+        assert files_in(models) == [
             f"theirs/{name}" for name in ("config.json", "model.json", "model.onnx", "preprocessor_config.json")
         ]
 
-    def test_takes_the_name_it_is_given(self, tmp_path: Path, models: Path) -> None:
-        model("add", hugging_face(tmp_path / "theirs"), "--to", models, "--name", "mine")
+    def test_takes_the_given_name(self, tmp_path: Path, models: Path) -> None:
+        run_model("add", hugging_face_folder(tmp_path / "theirs"), "--to", models, "--name", "mine")
         assert classifier.load(models / "mine").model.name == "mine"
 
-    def test_that_is_there_already_is_not_touched(self, tmp_path: Path, models: Path) -> None:
-        theirs = hugging_face(tmp_path / "theirs")
+    def test_does_not_overwrite_an_existing_folder(self, tmp_path: Path, models: Path) -> None:
+        theirs = hugging_face_folder(tmp_path / "theirs")
         (models / "theirs").mkdir(parents=True)
-        run = model("add", theirs, "--to", models)
-        assert (run.returncode, left(models)) == (2, [])
+        run = run_model("add", theirs, "--to", models)
+        assert (run.returncode, files_in(models)) == (2, [])
         assert "--name" in run.stderr
 
     @pytest.mark.parametrize("name", ["..", "a/b", "", ".hidden", "x" * 101])
-    def test_name_that_is_no_folder_is_refused(self, tmp_path: Path, models: Path, name: str) -> None:
-        run = model("add", hugging_face(tmp_path / "theirs"), "--to", models, f"--name={name or '/'}")
+    def test_a_name_with_a_path_is_refused(self, tmp_path: Path, models: Path, name: str) -> None:
+        run = run_model("add", hugging_face_folder(tmp_path / "theirs"), "--to", models, f"--name={name or '/'}")
         assert run.returncode == 2
         assert len(run.stderr.splitlines()) == 1
 
-    def test_that_cannot_be_used_is_refused_and_leaves_nothing(self, tmp_path: Path, models: Path) -> None:
+    def test_is_refused_when_it_cannot_be_used(self, tmp_path: Path, models: Path) -> None:
         theirs = folder(tmp_path / "theirs", graph(), labels_txt=LINES)
-        run = model("add", theirs, "--to", models)
+        run = run_model("add", theirs, "--to", models)
         assert run.returncode == 2
         assert "colour order" in run.stderr
-        assert not models.exists() or left(models) == []
+        assert not models.exists() or files_in(models) == []
 
-    @pytest.mark.parametrize("way", ["squash", "letterbox"])
-    def test_every_way_to_resize_is_written_down(self, tmp_path: Path, models: Path, way: str) -> None:
+    @pytest.mark.parametrize("mode", ["squash", "letterbox"])
+    def test_every_resize_mode_is_written(self, tmp_path: Path, models: Path, mode: str) -> None:
         pixels: dict[str, Any] = {
             "color_order": "BGR",
-            "resize": way,
+            "resize": mode,
             "scale": 0.1,
             "mean": 3,
             "order": "mean_first",
             "std": [1, 2, 3],
         }
-        ways: dict[str, dict[str, Any]] = {"squash": {"crop_pct": 0.7}, "letterbox": {"pad_color": [1, 2, 3]}}
-        pixels |= ways[way]
+        numbers: dict[str, dict[str, Any]] = {"squash": {"crop_pct": 0.7}, "letterbox": {"pad_color": [1, 2, 3]}}
+        pixels |= numbers[mode]
         theirs = folder(tmp_path / "theirs", graph(), labels_txt=LINES, model_json={"input": pixels, "name": "n"})
-        assert model("add", theirs, "--to", models).returncode == 0
+        assert run_model("add", theirs, "--to", models).returncode == 0
         assert classifier.load(models / "theirs").model == classifier.load(theirs).model
 
 
 class TestPublished:
     @pytest.fixture
     def known(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-        """A catalogue of one small model, and a mirror that has it."""
+        """A catalogue of one small model, and a mirror that serves it."""
         pixels = {
             "layout": "NCHW", "color_order": "RGB", "size": [8, 8], "resize": "shortest_side_crop", "shortest_side": 9,
             "interpolation": "bicubic", "scale": 1, "mean": [0, 0, 0], "std": [1, 1, 1],
@@ -159,54 +124,54 @@ class TestPublished:
             "name": "small-1", "sha256": hashlib.sha256(GRAPH).hexdigest(), "path": "models/small-1.onnx",
             "labels": "models/synset.txt", "input": pixels, "output": {"activation": "softmax"},
         }  # fmt: skip
-        content = {"repository": "somebody/models", "commit": "0123abc", "models": [entry]}
+        content = {"repository": "example/models", "commit": "0123abc", "models": [entry]}
         monkeypatch.setattr(catalogue, "content", lambda: content)
         monkeypatch.setattr(catalogue, "_models", lambda: {entry["sha256"]: entry})
         site.files |= {"/models/small-1.onnx": GRAPH, "/models/synset.txt": LINES.encode()}
         return entry
 
     def test_comes_with_its_labels(self, site: Site, known: dict[str, Any], models: Path) -> None:
-        run = model("add", "small-1", "--to", models, "--mirror", site.url)
+        run = run_model("add", "small-1", "--to", models, "--mirror", site.url)
         assert run.returncode == 0, run.stderr
-        assert left(models) == ["small-1/model.json", "small-1/small-1.onnx", "small-1/synset.txt"]
+        assert files_in(models) == ["small-1/model.json", "small-1/small-1.onnx", "small-1/synset.txt"]
         assert classifier.load(models / "small-1").classify(png(BLUE)).label == "blue"
         sources = json.loads((models / "small-1" / "model.json").read_text())["sources"]
         assert sources["input.color_order"] == "known_models.json: small-1"
 
-    def test_with_other_bytes_is_refused(self, site: Site, known: dict[str, Any], models: Path) -> None:
+    def test_another_sha256_is_refused(self, site: Site, known: dict[str, Any], models: Path) -> None:
         site.files["/models/small-1.onnx"] = GRAPH[:-1] + b"\0"
-        run = model("add", "small-1", "--to", models, "--mirror", site.url)
+        run = run_model("add", "small-1", "--to", models, "--mirror", site.url)
         assert run.returncode == 2
         assert "SHA-256" in run.stderr
-        assert left(models) == []
+        assert files_in(models) == []
 
-    def test_whose_labels_are_missing_is_not_fetched_twice(
-        self, site: Site, known: dict[str, Any], models: Path
-    ) -> None:
+    def test_a_verified_graph_is_not_downloaded_twice(self, site: Site, known: dict[str, Any], models: Path) -> None:
         labels = site.files.pop("/models/synset.txt")
-        assert model("add", "small-1", "--to", models, "--mirror", site.url).returncode == 2
+        assert run_model("add", "small-1", "--to", models, "--mirror", site.url).returncode == 2
         assert not (models / "small-1").exists()
         site.files["/models/synset.txt"] = labels
-        site.asked.clear()
-        assert model("add", "small-1", "--to", models, "--mirror", site.url).returncode == 0
-        assert [path for path, _, _ in site.asked] == ["/models/synset.txt"]
+        site.requests.clear()
+        assert run_model("add", "small-1", "--to", models, "--mirror", site.url).returncode == 0
+        assert [path for path, _, _ in site.requests] == ["/models/synset.txt"]
 
-    def test_that_nobody_knows_is_refused_with_a_suggestion(self, known: dict[str, Any], models: Path) -> None:
-        run = model("add", "smal-1", "--to", models)
+    def test_an_unknown_name_is_refused_with_a_suggestion(self, known: dict[str, Any], models: Path) -> None:
+        run = run_model("add", "smal-1", "--to", models)
         assert run.returncode == 2
         assert "did you mean small-1?" in run.stderr
 
-    def test_catalogue_says_where_each_is(self) -> None:
+    def test_the_catalogue_states_where_each_file_is(self) -> None:
         content = catalogue.content()
         assert content["repository"] == "onnx/models"
         assert len(content["commit"]) == 40
-        for one in content["models"]:
-            assert one["path"].endswith(f"{one['name']}.onnx")
-            assert one["labels"].startswith("validated/")
-            assert one["bytes"] > 1_000_000
+        for model in content["models"]:
+            assert model["path"].endswith(f"{model['name']}.onnx")
+            assert model["labels"].startswith("validated/")
+            assert model["bytes"] > 1_000_000
 
 
 class TestUrl:
+    """A URL or path of an archive or a graph."""
+
     def archive(self, **files: Any) -> bytes:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
@@ -214,30 +179,30 @@ class TestUrl:
                 packed.writestr(name, content)
         return buffer.getvalue()
 
-    def test_of_an_archive_is_unpacked_and_taken_in(self, site: Site, models: Path) -> None:
+    def test_of_an_archive_is_unpacked_and_imported(self, site: Site, models: Path) -> None:
         content = self.archive(
             **{"export/model.onnx": GRAPH, "export/labels.txt": LINES, "export/model.json": json.dumps(OURS)}
         )
         site.files["/my%20export.zip"] = content
-        run = model("add", f"{site.url}/my%20export.zip?sig=hunter2", "--to", models, "--name", "mine")
+        run = run_model("add", f"{site.url}/my%20export.zip?sig=hunter2", "--to", models, "--name", "mine")
         assert run.returncode == 0, run.stderr
-        assert left(models) == ["mine/labels.txt", "mine/model.json", "mine/model.onnx"]
+        assert files_in(models) == ["mine/labels.txt", "mine/model.json", "mine/model.onnx"]
         assert hashlib.sha256(content).hexdigest() in run.stderr
         assert "hunter2" not in run.stderr
         assert classifier.load(models / "mine").model.name == "mine"
 
-    def test_of_a_graph_alone_is_kept_and_says_what_it_lacks(self, site: Site, models: Path) -> None:
+    def test_of_a_graph_alone_is_saved_and_the_missing_values_are_listed(self, site: Site, models: Path) -> None:
         site.files["/net.onnx"] = GRAPH
-        run = model("add", f"{site.url}/net.onnx", "--to", models)
+        run = run_model("add", f"{site.url}/net.onnx", "--to", models)
         assert run.returncode == 1
-        assert left(models) == ["net/net.onnx"]
+        assert files_in(models) == ["net/net.onnx"]
         assert f"{models / 'net'} does not state" in run.stderr
         (models / "net" / "labels.txt").write_text(LINES)
         (models / "net" / "model.json").write_text(json.dumps(OURS))
         assert classifier.load(models / "net").classify(png(BLUE)).label == "blue"
 
     @pytest.mark.parametrize(
-        ("content", "said"),
+        ("content", "text"),
         [
             (b"<!DOCTYPE html><title>Sign in</title>", "web page"),
             (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n", "Git LFS pointer"),
@@ -248,51 +213,49 @@ class TestUrl:
         ],
         ids=["login page", "LFS pointer", "JSON", "nothing", "noise", "damaged archive"],
     )
-    def test_of_something_else_is_refused_and_leaves_nothing(
-        self, site: Site, models: Path, content: bytes, said: str
-    ) -> None:
+    def test_of_another_kind_of_file_is_refused(self, site: Site, models: Path, content: bytes, text: str) -> None:
         site.files["/net.onnx"] = content
-        run = model("add", f"{site.url}/net.onnx", "--to", models)
+        run = run_model("add", f"{site.url}/net.onnx", "--to", models)
         assert run.returncode == 2
-        assert said in run.stderr
+        assert text in run.stderr
         assert "Traceback" not in run.stderr
-        assert left(models) == []
+        assert files_in(models) == []
 
     @pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "a/../../evil"])
     def test_of_an_archive_that_leads_out_of_its_folder_is_refused(self, site: Site, models: Path, name: str) -> None:
         site.files["/a.zip"] = self.archive(**{"model.onnx": GRAPH, name: b"x"})
-        run = model("add", f"{site.url}/a.zip", "--to", models)
+        run = run_model("add", f"{site.url}/a.zip", "--to", models)
         assert run.returncode == 2
         assert "leads out" in run.stderr
-        assert left(models.parent) == []
+        assert files_in(models.parent) == []
 
     def test_of_an_archive_that_is_a_bomb_is_refused(
         self, site: Site, models: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("tools.model.archive._MAX_BYTES", 1 << 20)
         site.files["/a.zip"] = self.archive(**{"model.onnx": b"\0" * (2 << 20)})
-        run = model("add", f"{site.url}/a.zip", "--to", models)
+        run = run_model("add", f"{site.url}/a.zip", "--to", models)
         assert run.returncode == 2
-        assert "no model" in run.stderr
+        assert "more than a model has" in run.stderr
 
     def test_of_an_archive_without_a_graph_is_refused(self, site: Site, models: Path) -> None:
         site.files["/a.zip"] = self.archive(**{"saved_model.pb": b"x"})
-        run = model("add", f"{site.url}/a.zip", "--to", models)
+        run = run_model("add", f"{site.url}/a.zip", "--to", models)
         assert run.returncode == 2
         assert "no .onnx file" in run.stderr
 
-    def test_of_optimums_layout_keeps_the_folder_that_holds_the_facts(
+    def test_of_optimums_layout_keeps_the_configuration_beside_the_graph_s_folder(
         self, site: Site, tmp_path: Path, models: Path
     ) -> None:
-        theirs = hugging_face(tmp_path / "theirs")
+        theirs = hugging_face_folder(tmp_path / "theirs")
         files = {f"vit/{name}": (theirs / name).read_bytes() for name in ("config.json", "preprocessor_config.json")}
         site.files["/vit.zip"] = self.archive(**{"vit/onnx/model.onnx": GRAPH, **files})
-        assert model("add", f"{site.url}/vit.zip", "--to", models).returncode == 0
-        assert "vit/onnx/model.onnx" in left(models)
+        assert run_model("add", f"{site.url}/vit.zip", "--to", models).returncode == 0
+        assert "vit/onnx/model.onnx" in files_in(models)
 
-    def test_may_be_a_file_here(self, tmp_path: Path, models: Path) -> None:
+    def test_may_be_a_local_file(self, tmp_path: Path, models: Path) -> None:
         (tmp_path / "a.zip").write_bytes(
             self.archive(**{"model.onnx": GRAPH, "labels.txt": LINES, "model.json": json.dumps(OURS)})
         )
-        assert model("add", tmp_path / "a.zip", "--to", models).returncode == 0
+        assert run_model("add", tmp_path / "a.zip", "--to", models).returncode == 0
         assert (tmp_path / "a.zip").exists()
