@@ -1,8 +1,8 @@
-// Who is told when something is wrong. docs/operations.md says what each alert means and what to do.
+// The alerts and their recipients. docs/operations.md explains each alert and the response to it.
 //
-// There is no metric of one queue's length (QueueMessageCount is of the whole account, once an hour), and none that tells
-// uploads from the sidecars the app writes itself. So what can be seen is taken from the app's own lines, and what
-// cannot reach the app from Event Grid's metrics.
+// There is no metric of one queue's length (QueueMessageCount is of the whole account, once an hour), and none that separates
+// uploads from the sidecars that the app writes. So most alerts query the app's own log lines. Events that do not
+// reach the app are taken from Event Grid's metrics.
 param location string
 param tags object
 param applicationInsightsId string
@@ -11,7 +11,7 @@ param imageStorageId string
 @description('The Event Grid system topic of the uploads; empty watches no deliveries.')
 param eventGridTopicId string = ''
 
-@description('Who is told; empty shows alerts in the portal only.')
+@description('The recipient of alerts; empty shows alerts in the portal only.')
 param alertEmail string = ''
 
 @description('How long the app may give no sign of life; more than two periods of RECONCILE_SCHEDULE.')
@@ -20,8 +20,8 @@ param silentAfter string = 'PT3H'
 @description('How many messages all queues of the account may hold, delayed tries included.')
 param mostMessages int = 10000
 
-var told = empty(alertEmail) ? [] : [people.id]
-var toldOfMetrics = empty(alertEmail) ? [] : [{ actionGroupId: people.id }]
+var recipients = empty(alertEmail) ? [] : [people.id]
+var metricRecipients = empty(alertEmail) ? [] : [{ actionGroupId: people.id }]
 
 // Each fires when its query gives a row (or, for a sign of life, none) in the window.
 var rules = [
@@ -46,7 +46,7 @@ var rules = [
     threshold: 10
   }
   {
-    name: 'nothing-settled'
+    name: 'nothing-committed'
     title: 'Uploads arrive, but no row is written'
     query: loadTextContent('queries/alert_stalled.kql')
     severity: 1
@@ -57,7 +57,7 @@ var rules = [
   }
   {
     name: 'needs-a-person'
-    title: 'The model or the access to storage has to be mended'
+    title: 'The model or the access to storage needs a repair'
     query: loadTextContent('queries/alert_deployment.kql')
     severity: 1
     every: 'PT15M'
@@ -134,7 +134,7 @@ resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
       }
       autoMitigate: true
       actions: {
-        actionGroups: told
+        actionGroups: recipients
       }
     }
   }
@@ -167,11 +167,11 @@ resource undelivered 'Microsoft.Insights/metricAlerts@2018-03-01' = if (!empty(e
       ]
     }
     autoMitigate: true
-    actions: toldOfMetrics
+    actions: metricRecipients
   }
 }
 
-// Work piles up: more than the instances get through, or a queue that nobody reads.
+// Work piles up: more than the instances can process, or a queue without a reader.
 resource backlog 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   name: 'messages-pile-up'
   location: 'global'
@@ -198,6 +198,6 @@ resource backlog 'Microsoft.Insights/metricAlerts@2018-03-01' = {
       ]
     }
     autoMitigate: true
-    actions: toldOfMetrics
+    actions: metricRecipients
   }
 }

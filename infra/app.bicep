@@ -2,7 +2,7 @@
 //
 // Memory of an instance: process + files + decoding (docs/settings.md, "Memory"), at the worst, with DECODE_BUDGET_MIB below and a
 // file of MAX_IMAGE_BYTES:
-//     125 + 128 + 672 = 925 MiB of the 1,953 MiB that 2,048 MB are. What is left, 1,028 MiB, is for heavier models and the host.
+//     125 + 128 + 672 = 925 MiB of the 1,953 MiB that 2,048 MB are. The rest, 1,028 MiB, is for heavier models and the host.
 // A single image may take more than the budget, alone: 125 + 128 + 16 bytes x 90 megapixels (WebP) = 1,627 MiB.
 // 512 MB would leave 235 MiB for decoding, model and host together, and a quarter of a core: not offered.
 //
@@ -129,7 +129,7 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     MODEL_BLOB: modelBlob
     TOP_K: string(topK)
     MIN_SCORE: minScore
-    // Said, not derived: what a container shows of its limit is not the same everywhere. 384 MiB a core, two at least.
+    // Explicit, not derived: containers do not all show their limit in the same way. 384 MiB a core, two at least.
     DECODE_BUDGET_MIB: '768'
     RETRY_DELAYS_SECONDS: '60,300,900,1800,3600'
     RECONCILE_SCHEDULE: '0 0 * * * *'

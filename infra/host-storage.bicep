@@ -1,11 +1,11 @@
-// The host's own account: its internal queue, leases and the package. Apart from the images', so that nothing of the
-// machinery lies among them, and an account that was there before gets none of it.
+// The host's own account: its internal queue, leases and the package. Apart from the images', so that the host's
+// blobs and queues do not lie among them, and an existing image account gets none of them.
 param name string
 param location string
 param tags object
 param appPrincipalId string
 
-@description('Who runs doctor; empty gives nobody anything.')
+@description('The person who runs doctor; empty assigns no role.')
 param userPrincipalId string
 
 @description('Reachable only through private endpoints.')

@@ -12,10 +12,10 @@ param environmentName string
 @metadata({ azd: { type: 'location' } })
 param location string
 
-@description('Who deploys and uploads: gets the data of the image account. Empty gives nobody anything.')
+@description('The person who deploys and uploads: gets data roles in the image account. Empty assigns no role.')
 param principalId string = ''
 
-@description('A storage account that is there already, to take images from; empty makes one.')
+@description('An existing storage account to take images from; empty creates one.')
 param existingImageAccount string = ''
 
 @description('Its resource group, where that is another one than this environment\'s.')
@@ -63,10 +63,10 @@ param instanceMemoryMB int = 2048
 @description('Reach both storage accounts through private endpoints in a virtual network, and close them to all others.')
 param vnetEnabled bool = false
 
-@description('With a virtual network: who may still reach the image account from outside, IPv4 addresses or ranges with commas between.')
+@description('With a virtual network: the addresses that may still reach the image account from outside, IPv4 addresses or ranges with commas between.')
 param allowedAddresses string = ''
 
-@description('Who is told when something is wrong; empty shows alerts in the portal only.')
+@description('The recipient of alerts; empty shows alerts in the portal only.')
 param alertEmail string = ''
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))

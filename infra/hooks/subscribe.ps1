@@ -1,6 +1,6 @@
 #!/usr/bin/env pwsh
 # Subscribes the app to the uploads. azd runs this after each deployment; by hand: azd hooks run postdeploy
-# Runs any number of times to the same end. The key is never printed, nor on a command line where ps would show it.
+# It may run any number of times with the same result. The key is never printed, nor passed on a command line where ps shows it.
 # subscribe.sh and subscribe.ps1 are the same, line by line.
 Set-StrictMode -Version Latest
 
@@ -10,7 +10,7 @@ $again = 'then run: azd hooks run postdeploy'
 $key = ''
 $answer = ''
 $complaint = ''
-$told = ''
+$shown = ''
 $state = ''
 
 function say($text) { Write-Host $text }
@@ -31,35 +31,35 @@ function without_key($text) {
 
 }
 
-# Runs az. What it says is the answer; what it complains of is told once, and ends it all where waiting cannot help.
+# Runs az. Its output is the answer; each error is printed once, and ends the script where waiting cannot help.
 function ask {
     $script:complaint = ''
     $script:answer = (az @args --only-show-errors 2>"$work/complaint") -join "`n"; if ($LASTEXITCODE -eq 0) { return $true }
-    $said = @(Get-Content "$work/complaint"); $errors = @($said -clike 'ERROR*'); $script:complaint = without_key ($(if ($errors) { $errors } else { $said }) -join "`n")
+    $lines = @(Get-Content "$work/complaint"); $errors = @($lines -clike 'ERROR*'); $script:complaint = without_key ($(if ($errors) { $errors } else { $lines }) -join "`n")
     switch -Wildcard -CaseSensitive ($complaint) {
-        { $_ -clike '*az login*' -or $_ -clike '*AADSTS*' -or $_ -clike '*AuthenticationToken*' } { stop "Nobody is logged in to the Azure CLI: az login, $again" }
-        '*AuthorizationFailed*' { stop "You may not do this. Contributor on the app's resource group and on the images' is enough: have it granted, ${again}: $complaint" }
-        { $_ -clike '*NotFound*' -or $_ -clike '*not found. Check*' } { stop "Something is not where azd provisioned it, or az looks elsewhere: azd provision, ${again}: $complaint" }
+        { $_ -clike '*az login*' -or $_ -clike '*AADSTS*' -or $_ -clike '*AuthenticationToken*' } { stop "You are not logged in to the Azure CLI: az login, $again" }
+        '*AuthorizationFailed*' { stop "Your role is not sufficient. Contributor on the app's resource group and on the images' is enough: ask for it, ${again}: $complaint" }
+        { $_ -clike '*NotFound*' -or $_ -clike '*not found. Check*' } { stop "A resource is missing, or az uses another subscription: azd provision, ${again}: $complaint" }
     }
-    if ($complaint -cne $told) { say "Trying again: $complaint" }
-    $script:told = $complaint
+    if ($complaint -cne $shown) { say "Trying again: $complaint" }
+    $script:shown = $complaint
     return $false
 }
 
-# Waits a moment, or ends it all when the time is up.
-function linger($text) {
+# Waits a moment, or ends the script when the time is up.
+function wait_or_stop($text) {
     if ((Get-Date) -ge $deadline) { stop "$text, $again$(if ($complaint) { ": $complaint" })" }
     Start-Sleep -Seconds $pause_seconds
 }
 
 foreach ($name in 'AZURE_SUBSCRIPTION_ID', 'AZURE_RESOURCE_GROUP', 'FUNCTION_APP_NAME', 'FUNCTION_HOST_NAME', 'SYSTEM_TOPIC_ID', 'IMAGE_STORAGE_ID', 'INCOMING_CONTAINER', 'DEAD_LETTER_CONTAINER') {
     $value = [Environment]::GetEnvironmentVariable($name)
-    if (-not $value) { stop "$name is not set; azd sets it from what it provisioned: azd provision, $again" }
+    if (-not $value) { stop "$name is not set; azd sets it when it provisions: azd provision, $again" }
 }
-if (-not (Get-Command az -ErrorAction SilentlyContinue)) { stop "The Azure CLI is not here: install it (https://aka.ms/azure-cli), az login, $again" }
+if (-not (Get-Command az -ErrorAction SilentlyContinue)) { stop "The Azure CLI is not installed: install it (https://aka.ms/azure-cli), az login, $again" }
 
 $PSNativeCommandUseErrorActionPreference = $false
-$work = [IO.Directory]::CreateTempSubdirectory('subscribe-').FullName; if (-not $work) { stop 'No temporary folder can be made.' }
+$work = [IO.Directory]::CreateTempSubdirectory('subscribe-').FullName; if (-not $work) { stop 'No temporary folder can be created.' }
 try {
 
 
@@ -67,16 +67,16 @@ $deadline = (Get-Date).AddSeconds($wait_seconds)
 $subscription = "${env:SYSTEM_TOPIC_ID}/eventSubscriptions/${env:FUNCTION_APP_NAME}?api-version=2025-02-15"
 
 while (-not (ask account show --subscription $env:AZURE_SUBSCRIPTION_ID --output none)) {
-    linger 'The Azure CLI does not answer: see what it says'
+    wait_or_stop 'The Azure CLI does not answer: see its error'
 }
 
-say "Waiting up to $wait_seconds s for $env:FUNCTION_APP_NAME to start and make its webhook's key."
+say "Waiting up to $wait_seconds s for $env:FUNCTION_APP_NAME to start and create its webhook's key."
 while (-not $key) {
     if (ask functionapp keys list --subscription $env:AZURE_SUBSCRIPTION_ID --resource-group $env:AZURE_RESOURCE_GROUP --name $env:FUNCTION_APP_NAME --query systemKeys.blobs_extension --output tsv) {
         $key = $answer.Trim()
         if ($key -ceq 'None') { $key = '' }
     }
-    if (-not $key) { linger 'There is no system key blobs_extension: the app has not started, or not with the function classify_uploaded. See its log stream in the portal' }
+    if (-not $key) { wait_or_stop 'There is no system key blobs_extension: the app has not started, or not with the function classify_uploaded. See its log stream in the portal' }
 }
 
 Set-Content -Path "$work/subscription.json" -Value @"
@@ -112,7 +112,7 @@ Set-Content -Path "$work/subscription.json" -Value @"
 }
 "@
 
-say "Subscribing it to what is uploaded to $env:INCOMING_CONTAINER."
+say "Subscribing it to uploads to $env:INCOMING_CONTAINER."
 while ($state -cne 'Succeeded') {
     if ($state -ceq '' -or $state -ceq 'Failed' -or $state -ceq 'Canceled') {
         $state = ''
@@ -120,7 +120,7 @@ while ($state -cne 'Succeeded') {
     } elseif (ask rest --method get --url $subscription --query properties.provisioningState --output tsv) {
         $state = $answer.Trim()
     }
-    if ($state -cne 'Succeeded') { linger 'Event Grid has not accepted the subscription. See that the app runs, that its webhook can be reached from the internet and that the system topic has an identity' }
+    if ($state -cne 'Succeeded') { wait_or_stop 'Event Grid has not accepted the subscription. Check that the app runs, that its webhook can be reached from the internet and that the system topic has an identity' }
 }
-say "Subscribed: what is uploaded to $env:INCOMING_CONTAINER goes to $env:FUNCTION_APP_NAME."
+say "Subscribed: uploads to $env:INCOMING_CONTAINER go to $env:FUNCTION_APP_NAME."
 } finally { Remove-Item -Recurse -Force $work }

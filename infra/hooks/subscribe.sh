@@ -1,6 +1,6 @@
 #!/bin/sh
 # Subscribes the app to the uploads. azd runs this after each deployment; by hand: azd hooks run postdeploy
-# Runs any number of times to the same end. The key is never printed, nor on a command line where ps would show it.
+# It may run any number of times with the same result. The key is never printed, nor passed on a command line where ps shows it.
 # subscribe.sh and subscribe.ps1 are the same, line by line.
 set -u
 
@@ -10,7 +10,7 @@ again='then run: azd hooks run postdeploy'
 key=''
 answer=''
 complaint=''
-told=''
+shown=''
 state=''
 
 say() { printf '%s\n' "$1"; }
@@ -31,35 +31,35 @@ without_key() {
     printf '%s' "$head$tail"
 }
 
-# Runs az. What it says is the answer; what it complains of is told once, and ends it all where waiting cannot help.
+# Runs az. Its output is the answer; each error is printed once, and ends the script where waiting cannot help.
 ask() {
     complaint=''
     answer=$(az "$@" --only-show-errors 2>"$work/complaint") && return 0
     complaint=$(without_key "$(grep '^ERROR' "$work/complaint" || cat "$work/complaint")")
     case $complaint in
-        *'az login'* | *AADSTS* | *AuthenticationToken*) stop "Nobody is logged in to the Azure CLI: az login, $again" ;;
-        *AuthorizationFailed*) stop "You may not do this. Contributor on the app's resource group and on the images' is enough: have it granted, $again: $complaint" ;;
-        *NotFound* | *'not found. Check'*) stop "Something is not where azd provisioned it, or az looks elsewhere: azd provision, $again: $complaint" ;;
+        *'az login'* | *AADSTS* | *AuthenticationToken*) stop "You are not logged in to the Azure CLI: az login, $again" ;;
+        *AuthorizationFailed*) stop "Your role is not sufficient. Contributor on the app's resource group and on the images' is enough: ask for it, $again: $complaint" ;;
+        *NotFound* | *'not found. Check'*) stop "A resource is missing, or az uses another subscription: azd provision, $again: $complaint" ;;
     esac
-    [ "$complaint" = "$told" ] || say "Trying again: $complaint"
-    told=$complaint
+    [ "$complaint" = "$shown" ] || say "Trying again: $complaint"
+    shown=$complaint
     return 1
 }
 
-# Waits a moment, or ends it all when the time is up.
-linger() {
+# Waits a moment, or ends the script when the time is up.
+wait_or_stop() {
     [ "$(date +%s)" -lt "$deadline" ] || stop "$1, $again${complaint:+: $complaint}"
     sleep "$pause_seconds"
 }
 
 for name in AZURE_SUBSCRIPTION_ID AZURE_RESOURCE_GROUP FUNCTION_APP_NAME FUNCTION_HOST_NAME SYSTEM_TOPIC_ID IMAGE_STORAGE_ID INCOMING_CONTAINER DEAD_LETTER_CONTAINER; do
     eval "value=\${$name:-}"
-    [ -n "$value" ] || stop "$name is not set; azd sets it from what it provisioned: azd provision, $again"
+    [ -n "$value" ] || stop "$name is not set; azd sets it when it provisions: azd provision, $again"
 done
-command -v az >/dev/null 2>&1 || stop "The Azure CLI is not here: install it (https://aka.ms/azure-cli), az login, $again"
+command -v az >/dev/null 2>&1 || stop "The Azure CLI is not installed: install it (https://aka.ms/azure-cli), az login, $again"
 
 umask 077
-work=$(mktemp -d) || stop 'No temporary folder can be made.'
+work=$(mktemp -d) || stop 'No temporary folder can be created.'
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
@@ -67,16 +67,16 @@ deadline=$(($(date +%s) + wait_seconds))
 subscription="$SYSTEM_TOPIC_ID/eventSubscriptions/$FUNCTION_APP_NAME?api-version=2025-02-15"
 
 until ask account show --subscription "$AZURE_SUBSCRIPTION_ID" --output none; do
-    linger 'The Azure CLI does not answer: see what it says'
+    wait_or_stop 'The Azure CLI does not answer: see its error'
 done
 
-say "Waiting up to $wait_seconds s for $FUNCTION_APP_NAME to start and make its webhook's key."
+say "Waiting up to $wait_seconds s for $FUNCTION_APP_NAME to start and create its webhook's key."
 while [ -z "$key" ]; do
     if ask functionapp keys list --subscription "$AZURE_SUBSCRIPTION_ID" --resource-group "$AZURE_RESOURCE_GROUP" --name "$FUNCTION_APP_NAME" --query systemKeys.blobs_extension --output tsv; then
         key=$answer
         [ "$key" != None ] || key=''
     fi
-    [ -n "$key" ] || linger 'There is no system key blobs_extension: the app has not started, or not with the function classify_uploaded. See its log stream in the portal'
+    [ -n "$key" ] || wait_or_stop 'There is no system key blobs_extension: the app has not started, or not with the function classify_uploaded. See its log stream in the portal'
 done
 
 cat >"$work/subscription.json" <<JSON
@@ -112,7 +112,7 @@ cat >"$work/subscription.json" <<JSON
 }
 JSON
 
-say "Subscribing it to what is uploaded to $INCOMING_CONTAINER."
+say "Subscribing it to uploads to $INCOMING_CONTAINER."
 while [ "$state" != Succeeded ]; do
     if [ "$state" = '' ] || [ "$state" = Failed ] || [ "$state" = Canceled ]; then
         state=''
@@ -120,6 +120,6 @@ while [ "$state" != Succeeded ]; do
     elif ask rest --method get --url "$subscription" --query properties.provisioningState --output tsv; then
         state=$answer
     fi
-    [ "$state" = Succeeded ] || linger 'Event Grid has not accepted the subscription. See that the app runs, that its webhook can be reached from the internet and that the system topic has an identity'
+    [ "$state" = Succeeded ] || wait_or_stop 'Event Grid has not accepted the subscription. Check that the app runs, that its webhook can be reached from the internet and that the system topic has an identity'
 done
-say "Subscribed: what is uploaded to $INCOMING_CONTAINER goes to $FUNCTION_APP_NAME."
+say "Subscribed: uploads to $INCOMING_CONTAINER go to $FUNCTION_APP_NAME."

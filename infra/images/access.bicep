@@ -1,8 +1,8 @@
-// Who may do what in the image account. Nobody has a key: each line is one identity and one of Azure's data roles.
+// The role assignments in the image account. Shared keys are off: each assignment is one identity and one of Azure's data roles.
 param accountName string
 param appPrincipalId string
 
-@description('Who deploys, uploads and asks; empty gives nobody anything.')
+@description('The person who deploys, uploads and queries; empty assigns no role.')
 param userPrincipalId string
 
 resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
@@ -22,7 +22,7 @@ resource appBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 // Storage Queue Data Contributor: the host reads classify-requests and both poison queues and writes the poison ones;
-// the app sends requests round again.
+// the app queues failed requests again.
 resource appQueues 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: account
   name: guid(account.id, appPrincipalId, '974c5e8b-45b9-4653-ba55-5f855dd0fb88')

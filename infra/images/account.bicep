@@ -57,7 +57,7 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2023-05
           enabled: true
           definition: {
             filters: { blobTypes: ['blockBlob'], prefixMatch: ['${deadLetterContainer}/'] }
-            // By then reconcile has long found what they tell of.
+            // By then reconcile has long found the uploads that they name.
             actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: 30 } } }
           }
         }

@@ -47,7 +47,7 @@ class Machine:
         (self._bin / name).unlink()
 
     def ci(self, there: str = "", *, has: str = "", user: int = 0, apt_exit: int = 0) -> tuple[int, str, list[str]]:
-        """Exit code, output, and what was done: the calls of make and apt-get."""
+        """Exit code, output, and the calls of make and apt-get."""
         for tool in ("bash", "env", "dirname"):
             path = self._bin / tool
             if not path.exists():

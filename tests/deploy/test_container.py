@@ -55,7 +55,7 @@ def test_packages_and_app_lie_where_the_host_looks_for_them() -> None:
     ], "packages first: they change rarely"
 
 
-def test_it_runs_as_nobody_special_on_a_port_that_such_a_user_may_open() -> None:
+def test_it_runs_as_an_ordinary_user_on_a_port_that_such_a_user_may_open() -> None:
     *_, user = instructions("USER")
     assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", user)
     (port,) = instructions("EXPOSE")

@@ -40,7 +40,7 @@ def test_it_is_what_github_understands(path: Path, schema: str) -> None:
 
 
 def test_zizmor_finds_nothing() -> None:
-    """Unpinned actions, words of strangers in a shell, tokens that lie about, rights that nobody needs."""
+    """Unpinned actions, words of strangers in a shell, stored tokens, rights that no step needs."""
     done = subprocess.run(
         [BIN / "zizmor", "--offline", "--persona", "pedantic", "--no-progress", "--quiet", GITHUB],
         capture_output=True,
@@ -55,8 +55,8 @@ def test_nothing_may_be_done_that_is_not_needed(path: Path) -> None:
     of = workflow(path.stem)
     assert of["permissions"] == {}
     for name, job in of["jobs"].items():
-        wanted = {"contents": "write"} if (path.stem, name) == ("release", "release") else {"contents": "read"}
-        assert job["permissions"] == wanted
+        expected = {"contents": "write"} if (path.stem, name) == ("release", "release") else {"contents": "read"}
+        assert job["permissions"] == expected
         assert job["timeout-minutes"] <= 30
     for step in steps(of):
         assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step.get("uses", f"a@{'0' * 40}")), "an action that can change"

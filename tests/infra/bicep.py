@@ -1,7 +1,7 @@
-"""What a Bicep file says, read from its parse tree: there is no compiler in the registries that we can install from.
+"""The contents of a Bicep file, read from its parse tree: no registry that we can install from has a compiler.
 
 Values become Python's: objects are dicts, arrays lists, plain strings ``str``, numbers ``int``, booleans ``bool``.
-Whatever must be computed stays as it was written, as an ``Expression``; ``evaluate`` resolves the simple ones.
+Computed values stay as they are written, as an ``Expression``; ``evaluate`` resolves the simple ones.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Plays the Azure CLI: answers as it was told to, and writes down what it was asked, bodies included.
+"""A fake Azure CLI: gives the planned answers and records every call, bodies included.
 
-Run by a two-line script named ``az``. ``FAKE_AZ`` is a folder: ``plan.json`` maps each command to its
-answers, one after the other, the last one again and again; ``calls.jsonl`` takes what was asked.
+A two-line script named ``az`` runs it. ``FAKE_AZ`` is a folder: ``plan.json`` maps each command to its
+answers, in order, the last one repeated; ``calls.jsonl`` records the calls.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""docs/deploy.md names what can be chosen, and what it tells a person to type works with what is provisioned."""
+"""docs/deploy.md names every choice, and its commands work with the provisioned resources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is provisioned is what the code needs, sized by what was measured, closed to whom it does not concern."""
+"""The provisioned resources are those that the code needs, of the measured size, closed to other users."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_the_app_can_read_its_settings_as_they_are_there() -> None:
     assert {name: str(SETTINGS[name]) for name in unchanged} == unchanged
 
 
-def test_every_setting_is_one_that_somebody_reads_and_none_is_forgotten() -> None:
+def test_every_setting_is_one_that_the_app_or_the_host_reads_and_none_is_forgotten() -> None:
     read_by_the_app = {each.name for each in DECLARED} - {"ImageStorage"}
     read_by_the_app |= {f"ImageStorage__{each}" for each in IDENTITY}
     assert SETTINGS.keys() - read_by_the_app == OF_THE_HOST
@@ -121,11 +121,11 @@ def test_an_instance_holds_what_the_memory_formula_asks_for() -> None:
     webp = math.ceil(16 * 90_000_000 / 2**20)  # docs/images.md: bytes per pixel
     peak, alone = process + files + decoding, process + files + webp
     assert alone + 128 < instance, "the host needs something too"
-    told = APP.path.read_text(encoding="utf-8")
-    assert f"{process} + {files} + {decoding} = {peak:,} MiB of the {instance:,} MiB that 2,048 MB are" in told
-    assert f"{instance - peak:,} MiB, is for heavier models and the host" in told
-    assert f"{process} + {files} + 16 bytes x 90 megapixels (WebP) = {alone:,} MiB" in told
-    assert f"512 MB would leave {512 * 10**6 // 2**20 - process - files} MiB" in told
+    source = APP.path.read_text(encoding="utf-8")
+    assert f"{process} + {files} + {decoding} = {peak:,} MiB of the {instance:,} MiB that 2,048 MB are" in source
+    assert f"{instance - peak:,} MiB, is for heavier models and the host" in source
+    assert f"{process} + {files} + 16 bytes x 90 megapixels (WebP) = {alone:,} MiB" in source
+    assert f"512 MB would leave {512 * 10**6 // 2**20 - process - files} MiB" in source
 
 
 def test_threads_are_as_many_as_the_host_lets_images_in() -> None:
@@ -137,13 +137,13 @@ def test_threads_are_as_many_as_the_host_lets_images_in() -> None:
 
 @pytest.mark.parametrize("account", accounts(), ids=lambda each: str(each.body["name"]))
 def test_an_account_has_no_keys_no_public_blobs_and_tls_1_2(account: Resource) -> None:
-    said = account.body["properties"]
-    assert said["allowSharedKeyAccess"] is False
-    assert said["allowBlobPublicAccess"] is False
-    assert said["minimumTlsVersion"] == "TLS1_2"
-    assert said["supportsHttpsTrafficOnly"] is True
-    assert said["networkAcls"]["bypass"] == "AzureServices"
-    assert said["networkAcls"]["defaultAction"] == Expression("closed ? 'Deny' : 'Allow'")
+    properties = account.body["properties"]
+    assert properties["allowSharedKeyAccess"] is False
+    assert properties["allowBlobPublicAccess"] is False
+    assert properties["minimumTlsVersion"] == "TLS1_2"
+    assert properties["supportsHttpsTrafficOnly"] is True
+    assert properties["networkAcls"]["bypass"] == "AzureServices"
+    assert properties["networkAcls"]["defaultAction"] == Expression("closed ? 'Deny' : 'Allow'")
     assert account.body["kind"] == "StorageV2"
 
 

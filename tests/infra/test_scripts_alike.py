@@ -26,14 +26,14 @@ def plain(line: str) -> str:
 
 
 def sentences(line: str) -> list[str]:
-    """What a line says to a person."""
-    said = re.findall(r"\b(?:say|stop|linger) (\"[^\"]*\"|'[^']*')", plain(line))
-    # A function's own argument has another name in each, and so has "if there is one" (in linger).
-    return [re.sub(r"\$1|\$text", "$text", re.sub(r"(\$again)\$[({].*", r"\1", sentence[1:-1])) for sentence in said]
+    """The texts that a line prints."""
+    texts = re.findall(r"\b(?:say|stop|wait_or_stop) (\"[^\"]*\"|'[^']*')", plain(line))
+    # A function's own argument has another name in each, and so has "if there is one" (in wait_or_stop).
+    return [re.sub(r"\$1|\$text", "$text", re.sub(r"(\$again)\$[({].*", r"\1", sentence[1:-1])) for sentence in texts]
 
 
 def request(line: str) -> str | None:
-    """What a line asks of the Azure CLI."""
+    """The request that a line sends with the Azure CLI."""
     asked = re.search(r"\bask ((?:account|functionapp|rest) .*?)(?:;|\)+ \{|\)$|$)", plain(line))
     return asked[1].replace('"', "").rstrip(")") if asked else None
 
@@ -54,14 +54,14 @@ def test_they_are_as_long_but_for_the_end_of_try() -> None:
 
 
 def test_each_line_says_asks_and_explains_the_same() -> None:
-    said = 0
+    checked = 0
     for number, (sh, ps1) in enumerate(zip(SH, PS1, strict=False), 1):
         assert sentences(sh) == sentences(ps1), f"line {number}"
         assert request(sh) == request(ps1), f"line {number}"
         if sh.startswith("# "):
             assert sh == ps1, f"line {number}"
-        said += len(sentences(sh)) + (request(sh) is not None)
-    assert said == 18, "the patterns above see less, or there is more to say"
+        checked += len(sentences(sh)) + (request(sh) is not None)
+    assert checked == 18, "the patterns above find less, or the scripts print more"
 
 
 def test_they_send_the_same_document() -> None:

@@ -163,7 +163,7 @@ def test_when_all_goes_well_it_asks_for_this(each_cli: Cli) -> None:
     done = each_cli.run({})
     assert done.returncode == 0, done.stderr
     assert transcript(each_cli.calls()) == GOLDEN.read_text()
-    assert done.stdout.splitlines()[-1] == "Subscribed: what is uploaded to incoming goes to func-abc."
+    assert done.stdout.splitlines()[-1] == "Subscribed: uploads to incoming go to func-abc."
     assert {call["mode"] for call in each_cli.calls() if "mode" in call} == {"-rw-------"}
 
 
@@ -240,7 +240,7 @@ def test_what_mends_itself_is_waited_for(
         pytest.param({"functionapp keys list": [EXPIRED]}, "functionapp keys", "az login", id="the login has expired"),
         pytest.param({"functionapp keys list": [STALE]}, "functionapp keys", "az login", id="the token is stale"),
         pytest.param(
-            {"account show": [NO_SUBSCRIPTION]}, "account show", "looks elsewhere", id="another tenant's login"
+            {"account show": [NO_SUBSCRIPTION]}, "account show", "another subscription", id="another tenant's login"
         ),
         pytest.param({"functionapp keys list": [NO_APP]}, "functionapp keys", "azd provision", id="no such app"),
         pytest.param({"rest put": [NO_TOPIC]}, "rest put", "azd provision", id="no such system topic"),
@@ -288,7 +288,7 @@ def test_without_the_azure_cli_it_says_where_to_get_it(cli: Cli) -> None:
     (cli.programs / "az").unlink()
     done = cli.run({})
     assert done.returncode == 1
-    assert "The Azure CLI is not here" in done.stderr
+    assert "The Azure CLI is not installed" in done.stderr
 
 
 def test_ended_by_hand_it_leaves_no_key_behind(each_cli: Cli) -> None:

@@ -89,7 +89,7 @@ def test_log_alerts_take_everything_from_their_rule() -> None:
         *("rule.query", "rule.operator", "rule.threshold"),
     )
     assert criterion["timeAggregation"] == "Count"
-    assert properties["actions"] == {"actionGroups": "told"}
+    assert properties["actions"] == {"actionGroups": "recipients"}
 
 
 @pytest.mark.parametrize("alert", metric_alerts(), ids=lambda alert: str(alert["name"]))
@@ -99,12 +99,12 @@ def test_a_metric_is_one_that_is_there_and_looked_at_in_its_own_grain(alert: dic
     grain = METRICS[criterion["metricNamespace"], criterion["metricName"]]
     assert minutes(properties["windowSize"]) >= max(grain, minutes(properties["evaluationFrequency"]))
     assert alert["location"] == "global"
-    assert properties["actions"] == "toldOfMetrics"
+    assert properties["actions"] == "metricRecipients"
 
 
 def test_nobody_is_told_where_no_address_is_given() -> None:
     assert FILE.params["alertEmail"] == ""
-    assert {FILE.variables["told"], FILE.variables["toldOfMetrics"]} == {
+    assert {FILE.variables["recipients"], FILE.variables["metricRecipients"]} == {
         "empty(alertEmail) ? [] : [people.id]",
         "empty(alertEmail) ? [] : [{ actionGroupId: people.id }]",
     }

@@ -241,7 +241,7 @@ class TestAlert:
         standstill.add("exceptions", rows.exceptions)
         standstill.add("traces", [row for row in rows.traces if not row["message"].startswith("image_finished")])
         (row,) = standstill.run(queries()["alert_stalled"])
-        assert (row["failed"], row["settled"]) == (len(rows.exceptions) + len(lines(rows, "image_not_settled")), 0)
+        assert (row["failed"], row["finished"]) == (len(rows.exceptions) + len(lines(rows, "image_not_settled")), 0)
 
     def test_of_poison_counts_each_image(self, insights: Insights) -> None:
         assert len(insights.run(queries()["alert_poison"])) == 3
