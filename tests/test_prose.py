@@ -65,7 +65,9 @@ NAMES = {
     "nobody somebody anybody whoever whatever": "the actor",
 }
 # Real uses: a file, a piece of its text, and the reason. One that no longer occurs fails.
-ALLOWED: dict[tuple[str, str], str] = {}
+ALLOWED: dict[tuple[str, str], str] = {
+    ("CHANGELOG.md", "the value `settled` is now"): "a former value of a log field, for saved queries",
+}
 ALLOWED_NAMES = {
     "tell": "the method of files",
 }
