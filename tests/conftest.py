@@ -38,7 +38,7 @@ def azurite() -> Iterator[Azurite]:
 
 
 class Names:
-    """Names nobody else in this run has, so that tests on one Azurite never see each other."""
+    """Names that are unique in this run, so that tests on one Azurite never see each other."""
 
     def __init__(self) -> None:
         self._unique = uuid.uuid4().hex[:12]

@@ -29,7 +29,7 @@ def _on_path(names: tuple[str, ...]) -> Path | None:
 
 
 class Program(NamedTuple):
-    """How a program is found, and what is missing without it."""
+    """How a program is found, and the sentence for its absence."""
 
     find: Callable[[], Path | None]
     missing: str

@@ -48,13 +48,13 @@ ALWAYS = {
     *("content_length", "queue_delay_ms", "duration_ms", "sidecar"),
 }
 PICTURE = {"width", "height", "format"}
-VERDICT = {"label", "label_index", "score", "top_k"}
+ANSWER = {"label", "label_index", "score", "top_k"}
 WHY_NOT = {"reason", "detail"}
-COLUMNS = ALWAYS | PICTURE | VERDICT | WHY_NOT
+COLUMNS = ALWAYS | PICTURE | ANSWER | WHY_NOT
 
 
 class Account:
-    """The storage account, through the plain SDK: nothing of ours stands between the test and what was written."""
+    """The storage account through the plain SDK, without any code of ours."""
 
     def __init__(self, connection_string: str) -> None:
         self.connection_string = connection_string
@@ -78,12 +78,12 @@ class Account:
     def rows_of(self, etags: Mapping[str, str], host: Host) -> dict[str, TableEntity]:
         """The rows of these blobs, once each describes the content with this ETag."""
 
-        def settled() -> dict[str, TableEntity]:
+        def found() -> dict[str, TableEntity]:
             rows = self.rows()
-            wanted = {name: row for name in etags if (row := rows.get(name)) and row["etag"] == etags[name]}
-            return wanted if len(wanted) == len(etags) else {}
+            current = {name: row for name in etags if (row := rows.get(name)) and row["etag"] == etags[name]}
+            return current if len(current) == len(etags) else {}
 
-        return host.eventually(settled, f"rows of {len(etags)} images")
+        return host.eventually(found, f"rows of {len(etags)} images")
 
     def sidecar(self, row: TableEntity) -> dict[str, Any]:
         container, _, name = row["sidecar"].partition("/")
@@ -291,7 +291,7 @@ def check_row(row: TableEntity, name: str, content: bytes, began: datetime) -> N
     columns = row.keys() - {"PartitionKey", "RowKey", "shared", "superseded"}
     classified = row["status"] == "classified"
     if classified:
-        assert columns == ALWAYS | PICTURE | VERDICT
+        assert columns == ALWAYS | PICTURE | ANSWER
     else:
         assert columns - PICTURE == ALWAYS | WHY_NOT
     assert (row["container"], row["blob_name"], row["content_length"]) == (INCOMING, name, len(content))

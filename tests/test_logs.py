@@ -1,8 +1,8 @@
-"""What the app says: one line for each image that a person can find, and never a secret, whatever goes wrong.
+"""What the app logs: one line for each image that a person can find, and never a secret, also when a call fails.
 
 The functions are called as the host calls them, through a proxy that makes every kind of trouble, with a connection
 string that holds a SAS or a key. Everything that can be read afterwards is searched: each log record of every logger
-at DEBUG, what was printed, and each exception as a host prints it, with its causes.
+at DEBUG, the printed output, and each exception as a host prints it, with its causes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SHAPES = Path(__file__).resolve().parent.parent / "models" / "shapes"
 
 @dataclass
 class Trouble:
-    """What the proxy does to the calls it is told of."""
+    """The fault that the proxy gives to some calls."""
 
     fault: FaultKind | None = None
     concerns: Callable[[Call], bool] = lambda _call: True
@@ -56,7 +56,7 @@ class Trouble:
 
 @dataclass
 class Ear:
-    """What was logged and what was printed."""
+    """Captured logs and output."""
 
     logged: pytest.LogCaptureFixture
     printed: pytest.CaptureFixture[str]
@@ -93,7 +93,7 @@ class Bench:
         return [line for line in self.ear.logged.messages if line.startswith(event)]
 
     def readable(self) -> str:
-        """All that anybody could read."""
+        """Everything that can be read afterwards."""
         formatter = logging.Formatter()
         records = [
             formatter.format(record) for when in ("setup", "call") for record in self.ear.logged.get_records(when)
@@ -199,25 +199,25 @@ def everything(bench: Bench, photo: bytes) -> None:
 
 
 class TestSecrets:
-    def test_are_not_told_when_all_goes_well(self, secret: tuple[Bench, list[str]], photo: bytes) -> None:
+    def test_are_nowhere_when_all_calls_succeed(self, secret: tuple[Bench, list[str]], photo: bytes) -> None:
         bench, secrets = secret
         everything(bench, photo)
         assert bench.raised == []
         assert len(bench.lines("image_finished")) >= 7
-        told = bench.readable()
-        assert [one for one in secrets if one in told] == []
+        text = bench.readable()
+        assert [one for one in secrets if one in text] == []
 
     @pytest.mark.parametrize("fault", FaultKind, ids=str)
-    def test_are_not_told_in_trouble(self, fault: FaultKind, secret: tuple[Bench, list[str]], photo: bytes) -> None:
+    def test_are_nowhere_when_calls_fail(self, fault: FaultKind, secret: tuple[Bench, list[str]], photo: bytes) -> None:
         bench, secrets = secret
         bench.trouble.fault = fault
         everything(bench, photo)
-        told = bench.readable()
+        text = bench.readable()
         assert bench.raised or fault in (FaultKind.LATE_REQUEST, FaultKind.LATE_RESPONSE, FaultKind.TRUNCATED)
-        assert [one for one in secrets if one in told] == []
-        assert "sig=" not in told
+        assert [one for one in secrets if one in text] == []
+        assert "sig=" not in text
 
-    def test_are_there_to_be_told(
+    def test_are_in_the_errors_that_the_app_hides(
         self, azurite: Azurite, names: Names, monkeypatch: pytest.MonkeyPatch, photo: bytes
     ) -> None:
         """Were the SDK's own error a cause of ours, the search above would find the signature in it."""
@@ -246,8 +246,8 @@ class TestLines:
     def test_one_for_each_delivery_says_all_that_is_known(self, bench: Bench, photo: bytes) -> None:
         bench.call("classify_uploaded", bench.upload(self.NAME, photo))
         (line,) = bench.lines("image_")
-        told = fields(line)
-        assert list(told) == [
+        values = fields(line)
+        assert list(values) == [
             *(
                 "",
                 "image",
@@ -262,12 +262,12 @@ class TestLines:
             ),
             *("read_ms", "decode_ms", "inference_ms", "write_ms", "total_ms"),
         ]
-        assert json.loads(told["image"]) == f"{bench.settings['INCOMING_CONTAINER']}/{self.NAME}"
-        assert (told[""], told["outcome"], told["status"], told["attempt"]) == (
+        assert json.loads(values["image"]) == f"{bench.settings['INCOMING_CONTAINER']}/{self.NAME}"
+        assert (values[""], values["outcome"], values["status"], values["attempt"]) == (
             *("image_finished", "committed", "classified", "0"),
         )
-        assert all(float(value) >= 0 for name, value in told.items() if name.endswith("_ms") or name == "score")
-        assert shlex.split(f"grep {shlex.quote(told['image'])}")
+        assert all(float(value) >= 0 for name, value in values.items() if name.endswith("_ms") or name == "score")
+        assert shlex.split(f"grep {shlex.quote(values['image'])}")
 
     def test_the_same_words_find_an_image_in_every_line_about_it(self, bench: Bench, photo: bytes) -> None:
         bench.upload(self.NAME, photo)

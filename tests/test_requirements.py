@@ -1,4 +1,4 @@
-"""What is imported is declared, what is declared is pinned, and every Python we promise gets one version of each."""
+"""Every import is declared, every requirement is pinned, and every supported Python gets one version of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PYTHONS = ("3.11", "3.12", "3.13")
 OUR_OWN = {"function_app", "inference", "storage", "tools", "tests"}
 # Brought by another on purpose: the session is handed to azure-core, so the version is the one that azure-core takes.
 BROUGHT_BY = {"requests": "azure-core"}
-# Only who makes a model needs these, and nobody else should have to download them: torch trains, onnx quantises.
+# Needed to make a model only, and too large for other users to download: torch trains, onnx quantises.
 DEVELOPERS_TOOLS = {"torch", "onnx"}
 
 

@@ -46,11 +46,11 @@ def test_the_example_is_accepted_and_holds_every_connection_of_the_triggers() ->
 
 
 def test_the_document_gives_a_reason_for_every_number_of_host_json() -> None:
-    told = {name.rpartition(".")[2]: row for row in table("host.json, number by number") for name in quoted(row[0])}
+    rows = {name.rpartition(".")[2]: row for row in table("host.json, number by number") for name in quoted(row[0])}
     numbers = {name: value for group in HOST["extensions"].values() for name, value in group.items()}
     for name in (*numbers, "functionTimeout", "extensionBundle"):
-        assert name in told, f"docs/settings.md says nothing of {name}"
-        assert len(told[name][-1]) > 20, f"docs/settings.md gives no reason for {name}"
+        assert name in rows, f"docs/settings.md says nothing of {name}"
+        assert len(rows[name][-1]) > 20, f"docs/settings.md gives no reason for {name}"
     for name, value in numbers.items():
         if isinstance(value, int):
-            assert re.search(rf"`[\w.]*{name}` {value}\b", told[name][0]), f"the document does not state {name} {value}"
+            assert re.search(rf"`[\w.]*{name}` {value}\b", rows[name][0]), f"the document does not state {name} {value}"

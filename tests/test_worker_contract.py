@@ -63,15 +63,15 @@ def worker(
     """A worker that was started for our app, its functions indexed."""
     log = tmp_path_factory.mktemp("worker") / "log"
     with running(worker_python, settings(azurite.connection_string), log) as started:
-        told = started.ask("start", directory=str(ROOT))
-        assert told["status"] == "Success", told["trace"]
-        started.capabilities = told["capabilities"]
+        answer = started.ask("start", directory=str(ROOT))
+        assert answer["status"] == "Success", answer["trace"]
+        started.capabilities = answer["capabilities"]
         yield started
 
 
-def triggers(told: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def triggers(answer: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The bindings that the worker reports to the host, by function."""
-    return {name: trigger(function["bindings"]) for name, function in told["functions"].items()}
+    return {name: trigger(function["bindings"]) for name, function in answer["functions"].items()}
 
 
 def upload(azurite: Azurite, name: str, content: bytes) -> None:
@@ -91,11 +91,11 @@ def photo() -> bytes:
 
 
 def test_indexes_exactly_our_functions(worker: Worker) -> None:
-    told = worker.ask("index")
-    assert told["status"] == "Success"
+    answer = worker.ask("index")
+    assert answer["status"] == "Success"
     uploads = TRIGGERS["classify_uploaded"] | {"path": f"{INCOMING}/{{name}}"}
-    assert triggers(told) == TRIGGERS | {"classify_uploaded": uploads}
-    for function in told["functions"].values():
+    assert triggers(answer) == TRIGGERS | {"classify_uploaded": uploads}
+    for function in answer["functions"].values():
         assert (function["script"], function["language"]) == ("function_app.py", "python")
 
 
@@ -104,9 +104,9 @@ def test_indexes_with_every_default_where_only_the_two_accounts_are_set(worker_p
     accounts = dict.fromkeys(("AzureWebJobsStorage", "ImageStorage"), "UseDevelopmentStorage=true")
     with running(worker_python, accounts, tmp_path / "log") as started:
         assert started.ask("start", directory=str(ROOT))["status"] == "Success"
-        told = started.ask("index")
-    assert triggers(told) == TRIGGERS
-    assert "%" not in json.dumps(told)
+        answer = started.ask("index")
+    assert triggers(answer) == TRIGGERS
+    assert "%" not in json.dumps(answer)
 
 
 def test_has_no_http_path(worker: Worker) -> None:
@@ -134,13 +134,13 @@ def test_indexes_after_a_placeholder_learns_which_app_it_serves(
     upload(azurite, "specialised.jpg", photo)
     (tmp_path / "placeholder").mkdir()
     with running(worker_python, {}, tmp_path / "log") as worker:
-        told = worker.ask(
+        answer = worker.ask(
             "specialize",
             placeholder=str(tmp_path / "placeholder"),
             directory=str(ROOT),
             environment=settings(azurite.connection_string),
         )
-        assert told["status"] == "Success", told["trace"]
+        assert answer["status"] == "Success", answer["trace"]
         ids = worker.ids()
         assert ids.keys() == TRIGGERS.keys()
         assert (
@@ -153,8 +153,8 @@ def test_indexes_after_a_placeholder_learns_which_app_it_serves(
 def test_an_upload_becomes_a_row(worker: Worker, azurite: Azurite, storage: Results, photo: bytes) -> None:
     name = "trap 7/2026/Fuchs & Dachs #1 100%.jpg"
     upload(azurite, name, photo)
-    told = worker.ask("upload", id=worker.ids()["classify_uploaded"], container=INCOMING, blob=name)
-    assert told["status"] == "Success", told["trace"]
+    answer = worker.ask("upload", id=worker.ids()["classify_uploaded"], container=INCOMING, blob=name)
+    assert answer["status"] == "Success", answer["trace"]
     written = row(storage, name)
     assert written is not None
     assert (written.status, written.width, written.height) == (Status.CLASSIFIED, 160, 120)
@@ -168,8 +168,8 @@ def test_a_corrupt_image_is_a_success_with_a_rejected_row(
 ) -> None:
     """A failure here would be four more deliveries of an image that will never be one."""
     upload(azurite, "cut.jpg", photo[: len(photo) // 2])
-    told = worker.ask("upload", id=worker.ids()["classify_uploaded"], container=INCOMING, blob="cut.jpg")
-    assert told["status"] == "Success", told["trace"]
+    answer = worker.ask("upload", id=worker.ids()["classify_uploaded"], container=INCOMING, blob="cut.jpg")
+    assert answer["status"] == "Success", answer["trace"]
     written = row(storage, "cut.jpg")
     assert written is not None
     assert (written.status, written.reason) == (Status.REJECTED, "truncated")
@@ -180,14 +180,14 @@ def test_a_request_becomes_rows(worker: Worker, azurite: Azurite, storage: Resul
     for name in names:
         upload(azurite, name, photo)
     text = json.dumps({"container": INCOMING, "blobs": names})
-    told = worker.ask("message", id=worker.ids()["classify_requested"], text=text)
-    assert told["status"] == "Success", told["trace"]
+    answer = worker.ask("message", id=worker.ids()["classify_requested"], text=text)
+    assert answer["status"] == "Success", answer["trace"]
     assert [written.status for name in names if (written := row(storage, name))] == [Status.CLASSIFIED] * 2
 
 
 def test_a_timer_reconciles(worker: Worker) -> None:
-    told = worker.ask("tick", id=worker.ids()["reconcile"])
-    assert told["status"] == "Success", told["trace"]
+    answer = worker.ask("tick", id=worker.ids()["reconcile"])
+    assert answer["status"] == "Success", answer["trace"]
 
 
 def test_a_broken_model_fails_invocations_but_not_indexing(
@@ -201,16 +201,16 @@ def test_a_broken_model_fails_invocations_but_not_indexing(
         assert worker.ask("start", directory=str(ROOT))["status"] == "Success"
         ids = worker.ids()
         assert ids.keys() == TRIGGERS.keys()
-        told = worker.ask("upload", id=ids["classify_uploaded"], container=INCOMING, blob="unlucky.jpg")
-        assert told["status"] == "Failure"
-        assert told["message"].startswith("ModelError: ")
-        assert "model.onnx" in told["message"]
+        answer = worker.ask("upload", id=ids["classify_uploaded"], container=INCOMING, blob="unlucky.jpg")
+        assert answer["status"] == "Failure"
+        assert answer["message"].startswith("ModelError: ")
+        assert "model.onnx" in answer["message"]
         assert worker.log.count("model_not_loaded") == 1
     assert row(storage, "unlucky.jpg") is None, "a broken model is no verdict on an image"
 
 
 def test_storage_that_is_gone_fails_the_invocation(worker_python: Path, tmp_path: Path) -> None:
-    """So the host delivers again. The port was free a moment ago: nobody answers there."""
+    """So the host delivers again. The port was free a moment ago: no service answers there."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -218,19 +218,19 @@ def test_storage_that_is_gone_fails_the_invocation(worker_python: Path, tmp_path
     environ = settings(f"DefaultEndpointsProtocol=http;AccountName=gone;AccountKey=c2VjcmV0LWtleQ==;{endpoints}")
     with running(worker_python, environ, tmp_path / "log") as worker:
         assert worker.ask("start", directory=str(ROOT))["status"] == "Success"
-        told = worker.ask("upload", id=worker.ids()["classify_uploaded"], container=INCOMING, blob="a.jpg")
-        assert told["status"] == "Failure"
-        assert told["message"].startswith("TransientError: ")
-        assert "c2VjcmV0" not in json.dumps(told) + worker.log
+        answer = worker.ask("upload", id=worker.ids()["classify_uploaded"], container=INCOMING, blob="a.jpg")
+        assert answer["status"] == "Failure"
+        assert answer["message"].startswith("TransientError: ")
+        assert "c2VjcmV0" not in json.dumps(answer) + worker.log
 
 
 def test_wrong_settings_fail_indexing_with_one_sentence(worker_python: Path, tmp_path: Path) -> None:
     with running(worker_python, {"TOP_K": "many"}, tmp_path / "log") as worker:
-        told = worker.ask("start", directory=str(ROOT))
-        assert told["status"] == "Failure"
-        assert told["message"].startswith("SettingsError: ")
-        assert "ImageStorage" in told["message"]
-        assert "TOP_K" in told["message"]
+        answer = worker.ask("start", directory=str(ROOT))
+        assert answer["status"] == "Failure"
+        assert answer["message"].startswith("SettingsError: ")
+        assert "ImageStorage" in answer["message"]
+        assert "TOP_K" in answer["message"]
 
 
 def test_five_thousand_blob_names_leave_no_client_behind(worker: Worker) -> None:

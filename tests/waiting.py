@@ -22,8 +22,8 @@ def until(condition: Callable[[], Found], what: str = "it", *, evidence: Callabl
 
     Args:
         condition: Polled until it gives something true.
-        what: What is waited for, for the message of a failure.
-        evidence: Gives what else that message shows: a log, say.
+        what: Names the condition in the message of a failure.
+        evidence: Gives more text for that message: a log, say.
 
     Raises:
         AssertionError: The condition was still false at the deadline.

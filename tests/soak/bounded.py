@@ -27,15 +27,17 @@ def bounded(
     megapixels: float, grain: float, limit_mib: int, kinds: list[str], settings: Mapping[str, str] | None = None
 ) -> Iterator[dict[str, Any]]:
     """Yield one line of figures per kind, each of a worker of its own."""
-    told = {"PYTHON_THREADPOOL_THREAD_COUNT": str(THREADS)} | dict(settings or {})
+    environment = {"PYTHON_THREADPOOL_THREAD_COUNT": str(THREADS)} | dict(settings or {})
     with tempfile.TemporaryDirectory(prefix="soak-images-") as name:
         folder = Path(name)
         program = "from pathlib import Path; from tests.inference.decoding.memory_stress import write_images; "
         program += f"write_images(Path({name!r}), {megapixels}, {KINDS!r}, {grain})"
         subprocess.run([sys.executable, "-c", program], check=True)  # a child: it takes a gigabyte
         for kind in kinds:
-            wanted = KINDS if kind == "mixed" else (kind,)
-            yield {"kind": kind} | _one_kind([folder / f"photo.{each}" for each in wanted], limit_mib * _MIB, told)
+            chosen = KINDS if kind == "mixed" else (kind,)
+            yield {"kind": kind} | _one_kind(
+                [folder / f"photo.{each}" for each in chosen], limit_mib * _MIB, environment
+            )
 
 
 def _one_kind(files: list[Path], limit_bytes: int, settings: Mapping[str, str]) -> dict[str, Any]:
@@ -50,7 +52,7 @@ def _one_kind(files: list[Path], limit_bytes: int, settings: Mapping[str, str]) 
         after = resident(run.worker.process_id)
         return {
             "file_mib": [round(file.stat().st_size / _MIB) for file in files],
-            "rows": run.verdicts(names),
+            "rows": run.outcomes(names),
             "before_mib": before // _MIB,
             "peak_mib": after.peak // _MIB,
             "after_mib": after.now // _MIB,

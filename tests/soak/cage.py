@@ -1,8 +1,8 @@
 """A hard limit on the memory of one process: a control group of its own, or, where none can be made, a watchdog.
 
-The group is made below the one this process is in, so whatever limits us limits it too, and is removed afterwards.
-Version 1 wants write access to the ``memory`` hierarchy; version 2 lets nobody but the root group have processes and
-children, so it works only where this process was given a group to manage.
+The group is made below the one this process is in, so the limits of this process apply to it too, and is removed
+afterwards. Version 1 needs write access to the ``memory`` hierarchy; version 2 lets only the root group have both
+processes and children, so it works only where this process was given a group to manage.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Cage:
             peak = self.folder / ("memory.max_usage_in_bytes" if self.kind == "cgroup v1" else "memory.peak")
             events = self.folder / ("memory.oom_control" if self.kind == "cgroup v1" else "memory.events")
             self.peak_mib = int(peak.read_text()) // _MIB
-            told = dict(line.split() for line in events.read_text().splitlines())
-            self.killed = int(told.get("oom_kill", 0))
+            counts = dict(line.split() for line in events.read_text().splitlines())
+            self.killed = int(counts.get("oom_kill", 0))
         limit_mib = self.limit_bytes // _MIB
         return {"held_by": self.kind, "limit_mib": limit_mib, "group_peak_mib": self.peak_mib, "oom_kills": self.killed}
 

@@ -26,20 +26,20 @@ def footprint(images: int, threads: int = THREADS, network: str = "MobileNetV2")
     with stand({"MODEL_DIR": str(folder), "PYTHON_THREADPOOL_THREAD_COUNT": str(threads)}, in_memory=False) as run:
         before = resident(run.worker.process_id).now
         started = time.monotonic()
-        verdicts: dict[str, int] = {}
+        outcomes: dict[str, int] = {}
         for first in range(0, images, AT_ONCE):
             names = [f"{number}.jpg" for number in range(first, min(first + AT_ONCE, images))]
             for number, name in enumerate(names, start=first):
                 run.incoming.upload_blob(name, contents[number % len(contents)])
             run.classify(names)
-            for verdict, count in run.verdicts(names).items():
-                verdicts[verdict] = verdicts.get(verdict, 0) + count
+            for outcome, count in run.outcomes(names).items():
+                outcomes[outcome] = outcomes.get(outcome, 0) + count
         after = resident(run.worker.process_id)
     return {
         "network": network,
         "threads": threads,
         "file_mib": [round(len(content) / 2**20, 1) for content in contents],
-        "rows": verdicts,
+        "rows": outcomes,
         "before_mib": before // 2**20,
         "peak_mib": after.peak // 2**20,
         "after_mb": round(after.now / 1e6),

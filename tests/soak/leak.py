@@ -25,7 +25,7 @@ def leak(images: int, samples_to: Path | None = None) -> dict[str, Any]:
     """Return the least-squares slope of the resident set over the second half of the images, in KiB per image."""
     dice = random.Random(5)
     samples: list[tuple[int, int]] = []
-    verdicts: dict[str, int] = {}
+    outcomes: dict[str, int] = {}
     started = time.monotonic()
     with stand({"PYTHON_THREADPOOL_THREAD_COUNT": "6"}) as run:
         for first in range(0, images, AT_ONCE):
@@ -35,9 +35,9 @@ def leak(images: int, samples_to: Path | None = None) -> dict[str, Any]:
             if samples_to:
                 with samples_to.open("a") as file:
                     file.write(f"{samples[-1][0]},{samples[-1][1]}\n")
-            if first % (AT_ONCE * 10) == 0:  # every tenth lot: reading rows is not what is measured
-                for verdict, count in run.verdicts(names).items():
-                    verdicts[verdict] = verdicts.get(verdict, 0) + count
+            if first % (AT_ONCE * 10) == 0:  # every tenth lot: reading rows is not measured
+                for outcome, count in run.outcomes(names).items():
+                    outcomes[outcome] = outcomes.get(outcome, 0) + count
         collected = run.worker.ask("uploads", id=run.function, container="somewhere-else", first=0, count=0)
     half = np.array(samples[len(samples) // 2 :], dtype=np.float64)
     slope, _ = np.polyfit(half[:, 0], half[:, 1], 1)
@@ -47,7 +47,7 @@ def leak(images: int, samples_to: Path | None = None) -> dict[str, Any]:
         "slope_kib_per_image": round(float(slope), 4),
         "resident_mib_by_tenth": tenths,
         "clients_left": collected["clients"],
-        "rows_sampled": verdicts,
+        "rows_sampled": outcomes,
         "seconds": round(time.monotonic() - started),
     }
 

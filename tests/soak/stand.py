@@ -46,14 +46,14 @@ class Stand:
             sys.exit(f"{len(names) - answer['succeeded']} of {len(names)} invocations failed: {answer['failures'][:3]}")
         return names
 
-    def verdicts(self, names: list[str]) -> dict[str, int]:
+    def outcomes(self, names: list[str]) -> dict[str, int]:
         """Count what the rows say: ``classified``, or the reason of the rejection."""
         counted: dict[str, int] = {}
         for name in names:
             row = self.results.read_row(Image(INCOMING, name))
             record = row.record if row else None
-            verdict = "no row" if record is None else record.reason or str(record.status)
-            counted[verdict] = counted.get(verdict, 0) + 1
+            outcome = "no row" if record is None else record.reason or str(record.status)
+            counted[outcome] = counted.get(outcome, 0) + 1
         return counted
 
 
@@ -77,9 +77,9 @@ def stand(settings: Mapping[str, str], limit_bytes: int = NO_LIMIT_BYTES, *, in_
             clients = connect(Connection("ImageStorage", connection_string=text))
             with running(python, environ, folder / "log", before=limit.before) as worker:
                 limit.watch(worker.process_id)
-                told = worker.ask("start", directory=str(ROOT))
-                if told["status"] != "Success":
-                    sys.exit(told["trace"])
+                answer = worker.ask("start", directory=str(ROOT))
+                if answer["status"] != "Success":
+                    sys.exit(answer["trace"])
                 results = Results(clients, table=environ["RESULTS_TABLE"], container=environ["RESULTS_CONTAINER"])
                 yield Stand(worker, limit, incoming, results, worker.ids()["classify_uploaded"])
             clients.close()
