@@ -106,7 +106,6 @@ LEFT: dict[str, int] = {
     "tests/tools/doctor": 1,
     "tests/tools/package": 11,
     "tests/tools/query": 5,
-    "tests/tools/report": 13,
     "tools": 31,
     "tools/azurite": 7,
     "tools/backfill": 52,
@@ -117,9 +116,6 @@ LEFT: dict[str, int] = {
     "tools/maintainer/shapes": 5,
     "tools/package": 25,
     "tools/query": 24,
-    "tools/report": 21,
-    "tools/report/web": 3,
-    "tools/sample_photos": 9,
     "tools/webjobs": 6,
 }
 

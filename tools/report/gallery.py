@@ -1,6 +1,6 @@
 """Builds the gallery's JSON block, from which the page's script draws the pictures.
 
-Its size is bounded whatever the names are: while the rows take too many bytes, every second image is dropped.
+Its size is bounded for names of any length: while the rows take too many bytes, every second image is dropped.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The ten kinds of object, and the things that lie about beside them, as meshes of small quads.
+"""Meshes of the ten labelled objects and of clutter, made of small quads.
 
-Every mesh is closed (but for a spring's wire ends and a leaf), stands about the origin and is about one unit in radius.
-Quads wind anticlockwise seen from outside, so that a normal points outwards and what faces away can be left out.
+Every mesh is closed (except for a spring's wire ends and a leaf), is centred at the origin and has a radius of about
+one unit. Quads wind anticlockwise seen from outside, so that normals point outwards and back faces can be culled.
 """
 
 from __future__ import annotations
@@ -25,46 +25,46 @@ class Mesh:
     """A surface of quads.
 
     Attributes:
-        quads: float64, shape (N, 4, 3): corners in x, y, z; z points up.
+        quads: Corners, float64, shape (N, 4, 3), in x, y, z; z points up.
     """
 
     quads: Floats
 
-    def moved(self, rotation: Floats, offset: Floats | float = 0.0) -> Mesh:
-        """Turn by a 3 x 3 matrix, then shift by a vector of x, y, z."""
+    def transformed(self, rotation: Floats, offset: Floats | float = 0.0) -> Mesh:
+        """Rotate by a 3 x 3 matrix, then translate by a vector of x, y, z."""
         return Mesh(self.quads @ rotation.T + offset)
 
-    def resting(self, x: float = 0.0, y: float = 0.0) -> Mesh:
-        """Shift so that the lowest corner touches the ground (z = 0), and to a place on it."""
+    def on_ground(self, x: float = 0.0, y: float = 0.0) -> Mesh:
+        """Translate to x, y, with the lowest corner at z = 0."""
         return Mesh(self.quads + np.array([x, y, -self.quads[:, :, 2].min()]))
 
     @property
     def centroids(self) -> Floats:
-        """Middle of each quad, shape (N, 3)."""
+        """Centroid of each quad, shape (N, 3)."""
         centroids: Floats = self.quads.mean(axis=1)
         return centroids
 
     @property
     def normals(self) -> Floats:
-        """Outward unit normal of each quad, shape (N, 3); from the diagonals, so a quad may shrink to a triangle."""
+        """Outward unit normal of each quad, shape (N, 3); from the diagonals, so a quad may be a triangle."""
         normals: Floats = np.cross(self.quads[:, 2] - self.quads[:, 0], self.quads[:, 3] - self.quads[:, 1])
         normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
         return normals
 
 
 def shape(label: str, rng: np.random.Generator) -> Mesh:
-    """Build one object with proportions of its own.
+    """Build one labelled object with random proportions.
 
     Args:
-        label: One of the ten labels.
-        rng: Where the proportions come from.
+        label: One of ``LABELS``.
+        rng: Source of the proportions.
     """
     mesh = SHAPES[label](rng)
     return Mesh(mesh.quads * rng.uniform(0.92, 1.08, 3)) if label != "ball" else mesh
 
 
-def slab(width: float, depth: float, height: float, cells: int = 6) -> Mesh:
-    """A box standing on its middle: a cube, or a book."""
+def box(width: float, depth: float, height: float, cells: int = 6) -> Mesh:
+    """Build a box centred at the origin."""
     half = np.array([width, depth, height]) / 2
     sides = []
     for axis in range(3):
@@ -80,8 +80,8 @@ def slab(width: float, depth: float, height: float, cells: int = 6) -> Mesh:
     return _joined(*sides)
 
 
-def rod(radius: float, height: float, *, top: float = 1.0, around: int = 96, along: int = 14) -> Mesh:
-    """A cylinder about the z axis; with ``top`` = 0, a cone. ``top`` is the upper radius over the lower one."""
+def cylinder(radius: float, height: float, *, top: float = 1.0, around: int = 96, along: int = 14) -> Mesh:
+    """Build a cylinder or truncated cone about the z axis; ``top`` is the ratio of its upper to its lower radius."""
 
     def wall(u: Floats, v: Floats) -> tuple[Floats, Floats, Floats]:
         reach = radius * (1 + (top - 1) * v)
@@ -100,7 +100,7 @@ def rod(radius: float, height: float, *, top: float = 1.0, around: int = 96, alo
 
 
 def pebble(rng: np.random.Generator) -> Mesh:
-    """A flat, lumpy stone."""
+    """Build a flat, irregular stone."""
     waves = rng.normal(0.0, 2.0, (4, 3))
     phases = rng.uniform(0.0, 2 * np.pi, 4)
 
@@ -113,7 +113,7 @@ def pebble(rng: np.random.Generator) -> Mesh:
 
 
 def leaf(rng: np.random.Generator) -> Mesh:
-    """A thin curled leaf."""
+    """Build a thin curled leaf."""
     curl = rng.uniform(0.1, 0.5)
 
     def upper(u: Floats, v: Floats) -> tuple[Floats, Floats, Floats]:
@@ -128,7 +128,7 @@ def _ball(_rng: np.random.Generator) -> Mesh:
 
 
 def _cone(rng: np.random.Generator) -> Mesh:
-    return rod(rng.uniform(0.62, 0.85), rng.uniform(1.5, 1.9), top=0.0, along=20)
+    return cylinder(rng.uniform(0.62, 0.85), rng.uniform(1.5, 1.9), top=0.0, along=20)
 
 
 def _cross(rng: np.random.Generator) -> Mesh:
@@ -140,15 +140,15 @@ def _cross(rng: np.random.Generator) -> Mesh:
 
 def _cube(rng: np.random.Generator) -> Mesh:
     edge = rng.uniform(1.25, 1.45)
-    return slab(edge, edge, edge, cells=13)
+    return box(edge, edge, edge, cells=13)
 
 
 def _cylinder(rng: np.random.Generator) -> Mesh:
-    return rod(rng.uniform(0.5, 0.68), rng.uniform(1.35, 1.8))
+    return cylinder(rng.uniform(0.5, 0.68), rng.uniform(1.35, 1.8))
 
 
 def _heart(rng: np.random.Generator) -> Mesh:
-    # The well-known parametric heart, shifted so that the whole outline is seen from its origin.
+    # The usual parametric heart, shifted so that its outline is star-shaped about the origin.
     t = np.linspace(0.0, 2 * np.pi, 120, endpoint=False)
     x = 16 * np.sin(t) ** 3
     y = 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
@@ -229,7 +229,7 @@ def _sphere(u: Floats, v: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _plate(outline: Floats, thickness: float, *, bulge: float) -> Mesh:
-    """Extrude an anticlockwise outline in the x-z plane along y; ``bulge`` in [0, 1] swells the two faces."""
+    """Extrude an anticlockwise outline in the x-z plane along y; ``bulge`` in [0, 1] curves the two faces outwards."""
     closed = np.concatenate([outline, outline[:1]])
     steps = np.arange(len(closed)) / (len(closed) - 1)
 
@@ -249,7 +249,7 @@ def _plate(outline: Floats, thickness: float, *, bulge: float) -> Mesh:
 
 
 def _outline(corners: list[tuple[float, float]], per_edge: int = 6) -> Floats:
-    """Put ``per_edge`` points on each edge of a closed polygon; shape (corners x per_edge, 2)."""
+    """Sample ``per_edge`` points on each edge of a closed polygon; shape (corners x per_edge, 2)."""
     points = np.array(corners)
     share = (np.arange(per_edge) / per_edge)[:, None]
     edges = [start + (end - start) * share for start, end in zip(points, np.roll(points, -1, axis=0), strict=True)]
@@ -257,7 +257,7 @@ def _outline(corners: list[tuple[float, float]], per_edge: int = 6) -> Floats:
 
 
 def _grid(surface: Surface, across: int, along: int) -> Mesh:
-    """Cut a surface over u, v in [0, 1] into ``across`` x ``along`` quads."""
+    """Sample a surface over u, v in [0, 1] as ``across`` x ``along`` quads."""
     u, v = np.meshgrid(np.linspace(0, 1, across + 1), np.linspace(0, 1, along + 1), indexing="ij")
     points = np.stack(surface(u, v), axis=-1)
     corners = [points[:-1, :-1], points[1:, :-1], points[1:, 1:], points[:-1, 1:]]

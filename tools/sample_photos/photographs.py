@@ -1,7 +1,7 @@
-"""Photographs for training and for measuring: scenes as the files a camera would have written.
+"""Generates photographs for training and evaluation: rendered scenes as JPEG files of a camera.
 
-Each photograph is one number of one series. Two series share no scene, because the series is part of the seed; what was
-trained on can never be in what is measured.
+A photograph is identified by its series and number. The series is part of the seed, so two series share no scene, and
+the evaluation contains no photograph of the training.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ SMALL_PX = (128, 160, 192, 224, 256, 320)
 MIXED_PX = (*SMALL_PX * 3, 480, 640, 800, 1024, 1280, 1600, 2048, 2592, 4000)
 _ASPECTS = (4 / 3, 4 / 3, 3 / 2, 16 / 9, 1.0)
 
-# How to store an upright picture so that the EXIF orientation turns it upright again.
-_STORED = {
+# By EXIF orientation: the operation on an upright picture that applying the orientation reverses.
+_TO_STORED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -42,10 +42,10 @@ _EXIF_ORIENTATION = 0x0112
 
 @dataclass(frozen=True, slots=True)
 class Photograph:
-    """One JPEG file and what it shows.
+    """One JPEG file with its true label.
 
     Attributes:
-        content: The file.
+        content: JPEG.
         label_index: Position of the true label in ``LABELS``.
         width: Pixels, after EXIF orientation is applied.
         height: Pixels, after EXIF orientation is applied.
@@ -58,12 +58,12 @@ class Photograph:
 
 
 def photograph(series: int, number: int, long_sides_px: Sequence[int] = MIXED_PX) -> Photograph:
-    """Render one photograph; labels take turns.
+    """Render one photograph; its label is the number modulo ten.
 
     Args:
         series: ``TRAINING``, ``VALIDATION`` or ``EVALUATION``.
         number: From 0.
-        long_sides_px: The sizes to draw from.
+        long_sides_px: Long sides in pixels to choose from.
     """
     rng = np.random.default_rng((series, number, 1))
     long_side = int(rng.choice(long_sides_px))
@@ -77,14 +77,14 @@ def photograph(series: int, number: int, long_sides_px: Sequence[int] = MIXED_PX
 
 
 def camera_jpeg(picture: Image.Image, *, orientation: int = 1, quality: int = 88) -> bytes:
-    """Encode as a camera does: colour at half resolution, the sensor's rows as they came, orientation in EXIF.
+    """Encode a JPEG as a camera does: 4:2:0 chroma, pixels in sensor order, orientation in EXIF.
 
     Args:
         picture: Upright, RGB or CMYK.
-        orientation: EXIF orientation, 1 to 8: how the camera was held.
+        orientation: EXIF orientation, 1 to 8.
         quality: JPEG quality, 1 to 95.
     """
-    stored = picture.transpose(_STORED[orientation]) if orientation in _STORED else picture
+    stored = picture.transpose(_TO_STORED[orientation]) if orientation in _TO_STORED else picture
     exif = Image.Exif()
     exif[_EXIF_ORIENTATION] = orientation
     file = io.BytesIO()

@@ -1,12 +1,12 @@
-"""Draw a scene as a camera would see it. The same seed and size give the same pixels, on every machine we know.
+"""Renders a scene as a photograph. The same seed and size give the same pixels.
 
-The order, back to front; each step works at the resolution it needs, which is why 12 megapixels take about a second:
+The steps run from back to front, each at the resolution it needs, so that 12 megapixels take about a second:
 
-    ground and wall, shadows   <= 448 px, then enlarged: they are out of focus anyway
-    objects                    polygons on a canvas of twice the picture (at most 2000 px on the long side)
+    ground, wall, shadows      at most 448 px, then enlarged: they are out of focus
+    objects                    polygons on a canvas of twice the picture's size (at most 2000 px on the long side)
     foreground                 on that canvas
-    lens, exposure             on the canvas or the picture, whichever is smaller
-    sensor noise               on the picture itself
+    lens, exposure             on the smaller of canvas and picture
+    sensor noise               on the picture
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tools.sample_photos.meshes import Mesh
-    from tools.sample_photos.scene import Paint
+    from tools.sample_photos.scene import Material
 
     Floats = npt.NDArray[np.float64]
 
@@ -37,7 +37,7 @@ def render(label: str, seed: int | tuple[int, ...], width: int, height: int) -> 
 
     Args:
         label: One of ``meshes.LABELS``.
-        seed: Decides everything else; a tuple is a seed too.
+        seed: Determines all other choices.
         width: Pixels.
         height: Pixels.
 
@@ -50,26 +50,26 @@ def render(label: str, seed: int | tuple[int, ...], width: int, height: int) -> 
     scene = compose(label, rng, frame)
     canvas = _backdrop(scene, rng, frame, max(width, height))
     draw = ImageDraw.Draw(canvas)
-    for mesh, paint in scene.things:
-        _draw_mesh(draw, mesh, scene, paint)
-    _hide_a_little(canvas, rng)
+    for mesh, material in scene.objects:
+        _draw_mesh(draw, mesh, scene, material)
+    _add_foreground(canvas, rng)
     if shrink > 1:
         canvas = canvas.resize((width, height), Image.Resampling.BICUBIC)
-    picture = _through_the_lens(canvas, rng)
-    return _sensed(picture.resize((width, height), Image.Resampling.BICUBIC), rng)
+    picture = _apply_lens(canvas, rng)
+    return _add_noise(picture.resize((width, height), Image.Resampling.BICUBIC), rng)
 
 
 def _backdrop(scene: Scene, rng: np.random.Generator, frame: tuple[int, int], long_side_px: int) -> Image.Image:
-    """Ground, wall and the shadows on them, for a picture of that long side."""
+    """Draw ground, wall and shadows for a picture with this long side."""
     scale = min(_BACKDROP_PX, long_side_px) / max(frame)
     width, height = max(1, round(frame[0] * scale)), max(1, round(frame[1] * scale))
     x, y = np.meshgrid((np.arange(width) + 0.5) / scale, (np.arange(height) + 0.5) / scale)
     rays = scene.camera.rays(x, y)
-    place = scene.camera.place
-    to_wall = (scene.wall_distance - place[1]) / np.maximum(rays[..., 1], 1e-6)
-    to_ground = np.where(rays[..., 2] < -1e-6, -place[2] / np.minimum(rays[..., 2], -1e-6), np.inf)
+    position = scene.camera.position
+    to_wall = (scene.wall_distance - position[1]) / np.maximum(rays[..., 1], 1e-6)
+    to_ground = np.where(rays[..., 2] < -1e-6, -position[2] / np.minimum(rays[..., 2], -1e-6), np.inf)
     on_ground = to_ground < to_wall
-    hit = place + rays * np.minimum(to_wall, to_ground)[..., None].clip(0, 60)
+    hit = position + rays * np.minimum(to_wall, to_ground)[..., None].clip(0, 60)
     pixels = np.empty(hit.shape)
     pixels[on_ground] = scene.ground.colours(hit[on_ground][:, 0], hit[on_ground][:, 1])
     pixels[~on_ground] = scene.wall.colours(hit[~on_ground][:, 0], hit[~on_ground][:, 2]) * rng.uniform(0.6, 1.1)
@@ -78,26 +78,26 @@ def _backdrop(scene: Scene, rng: np.random.Generator, frame: tuple[int, int], lo
     dark = np.asarray(_shadows(scene, rng, (width, height), scale), dtype=np.float64) / 255
     pixels *= (1 - scene.shadow * dark * on_ground)[..., None]
     image = Image.fromarray((pixels * 255).clip(0, 255).astype(np.uint8))
-    _scatter_lights(image, rng, on_ground)
+    _add_background_lights(image, rng, on_ground)
     blur = float(rng.choice([0.0, rng.uniform(0.3, 3.0)])) * max(width, height) / _BACKDROP_PX
     return image.filter(ImageFilter.GaussianBlur(blur)).resize(frame, Image.Resampling.BICUBIC)
 
 
 def _shadows(scene: Scene, rng: np.random.Generator, size: tuple[int, int], scale: float) -> Image.Image:
-    """Where things keep the light from the ground: mode L, 255 is full shadow."""
+    """Draw the shadows of all objects on the ground: mode L, 255 is full shadow."""
     mask = Image.new("L", size)
     draw = ImageDraw.Draw(mask)
-    for mesh, _ in scene.things:
+    for mesh, _ in scene.objects:
         lit = mesh.quads[mesh.normals @ scene.light > 0]
-        fallen = lit - lit[:, :, 2:] / scene.light[2] * scene.light
-        seen, _ = scene.camera.project(fallen.reshape(-1, 3))
-        for polygon in (seen.reshape(-1, 8) * scale).tolist():
+        shadow = lit - lit[:, :, 2:] / scene.light[2] * scene.light
+        projected, _ = scene.camera.project(shadow.reshape(-1, 3))
+        for polygon in (projected.reshape(-1, 8) * scale).tolist():
             draw.polygon(polygon, fill=255)
     return mask.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 8) * max(size) / _BACKDROP_PX))
 
 
-def _scatter_lights(image: Image.Image, rng: np.random.Generator, on_ground: npt.NDArray[np.bool_]) -> None:
-    """Things far away: discs of light and dark bars above the horizon."""
+def _add_background_lights(image: Image.Image, rng: np.random.Generator, on_ground: npt.NDArray[np.bool_]) -> None:
+    """Draw discs of light and bars above the horizon, as distant objects."""
     horizon = int((~on_ground).sum(axis=0).mean())
     if horizon < 8:
         return
@@ -113,38 +113,38 @@ def _scatter_lights(image: Image.Image, rng: np.random.Generator, on_ground: npt
             draw.rectangle((x - size * 0.3, y - size * 3, x + size * 0.3, horizon), fill=fill)
 
 
-def _draw_mesh(draw: ImageDraw.ImageDraw, mesh: Mesh, scene: Scene, paint: Paint) -> None:
-    """Paint the quads that face the camera, the farthest first."""
+def _draw_mesh(draw: ImageDraw.ImageDraw, mesh: Mesh, scene: Scene, material: Material) -> None:
+    """Draw the quads that face the camera, the farthest first."""
     camera = scene.camera
     centroids, normals = mesh.centroids, mesh.normals
-    facing = np.einsum("ij,ij->i", normals, camera.place - centroids) > 0
+    facing = np.einsum("ij,ij->i", normals, camera.position - centroids) > 0
     quads, centroids, normals = mesh.quads[facing], centroids[facing], normals[facing]
     corners, _ = camera.project(quads.reshape(-1, 3))
-    order = np.argsort(-np.linalg.norm(centroids - camera.place, axis=1))
-    fills = (_shade(centroids, normals, scene, paint) * 255).astype(np.int64)[order].tolist()
+    order = np.argsort(-np.linalg.norm(centroids - camera.position, axis=1))
+    fills = (_shade(centroids, normals, scene, material) * 255).astype(np.int64)[order].tolist()
     for polygon, fill in zip(corners.reshape(-1, 8)[order].tolist(), fills, strict=True):
         draw.polygon(polygon, fill=tuple(fill))
 
 
-def _shade(centroids: Floats, normals: Floats, scene: Scene, paint: Paint) -> Floats:
-    """Light on each quad: ambient from above, Lambert, Blinn-Phong. RGB in [0, 1], shape (N, 3)."""
-    wave = 0.5 + 0.5 * np.tanh(3 * np.sin(centroids @ paint.direction))
-    share = (paint.contrast * wave)[:, None]
-    base = paint.base * (1 - share) + paint.second * share
-    to_eye = scene.camera.place - centroids
+def _shade(centroids: Floats, normals: Floats, scene: Scene, material: Material) -> Floats:
+    """Shade each quad with ambient light, Lambert and Blinn-Phong; RGB in [0, 1], shape (N, 3)."""
+    wave = 0.5 + 0.5 * np.tanh(3 * np.sin(centroids @ material.direction))
+    share = (material.contrast * wave)[:, None]
+    base = material.base * (1 - share) + material.second * share
+    to_eye = scene.camera.position - centroids
     to_eye /= np.linalg.norm(to_eye, axis=1, keepdims=True)
     half = to_eye + scene.light
     half /= np.linalg.norm(half, axis=1, keepdims=True)
-    # Near the ground less of the sky is seen; that is what makes a thing look as if it stood there.
+    # Ambient occlusion: near the ground less of the sky is visible.
     sky = scene.ambient * (0.7 + 0.3 * normals[:, 2]) * (0.6 + 0.4 * np.clip(centroids[:, 2], 0, 1))
     lambert = (1.05 - scene.ambient * 0.5) * np.clip(normals @ scene.light, 0, None)
-    shine = paint.gloss * np.clip(np.einsum("ij,ij->i", normals, half), 0, None) ** paint.sharpness
+    shine = material.gloss * np.clip(np.einsum("ij,ij->i", normals, half), 0, None) ** material.sharpness
     shaded: Floats = np.clip(base * (sky + lambert)[:, None] + shine[:, None], 0, 1)
     return shaded
 
 
-def _hide_a_little(canvas: Image.Image, rng: np.random.Generator) -> None:
-    """Now and then something out of focus hangs into the picture: a twig, a strap, a thumb on the lens."""
+def _add_foreground(canvas: Image.Image, rng: np.random.Generator) -> None:
+    """In 30 % of pictures, draw an object out of focus in the foreground: a twig, a strap, a thumb on the lens."""
     if rng.uniform() > 0.3:
         return
     small = Image.new("L", (max(1, canvas.width // 8), max(1, canvas.height // 8)))
@@ -164,8 +164,8 @@ def _hide_a_little(canvas: Image.Image, rng: np.random.Generator) -> None:
     canvas.paste((red, green, blue), (0, 0), mask)
 
 
-def _through_the_lens(canvas: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Focus, fall-off towards the corners, exposure, white balance and, rarely, black and white."""
+def _apply_lens(canvas: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Apply focus, vignetting, exposure and white balance; 6 % of pictures become black and white."""
     softness = float(rng.choice([0.7, rng.uniform(0.7, 4.0), rng.uniform(4.0, 10.0)], p=[0.5, 0.4, 0.1]))
     canvas = canvas.filter(ImageFilter.GaussianBlur(softness * max(canvas.size) / _CANVAS_PX))
     y, x = np.mgrid[-1:1:48j, -1:1:64j]
@@ -180,8 +180,8 @@ def _through_the_lens(canvas: Image.Image, rng: np.random.Generator) -> Image.Im
     return canvas.convert("L").convert("RGB") if rng.uniform() < 0.06 else canvas
 
 
-def _sensed(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Add sensor noise, from a tile that is shifted differently for each row of tiles."""
+def _add_noise(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Add sensor noise from a tile, shifted by a random distance in each row of tiles."""
     grain = rng.normal(0.0, rng.choice([rng.uniform(0, 5), rng.uniform(5, 13)], p=[0.8, 0.2]), (_NOISE_TILE_PX,) * 2)
     tint = rng.uniform(0.0, 0.6)
     noise = np.stack([grain + tint * np.roll(grain, (71 * band, 31 * band), (0, 1)) for band in range(3)], axis=-1)

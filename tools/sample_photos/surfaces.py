@@ -1,7 +1,7 @@
-"""What tables, floors and walls look like: colour as a function of a place on the surface.
+"""Procedural textures of tables, floors and walls: colour as a function of a position on the surface.
 
-All of it is arithmetic on arrays of u, v in scene units (the object is about one unit in radius), so a pattern is as
-sharp as the number of points it is asked for.
+Positions are arrays of u and v in scene units (the labelled object has a radius of about one unit), so a texture has
+the resolution of its arrays.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _PATTERNS = ("white", "plain", "planks", "tiles", "stripes", "grain", "bricks", 
 
 
 def colour(rng: np.random.Generator, *, saturation: tuple[float, float], value: tuple[float, float]) -> Floats:
-    """Draw one colour: RGB in [0, 1], shape (3,)."""
+    """Draw a colour: RGB in [0, 1], shape (3,)."""
     return np.array(colorsys.hsv_to_rgb(rng.uniform(), rng.uniform(*saturation), rng.uniform(*value)))
 
 
 class Surface:
-    """One material with a pattern. Two calls with the same places give the same colours."""
+    """A texture with random pattern and colours. The same positions always have the same colours."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._pattern = str(rng.choice(_PATTERNS))
-        # Most of the world is brown, green or grey; the rest is somebody's wallpaper.
+        # Most real surfaces are brown, green or grey; 30 % have any hue.
         hue = float(rng.choice([rng.uniform(0.04, 0.14), rng.uniform(0.2, 0.4), rng.uniform()], p=[0.5, 0.2, 0.3]))
         self._base = np.array(colorsys.hsv_to_rgb(hue, rng.uniform(0.0, 0.5), rng.uniform(0.3, 0.95)))
         if self._pattern == "white":
@@ -41,11 +41,11 @@ class Surface:
         self._noise = rng.uniform(-1, 1, (64, 64))
 
     def colours(self, u: Floats, v: Floats) -> Floats:
-        """Colour at each place.
+        """Return the colour at each position.
 
         Args:
-            u: Places along the surface, any shape.
-            v: Places across it, the same shape.
+            u: Positions along the surface, any shape.
+            v: Positions across it, the same shape.
 
         Returns:
             RGB in [0, 1], shape (..., 3).
@@ -59,7 +59,7 @@ class Surface:
         return coloured
 
     def _share(self, along: Floats, across: Floats) -> Floats:
-        """How much of the second colour lies at each place; the caller clips it to [0, 1]."""
+        """Return the weight of the second colour at each position; the caller clips it to [0, 1]."""
         share = np.zeros_like(along)
         match self._pattern:
             case "planks":
@@ -80,7 +80,7 @@ class Surface:
         return share
 
     def _field(self, u: Floats, v: Floats) -> Floats:
-        """Smooth noise in [-1, 1] that repeats every 64 units."""
+        """Return value noise in [-1, 1] with a period of 64 units."""
         left, low = np.floor(u).astype(np.int64), np.floor(v).astype(np.int64)
         right_share, high_share = u - left, v - low
         left, low = left & 63, low & 63

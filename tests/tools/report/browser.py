@@ -1,6 +1,6 @@
-"""A headless Chromium, driven as a person drives it: real mouse and key events over its DevTools pipe.
+"""Drives a headless Chromium with mouse and key events through its DevTools pipe.
 
-Needs nothing but a browser on the machine: no driver program, no package, no port.
+It needs only the browser: no driver program, package or port.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Page:
     """One page. Not thread-safe.
 
     Attributes:
-        requests: The address of everything the page asked for, without ``data:`` addresses.
-        complaints: What it wrote to the console, errors and policy violations among it.
+        requests: Addresses of all requests of the page, except ``data:``.
+        messages: Console messages, including errors and policy violations.
     """
 
     def __init__(self, write: IO[bytes], read: BufferedReader) -> None:
@@ -50,14 +50,14 @@ class Page:
         self._session: str | None = None
         self._events: list[str] = []
         self.requests: list[str] = []
-        self.complaints: list[str] = []
+        self.messages: list[str] = []
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.send(f"{domain}.enable")
 
     def send(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Send one DevTools command and wait for its answer; events that come meanwhile are kept."""
+        """Send a DevTools command and return its result; events that arrive before it are recorded."""
         self._number += 1
         message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
         if self._session:
@@ -89,7 +89,7 @@ class Page:
         self.send("Emulation.setEmulatedMedia", features=features)
 
     def value(self, expression: str) -> Any:
-        """What a JavaScript expression gives, as JSON; promises are waited for."""
+        """Evaluate a JavaScript expression and return its JSON value; promises are awaited."""
         answer = self.send("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
@@ -102,7 +102,7 @@ class Page:
             self.value("new Promise(requestAnimationFrame)")
 
     def click(self, selector: str) -> None:
-        """Click the middle of the first element that matches, as far as it can be seen and reached there."""
+        """Click the centre of the first matching element, which must not be covered."""
         found = json.dumps(selector)
         self.value(f"document.querySelector({found}).scrollIntoView({{block: 'center', behavior: 'instant'}})")
         self.value("new Promise(requestAnimationFrame)")
@@ -123,42 +123,42 @@ class Page:
         self.send("Input.dispatchKeyEvent", type="keyUp", **named)
 
     def type(self, text: str) -> None:
-        """Type into whatever has the focus."""
+        """Type into the focused element."""
         self.send("Input.insertText", text=text)
 
     def wheel(self, down: int) -> None:
-        """Turn the mouse wheel by so many pixels."""
+        """Turn the mouse wheel by this many pixels."""
         self.send("Input.dispatchMouseEvent", type="mouseWheel", x=200, y=300, deltaX=0, deltaY=down)
 
     def screenshot(self) -> bytes:
-        """What the window shows, as PNG."""
+        """Return the window's contents as PNG."""
         return base64.b64decode(self.send("Page.captureScreenshot")["data"])
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._unread:
             arrived = self._read.read1(1 << 20)
-            assert arrived, "the browser is gone"
+            assert arrived, "the browser has exited"
             self._unread += arrived
         message, _, self._unread = self._unread.partition(b"\0")
         return cast("dict[str, Any]", json.loads(message))
 
     def _note(self, event: dict[str, Any]) -> None:
-        method, told = event.get("method", ""), event.get("params", {})
+        method, parameters = event.get("method", ""), event.get("params", {})
         self._events.append(method)
-        if method == "Network.requestWillBeSent" and not told["request"]["url"].startswith("data:"):
-            self.requests.append(told["request"]["url"])
+        if method == "Network.requestWillBeSent" and not parameters["request"]["url"].startswith("data:"):
+            self.requests.append(parameters["request"]["url"])
         elif method == "Runtime.exceptionThrown":
-            self.complaints.append(told["exceptionDetails"]["exception"].get("description", ""))
+            self.messages.append(parameters["exceptionDetails"]["exception"].get("description", ""))
         elif method == "Runtime.consoleAPICalled":
-            self.complaints.append(str(told["args"]))
+            self.messages.append(str(parameters["args"]))
         elif method == "Log.entryAdded":
-            self.complaints.append(told["entry"]["text"])
+            self.messages.append(parameters["entry"]["text"])
 
 
 @contextmanager
 def browsing(chromium: Path, profile: Path) -> Iterator[Page]:
-    """Run a browser with a profile of its own, and end it."""
-    # The pipe's ends are file descriptors 3 and 4; a shell gives its standard input and output those numbers.
+    """Run a browser with its own profile for the length of the block."""
+    # Chromium's pipe uses file descriptors 3 and 4: a shell moves standard input and output to these numbers.
     moved = 'exec "$@" 3<&0 4>&1 </dev/null >/dev/null 2>&1'
     options = (*_QUIET, "--remote-debugging-pipe", f"--user-data-dir={profile}")
     process = subprocess.Popen(

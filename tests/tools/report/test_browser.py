@@ -1,4 +1,4 @@
-"""The report in a real browser: clicked, typed at, scrolled, in light and dark, on a desk and on a phone."""
+"""The report in a real browser: mouse, keyboard, scrolling, light and dark, desktop and phone."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ FOUND = "document.getElementById('found').textContent"
 TILES = "[...document.querySelectorAll('.tile')].map((tile) => tile.title)"
 HEADINGS = "[...document.querySelectorAll('#grid h3 bdi')].map((each) => each.textContent)"
 
-# Every text that is seen, against what is behind it: WCAG 2's contrast ratio, where it is less than it should be.
-FAINT = """(() => {
+# Returns the number of visible texts, and those whose contrast with their background is below WCAG 2's 4.5.
+LOW_CONTRAST = """(() => {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   const parsed = (colour) => {
     canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
@@ -61,7 +61,7 @@ FAINT = """(() => {
   return [count, faint];
 })()"""
 
-# Everything that takes the focus or input, without a name that a screen reader could say.
+# Returns focusable elements and inputs without a name for screen readers.
 NAMELESS = """[...document.querySelectorAll("button, input, select, a[href], [role=img], dialog[open], [role=group]")]
   .filter((each) => each.checkVisibility())
   .filter((each) => !(each.labels?.length || each.getAttribute("aria-label") || each.getAttribute("aria-labelledby")
@@ -77,7 +77,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixty images of six labels, some problems, one image gone."""
+    """Sixty images of six labels, some problems, one deleted image."""
 
     def picture(record: Record) -> bytes | MissingThumbnail:
         return (
@@ -104,29 +104,29 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def page(browser: Page, small: Path) -> Iterator[Page]:
-    """The small report, open; whatever a test does, nothing may be asked for and nothing complained of."""
+    """The small report, open. After each test: no requests, and no messages in the console."""
     browser.requests.clear()
-    browser.complaints.clear()
+    browser.messages.clear()
     browser.open(small, height=3000)
-    go_to_pictures(browser)
+    scroll_to_pictures(browser)
     yield browser
-    browser.until("true")  # what is still on its way arrives first
+    browser.until("true")  # lets pending messages arrive
     assert browser.requests == [small.as_uri()]
-    assert browser.complaints == []
+    assert browser.messages == []
 
 
-def go_to_pictures(page: Page) -> None:
+def scroll_to_pictures(page: Page) -> None:
     page.value("document.getElementById('gallery').scrollIntoView({behavior: 'instant'})")
     page.until("document.querySelectorAll('.tile img').length > 3")
 
 
 def choose(page: Page, element_id: str, value: Any) -> None:
-    """Set a field that has no text, as a choice with the mouse ends."""
+    """Set the value of a select or slider, with the event that a choice by mouse causes."""
     field = f"document.getElementById('{element_id}')"
     page.value(f"{field}.value = {json.dumps(value)}; {field}.dispatchEvent(new Event('input', {{bubbles: true}}))")
 
 
-def test_pictures_are_grouped_by_label_the_least_sure_first(page: Page) -> None:
+def test_pictures_are_grouped_by_label_with_the_lowest_score_first(page: Page) -> None:
     assert page.value(FOUND) == "60 images."
     assert len(page.value(HEADINGS)) == 6
     scores = page.value("[...document.querySelectorAll('.tile')].slice(0, 10).map((tile) => tile.innerText.slice(-4))")
@@ -134,7 +134,7 @@ def test_pictures_are_grouped_by_label_the_least_sure_first(page: Page) -> None:
     assert page.value("[...document.querySelectorAll('.tile img')].every((each) => each.complete && each.naturalWidth)")
 
 
-def test_an_image_without_a_picture_says_why(page: Page) -> None:
+def test_an_image_without_a_thumbnail_shows_the_reason(page: Page) -> None:
     assert (
         page.value(
             "[...document.querySelectorAll('.tile')].filter((each) => each.innerText.includes('deleted')).length"
@@ -180,7 +180,7 @@ def test_order_changes_within_labels(page: Page) -> None:
     assert page.value(TILES) == [name for at in range(0, 60, 10) for name in reversed(before[at : at + 10])]
 
 
-def test_a_picture_opens_large_and_leads_to_its_neighbours(page: Page) -> None:
+def test_a_picture_opens_large_with_previous_and_next(page: Page) -> None:
     page.click(".tile")
     first = page.value("document.getElementById('viewer-name').textContent")
     assert page.value("document.getElementById('viewer').open")
@@ -197,7 +197,7 @@ def test_a_picture_opens_large_and_leads_to_its_neighbours(page: Page) -> None:
     assert not page.value("document.getElementById('viewer').open")
 
 
-def test_everything_is_reached_by_keyboard_with_one_stop_for_all_pictures(page: Page) -> None:
+def test_the_keyboard_reaches_everything_with_one_tab_stop_for_all_pictures(page: Page) -> None:
     page.value("document.querySelector('#filters [type=reset]').focus()")
     page.press("Tab")
     focused = "document.activeElement.title"
@@ -212,15 +212,15 @@ def test_everything_is_reached_by_keyboard_with_one_stop_for_all_pictures(page: 
     assert page.value("document.getElementById('viewer').open")
     page.press("ArrowRight")
     page.press("Escape")
-    # The browser gives the focus back in a task of its own, after the viewer has closed.
+    # The browser restores the focus in a separate task after the viewer has closed.
     page.until(f"{focused} === {json.dumps(names[2 + page.value('columns')])}")
     assert not page.value("document.getElementById('viewer').open")
     page.press("Tab")
     assert not page.value("document.activeElement.classList.contains('tile')")
 
 
-def test_the_first_stop_skips_to_the_pictures(page: Page, small: Path) -> None:
-    page.open(small, height=3000)  # anew: some Chromiums go on from where a script scrolled to
+def test_the_first_tab_stop_skips_to_the_pictures(page: Page, small: Path) -> None:
+    page.open(small, height=3000)  # again: some Chromium versions continue from the position a script scrolled to
     page.requests.clear()
     page.requests.append(small.as_uri())
     page.press("Tab")
@@ -237,14 +237,14 @@ def test_the_numbers_behind_a_chart_unfold(page: Page) -> None:
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("opened", [False, True], ids=["page", "viewer"])
-def test_text_stands_out_from_what_is_behind_it(page: Page, *, dark: bool, opened: bool) -> None:
+def test_every_text_has_enough_contrast(page: Page, *, dark: bool, opened: bool) -> None:
     page.use_theme(dark=dark)
     page.value("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     if opened:
         page.click(".tile")
-    count, faint = page.value(FAINT)
+    count, low_contrast = page.value(LOW_CONTRAST)
     assert count > 150
-    assert faint == []
+    assert low_contrast == []
     paper = page.value("getComputedStyle(document.body).backgroundColor")
     assert (paper == "rgb(19, 23, 22)") is dark
 
@@ -253,7 +253,7 @@ def test_text_stands_out_from_what_is_behind_it(page: Page, *, dark: bool, opene
 def test_nothing_is_wider_than_the_window(page: Page, small: Path, width: int) -> None:
     page.requests.clear()
     page.open(small, width=width)
-    go_to_pictures(page)
+    scroll_to_pictures(page)
     page.value("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     assert page.value("document.documentElement.scrollWidth") == width
     assert page.value("columns") >= 2
@@ -262,12 +262,12 @@ def test_nothing_is_wider_than_the_window(page: Page, small: Path, width: int) -
     assert page.value("document.getElementById('viewer').scrollWidth <= document.getElementById('viewer').clientWidth")
 
 
-def test_whatever_takes_input_has_a_name(page: Page) -> None:
+def test_every_control_has_a_name(page: Page) -> None:
     page.click(".tile")
     assert page.value(NAMELESS) == []
 
 
-def test_a_narrower_window_lays_the_pictures_out_anew(page: Page) -> None:
+def test_a_narrower_window_has_fewer_columns(page: Page) -> None:
     wide = page.value("columns")
     page.send("Emulation.setDeviceMetricsOverride", width=500, height=900, deviceScaleFactor=1, mobile=False)
     page.until(f"columns < {wide}")
@@ -280,7 +280,7 @@ def test_hostile_names_and_labels_do_nothing(browser: Page, tmp_path: Path) -> N
     bad = outcome(EVIL, status=Status.FAILED, reason=EVIL, detail=EVIL)
     path.write_text(page_about([*hostile, bad], filters=(EVIL,), container=EVIL))
     browser.requests.clear()
-    browser.complaints.clear()
+    browser.messages.clear()
     browser.open(path)
     assert browser.value("document.title").startswith("4 images in </script>")
     assert browser.value("document.querySelectorAll('img[src=x]').length") == 0
@@ -291,11 +291,11 @@ def test_hostile_names_and_labels_do_nothing(browser: Page, tmp_path: Path) -> N
     browser.click(".tile")
     assert browser.value("document.getElementById('viewer').open")
     assert browser.requests == [path.as_uri()]
-    assert browser.complaints == []
+    assert browser.messages == []
 
 
 def test_an_injected_script_or_style_would_not_run(browser: Page, small: Path) -> None:
-    """The policy, should all else fail: even markup that got in can neither run nor ask for anything."""
+    """The content security policy stops injected markup from running and from sending requests."""
     browser.open(small)
     browser.requests.clear()
     markup = """<img src="http://localhost:9/a" onerror="document.title='owned'">
@@ -305,14 +305,14 @@ def test_an_injected_script_or_style_would_not_run(browser: Page, small: Path) -
     browser.click("#b")
     assert "images in incoming" in browser.value("document.title")
     assert browser.value("getComputedStyle(document.getElementById('b')).color") != "rgb(255, 0, 0)"
-    blocked = [complaint for complaint in browser.complaints if "Content Security Policy" in complaint]
+    blocked = [message for message in browser.messages if "Content Security Policy" in message]
     assert len(blocked) >= 3
-    browser.complaints.clear()
+    browser.messages.clear()
 
 
-def test_ten_thousand_pictures_are_a_few_elements_and_scroll_at_once(browser: Page, large: Path) -> None:
+def test_ten_thousand_pictures_need_few_elements(browser: Page, large: Path) -> None:
     browser.requests.clear()
-    browser.complaints.clear()
+    browser.messages.clear()
     browser.open(large)
     elements = "document.getElementById('grid').querySelectorAll('*').length"
     assert browser.value(FOUND) == "10,000 images."
@@ -331,4 +331,4 @@ def test_ten_thousand_pictures_are_a_few_elements_and_scroll_at_once(browser: Pa
     browser.press("End")
     assert browser.value("document.activeElement.dataset.at") == "9999"
     assert browser.value("document.activeElement.getBoundingClientRect().bottom <= innerHeight")
-    assert browser.complaints == []
+    assert browser.messages == []

@@ -1,4 +1,4 @@
-"""``python -m tools report`` as a person runs it, on a real Azurite."""
+"""``python -m tools report`` on Azurite."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def classified(account: Account, name: str, content: bytes, label: str = "cat", 
 
 
 def gallery(path: Path) -> dict[str, dict[str, Any]]:
-    """By name, what the page knows of each image."""
+    """The gallery's images by name."""
     found = re.search(r'id="data">(.*?)</script>', path.read_text(encoding="utf-8"), re.DOTALL)
     assert found
     block = json.loads(found[1])
@@ -66,7 +66,7 @@ def thumbnail(image: dict[str, Any]) -> Pillow.Image:
     return Pillow.open(io.BytesIO(base64.b64decode(image["thumbnail"])))
 
 
-def test_a_page_shows_each_image_and_says_why_where_it_cannot(
+def test_the_page_shows_each_image_or_the_reason_for_its_absence(
     account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("site/red.jpg", "deleted.jpg", "changed.jpg"):
@@ -80,9 +80,9 @@ def test_a_page_shows_each_image_and_says_why_where_it_cannot(
 
     assert main(["report", "-o", str(path)]) == 0
 
-    said = capsys.readouterr()
-    assert said.out == f"{path}\n"
-    assert said.err.startswith("6 images, 5 in the gallery, 3 without a thumbnail (1 ")
+    output = capsys.readouterr()
+    assert output.out == f"{path}\n"
+    assert output.err.startswith("6 images, 5 in the gallery, 3 without a thumbnail (1 ")
     images = gallery(path)
     missing = {name: image["thumbnail"] for name, image in images.items() if len(image["thumbnail"]) < 20}
     assert missing == {"deleted.jpg": "deleted", "changed.jpg": "changed", "letter.jpg": "undecodable"}
@@ -96,7 +96,7 @@ def test_a_page_shows_each_image_and_says_why_where_it_cannot(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_filters_are_those_of_query_and_stand_on_the_page(account: Account, tmp_path: Path) -> None:
+def test_the_filters_of_query_apply_and_the_page_states_them(account: Account, tmp_path: Path) -> None:
     classified(account, "a/cat.jpg", photo("red"))
     classified(account, "a/dog.jpg", photo("red"), label="dog")
     classified(account, "b/dog.jpg", photo("red"), label="dog")
@@ -114,16 +114,16 @@ def test_an_empty_account_is_a_page_and_nothing_is_created(account: Account, tmp
 
 
 @pytest.mark.parametrize("where", ["folder", "missing/report.html"])
-def test_a_place_that_cannot_be_written_is_said_before_anything_is_read(
+def test_an_unwritable_path_is_reported_before_storage_is_read(
     where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ImageStorage", "no connection at all")
     (tmp_path / "folder").mkdir()
     assert main(["report", "-o", str(tmp_path / where)]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert str(tmp_path / where) in said.err
-    assert said.err.count("\n") == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert str(tmp_path / where) in output.err
+    assert output.err.count("\n") == 1
 
 
 def test_a_report_that_fails_leaves_the_old_page_as_it_was(
@@ -137,8 +137,8 @@ def test_a_report_that_fails_leaves_the_old_page_as_it_was(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_storage_that_refuses_its_blobs_costs_the_pictures_only(account: Account) -> None:
-    """A role that reads tables but no blobs: every picture is missing, and the report is made."""
+def test_a_report_without_access_to_blobs_has_no_thumbnails(account: Account) -> None:
+    """An identity that may read tables but not blobs gets a report without thumbnails."""
     shop = thumbnailer(account, max_bytes=1000)
     records = [replace(outcome("a.jpg"), container="Not-A-Container-Name"), outcome("no such.jpg")]
     assert list(shop.thumbnails(records)) == [MissingThumbnail.UNREACHABLE, MissingThumbnail.DELETED]
@@ -150,7 +150,7 @@ def thumbnailer(account: Account, max_bytes: int, limits: Limits | None = None) 
 
 
 @pytest.mark.parametrize(("max_bytes", "side"), [(20_000, 256), (5_000, 160), (1_425, 112)])
-def test_thumbnails_shrink_with_the_room_there_is(account: Account, max_bytes: int, side: int) -> None:
+def test_thumbnails_shrink_with_the_bytes_allowed(account: Account, max_bytes: int, side: int) -> None:
     classified(account, "noise.png", noise())
     row = account.stores.results.read_row(Image(account.settings.incoming_container, "noise.png"))
     assert row
@@ -164,13 +164,13 @@ def test_thumbnails_shrink_with_the_room_there_is(account: Account, max_bytes: i
 
 
 def noise() -> bytes:
-    """What compresses worst."""
+    """An image that compresses badly."""
     file = io.BytesIO()
     Pillow.effect_noise((300, 300), 120).save(file, "PNG")
     return file.getvalue()
 
 
-def test_thumbnails_come_in_order_and_a_reader_that_stops_stops_the_work(account: Account) -> None:
+def test_thumbnails_are_in_order_and_closing_the_iterator_stops_the_work(account: Account) -> None:
     for at in range(30):
         classified(account, f"{at:02d}.jpg", photo("red", (40 + at, 40)))
     container = account.settings.incoming_container

@@ -1,4 +1,4 @@
-"""The report's page and what is on it, without a browser and without storage."""
+"""The contents of the report's page, without a browser and without storage."""
 
 from __future__ import annotations
 
@@ -129,16 +129,16 @@ def test_long_text_keeps_its_ends() -> None:
     assert text.endswith("/photo.jpg")
 
 
-def test_the_page_names_no_other_place(plain: Reader) -> None:
-    places = [
+def test_the_page_refers_to_no_other_address(plain: Reader) -> None:
+    addresses = [
         value
         for tag, attributes in plain.tags
         for name, value in attributes.items()
         if name in {"src", "href", "action", "srcset", "data", "poster", "background", "formaction", "ping"}
         and tag != "link"
     ]
-    assert places
-    assert {str(place)[0] for place in places} == {"#"}
+    assert addresses
+    assert {str(address)[0] for address in addresses} == {"#"}
     assert [attributes["href"] for tag, attributes in plain.tags if tag == "link"] == ["data:,"]
     style = plain.raw[0][1]
     assert "url(" not in style
@@ -178,7 +178,7 @@ def test_the_page_has_landmarks_headings_and_text_for_every_chart(plain: Reader)
     assert tags["figure"] == tags["details"]  # each chart has its numbers as a table
 
 
-def test_the_totals_the_labels_and_the_reasons_are_said(plain: Reader) -> None:
+def test_the_page_contains_totals_labels_and_reasons(plain: Reader) -> None:
     assert "60 images in incoming" in plain.text
     page = Reader(page_about([*outcomes(6), outcome("broken.jpg", status=Status.FAILED, detail="Storage was away.")]))
     assert "7 images in incoming" in page.text
@@ -194,20 +194,20 @@ def test_the_totals_the_labels_and_the_reasons_are_said(plain: Reader) -> None:
     ]
 
 
-def test_a_report_about_nothing_is_a_page_all_the_same() -> None:
+def test_a_report_without_images_is_a_page() -> None:
     page = Reader(page_about([], filters=("label yeti",)))
     assert "0 images in incoming" in page.text
     assert "Only label yeti." in page.text
     assert page.gallery["images"] == []
 
 
-def test_only_problems_are_a_page_too() -> None:
+def test_a_report_with_only_problems_is_a_page() -> None:
     page = Reader(page_about([outcome("a.jpg", status=Status.REJECTED, queue_delay_ms=None, duration_ms=None)]))
     assert "No image was classified" in page.text
     assert "No image has a measured time." in page.text
 
 
-def test_the_gallery_says_all_of_an_image() -> None:
+def test_the_gallery_contains_every_column_of_an_image() -> None:
     page = Reader(page_about(outcomes(12)[7:8], lambda _: b"RIFF"))
     gallery = page.gallery
     image = dict(zip(gallery["columns"], gallery["images"][0], strict=True))
@@ -231,14 +231,14 @@ def test_the_gallery_says_all_of_an_image() -> None:
     assert image == {"name": "site-0/IMG_00007.jpg", "label": 0, **numbers, "thumbnail": "UklGRg=="}
 
 
-def test_an_image_without_a_picture_says_why() -> None:
+def test_an_image_without_a_thumbnail_has_a_reason() -> None:
     page = Reader(page_about(outcomes(2), lambda _: MissingThumbnail.CHANGED))
     assert [image[-1] for image in page.gallery["images"]] == ["changed", "changed"]
     assert not any(set(reason) - set("abcdefghijklmnopqrstuvwxyz") for reason in MissingThumbnail)
 
 
 def test_ten_thousand_images_with_the_worst_names_stay_within_thirty_megabytes() -> None:
-    """Names of three bytes a character that JSON writes as six, the largest thumbnails, and as many problems as fit."""
+    """Names whose characters need six bytes in JSON, the largest thumbnails, and as many problems as the page lists."""
     name, each = "\u5fc3" * 900, bytes_each(MAX_THUMBNAIL_BYTES, MAX_IMAGES)
     good = (outcome(f"{at}{name}", label=f"{at % 500}{name}") for at in range(MAX_IMAGES + 500))
     reasons = [f"{number}{name}" for number in range(60)]
@@ -256,7 +256,7 @@ def test_ten_thousand_images_with_the_worst_names_stay_within_thirty_megabytes()
     assert f"A sample: {images:,} of {MAX_IMAGES + 500:,} classified images" in read.text
 
 
-def test_ten_thousand_usual_images_are_all_in_the_gallery() -> None:
+def test_the_gallery_contains_ten_thousand_ordinary_images() -> None:
     picture = Random(0).randbytes(bytes_each(MAX_THUMBNAIL_BYTES, MAX_IMAGES))
     page = page_about(outcomes(MAX_IMAGES), lambda _: picture)
     assert len(Reader(page).gallery["images"]) == MAX_IMAGES
@@ -264,7 +264,7 @@ def test_ten_thousand_usual_images_are_all_in_the_gallery() -> None:
     assert len(page.encode()) < MAX_PAGE_BYTES
 
 
-def test_a_sample_shows_rare_labels_whole_and_common_ones_evenly() -> None:
+def test_a_sample_keeps_rare_labels_whole_and_common_ones_evenly() -> None:
     sample = EvenSample(100)
     for label, images in (("common", 5000), ("also common", 3000), ("rare", 7)):
         for at in range(images):
@@ -278,7 +278,7 @@ def test_a_sample_shows_rare_labels_whole_and_common_ones_evenly() -> None:
 def test_a_sample_does_not_depend_on_the_order_of_arrival_within_a_label(
     labels: list[int], most: int, random: Random
 ) -> None:
-    """Within a label the lowest lots are kept: no image's chance depends on when it came."""
+    """A label keeps its lowest ranks, so an image's chance does not depend on its time of arrival."""
     records = [outcome(f"{at}.jpg", label=str(label)) for at, label in enumerate(labels)]
     sample = EvenSample(most)
     for record in records:
@@ -301,7 +301,7 @@ def _only(label: str | None, records: list[Any]) -> EvenSample:
     return everything
 
 
-def test_an_image_that_is_seen_twice_is_no_trouble() -> None:
+def test_a_sample_accepts_the_same_image_twice() -> None:
     sample = EvenSample(1)
     sample.add(outcome("a.jpg"))
     sample.add(outcome("a.jpg"))
@@ -322,7 +322,7 @@ def test_days_are_utc_days() -> None:
     assert summary.days == {date(2026, 11, 21): (1, 0)}
 
 
-def test_only_the_first_problems_of_a_reason_are_kept_and_all_are_counted() -> None:
+def test_the_first_problems_of_a_reason_are_listed_and_all_are_counted() -> None:
     page = Reader(page_about(outcome(f"{at}.jpg", status=Status.REJECTED) for at in range(MAX_EXAMPLES + 5)))
     assert f"The first {MAX_EXAMPLES} of {MAX_EXAMPLES + 5} are listed." in page.text
 
@@ -335,35 +335,35 @@ def test_percentiles_are_values_that_occurred(share_: float, value: int) -> None
 
 
 @pytest.mark.parametrize(
-    ("milliseconds", "said"),
+    ("milliseconds", "text"),
     [
         *[(0, "0 ms"), (999, "999 ms"), (1000, "1 s"), (1449, "1.4 s"), (90_000, "1.5 min"), (3_600_000, "1 h")],
         *[(5 * 3_600_000 + 360_000, "5.1 h"), (12 * 86_400_000, "12 d")],
     ],
 )
-def test_durations_read_well(milliseconds: int, said: str) -> None:
-    assert duration(milliseconds) == said
+def test_durations_have_few_digits(milliseconds: int, text: str) -> None:
+    assert duration(milliseconds) == text
 
 
 @pytest.mark.parametrize("milliseconds", [-5, 0, 86_400_000, 2**62], ids=["negative", "none", "a day", "for ever"])
-def test_any_time_has_its_bar(milliseconds: int) -> None:
+def test_any_duration_has_a_bar(milliseconds: int) -> None:
     page = Reader(page_about([outcome("a.jpg", queue_delay_ms=milliseconds)]))
     assert "half of 1 image within" in page.text
 
 
 @pytest.mark.parametrize(
-    ("part", "whole", "said"),
+    ("part", "whole", "text"),
     [(0, 0, "0 %"), (5, 5, "100 %"), (1, 100_000, "0.1 %"), (99_999, 100_000, "99.9 %"), (1, 3, "33 %")],
 )
-def test_a_share_claims_all_or_nothing_only_where_it_is_so(part: int, whole: int, said: str) -> None:
-    assert percentage(part, whole) == said
+def test_a_percentage_is_0_or_100_only_when_exact(part: int, whole: int, text: str) -> None:
+    assert percentage(part, whole) == text
 
 
 @pytest.mark.parametrize(
     ("days", "unit", "bars"), [(1, "day", 1), (92, "day", 92), (93, "week", 14), (800, "month", 27)]
 )
-def test_a_long_span_is_drawn_by_week_or_month_without_gaps(days: int, unit: str, bars: int) -> None:
+def test_a_long_period_is_drawn_by_week_or_month_without_gaps(days: int, unit: str, bars: int) -> None:
     first = date(2026, 1, 1)
-    said, drawn = periods({first: (3, 1), first + timedelta(days=days - 1): (1, 0)})
-    assert (said, len(drawn)) == (unit, bars)
+    drawn_unit, drawn = periods({first: (3, 1), first + timedelta(days=days - 1): (1, 0)})
+    assert (drawn_unit, len(drawn)) == (unit, bars)
     assert sum(bar.images for bar in drawn) == (5 if days > 1 else 1)

@@ -30,13 +30,13 @@ def opened(sample: Sample) -> Image.Image:
     return Image.open(io.BytesIO(sample.content))
 
 
-def test_samples_are_about_two_dozen_with_names_of_their_own_in_order(samples: dict[str, Sample]) -> None:
+def test_samples_are_about_two_dozen_in_name_order(samples: dict[str, Sample]) -> None:
     assert 20 <= len(samples) <= 24
     assert list(samples) == sorted(samples)
     assert all("/" in name for name in samples)
 
 
-def test_every_label_is_shown(samples: dict[str, Sample]) -> None:
+def test_every_label_occurs(samples: dict[str, Sample]) -> None:
     assert {sample.label for sample in samples.values() if sample.status == "classified"} == set(LABELS)
 
 
@@ -75,7 +75,7 @@ def test_one_photo_has_twelve_megapixels_and_was_taken_upright(samples: dict[str
         ("phone/grey.jpg", "JPEG", "L"),
     ],
 )
-def test_formats_are_what_the_names_claim(samples: dict[str, Sample], name: str, image_format: str, mode: str) -> None:
+def test_formats_match_the_names(samples: dict[str, Sample], name: str, image_format: str, mode: str) -> None:
     image = opened(samples[name])
     image.load()
     assert (image.format, image.mode) == (image_format, mode)
@@ -89,7 +89,7 @@ def test_the_phone_photo_is_heic(samples: dict[str, Sample]) -> None:
     assert pillow_heif.open_heif(samples["phone/IMG_4711.HEIC"].content).size == (768, 1024)
 
 
-def test_three_are_broken_and_nothing_else(samples: dict[str, Sample]) -> None:
+def test_exactly_three_are_broken(samples: dict[str, Sample]) -> None:
     rejected = [sample for sample in samples.values() if sample.status == "rejected"]
     assert Counter(sample.reason for sample in rejected) == {
         Reason.TRUNCATED: 1,

@@ -1,4 +1,4 @@
-"""The renderer, and the model that ships, as a person gets them from the clone. No PyTorch here."""
+"""The renderer and the demo model of the repository, without PyTorch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_same_seed_gives_the_same_pixels(label: str) -> None:
 
 @pytest.mark.parametrize("label", LABELS)
 def test_a_mesh_encloses_a_volume_and_its_normals_point_outwards(label: str) -> None:
-    """By the divergence theorem; a quad wound the wrong way would be left out of the picture."""
+    """By the divergence theorem; the renderer would cull a quad with the wrong winding."""
     mesh = shape(label, np.random.default_rng(3))
     diagonals = np.cross(mesh.quads[:, 2] - mesh.quads[:, 0], mesh.quads[:, 3] - mesh.quads[:, 1])
     volume = np.einsum("ij,ij->", mesh.centroids, diagonals / 2) / 3
@@ -60,7 +60,7 @@ def test_a_camera_jpeg_is_upright_once_its_orientation_is_applied(orientation: i
     assert difference < 8
 
 
-def test_a_photograph_of_one_series_is_in_no_other() -> None:
+def test_two_series_share_no_photograph() -> None:
     assert photograph(TRAINING, 5).content != photograph(EVALUATION, 5).content
 
 
@@ -77,19 +77,19 @@ def test_the_model_file_is_below_one_megabyte() -> None:
     assert (MODEL_FOLDER / "model.onnx").stat().st_size < 1_000_000
 
 
-def test_the_model_names_fresh_renders() -> None:
-    """Small photographs, to be quick; the model card has the number for all sizes."""
+def test_the_model_classifies_new_renders() -> None:
+    """Small photographs keep this fast; the model card has the accuracy for all sizes."""
     assert accuracy(evaluate(100, long_sides_px=SMALL_PX)) >= 0.95
 
 
-def test_evaluation_reports_what_it_measured() -> None:
+def test_evaluation_reports_its_number_of_renders() -> None:
     command = [sys.executable, "-m", "tools.maintainer.shapes.evaluate", "--count", "10"]
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert "on 10 fresh renders" in finished.stdout
 
 
-def test_nothing_but_training_needs_pytorch() -> None:
+def test_only_training_needs_pytorch() -> None:
     modules = "tools.sample_photos.samples, tools.maintainer.shapes.evaluate, tools.sample_photos.render"
     probe = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", probe], cwd=ROOT, check=True)
