@@ -1,1 +1,1 @@
-"""What ``python -m tools package`` is made of, and what CI and a release ask beside it."""
+"""Builds the zip that Azure Functions runs, and prepares its release."""

@@ -1,6 +1,6 @@
-"""What of ours goes into the package: the app's files that git tracks, and of each model what the app reads.
+"""The files of the package: those of the app that git tracks, and those of a model that the app reads.
 
-Never a folder as it lies there: a stray photo, key or notebook beside a module must not reach Azure.
+Folders are never copied as a whole: a stray photo, key or notebook beside a module must not reach Azure.
 """
 
 from __future__ import annotations
@@ -27,52 +27,53 @@ _DOCUMENTS = (".md",)
 
 
 def app_files(root: Path = ROOT) -> dict[str, Path]:
-    """Return the app's own files, as they are now: path in the package to file.
+    """Return the app's own files with their current content: path in the package to file.
 
     Raises:
-        ConfigurationError: git does not answer, or a file that it tracks is gone.
+        ConfigurationError: git fails, or a tracked file is missing.
     """
-    names = [name for name in _listed(root) if not name.endswith(_DOCUMENTS)]
-    gone = [name for name in names if not (root / name).is_file()]
-    if gone or not set(APP[:2]) <= set(names):
-        lacking = gone or sorted(set(APP[:2]) - set(names))
-        raise ConfigurationError(f"{', '.join(lacking)} is not in this checkout: git restore brings it back.")
+    names = [name for name in _git_files(root) if not name.endswith(_DOCUMENTS)]
+    missing = [name for name in names if not (root / name).is_file()] or sorted(set(APP[:2]) - set(names))
+    if missing:
+        raise ConfigurationError(f"{', '.join(missing)} is not in this checkout: restore it with git restore.")
     return {name: root / name for name in names}
 
 
-def left_behind(root: Path = ROOT) -> list[str]:
-    """Return the files beside the app's own that git neither tracks nor ignores: a new module is among them, too."""
-    return _listed(root, "--others", "--exclude-standard")
+def untracked_files(root: Path = ROOT) -> list[str]:
+    """Return the files in the app's folders that git neither tracks nor ignores; one may be a new module."""
+    return _git_files(root, "--others", "--exclude-standard")
 
 
-def _listed(root: Path, *options: str) -> list[str]:
+def _git_files(root: Path, *options: str) -> list[str]:
     command = ["git", "-C", str(root), "ls-files", "-z", *options, "--", *APP]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
-        raise ConfigurationError("The package holds what git tracks, and there is no git here: install it.") from error
+        raise ConfigurationError("The package contains the files that git tracks: install git.") from error
     if done.returncode:
-        raise ConfigurationError(f"The package holds what git tracks, and git says: {done.stderr.strip()}")
+        raise ConfigurationError(
+            f"The package contains the files that git tracks, and git failed: {done.stderr.strip()}"
+        )
     return [name for name in done.stdout.split("\0") if name]
 
 
 def model_files(folder: Path, place: Path) -> tuple[str, ModelIdentity]:
-    """Copy what the app reads of a model to ``place/models/<name>``, with a ``model.json`` that states every fact.
+    """Copy graph, weights and labels of a model to ``place/models/<name>``, with a ``model.json`` that has every value.
 
-    Graph, weights and labels only: what else lies in the folder stays behind, an exporter's files and notes too.
+    Other files of the folder, also an exporter's, are left out.
 
     Returns:
-        The folder's path in the package, which ``MODEL_DIR`` names, and the model's identity.
+        The folder's path in the package, for ``MODEL_DIR``, and the model's identity.
 
     Raises:
         ModelError: The app would refuse the model.
-        ConfigurationError: The folder's name is taken, or is none that a folder in the package can have.
+        ConfigurationError: Another model has the same folder name, or the package cannot have a folder of that name.
     """
     spec = load_model(folder).spec
     name = checked_name(folder.resolve().name)
     target = place / "models" / name
     if target.exists():
-        raise ConfigurationError(f"Two models lie in folders named {name}: rename one.")
+        raise ConfigurationError(f"Two model folders are named {name}: rename one.")
     labels = spec.values["labels"].value
     files = [
         *weight_files(spec),

@@ -1,10 +1,9 @@
-"""What weighs what in a package: one line for each third-party package, one for the app, one for each model."""
+"""Sizes of the parts of a package: each third-party package, the app, each model."""
 
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tools.package.contents import SITE_PACKAGES
 
@@ -12,50 +11,46 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-_NEGLIGIBLE_BYTES = 100_000  # zipped; below it lines are summed up
-OURS = "the app"
+_SMALL_BYTES = 100_000  # zipped; smaller third-party packages share a row
 
 
-@dataclass(frozen=True, slots=True)
-class Weight:
-    """One line of the table; sizes in bytes."""
+class Size(NamedTuple):
+    """One row of the table; sizes in bytes."""
 
     name: str
     unpacked: int
     zipped: int
 
 
-def weights(package: Path) -> list[Weight]:
-    """Return what each part of a package weighs, the heaviest first."""
+def sizes(package: Path) -> list[Size]:
+    """Return the sizes of the parts of a package, the largest first."""
+    totals: dict[str, Size] = {}
     with zipfile.ZipFile(package) as archive:
         owners = dict(_owners(archive))
-        sums: dict[str, tuple[int, int]] = {}
         for entry in archive.infolist():
-            owner = owners.get(entry.filename) or _owner(entry.filename)
-            unpacked, zipped = sums.get(owner, (0, 0))
-            sums[owner] = unpacked + entry.file_size, zipped + entry.compress_size
-    return sorted(
-        (Weight(name, *both) for name, both in sums.items()), key=lambda weight: (-weight.zipped, weight.name)
-    )
+            name = owners.get(entry.filename) or _part(entry.filename)
+            _, unpacked, zipped = totals.get(name, (name, 0, 0))
+            totals[name] = Size(name, unpacked + entry.file_size, zipped + entry.compress_size)
+    return sorted(totals.values(), key=lambda size: (-size.zipped, size.name))
 
 
-def table(parts: Sequence[Weight]) -> Iterator[str]:
-    """Yield the table's lines; what is negligible is one line."""
-    small = [part for part in parts if part.zipped < _NEGLIGIBLE_BYTES]
-    lines = [part for part in parts if part.zipped >= _NEGLIGIBLE_BYTES]
+def table(parts: Sequence[Size]) -> Iterator[str]:
+    """Yield the lines of a table with a sum."""
+    small = [part for part in parts if part.zipped < _SMALL_BYTES]
+    rows = [part for part in parts if part.zipped >= _SMALL_BYTES]
     if small:
-        lines.append(_sum(f"{len(small)} smaller packages", small))
+        rows.append(_sum(f"{len(small)} smaller packages", small))
     yield f"{'':<44} {'unpacked':>10} {'zipped':>10}"
-    for line in [*lines, _sum("sum", parts)]:
-        yield f"{line.name:<44} {line.unpacked / 1e6:>7.2f} MB {line.zipped / 1e6:>7.2f} MB"
+    for row in [*rows, _sum("sum", parts)]:
+        yield f"{row.name:<44} {row.unpacked / 1e6:>7.2f} MB {row.zipped / 1e6:>7.2f} MB"
 
 
-def _sum(name: str, parts: Sequence[Weight]) -> Weight:
-    return Weight(name, sum(part.unpacked for part in parts), sum(part.zipped for part in parts))
+def _sum(name: str, parts: Sequence[Size]) -> Size:
+    return Size(name, sum(part.unpacked for part in parts), sum(part.zipped for part in parts))
 
 
 def _owners(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
-    """Yield each third-party file and the package whose record names it."""
+    """Yield each third-party file with the package whose record lists it."""
     for record in archive.namelist():
         if record.startswith(f"{SITE_PACKAGES}/") and record.endswith(".dist-info/RECORD"):
             name, _, version = record.split("/")[-2].removesuffix(".dist-info").partition("-")
@@ -64,7 +59,7 @@ def _owners(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
                 yield f"{SITE_PACKAGES}/{path}", f"{name.replace('_', '-')} {version}"
 
 
-def _owner(path: str) -> str:
+def _part(path: str) -> str:
     if path.startswith(f"{SITE_PACKAGES}/"):
-        return "no package's"
-    return "/".join(path.split("/")[:2]) if path.startswith("models/") else OURS
+        return "files of no package"
+    return "/".join(path.split("/")[:2]) if path.startswith("models/") else "the app"

@@ -1,4 +1,4 @@
-"""Starts ``worker_driver`` in an unpacked package, and lets it open nothing of this checkout.
+"""Starts ``worker_driver`` in an unpacked package, and prevents it from opening files of this checkout.
 
     python sealed_worker.py PACKAGE ALLOWED python worker_driver.py
 
@@ -16,12 +16,12 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def seal(allowed: list[Path]) -> None:
-    """Make every look into the checkout an error of this process, but for what is allowed."""
+    """Make every access to the checkout an error of this process, except for the allowed paths."""
 
     def watch(event: str, args: tuple[object, ...]) -> None:
         if event not in {"open", "os.listdir", "os.scandir"} or not isinstance(args[0], (str, bytes, os.PathLike)):
             return
-        path = Path(os.path.abspath(os.fsdecode(args[0])))  # noqa: PTH100 - resolving would look, and be seen
+        path = Path(os.path.abspath(os.fsdecode(args[0])))  # noqa: PTH100 - resolving would access the path, which is what is watched
         if path.is_relative_to(CHECKOUT) and not any(path.is_relative_to(each) for each in allowed):
             raise PermissionError(f"the package reached into the checkout for {path}")
 

@@ -1,7 +1,7 @@
-"""The package as Azure gets it, unpacked into an empty folder and driven there by the real worker library.
+"""The package as Azure gets it, unpacked into an empty folder and run there by the real worker library.
 
-Nothing of the checkout is within reach of that process (``sealed_worker``), and its environment holds the worker
-library alone. Needs Python 3.13 and, for the packages, the registry.
+That process cannot read the checkout (``sealed_worker``), and its environment has the worker library alone. Needs Python
+3.13 and, for the packages, the registry.
 """
 
 from __future__ import annotations
@@ -107,14 +107,14 @@ def test_it_is_for_python_313_on_linux_and_has_azure_functions_for_it(names_insi
     assert functions.startswith("2.")
 
 
-def test_it_weighs_less_than_it_may(built: Path) -> None:
+def test_it_is_not_too_large(built: Path) -> None:
     assert built.stat().st_size <= MAX_BYTES == 75_000_000
 
 
 def test_the_licences_are_those_of_the_packages(unpacked: Path) -> None:
     """If this fails: python -m tools.package.licences"""
-    said = licences.DOCUMENT.read_text(encoding="utf-8")
-    assert licences.written(said, unpacked / SITE_PACKAGES) == said
+    document = licences.DOCUMENT.read_text(encoding="utf-8")
+    assert licences.rewritten(document, unpacked / SITE_PACKAGES) == document
 
 
 @pytest.fixture
@@ -149,12 +149,12 @@ def test_unpacked_it_classifies_an_image(
     incoming = names.container("incoming")
     account = BlobServiceClient.from_connection_string(azurite.connection_string)
     account.get_blob_client(incoming, "a.jpg").upload_blob(photo.getvalue())
-    told = worker.ask("start", directory=str(unpacked))
-    assert told["status"] == "Success", told["trace"]
+    answer = worker.ask("start", directory=str(unpacked))
+    assert answer["status"] == "Success", answer["trace"]
     ids = worker.ids()
     assert ids.keys() == TRIGGERS.keys()
-    told = worker.ask("upload", id=ids["classify_uploaded"], container=incoming, blob="a.jpg")
-    assert told["status"] == "Success", told["trace"]
+    answer = worker.ask("upload", id=ids["classify_uploaded"], container=incoming, blob="a.jpg")
+    assert answer["status"] == "Success", answer["trace"]
     row = storage.read_row(Image(incoming, "a.jpg"))
     assert row is not None
     assert row.record is not None
@@ -163,7 +163,7 @@ def test_unpacked_it_classifies_an_image(
 
 
 def test_the_seal_holds(worker: Worker) -> None:
-    """The test above means something: asked to run the app of the checkout, the same process cannot see it."""
-    told = worker.ask("start", directory=str(ROOT))
-    assert told["status"] == "Failure"
-    assert "No module named 'function_app'" in told["message"]
+    """Asked to run the app of the checkout, the same process cannot find it: so the test above ran the package."""
+    answer = worker.ask("start", directory=str(ROOT))
+    assert answer["status"] == "Failure"
+    assert "No module named 'function_app'" in answer["message"]
