@@ -1,7 +1,7 @@
 """The package as Azure gets it, unpacked into an empty folder and run there by the real worker library.
 
-That process cannot read the checkout (``sealed_worker``), and its environment has the worker library alone. Needs Python
-3.13 and, for the packages, the registry.
+That process cannot read the checkout (``sealed_worker``), and its environment has the worker library alone. Needs
+Python 3.13 and, for the packages, the registry.
 """
 
 from __future__ import annotations
