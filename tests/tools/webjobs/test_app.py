@@ -137,10 +137,10 @@ class TestEventGrid:
         neighbour = lab.clients.blobs.create_container("neighbour")
         neighbour.upload_blob("theirs.jpg", photo())
         with lab.app(BLOB_TRIGGER_SOURCE="EventGrid") as app:
-            told = app.deliver(
+            reply = app.deliver(
                 [{**event(lab, "new.jpg"), "data": {"validationCode": "code-1"}}], event_type="SubscriptionValidation"
             )
-            assert (told.status, json.loads(told.body)) == (200, {"validationResponse": "code-1"})
+            assert (reply.status, json.loads(reply.body)) == (200, {"validationResponse": "code-1"})
             events = [
                 event(lab, "new.jpg"),
                 event(lab, "twice.jpg"),

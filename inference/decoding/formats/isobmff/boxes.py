@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from inference.decoding.formats.chunk_limit import ChunkLimit
 
-# A picture misses something where one of these is cut; other boxes may belong to what was appended to the file.
+# A picture misses something where one of these is cut; other boxes may belong to data appended to the file.
 _NEEDED = frozenset({b"ftyp", b"meta", b"mdat", b"moov", b"moof", b"jP  ", b"jp2h", b"jp2c"})
 
 
@@ -41,7 +41,7 @@ def boxes(content: bytes, start: int, end: int, chunks: ChunkLimit) -> Iterator[
 
 
 def check_boxes(content: bytes, chunks: ChunkLimit) -> None:
-    """Check that every top-level box of a picture is whole; what was appended to the file is no box.
+    """Check that every top-level box of a picture is whole; data appended to the file is no box.
 
     Raises:
         PermanentError: ``truncated``, or ``too_many_frames`` where there are more boxes than the limit.

@@ -52,7 +52,7 @@ def put_together(
     extents: int = 1,
     in_idat: bool = False,
 ) -> bytes:
-    """Write a file of the pictures ``taken_apart``, each said to be of ``size``.
+    """Write a file of the pictures ``taken_apart``, each declared with ``size``.
 
     Args:
         grid: Columns, rows, width and height of the picture that they are the tiles of; without it, the first is it.

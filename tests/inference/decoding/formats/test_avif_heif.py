@@ -1,4 +1,4 @@
-"""What a picture is said to have, and what it is coded in: the larger of the two is asked for, and judged."""
+"""The declared size of a picture and its coded size: the larger of the two decides memory and refusals."""
 
 from __future__ import annotations
 

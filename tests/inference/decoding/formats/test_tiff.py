@@ -35,7 +35,7 @@ def tiff(height: int, tags: dict[int, tuple[int, ...]]) -> bytes:
     ids=["strips", "strips in planes", "tiles"],
 )
 def test_a_tiff_must_list_all_parts_of_its_picture(parts: dict[int, tuple[int, ...]], listed: int) -> None:
-    """Pillow left the rows black for which there was no strip: 3 KB of 24 rows said they were 16,711,704."""
+    """Pillow left the rows black for which there was no strip: 3 KB of 24 rows declared 16,711,704."""
     whole = read_header(tiff(32, parts), Limits())
     assert whole.stored_size == (16, 32)
     fewer = {tag: numbers[:-1] if len(numbers) == listed else numbers for tag, numbers in parts.items()}
