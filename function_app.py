@@ -33,9 +33,10 @@ with fast_start.imports():
     from storage.host.startup import Startup
     from storage.models.hot_swap import hot_swap_model
     from storage.pipeline import messages
-    from storage.pipeline.classify_blob import Stores, classify_blob
+    from storage.pipeline.classify_blob import classify_blob
     from storage.pipeline.queue import RequestQueue
     from storage.pipeline.retries import Retries
+    from storage.pipeline.stores import Stores
     from storage.results.record import Image
     from storage.results.store import Results
     from storage.settings import APP_ROOT, Settings
@@ -136,7 +137,7 @@ def classify_uploaded(blob: BlobClient) -> None:
 def classify_requested(message: func.QueueMessage) -> None:
     """Classify the blobs that a message names, and queue those that fail again, after growing delays."""
     early_logs.reemit()
-    retries.serve(_for_this_app(messages.Request.from_json(message.get_body())), model)
+    retries.classify_request(_for_this_app(messages.Request.from_json(message.get_body())), model)
 
 
 @app.queue_trigger(arg_name="message", queue_name=messages.BLOB_POISON_QUEUE, connection="ImageStorage")
@@ -145,7 +146,7 @@ def recover_poisoned(message: func.QueueMessage) -> None:
     early_logs.reemit()
     request = _for_this_app(messages.from_blob_poison(message.get_body()))
     reason = "Every try of the blob trigger failed; the host's log has the reason."
-    retries.later_or_never(request, dict.fromkeys(request.images, reason))
+    retries.retry_or_give_up(request, dict.fromkeys(request.images, reason))
 
 
 @app.queue_trigger(arg_name="message", queue_name=messages.POISON_QUEUE, connection="ImageStorage")
@@ -161,9 +162,9 @@ def record_abandoned(message: func.QueueMessage) -> None:
 def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's own parameter
     """Find uploads whose event was lost, queue them, and repair results that were only partly written."""
     early_logs.reemit()
-    from storage.reconcile.reconcile import heal  # no image needs it
+    from storage.reconcile.reconcile import reconcile_on_timer  # no image needs it
 
-    heal(stores, queue, settings.incoming_container)
+    reconcile_on_timer(stores, queue, settings.incoming_container)
 
 
 def _for_this_app(request: messages.Request) -> messages.Request:

@@ -62,3 +62,11 @@ class ConfigurationError(ClassificationError):
 
 class ModelError(ConfigurationError):
     """The model folder cannot be used. The message is one sentence: the problem, the file, and what to do."""
+
+
+def printable(text: str) -> str:
+    """Text for a log line, an error or a terminal. A character that could begin a line or move a cursor is escaped.
+
+    Names of blobs and files can hold any character, so every sentence that quotes one passes it through here.
+    """
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

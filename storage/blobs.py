@@ -1,6 +1,6 @@
-"""Reading source blobs: one request, size known before the body, one content only, checked on arrival.
+"""Reads source blobs: one request per blob, its size known before its body, one content only, checked on arrival.
 
-Source blobs are never written: a metadata write would be a new version, and would fire the trigger again.
+Source blobs are never written: even a metadata write makes a new version and fires the trigger again.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from azure.core.exceptions import (
     ResourceNotModifiedError,
 )
 
-from inference.errors import PermanentError, Reason, TransientError
-from storage.errors import one_line, translate, translated
+from inference.errors import PermanentError, Reason, TransientError, printable
+from storage.errors import translate, translate_errors
+from storage.etags import bare_etag, quoted_etag
 from storage.listing import Listed, list_pages
-from storage.results.record import Image, bare_etag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,10 +31,12 @@ if TYPE_CHECKING:
 
     from azure.storage.blob import BlobServiceClient
 
+    from storage.results.record import Image
+
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """What storage says of a source blob, without its bytes.
+    """The properties of a source blob.
 
     Attributes:
         etag: Without quotes.
@@ -49,14 +51,14 @@ class SourceInfo:
 
 @dataclass(frozen=True, slots=True)
 class SourceBlob:
-    """The bytes of one content of a blob, and which content they are."""
+    """The bytes of one content of a blob, with the properties of that content."""
 
     info: SourceInfo
     content: bytes
 
 
 class TooLargeError(PermanentError):
-    """The blob has more bytes than allowed; its body was never read."""
+    """The blob has more bytes than allowed; its body was not read."""
 
     def __init__(self, info: SourceInfo, max_bytes: int) -> None:
         super().__init__(
@@ -84,30 +86,31 @@ class SourceBlobs:
         """Read a blob's current content in one request.
 
         Args:
-            image: Which blob.
-            unless_etag: If the blob still has this ETag there is nothing to do, and nothing is downloaded.
-            on_length: Called once with the length of the body before it is read; it may block until there is memory.
+            image: The blob to read.
+            unless_etag: If the blob still has this ETag, nothing is downloaded.
+            on_length: Called once with the length of the body in bytes before it is read; it may block until there is
+                memory.
 
         Returns:
             The bytes with their own ETag, or ``None`` when the blob still has ``unless_etag``.
 
         Raises:
-            FileNotFoundError: There is no such blob (any more).
+            FileNotFoundError: The blob does not exist.
             TooLargeError: It has more than ``max_bytes``; the body was not read.
-            TransientError: Storage failed for now, or the bytes that came are not the bytes that were promised.
+            TransientError: Storage failed for now, or the bytes do not match the length or MD5 in the headers.
             ConfigurationError: Storage refused the request.
         """
-        action = one_line(f"reading {image}")
+        action = printable(f"reading {image}")
         arrival = _Arrival(self._max_bytes, on_length)
-        # The first response answers everything: 304 and 404 end it, its headers carry size and ETag before the body.
-        # The bytes are taken as they are stored: unpacked by a Content-Encoding they would not be the length promised.
+        # One response is enough: 304 and 404 end the read, and the headers hold size and ETag before the body.
+        # Bytes are read as stored: decoded by a Content-Encoding they would not have the length in the headers.
         conditions: dict[str, Any] = {"decompress": False}
         if unless_etag:
-            conditions |= {"etag": f'"{bare_etag(unless_etag)}"', "match_condition": MatchConditions.IfModified}
+            conditions |= {"etag": quoted_etag(unless_etag), "match_condition": MatchConditions.IfModified}
         blob = self._service.get_blob_client(image.container, image.blob_name)
         try:
             body = blob.download_blob(raw_request_hook=arrival.watch, max_concurrency=1, **conditions)
-            content = b"".join(body.chunks())  # one chunk: no copy, as ``readall`` makes through a stream of its own
+            content = b"".join(body.chunks())  # one chunk, without the copy that ``readall`` makes
         except ResourceNotFoundError as error:
             raise FileNotFoundError(str(image)) from error
         except ResourceNotModifiedError:
@@ -115,34 +118,44 @@ class SourceBlobs:
         except HttpResponseError as error:
             if error.status_code == 304:  # the SDK has a class for this, but not on every path
                 return None
-            raise translate(error, action) from None  # as ``translated`` does, and for its reason
+            raise translate(error, action) from None  # without a cause, see ``translate_errors``
         except AzureError as error:
             raise translate(error, action) from None
         info = arrival.info
         if info is None:
-            raise TransientError(f"{action} failed for now (the answer had no ETag).")
+            raise TransientError(f"{action} failed for now (the response had no ETag).")
         _check_integrity(action, content, info, arrival.md5)
         return SourceBlob(info, content)
 
     def pages(self, container: str, *, prefix: str | None = None) -> Iterator[list[Listed]]:
-        """Yield what a container holds; see ``list_pages``."""
+        """Yield the blobs of a container; see ``list_pages``."""
         return list_pages(self._service.get_container_client(container), prefix=prefix)
 
     def is_current(self, image: Image, etag: str) -> bool:
-        """Whether the blob exists and still has this ETag (a conditional HEAD: Last-Modified is too coarse to tell)."""
+        """Whether the blob exists and still has this ETag. A conditional HEAD, because Last-Modified is too coarse.
+
+        Raises:
+            TransientError: Storage failed for now.
+            ConfigurationError: Storage refused the request.
+        """
         blob = self._service.get_blob_client(image.container, image.blob_name)
         try:
-            blob.get_blob_properties(etag=f'"{bare_etag(etag)}"', match_condition=MatchConditions.IfNotModified)
+            blob.get_blob_properties(etag=quoted_etag(etag), match_condition=MatchConditions.IfNotModified)
         except (ResourceNotFoundError, ResourceModifiedError):
             return False
         except AzureError as error:
-            raise translate(error, f"asking whether {image} is current") from None
+            raise translate(error, f"checking whether {image} is current") from None
         return True
 
     def info(self, image: Image) -> SourceInfo | None:
-        """What the blob is now, without reading it; ``None`` when it is gone."""
+        """The properties of the blob; ``None`` when it is deleted.
+
+        Raises:
+            TransientError: Storage failed for now.
+            ConfigurationError: Storage refused the request.
+        """
         blob = self._service.get_blob_client(image.container, image.blob_name)
-        with translated(f"looking at {image}"):
+        with translate_errors(f"reading the properties of {image}"):
             try:
                 properties = blob.get_blob_properties()
             except ResourceNotFoundError:
@@ -151,7 +164,7 @@ class SourceBlobs:
 
 
 class _Arrival:
-    """Looks at each response's headers before its body is read, and remembers what they promise."""
+    """Checks each response's headers before its body is read, and keeps what they announce."""
 
     def __init__(self, max_bytes: int, on_length: Callable[[int], object]) -> None:
         self._max_bytes = max_bytes
@@ -160,8 +173,8 @@ class _Arrival:
         self.md5: bytes | None = None
 
     def watch(self, request: Any) -> None:
-        # Not raw_response_hook: the SDK forgets that one when a connection drops and it sends the request again, and
-        # the second answer would come unchecked. What stands in the request's context is asked each time.
+        # Not raw_response_hook: after a dropped connection the SDK repeats the request without that hook, and the
+        # second response would not be checked. A callback in the request's context is called for every response.
         request.context["response_callback"] = self.check
 
     def check(self, response: Any) -> None:
@@ -188,6 +201,6 @@ class _Arrival:
 
 def _check_integrity(action: str, content: bytes, info: SourceInfo, md5: bytes | None) -> None:
     if len(content) != info.content_length:
-        raise TransientError(f"{action} gave {len(content)} bytes where storage promised {info.content_length}.")
+        raise TransientError(f"{action} gave {len(content)} bytes where storage announced {info.content_length}.")
     if md5 is not None and hashlib.md5(content, usedforsecurity=False).digest() != md5:
-        raise TransientError(f"{action} gave bytes whose MD5 is not the one stored with the blob.")
+        raise TransientError(f"{action} gave bytes whose MD5 differs from the one stored with the blob.")

@@ -1,7 +1,7 @@
 """Service clients: pooled, one set per process, shared by every thread.
 
-A client that is made per invocation pays for a new connection, a TLS handshake and a token each time (measured over
-TLS: 30 to 39 requests/s against 140 to 310/s pooled), so these are made once and kept. Making them opens no connection.
+A client per invocation costs a new connection, a TLS handshake and a token each time (measured over TLS: 30 to 39
+requests/s against 140 to 310/s pooled), so one set is created and kept. Creating it opens no connection.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from azure.data.tables import TableServiceClient
 from azure.storage.blob import BlobServiceClient, ExponentialRetry
 
 from storage.errors import SettingsError
-from storage.http_session import Session
+from storage.http_session import PreparedRequestSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
     from storage.connection import Connection
 
-# As many connections as threads may ask for at once: the worker's pool is at most 32 (min(32, cpus + 4)), tools read
-# ahead. A smaller pool does not block, it throws connections away.
+# At least the number of threads: the worker's pool has at most 32 (min(32, cpus + 4)), and tools read ahead. A smaller
+# pool does not block, it closes connections.
 _POOL_SIZE = 64
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 60
-# Three more tries after about 1, 3 and 5 s: long enough for a throttled moment, short enough not to hold a worker's
-# thread through an outage. Outages belong to the delayed queue.
+# Three retries after about 1, 3 and 5 s: long enough for brief throttling, short enough not to hold a worker's thread
+# through an outage. Outages are left to the delayed queue.
 _TABLE_RETRY = {"retry_total": 3, "retry_backoff_factor": 0.8}
 
 
@@ -44,7 +44,7 @@ class Clients:
     Attributes:
         blobs: The blob service.
         tables: The table service.
-        open_queues: Makes the client of the queue service.
+        open_queues: Creates the client of the queue service.
     """
 
     blobs: BlobServiceClient
@@ -53,7 +53,7 @@ class Clients:
 
     @cached_property
     def queues(self) -> QueueServiceClient:
-        """The queue service, from its first use on: most processes send nothing, and its package costs start-up time.
+        """The queue service, loaded at first use: most processes send nothing, and its package costs start-up time.
 
         Raises:
             SettingsError: The connection string cannot be read.
@@ -61,7 +61,7 @@ class Clients:
         return self.open_queues()
 
     def close(self) -> None:
-        """Give the pooled connections back."""
+        """Close the pooled connections."""
         self.blobs.close()
         self.tables.close()
         if "queues" in vars(self):
@@ -69,10 +69,10 @@ class Clients:
 
 
 def connect(connection: Connection, *, max_blob_bytes: int = 32 * 1024 * 1024) -> Clients:
-    """Make the clients of one account; no request is sent.
+    """Create the clients of one account. No request is sent.
 
     Args:
-        connection: Which account, and who we are.
+        connection: The account and the credentials.
         max_blob_bytes: A blob of up to this many bytes is read in one request.
 
     Raises:
@@ -81,11 +81,11 @@ def connect(connection: Connection, *, max_blob_bytes: int = 32 * 1024 * 1024) -
     _keep_urls_out_of_logs()
     options: dict[str, Any] = {
         "transport": RequestsTransport(
-            session=Session(_POOL_SIZE),
+            session=PreparedRequestSession(_POOL_SIZE),
             session_owner=False,
             connection_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,
-            # What is read at a time. In smaller pieces an image is copied twice to put it together again.
+            # Bytes per read. In smaller pieces an image is copied twice to join them.
             connection_data_block_size=max_blob_bytes,
         )
     }
@@ -121,7 +121,7 @@ def connect(connection: Connection, *, max_blob_bytes: int = 32 * 1024 * 1024) -
 
 @contextmanager
 def _readable(connection: Connection) -> Iterator[None]:
-    """Turn the SDK's refusal of a connection into ours; it may quote the string, so only its class is passed on."""
+    """Raise the SDK's refusal of a connection as ``SettingsError``. Its text may quote the string, so it is dropped."""
     try:
         yield
     except ValueError as error:
@@ -132,7 +132,7 @@ def _readable(connection: Connection) -> Iterator[None]:
 
 
 def _credential(connection: Connection) -> TokenCredential:
-    # Imported here: azure-identity costs start-up time that a connection string does not need.
+    # Imported here: azure-identity costs start-up time, and a connection string does not need it.
     from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 
     if connection.managed_identity:
@@ -141,6 +141,6 @@ def _credential(connection: Connection) -> TokenCredential:
 
 
 def _keep_urls_out_of_logs() -> None:
-    """Silence what quotes URLs, which may hold a SAS: urllib3 does so in warnings, the SDK at INFO."""
+    """Silence log lines that quote URLs, which may hold a SAS: urllib3 writes them as warnings, the SDK at INFO."""
     logging.getLogger("azure").setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)

@@ -1,8 +1,8 @@
-"""The HTTP session under the SDK: it sends what the SDK has made ready, and does no more.
+"""The HTTP session below the SDK: it sends the requests that the SDK has prepared and does nothing else.
 
-A plain ``requests.Session`` makes every request ready once again: it looks through the whole environment for proxies
-and certificates, through ``.netrc`` for passwords, merges headers, quotes the URL, keeps cookies. The SDK has seen to
-that or wants none of it, and it was a quarter of a small request's CPU (``docs/adr/0009``).
+A plain ``requests.Session`` prepares every request a second time: it searches the environment for proxies and
+certificates and ``.netrc`` for passwords, merges headers, quotes the URL, keeps cookies. The SDK has already done that
+or does not need it, and it took a quarter of a small request's CPU time (``docs/adr/0009``).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Session(requests.Session):
+class PreparedRequestSession(requests.Session):
     """A session of pooled connections for ``RequestsTransport``. Thread-safe.
 
-    Proxies and certificates come from the environment as ever (``HTTPS_PROXY``, ``NO_PROXY``, ``REQUESTS_CA_BUNDLE``
-    and their like), but it is asked once per host.
+    Proxies and certificates come from the environment as usual (``HTTPS_PROXY``, ``NO_PROXY``, ``REQUESTS_CA_BUNDLE``
+    and the like), but are read once per host.
 
     Args:
-        connections: So many are kept per host. More may be open at once; those are not kept.
+        connections: How many are kept per host. More may be open at once; those are closed after use.
     """
 
     def __init__(self, connections: int) -> None:
@@ -35,7 +35,7 @@ class Session(requests.Session):
         self._routes: dict[str, Mapping[str, Any]] = {}
 
     def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override]
-        """Send one request as ``RequestsTransport`` hands it over. Redirects are not followed: that is the SDK's part.
+        """Send one request of ``RequestsTransport``. Redirects are not followed: the SDK does that.
 
         Raises:
             requests.RequestException: As ``requests.Session.request`` does.
@@ -48,11 +48,11 @@ class Session(requests.Session):
             prepared, stream=stream, timeout=options.get("timeout"), **self._route(url)
         )
         if not stream:
-            _body = response.content  # is kept there; once it is read the connection is free
+            _body = response.content  # reading the body, which the response keeps, frees the connection
         return response
 
     def _route(self, url: str) -> Mapping[str, Any]:
-        """Which proxies lead to a URL's host, and whose certificates are trusted."""
+        """The proxies for a URL's host, and the certificates that are trusted."""
         host = urlsplit(url).netloc
         route = self._routes.get(host)
         if route is None:

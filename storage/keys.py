@@ -3,10 +3,10 @@ r"""Table keys for images and index rows. Pure functions, no I/O.
 A folder is one partition: PartitionKey is the encoded ``container/folder``, RowKey the encoded file name. Table keys
 may not hold ``/ \ # ?`` nor control characters, and ``%`` is known trouble in key URLs, so:
 
-    /  ->  |            everything else that is not safe  ->  =XX per UTF-8 byte
+    /  ->  |            every other unsafe character  ->  =XX per UTF-8 byte
 
 which is readable in a table browser and reversible. A key is at most 512 UTF-16 units (1 KiB); a longer one is cut and
-ends in ``==`` and the SHA-256 of the whole, so it stays unique. The raw name is always a column too.
+ends in ``==`` and the SHA-256 of the whole name, so it stays unique. A column always holds the whole name.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class RowKeys(NamedTuple):
 
 
 def encode_component(text: str) -> str:
-    """Encode one name so that it can stand in a key; ``|`` never occurs in the result."""
+    """Encode one name for a key. The result never contains ``|``."""
     return _UNSAFE.sub(lambda match: "".join(f"={byte:02X}" for byte in match[0].encode()), text)
 
 
@@ -41,7 +41,7 @@ def decode_component(key: str) -> str:
 
 
 def encode_path(path: str) -> str:
-    """Encode a path of names; its slashes become ``|``. Bounded to 512 UTF-16 units."""
+    """Encode a path of names; slashes become ``|``. At most 512 UTF-16 units."""
     return _bounded("|".join(map(encode_component, path.split("/"))), path)
 
 
@@ -49,7 +49,7 @@ def decode_path(key: str) -> str:
     """Undo ``encode_path``.
 
     Raises:
-        ValueError: The key was cut; only the raw name column knows the path.
+        ValueError: The key was cut; only the name column holds the path.
     """
     if _HASHED.search(key):
         raise ValueError(f"the key {key!r} was cut to fit: read the name from its column")
@@ -63,7 +63,7 @@ def folder_of(blob_name: str) -> str | None:
 
 
 def partition_key(container: str, folder: str | None) -> str:
-    """PartitionKey of all images that lie directly in one folder."""
+    """PartitionKey of all images directly in one folder."""
     return encode_path(container if folder is None else f"{container}/{folder}")
 
 
@@ -74,9 +74,9 @@ def image_keys(container: str, blob_name: str) -> RowKeys:
 
 
 def sidecar_name(blob_name: str) -> str:
-    """The sidecar's blob name: ``<blob name>.json``; one too long for a blob is cut and made unique by a hash.
+    """The sidecar's blob name: ``<blob name>.json``. A name too long for a blob is cut and made unique by a hash.
 
-    A name of the last two lengths is always a cut one, so that nobody can upload a blob whose sidecar is another's.
+    Names of the last two lengths are always cut ones, so no upload can have the sidecar name of another blob.
     """
     name = f"{blob_name}.json"
     if _utf16_units(name) < MAX_BLOB_NAME - 1:
@@ -85,7 +85,7 @@ def sidecar_name(blob_name: str) -> str:
     return _cut(blob_name, MAX_BLOB_NAME - len(outcome)) + outcome
 
 
-# --- the index table: newest first, every question a key range -------------------------------------------------------
+# --- the index table: newest first, every query a key range -------------------------------------------------------
 #
 #     label|<label>|<inverted day>        <inverted microseconds>|<image hash>      only classified images have a label
 #     status|<status>|<inverted day>      <inverted microseconds>|<image hash>
@@ -99,31 +99,31 @@ _LAST_DAY = 99_999_999
 _LAST_MICROSECOND = 10**18 - 1
 
 
-def inverted_day(moment: datetime) -> str:
-    """Eight digits that sort the newest UTC day first. ``moment`` must be aware."""
-    return f"{_LAST_DAY - int(moment.astimezone(UTC).strftime('%Y%m%d')):08d}"
+def inverted_day(time: datetime) -> str:
+    """Eight digits that sort the newest UTC day first. ``time`` must be aware."""
+    return f"{_LAST_DAY - int(time.astimezone(UTC).strftime('%Y%m%d')):08d}"
 
 
-def inverted_time(moment: datetime) -> str:
-    """Eighteen digits that sort the newest moment first, by microsecond. ``moment`` must be aware, from 1970 on."""
-    return f"{_LAST_MICROSECOND - (moment - _EPOCH) // timedelta(microseconds=1):018d}"
+def inverted_time(time: datetime) -> str:
+    """Eighteen digits that sort the newest time first, by microsecond. ``time`` must be aware, from 1970 on."""
+    return f"{_LAST_MICROSECOND - (time - _EPOCH) // timedelta(microseconds=1):018d}"
 
 
-def index_partition(kind: str, value: str, moment: datetime) -> str:
+def index_partition(kind: str, value: str, time: datetime) -> str:
     """PartitionKey of the index rows of one value on one day."""
-    return f"{index_prefix(kind, value)}{inverted_day(moment)}"
+    return f"{index_prefix(kind, value)}{inverted_day(time)}"
 
 
 def index_prefix(kind: str, value: str) -> str:
-    """What every index partition of one value begins with; the range ends where its last ``|`` becomes ``}``."""
+    """The beginning of every index partition of one value; the range ends where its last ``|`` becomes ``}``."""
     budget = MAX_KEY_UNITS - len(kind) - 10
     return f"{kind}|{_bounded(encode_component(value), value, budget)}|"
 
 
-def index_row_key(container: str, blob_name: str, moment: datetime) -> str:
-    """RowKey of an image's index rows: time first, then which image."""
+def index_row_key(container: str, blob_name: str, time: datetime) -> str:
+    """RowKey of an image's index rows: time first, then a hash of the image's name."""
     digest = hashlib.sha256(f"{container}/{blob_name}".encode()).hexdigest()
-    return f"{inverted_time(moment)}|{digest[:32]}"
+    return f"{inverted_time(time)}|{digest[:32]}"
 
 
 def _bounded(key: str, raw: str, units: int = MAX_KEY_UNITS) -> str:

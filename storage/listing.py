@@ -1,4 +1,4 @@
-"""What lies in a container, page by page: names and what storage says of them, never the bytes."""
+"""Lists a container page by page: names and properties of its blobs, never their bytes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from azure.core.exceptions import ResourceNotFoundError
 
-from storage.errors import translated
-from storage.results.record import bare_etag
+from storage.errors import translate_errors
+from storage.etags import bare_etag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
     from azure.storage.blob import ContainerClient
 
-_PAGE = 5000  # the most that one List Blobs request gives
+_PAGE = 5000  # the most that one List Blobs request returns
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One blob as a listing shows it.
+    """One blob of a listing.
 
     Attributes:
         name: With folders, without the container.
         etag: Without quotes.
         last_modified: Aware UTC, one-second grain.
         content_length: Bytes.
-        content_md5: 16 bytes; storage computes it when a blob is uploaded in one piece. ``None`` where nobody did.
+        content_md5: 16 bytes. Storage computes it for a blob that is uploaded in one piece; else it may be ``None``.
     """
 
     name: str
@@ -39,15 +39,15 @@ class Listed:
 
 
 def list_pages(container: ContainerClient, *, prefix: str | None = None) -> Iterator[list[Listed]]:
-    """Yield a container's blobs by name, up to 5,000 at a time, one request each. No container, no blobs.
+    """Yield a container's blobs by name, up to 5,000 per request. A container that does not exist has no blobs.
 
     Raises:
         TransientError: Storage failed for now.
-        ConfigurationError: Storage refused.
+        ConfigurationError: Storage refused the request.
     """
     pages = container.list_blobs(name_starts_with=prefix, results_per_page=_PAGE).by_page()
     while True:
-        with translated(f"listing the container {container.container_name}"):
+        with translate_errors(f"listing the container {container.container_name}"):
             try:
                 page = next(pages, None)
                 if page is None:

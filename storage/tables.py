@@ -1,80 +1,151 @@
-"""Reading a table in bulk: by key range, page by page, without ever making it.
+"""Reading a table by key ranges and points, one page at a time. Nothing here creates a table.
 
-Only PartitionKey and RowKey are indexed, so every question here is a range of them. The orders in which Table Storage,
-its emulator and Python put characters beyond U+D7FF differ; ``comparison`` says how it gets by without one.
+Only PartitionKey and RowKey are indexed, so every read is a range of them. Table Storage, its emulator and Python sort
+characters beyond U+D7FF differently; ``storage.query.lookup`` describes how readers avoid relying on that order.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azure.core.exceptions import ResourceNotFoundError
 
-from storage.errors import translated
+from storage.errors import translate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from azure.core.paging import ItemPaged
-    from azure.data.tables import TableClient, TableEntity
+    from azure.data.tables import TableClient
 
-PAGE = 1000  # the most that one query request gives; it may give fewer, even none, and go on
+    from storage.keys import RowKeys
+
+PAGE = 1000
+"""The most entities that one query request returns. It may return fewer, or none, and still continue."""
 
 Entities = list["Mapping[str, Any]"]
 
 
-class Ranges(Protocol):
-    """What a comparison asks of a table. Every page is one request; a table that does not exist is empty."""
+class Span(NamedTuple):
+    """A range of keys, both ends included. Without row keys it covers whole partitions."""
 
-    def across(self, first: str, last: str) -> Iterator[Entities]:
-        """Yield all entities whose PartitionKey lies in ``[first, last]``, in key order."""
-        ...
-
-    def within(self, partition_key: str, first: str, last: str) -> Iterator[Entities]:
-        """Yield the entities of one partition whose RowKey lies in ``[first, last]``, in key order."""
-        ...
+    first_partition: str
+    last_partition: str
+    first_row: str | None = None
+    last_row: str | None = None
 
 
-class TableRanges:
-    """Key ranges of one table. Thread-safe.
+class Condition(NamedTuple):
+    """What entities must match besides their keys; the service applies it.
+
+    Attributes:
+        text: OData; ``@name`` stands for a value.
+        values: By name.
+    """
+
+    text: str
+    values: Mapping[str, Any]
+
+
+class RequestCounter:
+    """Counts the table requests that were answered. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.count = 0
+
+    def add(self) -> None:
+        """Count one request."""
+        with self._lock:
+            self.count += 1
+
+
+class TableReader:
+    """Reads one table. A table that does not exist reads as empty. Thread-safe.
 
     Args:
         table: Its client.
-        select: The columns wanted; all of them where ``None``.
+        select: The columns to read; ``None`` reads all.
+        counter: Counts the requests.
+        condition: What entities of a range must match; ``None`` reads every entity.
     """
 
-    def __init__(self, table: TableClient, select: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        table: TableClient,
+        select: Sequence[str] | None = None,
+        counter: RequestCounter | None = None,
+        condition: Condition | None = None,
+    ) -> None:
         self._table = table
         self._select = list(select) if select else None
+        self._counter = counter or RequestCounter()
+        self._condition = condition
 
-    def everything(self) -> Iterator[Entities]:
-        """Yield the whole table, in key order."""
-        return self._pages(self._table.list_entities(select=self._select, results_per_page=PAGE))
+    def where(self, condition: Condition | None) -> TableReader:
+        """A reader of the same table, with the same counter and another condition."""
+        return TableReader(self._table, self._select, self._counter, condition)
 
-    def across(self, first: str, last: str) -> Iterator[Entities]:
-        """See ``Ranges``."""
-        return self._query("PartitionKey ge @first and PartitionKey le @last", {"first": first, "last": last})
+    def pages(self, span: Span | None = None) -> Iterator[Entities]:
+        """Yield the entities of a range page by page, in key order. An empty page need not be the last one.
 
-    def within(self, partition_key: str, first: str, last: str) -> Iterator[Entities]:
-        """See ``Ranges``."""
-        return self._query(
-            "PartitionKey eq @partition and RowKey ge @first and RowKey le @last",
-            {"partition": partition_key, "first": first, "last": last},
-        )
+        Args:
+            span: The range; ``None`` is the whole table.
 
-    def _query(self, query: str, values: dict[str, Any]) -> Iterator[Entities]:
-        found = self._table.query_entities(query, parameters=values, select=self._select, results_per_page=PAGE)
-        return self._pages(found)
-
-    def _pages(self, found: ItemPaged[TableEntity]) -> Iterator[Entities]:
+        Raises:
+            TransientError: Storage failed for now.
+            ConfigurationError: Storage refused the request.
+        """
+        options: dict[str, Any] = {"select": self._select, "results_per_page": PAGE}
+        text, values = self._filter(span)
+        if text:
+            found = self._table.query_entities(text, parameters=values, **options)
+        else:
+            found = self._table.list_entities(**options)
         pages = found.by_page()
         while True:
-            with translated(f"reading the table {self._table.table_name}"):
+            with translate_errors(f"reading the table {self._table.table_name}"):
                 try:
-                    page = next(pages, None)
-                    if page is None:
-                        return
-                    entities: Entities = list(page)
-                except ResourceNotFoundError:
+                    page: Entities | None = list(next(pages))
+                except StopIteration:
                     return
-            yield entities
+                except ResourceNotFoundError:
+                    page = None
+            self._counter.add()
+            if page is None:
+                return
+            yield page
+
+    def point(self, address: RowKeys) -> Mapping[str, Any] | None:
+        """The entity at an address, regardless of the condition; ``None`` where there is none.
+
+        Raises:
+            TransientError: Storage failed for now.
+            ConfigurationError: Storage refused the request.
+        """
+        with translate_errors(f"reading the table {self._table.table_name}"):
+            try:
+                return self._table.get_entity(address.partition_key, address.row_key, select=self._select)
+            except ResourceNotFoundError:
+                return None
+            finally:
+                self._counter.add()
+
+    def _filter(self, span: Span | None) -> tuple[str, dict[str, Any]]:
+        """The OData filter of a range and the condition, with its parameters."""
+        terms: list[str] = []
+        values: dict[str, Any] = {}
+        if span is not None:
+            values["first"] = span.first_partition
+            if span.first_partition == span.last_partition:
+                terms.append("PartitionKey eq @first")
+            else:
+                values["last"] = span.last_partition
+                terms.append("PartitionKey ge @first and PartitionKey le @last")
+            if span.first_row is not None and span.last_row is not None:
+                values |= {"first_row": span.first_row, "last_row": span.last_row}
+                terms.append("RowKey ge @first_row and RowKey le @last_row")
+        if self._condition is not None:
+            terms.append(self._condition.text)
+            values |= self._condition.values
+        return " and ".join(terms), values

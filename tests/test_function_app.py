@@ -33,6 +33,7 @@ from inference.resources.cpus import usable_cpus
 from inference.resources.memory import default_budget_bytes
 from storage.errors import SettingsError
 from storage.results.record import Image, Record, Status
+from storage.results.serialization import from_sidecar
 from storage.settings import DEFAULTS
 from tests.triggers import TRIGGERS, trigger
 from tests.waiting import until
@@ -315,7 +316,7 @@ class TestUpload:
         assert row.status is Status.CLASSIFIED
         container, _, sidecar = row.sidecar.partition("/")
         stored = bench.app.clients.blobs.get_blob_client(container, sidecar).download_blob().readall()
-        assert Record.from_sidecar(stored) == row
+        assert from_sidecar(stored) == row
 
     def test_that_is_no_image_is_rejected_without_an_error(self, bench: Bench) -> None:
         bench.app.classify_uploaded(bench.upload("notes.jpg", b"Buy batteries.\n"))

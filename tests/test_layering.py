@@ -99,7 +99,7 @@ TABLE: dict[str, set[str]] = {
     # The composition root.
     "function_app": {"azure.functions", "azurefunctions", "inference", "storage"},
     # The commands, and what several of them use.
-    "tools.terminal": set(),
+    "tools.terminal": {"inference.errors"},
     "tools.times": set(),
     "tools.process_stats": set(),
     "tools.svg": set(),
@@ -132,12 +132,8 @@ TABLE: dict[str, set[str]] = {
     "tools.maintainer": {"inference", "tools.sample_photos"},
 }
 # Being moved; each entry goes with the change that ends it.
-NOT_YET_IN_THE_TABLE = {
-    "storage.table_reader -> *",
-    "storage.query -> storage.table_reader",
-    "storage.listing -> storage.results",
-}
-CYCLES_NOT_YET_ENDED = {"storage.query.plan", "storage.table_reader"}
+NOT_YET_IN_THE_TABLE: set[str] = set()
+CYCLES_NOT_YET_ENDED: set[str] = set()
 
 FLAT_MODULES = 12  # in one folder, without `__init__` and `__main__`: as many names as a reader takes in at once
 MORE_FLAT_MODULES: dict[str, str] = {

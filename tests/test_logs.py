@@ -279,7 +279,9 @@ class TestLines:
         bench.trouble.fault = None
         bench.call("classify_requested", bench.message(self.NAME, attempt=1))
         about = [line.split()[0] for line in bench.ear.logged.messages if name in line]
-        assert about == [*("image_not_settled", "image_delayed", "image_not_settled", "image_failed", "image_finished")]
+        assert about == [
+            *("image_attempt_failed", "image_retry_queued", "image_attempt_failed", "image_failed", "image_finished")
+        ]
         assert [line for line in bench.ear.logged.messages if line.startswith("image_") and name not in line] == []
 
     def test_failures_name_the_attempt_the_cause_and_what_happens_next(self, bench: Bench, photo: bytes) -> None:
@@ -294,7 +296,7 @@ class TestLines:
         assert delayed.endswith(" attempt=1 seconds=600")
         assert failed.endswith(" do=redrive")
         levels = {record.getMessage().split()[0]: record.levelname for record in bench.ear.logged.records}
-        assert (levels["image_delayed"], levels["image_failed"]) == ("WARNING", "ERROR")
+        assert (levels["image_retry_queued"], levels["image_failed"]) == ("WARNING", "ERROR")
 
     def test_what_storage_refuses_says_what_to_look_at(
         self, bench: Bench, photo: bytes, monkeypatch: pytest.MonkeyPatch

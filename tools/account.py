@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from storage.blobs import SourceBlobs
 from storage.clients import Clients, connect
 from storage.connection import DEVELOPMENT_STORAGE
-from storage.pipeline.classify_blob import Stores
 from storage.pipeline.queue import RequestQueue
+from storage.pipeline.stores import Stores
 from storage.results.store import Results
 from storage.settings import APP_ROOT, Settings
 from tools.devhost.settings import load_settings

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
             account.settings.incoming_container,
             prune=args.prune,
             dry_run=args.dry_run,
-            tell=_tell_json if args.json else _tell_person,
+            on_finding=_tell_json if args.json else _tell_person,
         ).run()
     if args.json:
         print(json.dumps({"event": "summary", **summary.as_dict(), "dry_run": args.dry_run}), flush=True)

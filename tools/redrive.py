@@ -1,27 +1,29 @@
-"""Send images round again that were given up or rejected, or that got a label you doubt.
+"""Queue images again that failed or were rejected, or that have a label you doubt.
 
-Without options, the failed ones. Rejected ones are judged anew: after a limit was raised, say.
+Without options: the failed ones. Choose --status rejected after you raised a limit, for example.
 """
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inference.errors import ConfigurationError
 from storage.pipeline.messages import batches
-from storage.reconcile.redrive import Choice, chosen
+from storage.query.plan import Filter
+from storage.query.query import Query
 from storage.results.record import Status
 from tools.account import open_account
 from tools.terminal import printable
-from tools.times import moment
+from tools.times import parse_time
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from storage.results.store import Results
+    from storage.results.record import Record
+    from tools.account import Account
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,51 +31,65 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--status",
         choices=[str(Status.FAILED), str(Status.REJECTED)],
-        help="which outcomes (failed; with --reason, both)",
+        help="only images with this status (failed; with --reason, both)",
     )
-    parser.add_argument("--reason", metavar="CODE", help="only those with this reason, as too_many_pixels")
+    parser.add_argument("--reason", metavar="CODE", help="only images with this reason, such as too_many_pixels")
     parser.add_argument("--label", help="classified images with this label, instead")
-    parser.add_argument("--since", type=moment, metavar="TIME", help="not older than 7d, 1h, 30m, or ISO 8601")
-    parser.add_argument("--dry-run", action="store_true", help="show what would be sent, send nothing")
+    parser.add_argument(
+        "--since",
+        type=parse_time,
+        metavar="TIME",
+        help="only outcomes of this time or later: 7d, 1h, 30m (ago), or ISO 8601",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the images and queue nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON object per line; the summary comes last")
     parser.epilog = "example:\n  python -m tools redrive --status rejected --reason too_many_pixels --since 7d"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Send the chosen images; 0 also when there were none."""
+    """Queue the chosen images; 0 also when there are none."""
     if args.label is not None and (args.status or args.reason):
-        raise ConfigurationError("--label chooses classified images, so it goes with neither --status nor --reason.")
+        raise ConfigurationError(
+            "--label selects classified images, so it cannot be combined with --status or --reason."
+        )
     now = datetime.now(UTC)
     counts = {"found": 0, "enqueued": 0}
     with open_account() as account:
-        container = account.settings.incoming_container
-        choice = Choice(container, now, _statuses(args), args.reason, args.label, args.since)
-        names = _told(account.stores.results, choice, counts, as_json=args.json)
-        for request in batches(container, names, redo_before=now):
+        names = _names(_chosen(account, args, now), counts, as_json=args.json)
+        for request in batches(account.settings.incoming_container, names, redo_before=now):
             if not args.dry_run:
                 account.queue.send(request)
                 counts["enqueued"] += len(request.blobs)
     if args.json:
         print(json.dumps({"event": "summary", **counts, "dry_run": args.dry_run}), flush=True)
     else:
-        print(f"{counts['found']:,} found, {counts['enqueued']:,} sent to be classified again.")
+        print(f"{counts['found']:,} found, {counts['enqueued']:,} queued to be classified again.")
     return 0
 
 
-def _statuses(args: argparse.Namespace) -> tuple[Status, ...]:
-    if args.status:
-        return (Status(args.status),)
-    return (Status.FAILED, Status.REJECTED) if args.reason else (Status.FAILED,)
+def _chosen(account: Account, args: argparse.Namespace, now: datetime) -> Iterator[Record]:
+    """Yield the chosen outcomes, newest first for each status. ``now`` excludes outcomes of the images being queued."""
+    container = account.settings.incoming_container
+    if args.label is not None:
+        filters = [Filter(container, label=args.label, since=args.since, until=now)]
+    else:
+        statuses = [Status.FAILED, Status.REJECTED] if args.reason else [Status.FAILED]
+        filters = [
+            Filter(container, status=status, reason=args.reason, since=args.since, until=now)
+            for status in ([Status(args.status)] if args.status else statuses)
+        ]
+    for row_filter in filters:
+        yield from Query(account.clients.tables, account.settings.results_table, row_filter).records()
 
 
-def _told(results: Results, choice: Choice, counts: dict[str, int], *, as_json: bool) -> Iterator[str]:
-    """Yield the names of the chosen images, each told as it is found."""
-    for record in chosen(results, choice):
+def _names(records: Iterator[Record], counts: dict[str, int], *, as_json: bool) -> Iterator[str]:
+    """Yield the names of images; count and print each one."""
+    for record in records:
         counts["found"] += 1
-        why = record.label if record.status is Status.CLASSIFIED else record.reason
+        reason = record.label if record.status is Status.CLASSIFIED else record.reason
         if as_json:
-            told: dict[str, Any] = {"event": "found", "image": record.blob_name, "status": str(record.status)}
-            print(json.dumps({**told, "label": record.label, "reason": record.reason}), flush=True)
+            found = {"event": "found", "image": record.blob_name, "status": str(record.status)}
+            print(json.dumps({**found, "label": record.label, "reason": record.reason}), flush=True)
         else:
-            print(f"{record.status:<10} {printable(why or ''):<24} {printable(record.blob_name)}", flush=True)
+            print(f"{record.status:<10} {printable(reason or ''):<24} {printable(record.blob_name)}", flush=True)
         yield record.blob_name

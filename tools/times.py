@@ -1,4 +1,4 @@
-"""Moments as people type them: ``7d`` ago, ``1h``, ``30m``, or ISO 8601."""
+"""Times as people type them: ``7d``, ``1h`` or ``30m`` ago, or ISO 8601."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ _AGO = re.compile(r"(\d{1,6})([dhm])")
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 
-def moment(text: str) -> datetime:
-    """Read a moment; aware UTC. ISO 8601 without an offset means UTC. Made for argparse's ``type``.
+def parse_time(text: str) -> datetime:
+    """Read a time, for argparse's ``type``; aware UTC. ISO 8601 without an offset means UTC.
 
     Raises:
         argparse.ArgumentTypeError: It is neither.
@@ -20,9 +20,9 @@ def moment(text: str) -> datetime:
     try:
         if ago:
             return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        read = datetime.fromisoformat(text.strip())
-        return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+        time = datetime.fromisoformat(text.strip())
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no moment: write 7d, 1h or 30m (ago), or ISO 8601 as 2026-11-20T12:00:00Z"
+            f"{text!r} is not a time: write 7d, 1h or 30m (ago), or ISO 8601 such as 2026-11-20T12:00:00Z"
         ) from None

@@ -21,7 +21,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceModifiedError, ResourceNotFoundError
 
 from inference.errors import ModelError, TransientError
-from storage.errors import translate, translated
+from storage.errors import translate, translate_errors
 from storage.listing import list_pages
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class BlobModel:
 
     def _published(self) -> ModelVersion | None:
         blob = self._container.get_blob_client(self._folder.blob(MANIFEST))
-        with translated(f"reading {self._folder}/{MANIFEST}"):
+        with translate_errors(f"reading {self._folder}/{MANIFEST}"):
             try:
                 arriving = blob.download_blob()
                 content = arriving.readall() if arriving.size <= _MAX_MANIFEST_BYTES else b""
@@ -207,7 +207,7 @@ class BlobModel:
                 except (ResourceModifiedError, ResourceNotFoundError) as error:
                     raise TransientError(f"{action} failed for now (it was replaced meanwhile).") from error
                 except AzureError as error:
-                    raise translate(error, action) from None  # as ``translated`` does, and for its reason
+                    raise translate(error, action) from None  # as ``translate_errors`` does, and for its reason
                 opened.write(piece)
 
 

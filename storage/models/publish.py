@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import ContentSettings
 
-from storage.errors import translated
+from storage.errors import translate_errors
 from storage.models.blob_models import MANIFEST
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def publish(
     container = service.get_container_client(folder.container)
     hashes = {name: _sha256(path) for name, path in sorted(files.items())}
     version = hashlib.sha256(json.dumps(hashes).encode()).hexdigest()[:12]
-    with translated(f"publishing to {folder}"):
+    with translate_errors(f"publishing to {folder}"):
         there = {name for name in hashes if _is_there(container, folder.blob(f"{version}/{name}"), hashes[name])}
         missing = tuple(name for name in hashes if name not in there)
         sizes = {name: files[name].stat().st_size for name in hashes}

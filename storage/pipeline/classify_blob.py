@@ -1,7 +1,7 @@
-"""Settle one image: read it, have it judged, commit the outcome. Every trigger and every tool comes through here.
+"""Classifies one image: reads it, classifies the bytes, commits the outcome. Every trigger and every tool uses this.
 
-What comes out is the truth about the blob as it is now, whatever event asked: done already, classified, rejected, gone
-or superseded. Anything else is raised, for the host to deliver again.
+The outcome describes the blob as it is now, whatever event asked for it: already done, classified, rejected, deleted or
+superseded. Every other failure is raised, so that the host delivers the message again.
 """
 
 from __future__ import annotations
@@ -9,216 +9,234 @@ from __future__ import annotations
 import json
 import logging
 import time
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from inference.errors import PermanentError
-from storage.blobs import SourceBlobs, SourceInfo, TooLargeError
-from storage.results.commit import clean_up_after_races, commit, finish, is_done
-from storage.results.record import Image, Record, Status
+from storage.blobs import TooLargeError
+from storage.results.commit import commit, finish_interrupted, is_done, remove_superseded
+from storage.results.record import Record, Status
+from storage.results.serialization import is_sidecar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from datetime import datetime
 
-    from inference.predictions import ImageClassifier, ModelIdentity
-    from storage.results.store import Results
+    from inference.predictions import Answer, Classification, ImageClassifier, ModelIdentity, Prediction
+    from storage.blobs import SourceInfo
+    from storage.pipeline.stores import Stores
+    from storage.results.record import Image
 
 logger = logging.getLogger(__name__)
 
 
 class Outcome(StrEnum):
-    """How the work on one delivery ended."""
+    """The outcome of one delivery."""
 
     COMMITTED = "committed"  # a row was written
     DUPLICATE = "duplicate"  # the row was already there
     GONE = "gone"  # the blob was deleted
-    SUPERSEDED = "superseded"  # the blob was overwritten meanwhile; its own event settles it
-    IGNORED = "ignored"  # not an upload: one of our sidecars, copied into the incoming container
+    SUPERSEDED = "superseded"  # the blob was overwritten meanwhile; its own event classifies it
+    IGNORED = "ignored"  # not an upload: a sidecar that was copied into the incoming container
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The ending of one delivery, and the record that stands, where there is one."""
+    """The outcome of one delivery, and the committed record where there is one."""
 
     outcome: Outcome
     record: Record | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """What settling needs: the one set of clients, kept for the life of the process. Thread-safe.
-
-    Attributes:
-        source: Reads images.
-        results: Keeps outcomes.
-        admit: Reserves memory for that many downloaded bytes until its context ends; may block.
-        now: The clock; aware UTC.
-    """
-
-    source: SourceBlobs
-    results: Results
-    admit: Callable[[int], AbstractContextManager[Any]] = lambda _length: nullcontext()
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-
-
 def classify_blob(
     stores: Stores, classifier: ImageClassifier, image: Image, *, redo_before: datetime | None = None, attempt: int = 0
 ) -> Finished:
-    """Settle one image, and log one line about it.
+    """Classify one image, commit the outcome, and log one line about it. Thread-safe.
 
     Args:
         stores: Where images and outcomes are.
-        classifier: Judges the bytes.
-        image: Which image.
+        classifier: ImageClassifier the bytes.
+        image: The image.
         redo_before: Outcomes older than this do not count as done; aware UTC.
-        attempt: How many delayed tries there were before this one, for the log.
+        attempt: How many delayed attempts there were before this one, for the log.
 
     Raises:
-        TransientError: The world is at fault; try again later.
-        ConfigurationError: The deployment is at fault.
+        TransientError: Storage failed for now; try again later.
+        ConfigurationError: Storage refused the request, or the model cannot be used.
     """
-    started = time.perf_counter()
-    arrived = stores.now()
-    stages: dict[str, float] = {}
-    told = partial(_told, image, attempt, stages, started)
+    delivery = _Delivery(stores, image, attempt)
     model = classifier.model
     row = stores.results.read_row(image)
-    standing = row.record if row else None
-    done = standing is not None and is_done(standing, standing.etag, model.version, redo_before)
-    with ExitStack() as held:
+    existing = row.record if row else None
+    done = existing is not None and is_done(existing, existing.etag, model.version, redo_before)
+    with ExitStack() as reserved:
         try:
-            with _timed(stages, "read_ms"):
+            with delivery.timings.measure("read_ms"):
                 blob = stores.source.read(
                     image,
-                    unless_etag=standing.etag if standing and done else None,
-                    on_length=lambda length: held.enter_context(stores.admit(length)),
+                    unless_etag=existing.etag if existing and done else None,
+                    on_length=lambda length: reserved.enter_context(stores.admit(length)),
                 )
         except FileNotFoundError:
-            finish(stores.results, image, row)
-            return told(Finished(Outcome.GONE))
+            finish_interrupted(stores.results, image, row)
+            return delivery.finished(Outcome.GONE)
         except TooLargeError as error:
-            record = _Judgement(image, error.info, arrived, started).rejected(stores, error, model)
+            record = delivery.record(error.info, _rejected(error, model))
         else:
             if blob is None:
-                if standing:
-                    clean_up_after_races(stores.results, standing)
-                return told(Finished(Outcome.DUPLICATE, standing))
-            if is_sidecar(image, blob.content):
-                return told(Finished(Outcome.IGNORED))
-            judgement = _Judgement(image, blob.info, arrived, started)
+                if existing:
+                    remove_superseded(stores.results, existing)
+                return delivery.finished(Outcome.DUPLICATE, existing)
+            if is_sidecar(image.blob_name, blob.content):
+                return delivery.finished(Outcome.IGNORED)
             try:
-                record = judgement.classified(stores, classifier, blob.content, stages)
+                classification = classifier.classify(blob.content)
             except PermanentError as error:
-                record = judgement.rejected(stores, error, model)
+                record = delivery.record(blob.info, _rejected(error, model))
+            else:
+                delivery.timings.decode_ms = classification.decode_ms
+                delivery.timings.inference_ms = classification.inference_ms
+                record = delivery.record(blob.info, _classified(classification))
             del blob
-    with _timed(stages, "write_ms"):
-        stood = commit(stores.results, stores.source, record, row, redo_before=redo_before)
-    outcome = Outcome.COMMITTED if stood is not None else Outcome.SUPERSEDED
-    return told(Finished(outcome, stood))
+    with delivery.timings.measure("write_ms"):
+        committed = commit(stores.results, stores.source, record, row, redo_before=redo_before)
+    return delivery.finished(Outcome.COMMITTED if committed else Outcome.SUPERSEDED, committed)
 
 
 @dataclass(frozen=True, slots=True)
-class _Judgement:
-    """What is known of one content before it is judged; turns a verdict into a record."""
+class _Result:
+    """What the model, or its refusal, contributes to a record. The attributes are those of ``Record``."""
 
-    image: Image
-    info: SourceInfo
-    arrived: datetime
-    started: float
+    model: ModelIdentity
+    status: Status
+    label: str | None = None
+    label_index: int | None = None
+    score: float | None = None
+    predictions: tuple[Prediction, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    reason: str | None = None
+    detail: str | None = None
+    width: int | None = None
+    height: int | None = None
+    format: str | None = None
 
-    def classified(
-        self, stores: Stores, classifier: ImageClassifier, content: bytes, stages: dict[str, float]
-    ) -> Record:
-        answer = classifier.classify(content)
-        stages["decode_ms"] = answer.decode_ms
-        stages["inference_ms"] = answer.inference_ms
-        return self._record(
-            stores,
-            answer.model,
-            status=Status.CLASSIFIED,
-            label=answer.label,
-            label_index=answer.label_index,
-            score=answer.score,
-            predictions=answer.predictions,
-            answers=answer.answers,
-            width=answer.image.width,
-            height=answer.image.height,
-            format=answer.image.format,
-        )
 
-    def rejected(self, stores: Stores, error: PermanentError, model: ModelIdentity) -> Record:
-        known = error.image
-        return self._record(
-            stores,
-            model,
-            status=Status.REJECTED,
-            reason=str(error.reason),
-            detail=error.detail,
-            width=known.width if known else None,
-            height=known.height if known else None,
-            format=known.format if known else None,
-        )
+def _classified(classification: Classification) -> _Result:
+    return _Result(
+        classification.model,
+        Status.CLASSIFIED,
+        label=classification.label,
+        label_index=classification.label_index,
+        score=classification.score,
+        predictions=classification.predictions,
+        answers=classification.answers,
+        width=classification.image.width,
+        height=classification.image.height,
+        format=classification.image.format,
+    )
 
-    def _record(self, stores: Stores, model: ModelIdentity, **verdict: Any) -> Record:
+
+def _rejected(error: PermanentError, model: ModelIdentity) -> _Result:
+    image = error.image
+    return _Result(
+        model,
+        Status.REJECTED,
+        reason=str(error.reason),
+        detail=error.detail,
+        width=image.width if image else None,
+        height=image.height if image else None,
+        format=image.format if image else None,
+    )
+
+
+@dataclass(slots=True)
+class _Timings:
+    """Durations of a delivery's stages, in milliseconds; ``None`` for a stage that did not run."""
+
+    read_ms: float | None = None
+    decode_ms: float | None = None
+    inference_ms: float | None = None
+    write_ms: float | None = None
+
+    @contextmanager
+    def measure(self, stage: Literal["read_ms", "write_ms"]) -> Iterator[None]:
+        """Measure the block, also when it raises."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            setattr(self, stage, (time.perf_counter() - started) * 1000)
+
+
+class _Delivery:
+    """One delivery of one image, from its arrival to its log line."""
+
+    def __init__(self, stores: Stores, image: Image, attempt: int) -> None:
+        self._stores = stores
+        self._image = image
+        self._attempt = attempt
+        self._arrived = stores.now()
+        self._started = time.perf_counter()
+        self.timings = _Timings()
+
+    def record(self, info: SourceInfo, result: _Result) -> Record:
+        """The record of a result for the content that ``info`` describes."""
         return Record(
-            container=self.image.container,
-            blob_name=self.image.blob_name,
-            etag=self.info.etag,
-            model=model.name,
-            model_version=model.version,
-            classified_at=stores.now(),
-            sidecar=stores.results.sidecar_path(self.image),
-            blob_last_modified=self.info.last_modified,
-            content_length=self.info.content_length,
-            # Last-Modified is cut to seconds and may come from another clock: never report a negative delay.
-            queue_delay_ms=max(0, round((self.arrived - self.info.last_modified).total_seconds() * 1000)),
-            duration_ms=round((time.perf_counter() - self.started) * 1000),
-            **verdict,
+            container=self._image.container,
+            blob_name=self._image.blob_name,
+            status=result.status,
+            etag=info.etag,
+            model=result.model.name,
+            model_version=result.model.version,
+            classified_at=self._stores.now(),
+            sidecar=self._stores.results.sidecar_path(self._image),
+            label=result.label,
+            label_index=result.label_index,
+            score=result.score,
+            predictions=result.predictions,
+            answers=result.answers,
+            reason=result.reason,
+            detail=result.detail,
+            blob_last_modified=info.last_modified,
+            content_length=info.content_length,
+            width=result.width,
+            height=result.height,
+            format=result.format,
+            # Last-Modified has one-second grain and comes from another clock: never report a negative delay.
+            queue_delay_ms=max(0, round((self._arrived - info.last_modified).total_seconds() * 1000)),
+            duration_ms=round(self._elapsed_ms()),
         )
 
+    def finished(self, outcome: Outcome, record: Record | None = None) -> Finished:
+        """Log the outcome and return it."""
+        finished = Finished(outcome, record)
+        log_finished(self._image, self._attempt, finished, self.timings, self._elapsed_ms())
+        return finished
 
-def is_sidecar(image: Image, content: bytes) -> bool:
-    """Whether a blob is one of our own sidecars, copied to where images are expected."""
-    if not image.blob_name.endswith(".json") or not content.startswith(b"{"):
-        return False
-    try:
-        Record.from_sidecar(content)
-    except ValueError:
-        return False
-    return True
+    def _elapsed_ms(self) -> float:
+        return (time.perf_counter() - self._started) * 1000
 
 
-@contextmanager
-def _timed(stages: dict[str, float], name: str) -> Iterator[None]:
-    """Add the block's milliseconds to the stages, however it ends."""
-    started = time.perf_counter()
-    try:
-        yield
-    finally:
-        stages[name] = (time.perf_counter() - started) * 1000
-
-
-def _told(image: Image, attempt: int, stages: dict[str, float], started: float, settled: Finished) -> Finished:
-    """Log the one line per image that a person can grep: event name first, then key=value, text as JSON strings."""
-    record = settled.record
-    told: dict[str, Any] = {"image": json.dumps(str(image)), "outcome": settled.outcome}
+def log_finished(image: Image, attempt: int, finished: Finished, timings: _Timings, total_ms: float) -> None:
+    """Log the one line per delivery: the event name, then key=value, where text from outside is a JSON string."""
+    outcome, record = finished.outcome, finished.record
+    values: dict[str, object] = {"image": json.dumps(str(image)), "outcome": outcome}
     if record is not None:
-        told["status"] = record.status
+        values["status"] = record.status
         if record.status is Status.CLASSIFIED:
-            told |= {"label": json.dumps(record.label), "score": f"{record.score:.4f}"}
+            values |= {"label": json.dumps(record.label), "score": f"{record.score:.4f}"}
         else:
-            told |= {"reason": record.reason, "detail": json.dumps(record.detail)}
-        told |= {"model": json.dumps(record.model), "model_version": record.model_version}
-    told["attempt"] = attempt
-    if record is not None and settled.outcome is Outcome.COMMITTED:
-        told["queue_delay_ms"] = record.queue_delay_ms
-    told |= {name: f"{milliseconds:.1f}" for name, milliseconds in stages.items()}
-    told["total_ms"] = f"{(time.perf_counter() - started) * 1000:.1f}"
-    bad_news = settled.outcome is Outcome.COMMITTED and record is not None and record.status is not Status.CLASSIFIED
-    level = logging.WARNING if bad_news else logging.INFO
-    logger.log(level, "image_finished %s", " ".join(f"{key}={value}" for key, value in told.items()))
-    return settled
+            values |= {"reason": record.reason, "detail": json.dumps(record.detail)}
+        values |= {"model": json.dumps(record.model), "model_version": record.model_version}
+    values["attempt"] = attempt
+    if record is not None and outcome is Outcome.COMMITTED:
+        values["queue_delay_ms"] = record.queue_delay_ms
+    stages = ("read_ms", timings.read_ms), ("decode_ms", timings.decode_ms), ("inference_ms", timings.inference_ms)
+    for stage, duration_ms in (*stages, ("write_ms", timings.write_ms), ("total_ms", total_ms)):
+        if duration_ms is not None:
+            values[stage] = f"{duration_ms:.1f}"
+    refused = outcome is Outcome.COMMITTED and record is not None and record.status is not Status.CLASSIFIED
+    level = logging.WARNING if refused else logging.INFO
+    logger.log(level, "image_finished %s", " ".join(f"{key}={value}" for key, value in values.items()))

@@ -1,4 +1,4 @@
-"""Messages on ``classify-requests``: which blobs to look at, for backfill, retries and reconciliation."""
+"""Messages on ``classify-requests``: the blobs to classify, sent by backfill, retries and reconciliation."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ QUEUE = "classify-requests"
 POISON_QUEUE = f"{QUEUE}-poison"
 BLOB_POISON_QUEUE = "webjobs-blobtrigger-poison"  # the host's name for it, one per storage account
 
-_MAX_BLOBS = 32  # at a second or two each, a message stays far below the function's ten minutes
-_MAX_TEXT_BYTES = 40 * 1024  # a queue message holds 64 KiB, Base64 makes three bytes four
+_MAX_BLOBS = 32  # at a second or two per blob, a message takes far less than the function's ten minutes
+_MAX_TEXT_BYTES = 40 * 1024  # a queue message holds 64 KiB, and Base64 turns three bytes into four
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,9 @@ class Request:
     """One message.
 
     Attributes:
-        container: Where the blobs are.
-        blobs: Their names, 1..N.
-        attempt: How many delayed tries there were before this one, from 0.
+        container: The container of the blobs.
+        blobs: Their names, at least one.
+        attempt: How many delayed attempts there were before this one, from 0.
         redo_before: Outcomes older than this do not count as done; aware UTC.
     """
 
@@ -52,7 +52,7 @@ class Request:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Request:
-        """Read a message; fields we do not know are passed over.
+        """Read a message. Unknown fields are ignored.
 
         Raises:
             ValueError: The message does not have the form ``{"container": "...", "blobs": ["...", ...]}``.
@@ -75,7 +75,7 @@ class Request:
 
 
 def batches(container: str, blobs: Iterable[str], *, redo_before: datetime | None = None) -> Iterator[Request]:
-    """Pack blob names into requests as they come: at most 32 names and 40 KiB of text each, order kept."""
+    """Yield requests for these blob names in their order: at most 32 names and 40 KiB of text each."""
     batch: list[str] = []
     room = _MAX_TEXT_BYTES
     for blob in blobs:
@@ -90,7 +90,7 @@ def batches(container: str, blobs: Iterable[str], *, redo_before: datetime | Non
 
 
 def from_blob_poison(text: str | bytes) -> Request:
-    """Read what the host leaves on its blob poison queue: the trigger's message as it was, without a reason.
+    """Read a message of the host's blob poison queue: the blob trigger's own message, which gives no reason.
 
     Raises:
         ValueError: The message does not name a container and a blob.

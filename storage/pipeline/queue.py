@@ -1,6 +1,6 @@
-"""The app's own queue: requests to look at images again, now or after a delay.
+"""The app's own queue: requests to classify images, now or after a delay.
 
-Most processes never send one, so the queue's client, and with it the SDK's package, comes at the first use.
+Most processes never send one, so the queue's client and the SDK's queue package are loaded at the first use.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
-from storage.errors import translated
+from storage.errors import translate_errors
 from storage.pipeline.messages import QUEUE
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from storage.clients import Clients
     from storage.pipeline.messages import Request
 
-_FOR_EVER = -1  # seconds to live: the default of seven days would lose work that waited through a long outage
+_NEVER_EXPIRES = -1  # the default time to live of seven days would lose a request that waits through a long outage
 
 
 class RequestQueue:
-    """Sends requests. The queue appears on first use. Thread-safe."""
+    """Sends requests. The first one creates the queue. Thread-safe."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
@@ -37,29 +37,29 @@ class RequestQueue:
         return self._clients.queues.get_queue_client(QUEUE, message_encode_policy=TextBase64EncodePolicy())
 
     def send(self, request: Request, *, delay_seconds: int = 0) -> None:
-        """Put a request on the queue, hidden for ``delay_seconds`` (0 to 604,800).
+        """Put a request on the queue, invisible for ``delay_seconds`` (0 to 604,800).
 
         Raises:
-            TransientError: Storage failed; whoever holds the work must not let go of it.
-            ConfigurationError: Storage refused.
+            TransientError: Storage failed; the caller must keep the work.
+            ConfigurationError: Storage refused the request.
         """
         text = request.to_json()
-        with translated(f"sending to the queue {QUEUE}"):
+        with translate_errors(f"sending to the queue {QUEUE}"):
             try:
-                self._queue.send_message(text, visibility_timeout=delay_seconds, time_to_live=_FOR_EVER)
+                self._queue.send_message(text, visibility_timeout=delay_seconds, time_to_live=_NEVER_EXPIRES)
             except ResourceNotFoundError:
                 with suppress(ResourceExistsError):
                     self._queue.create_queue()
-                self._queue.send_message(text, visibility_timeout=delay_seconds, time_to_live=_FOR_EVER)
+                self._queue.send_message(text, visibility_timeout=delay_seconds, time_to_live=_NEVER_EXPIRES)
 
-    def waiting(self) -> int:
-        """About how many requests there are, those hidden for later included.
+    def approximate_message_count(self) -> int:
+        """About how many requests there are, invisible ones included.
 
         Raises:
             TransientError: Storage failed.
-            ConfigurationError: Storage refused.
+            ConfigurationError: Storage refused the request.
         """
-        with translated(f"looking at the queue {QUEUE}"):
+        with translate_errors(f"reading the queue {QUEUE}"):
             try:
                 return int(self._queue.get_queue_properties().approximate_message_count or 0)
             except ResourceNotFoundError:

@@ -1,36 +1,51 @@
-"""Rows at many addresses at once, in few requests where they lie close together, and side by side where they do not.
+"""Reading rows at many addresses in few requests, wherever the rows are.
 
-The index names rows in order of time; in the results table they may be neighbours (a folder that was uploaded in one
-go) or anywhere. Neither is known beforehand, so it is tried: addresses that sort together are read as a range, in which
-storage itself picks the rows by their columns. Where it must look at too many for that, it says so with pages that are
-not full; from then on rows are read point by point, on many threads.
+Sorted addresses are read as key ranges, up to 1,000 rows per request. A row that a page passed without returning it
+does not exist. Reading continues while pages return requested rows; after a page without any, it starts again at the
+next requested address:
+
+    requested   a1 a2 a3 .......... k7 k8        sorted addresses
+    rows        a1 a3 b1 b2 c5 .... k7 k8        a2 has no row; the second request starts at k7
+
+Without a condition that is at most two requests per address. With a condition the service itself filters the range.
+When it has to scan too much for that, it returns pages that are not full. Addresses that a range did not return are
+then read one by one, on several threads.
 """
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self
 
 from storage.keys import RowKeys
-from storage.query.join import readable
-from storage.tables import PAGE
+from storage.results.serialization import from_any_entity
+from storage.tables import PAGE, Span
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from storage.results.record import Record
-    from storage.table_reader import Condition, TableReader
+    from storage.tables import Condition, TableReader
+
+    Found = dict[RowKeys, Mapping[str, Any]]
 
 _THREADS = 16
-_RUN = 500  # addresses that one thread looks for in one range
-_WORTH_A_RANGE = 8  # fewer are read one by one
-_SHORT_PAGES = 2  # of one range; a page may also be short where a table's parts meet
+# With a condition: addresses that one thread reads as a range. Fewer than the minimum are read one by one.
+_MAX_RUN = 500
+_MIN_RUN = 8
+_SHORT_PAGES = 2  # of one run; a page may also be short where two parts of a table meet
+# Without a condition: when this many addresses in a row are in one partition, the range ends with the partition.
+_PARTITION_RUN = 100
+# Up to this character, code points, UTF-8 and UTF-16 sort alike, so every service agrees with Python about the order.
+_LAST_SAFE = "\ud7ff"
 
 
-class Lookup:
-    """Reads rows of the results table by address. For one thread; a context manager that ends its own threads.
+class RowLookup:
+    """Reads rows of the results table by address. Not thread-safe; a context manager that ends its own threads.
 
     Args:
         rows: The results table.
@@ -38,75 +53,121 @@ class Lookup:
 
     def __init__(self, rows: TableReader) -> None:
         self._rows = rows
-        self._apart = False
+        self._points_only = False
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="lookup")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, _kind: object, _error: BaseException | None, _trace: TracebackType | None) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)  # whoever stops early does not wait for answers
+        self._pool.shutdown(wait=False, cancel_futures=True)  # a caller that stops early does not wait for responses
 
-    def records(self, addresses: Collection[RowKeys], condition: Condition) -> dict[RowKeys, Record]:
-        """Read the rows at these addresses. Those without a row, or with one that is not ours, are left out.
+    def records(self, addresses: Collection[RowKeys], condition: Condition | None = None) -> dict[RowKeys, Record]:
+        """Read the rows at these addresses. Addresses without a row of this app are left out.
+
+        Memory grows with the number of addresses: pass one page at a time.
 
         Args:
-            addresses: Where.
-            condition: What nearly all of these rows fulfil, and few others do.
+            addresses: The keys of the rows.
+            condition: What nearly all of these rows match and few others do. ``None`` where the rows are expected to
+                lie close together.
 
         Raises:
             TransientError: Storage failed for now.
-            ConfigurationError: Storage refused.
+            ConfigurationError: Storage refused the request.
         """
-        found: dict[RowKeys, Mapping[str, Any]] = {}
-        if not self._apart:
-            rows = self._rows.where(condition)
-            for part in self._pool.map(lambda run: self._sweep(rows, run), _runs(sorted(set(addresses)))):
-                found |= part
-        # Whatever a range did not show is asked for by name, so that nothing rests on how a service sorts its keys.
-        missing = [address for address in addresses if address not in found]
-        for address, entity in zip(missing, self._pool.map(self._rows.point, missing), strict=True):
+        points = [address for address in addresses if max(address.partition_key + address.row_key) > _LAST_SAFE]
+        ordered = sorted(set(addresses).difference(points))
+        runs: list[list[RowKeys]] = []
+        if condition is None:
+            runs = [ordered]
+        elif self._points_only:
+            points += ordered
+        else:
+            for run in _runs(ordered):
+                if len(run) < _MIN_RUN:
+                    points += run
+                else:
+                    runs.append(run)
+        found: Found = {}
+        reader = self._rows.where(condition)
+        max_short_pages = math.inf if condition is None else _SHORT_PAGES
+        for run, part in zip(
+            runs, self._pool.map(lambda run: _read_run(reader, run, max_short_pages), runs), strict=True
+        ):
+            found |= part
+            if condition is not None:
+                # Read by address what the range did not return: Azurite compares times as text, so it may leave out a
+                # row that matches.
+                points += [address for address in run if address not in part]
+                self._points_only |= len(part) < len(run) // 2
+        for address, entity in zip(points, self._pool.map(self._rows.point, points), strict=True):
             if entity is not None:
                 found[address] = entity
-        records = ((address, readable(entity)) for address, entity in found.items())
+        records = ((address, from_any_entity(entity)) for address, entity in found.items())
         return {address: record for address, record in records if record is not None}
 
-    def _sweep(self, rows: TableReader, run: Sequence[RowKeys]) -> dict[RowKeys, Mapping[str, Any]]:
-        """Read a range from the first address to the last, for as long as storage does not labour over it."""
-        found: dict[RowKeys, Mapping[str, Any]] = {}
-        first, last = run[0], run[-1]
-        wanted = set(run)
-        if first.partition_key == last.partition_key:
-            pages = rows.within(first.partition_key, first.row_key, last.row_key)
+
+def _read_run(rows: TableReader, run: Sequence[RowKeys], max_short_pages: float) -> Found:
+    """Read sorted addresses as ranges, until every one is passed or too many pages are not full."""
+    found: Found = {}
+    requested = set(run)
+    remaining = list(run)
+    short_pages = 0
+    passed_none = False
+    while remaining:
+        span, end = _next_range(remaining, of_one_partition=passed_none)
+        passed_none = True
+        for page in rows.pages(span):
+            useful = [entity for entity in page if _address(entity) in requested]
+            found |= {_address(entity): entity for entity in useful}
+            if page:
+                passed = bisect_right(remaining, _address(page[-1]))
+                passed_none = passed_none and passed == 0
+                del remaining[:passed]
+            short_pages += len(page) < PAGE
+            if short_pages > max_short_pages:
+                return found
+            if page and not (useful and remaining and remaining[0] <= end):
+                break  # an empty page is different: it may be a pause of the service, with more to come
         else:
-            pages = rows.across(first.partition_key, last.partition_key)
-        short = 0
-        for page in pages:
-            for entity in page:
-                address = RowKeys(entity["PartitionKey"], entity["RowKey"])
-                if address in wanted:
-                    found[address] = entity
-            short += len(page) < PAGE
-            if len(found) == len(run) or short > _SHORT_PAGES:
-                break
-        if len(found) < len(run) // 2:
-            self._apart = True
-        return found
+            del remaining[: bisect_right(remaining, end)]
+            passed_none = False
+    return found
 
 
-def _runs(addresses: Iterable[RowKeys]) -> Iterator[Sequence[RowKeys]]:
-    """Cut sorted addresses into runs worth reading as a range: of one partition, or of several small ones."""
+def _next_range(ordered: Sequence[RowKeys], *, of_one_partition: bool) -> tuple[Span, RowKeys]:
+    """The range to read next, and the last of the addresses that it covers.
+
+    Whole partitions are read from their beginning, so a range of several may return a page before its first address.
+    ``of_one_partition`` then limits the next range to the keys of the first partition.
+    """
+    first = ordered[0]
+    if of_one_partition or ordered[min(len(ordered) - 1, _PARTITION_RUN)].partition_key == first.partition_key:
+        end = ordered[bisect_right(ordered, first.partition_key, key=_partition) - 1]
+        return Span(first.partition_key, first.partition_key, first.row_key, end.row_key), end
+    end = ordered[-1]
+    return Span(first.partition_key, end.partition_key), end
+
+
+def _runs(ordered: Iterable[RowKeys]) -> Iterator[list[RowKeys]]:
+    """Cut sorted addresses into runs of one partition, or of several partitions with few addresses each."""
     small: list[RowKeys] = []
-    for _, members in groupby(addresses, key=lambda address: address.partition_key):
-        of_folder = list(members)
-        if len(of_folder) < _WORTH_A_RANGE:
-            small += of_folder
-            if len(small) < _RUN:
-                continue
-            of_folder, small = small, []
-        for start in range(0, len(of_folder), _RUN):
-            run = of_folder[start : start + _RUN]
-            if len(run) >= _WORTH_A_RANGE:
-                yield run
-    if len(small) >= _WORTH_A_RANGE:
-        yield small
+    for _, members in groupby(ordered, key=_partition):
+        of_partition = list(members)
+        if len(of_partition) >= _MIN_RUN:
+            yield from (of_partition[start : start + _MAX_RUN] for start in range(0, len(of_partition), _MAX_RUN))
+            continue
+        small += of_partition
+        if len(small) >= _MAX_RUN:
+            yield small
+            small = []
+    yield small
+
+
+def _partition(address: RowKeys) -> str:
+    return address.partition_key
+
+
+def _address(entity: Mapping[str, Any]) -> RowKeys:
+    return RowKeys(entity["PartitionKey"], entity["RowKey"])

@@ -1,14 +1,14 @@
-"""Which rows a person wants, and the key ranges that hold them.
+"""Which rows a person asks for, and the key ranges that hold them.
 
     image              one point of the results table
     folder             one partition of it
     label (and time)   label|<label>|<day>   of the index, newest first
     status (and time)  status|<status>|<day> of the index, newest first
     time alone         the same for all three statuses, to be merged
-    nothing of these   every row of the container: a scan
+    none of these      every row of the container: a scan
 
-The narrowest wins, in this order; what it does not decide is left to conditions, which storage applies to the range
-and ``Filter.holds`` applies again. Pure functions, no I/O.
+The first that applies is used. The rest of the filter becomes conditions, which storage applies to the range and
+``Filter.matches`` applies again. Pure functions, no I/O.
 """
 
 from __future__ import annotations
@@ -17,50 +17,42 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from storage.keys import folder_of, image_keys, index_partition, index_prefix, inverted_time, partition_key
 from storage.results.record import Status
-from storage.table_reader import Condition
+from storage.tables import Condition, Span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)  # no image was classified before, and no index key goes further back
-_AFTER = "}"  # sorts after "|" and after every digit, so ``<key>}`` is behind the key and whatever it begins
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # no image was classified before, and index keys start here
+_AFTER = "}"  # sorts after "|" and after every digit, so ``<key>}`` sorts after the key and all that it begins
 _FIRST_ROW = "0"
 
 
 class Kind(StrEnum):
-    """How much of a table a question has to read."""
+    """How much of a table a query reads."""
 
     POINT = "point"
     RANGE = "range"
     SCAN = "scan"
 
 
-class Span(NamedTuple):
-    """A range of keys, both ends included; without row keys, whole partitions."""
-
-    first_partition: str
-    last_partition: str
-    first_row: str | None = None
-    last_row: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a person asks for; every part that is given must hold.
+    """Which rows to return; every given part must match.
 
     Attributes:
         container: The incoming container.
         image: One blob, by its name in the container.
-        folder: Images that lie directly in this folder; one slash at its end does not count, and ``""`` is the top.
-        label: The label's text, exactly.
+        folder: Images directly in this folder. One slash at its end is ignored; ``""`` is the top of the container.
+        label: The label's exact text.
         min_score: At least this score, in [0, 1].
-        since: Classified at this moment or later; aware.
-        until: Classified before this moment; aware.
-        status: How the work ended.
+        since: Classified at this time or later; aware.
+        until: Classified before this time; aware.
+        status: The outcome.
+        reason: The code of a rejection or failure.
         model: The model's name or its version.
     """
 
@@ -72,46 +64,53 @@ class Filter:
     since: datetime | None = None
     until: datetime | None = None
     status: Status | None = None
+    reason: str | None = None
     model: str | None = None
 
-    def holds(self, columns: Mapping[str, Any]) -> bool:
-        """Whether a row of the results table is wanted."""
+    def matches(self, columns: Mapping[str, Any]) -> bool:
+        """Whether a row of the results table matches."""
         name = columns.get("blob_name")
         return (
             isinstance(name, str)
             and self.image in {None, name}
             and (self.folder is None or folder_of(name) in self.folders)
+            and self.reason in {None, columns.get("reason")}
             and self.model in {None, columns.get("model"), columns.get("model_version")}
-            and self.holds_in_index(columns)
+            and self.matches_index_row(columns)
         )
 
-    def holds_in_index(self, columns: Mapping[str, Any]) -> bool:
-        """Whether a row is wanted, as far as the columns of an index row can tell."""
-        score, moment = columns.get("score"), columns.get("classified_at")
+    def matches_index_row(self, columns: Mapping[str, Any]) -> bool:
+        """Whether a row may match, as far as the columns of its index row tell."""
+        score, classified_at = columns.get("score"), columns.get("classified_at")
         return (
             columns.get("container") == self.container
             and (self.status is None or columns.get("status") == self.status)
             and self.label in {None, columns.get("label")}
             and (self.min_score is None or (isinstance(score, int | float) and score >= self.min_score))
-            and isinstance(moment, datetime)
-            and (self.since is None or moment >= self.since)
-            and (self.until is None or moment < self.until)
+            and isinstance(classified_at, datetime)
+            and (self.since is None or classified_at >= self.since)
+            and (self.until is None or classified_at < self.until)
         )
 
     @property
+    def index_is_enough(self) -> bool:
+        """Whether the columns of an index row decide every part that is no key."""
+        return self.model is None and self.reason is None
+
+    @property
     def earliest(self) -> datetime | None:
-        """``since``, where it bounds anything: tables know no moment before 1601, and compare short years as text."""
-        return self.since if self.since is not None and self.since > _BEGINNING else None
+        """``since`` where it limits anything: tables hold no time before 1601, and compare short years as text."""
+        return self.since if self.since is not None and self.since > _EARLIEST else None
 
     @property
     def folders(self) -> tuple[str | None, ...]:
-        """The folders meant, as ``keys.folder_of`` names them."""
+        """The folders that ``folder`` stands for, as ``keys.folder_of`` names them."""
         if self.folder in {"", "/"}:
-            return (None, "")  # the top, and names that begin with a slash: nobody tells them apart
+            return (None, "")  # the top, and names that begin with a slash: a person cannot tell them apart
         return () if self.folder is None else (self.folder.removesuffix("/"),)
 
     def condition(self, *, in_index: bool) -> Condition:
-        """The filter as the table service reads it, for columns that are no keys."""
+        """The parts that are no keys, as the table service reads them."""
         values: dict[str, Any] = {"container": self.container}
         parts = ["container eq @container"]
         if self.status is not None:
@@ -128,6 +127,9 @@ class Filter:
         if self.until is not None and not in_index:
             parts.append("classified_at lt @until")
             values["until"] = self.until
+        if self.reason is not None and not in_index:
+            parts.append("reason eq @reason")
+            values["reason"] = self.reason
         if self.model is not None and not in_index:
             parts.append("( model eq @model or model_version eq @model )")
             values["model"] = self.model
@@ -136,12 +138,12 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Where the answer is.
+    """Which ranges to read.
 
     Attributes:
         kind: Point, range or scan.
-        in_index: The ranges are of the index table, and each of its rows points at a row.
-        streams: Ranges that follow each other; several such streams are merged, newest first.
+        in_index: The ranges are of the index table, and each of its rows leads to a row.
+        streams: Ranges that follow each other; several streams are merged, newest first.
     """
 
     kind: Kind
@@ -149,30 +151,30 @@ class Plan:
     streams: tuple[tuple[Span, ...], ...]
 
 
-def plan(wanted: Filter) -> Plan:
+def plan(row_filter: Filter) -> Plan:
     """Choose the narrowest ranges."""
-    if wanted.image is not None:
-        partition, row = image_keys(wanted.container, wanted.image)
+    if row_filter.image is not None:
+        partition, row = image_keys(row_filter.container, row_filter.image)
         return Plan(Kind.POINT, in_index=False, streams=((Span(partition, partition, row, row),),))
-    if wanted.folder is not None:
-        partitions = [partition_key(wanted.container, folder) for folder in wanted.folders]
+    if row_filter.folder is not None:
+        partitions = [partition_key(row_filter.container, folder) for folder in row_filter.folders]
         return Plan(Kind.RANGE, in_index=False, streams=(tuple(Span(key, key) for key in partitions),))
-    if wanted.label is not None:
-        facets = [("label", wanted.label)]
-    elif wanted.status is not None:
-        facets = [("status", str(wanted.status))]
-    elif wanted.since is not None or wanted.until is not None:
+    if row_filter.label is not None:
+        facets = [("label", row_filter.label)]
+    elif row_filter.status is not None:
+        facets = [("status", str(row_filter.status))]
+    elif row_filter.since is not None or row_filter.until is not None:
         facets = [("status", str(status)) for status in Status]
     else:
-        everything = Span(wanted.container, f"{wanted.container}{_AFTER}")
+        everything = Span(row_filter.container, f"{row_filter.container}{_AFTER}")
         return Plan(Kind.SCAN, in_index=False, streams=((everything,),))
-    streams = (_newest_first(kind, value, wanted.earliest, wanted.until) for kind, value in facets)
+    streams = (_newest_first(kind, value, row_filter.earliest, row_filter.until) for kind, value in facets)
     return Plan(Kind.RANGE, in_index=True, streams=tuple(filter(None, streams)))
 
 
 def _newest_first(kind: str, value: str, since: datetime | None, until: datetime | None) -> tuple[Span, ...]:
-    """The index ranges of one value in a time: its newest day's part, the whole days, its oldest day's part."""
-    if until is not None and until <= (since or _BEGINNING):
+    """The index ranges of one value in a period: part of its newest day, the whole days, part of its oldest day."""
+    if until is not None and until <= (since or _EARLIEST):
         return ()
     prefix = index_prefix(kind, value)
     first_row = _FIRST_ROW if until is None else f"{inverted_time(until)}{_AFTER}"

@@ -1,47 +1,47 @@
-"""Rows against sidecars and index: one pass over each, and who is under suspicion where they differ.
+"""Compares rows with sidecars and index rows, with one pass over each, and names the images that may be inconsistent.
 
-Nothing is read image by image. What the index must hold follows from the rows. So does every byte of a sidecar, and a
-listing of the results container shows the MD5 that storage computed of what was uploaded.
+No image is read by itself. The index rows of an image follow from its row. So does every byte of its sidecar, and a
+listing of the results container shows the MD5 that storage computed when the sidecar was uploaded.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from storage.keys import sidecar_name
-from storage.query.join import readable
-from storage.reconcile.fingerprints import Fingerprints, Suspicion
-from storage.reconcile.repair import index_row, statement
+from storage.reconcile.bucket_hashes import BucketHashes, DifferingKeys
+from storage.results.record import IndexRow
+from storage.results.serialization import from_any_entity, to_sidecar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from storage.listing import Listed
-    from storage.results.record import IndexRow, Record
+    from storage.results.record import Record
     from storage.results.store import Results
 
 
 @dataclass(frozen=True, slots=True)
-class Suspects:
-    """A superset of what is not as it should be.
+class Mismatches:
+    """A superset of what is inconsistent. Callers read each candidate again before they change anything.
 
     Attributes:
         rows: How many rows the container's images have.
-        gone: Rows that no blob may stand behind.
-        sidecars: Sidecars that may be missing, or say something else, or have no row.
-        index: Images whose index rows may be missing, or lie.
+        deleted: Images whose row may have no blob.
+        sidecars: Sidecars that may be missing, may disagree with their row, or may have no row.
+        index: Images whose index rows may be missing or wrong.
     """
 
     rows: int
-    gone: Suspicion
-    sidecars: Suspicion
-    index: Suspicion
+    deleted: DifferingKeys
+    sidecars: DifferingKeys
+    index: DifferingKeys
 
-    def has_blob_gone(self, record: Record) -> bool:
-        """Whether the blob of a row may be gone."""
-        return str(record.image) in self.gone
+    def has_deleted_blob(self, record: Record) -> bool:
+        """Whether the blob of a row may be deleted."""
+        return str(record.image) in self.deleted
 
     def has_sidecar(self, record: Record) -> bool:
         """Whether the sidecar of a row may be wrong."""
@@ -53,64 +53,63 @@ class Suspects:
 
     def has_record(self, record: Record) -> bool:
         """Whether anything about a row may be wrong."""
-        return self.has_sidecar(record) or self.has_index_rows(record) or self.has_blob_gone(record)
+        return self.has_sidecar(record) or self.has_index_rows(record) or self.has_deleted_blob(record)
 
-    def has_claim(self, claim: IndexRow) -> bool:
-        """Whether an index row may lie."""
-        return _claimed(claim) in self.index
+    def has_index_row(self, row: IndexRow) -> bool:
+        """Whether an index row may be wrong."""
+        return _image_of(row) in self.index
 
 
-def audit(results: Results, container: str, with_blob: Fingerprints) -> Suspects:
-    """Hold the rows of all containers against sidecars and index, and those of one against its blobs.
+def audit(results: Results, container: str, with_blob: BucketHashes) -> Mismatches:
+    """Compare the rows of all containers with sidecars and index rows, and the rows of one with its blobs.
 
     Args:
         results: Rows, index rows and sidecars.
         container: The incoming container.
-        with_blob: Its images that have both blob and row.
+        with_blob: Its images that have both a blob and a row.
 
     Raises:
         TransientError: Storage failed for now.
-        ConfigurationError: Storage refused.
+        ConfigurationError: Storage refused the request.
     """
     rows = 0
-    with_row, sidecars, index = Fingerprints(), Fingerprints(), Fingerprints()
+    with_row, sidecars, index = BucketHashes(), BucketHashes(), BucketHashes()
     for record in all_records(results):
         if record.container == container:
             rows += 1
             with_row.add(str(record.image))
-        if record.sidecar == results.sidecar_path(record.image):  # else: written to another results container, once
-            md5 = hashlib.md5(record.to_sidecar(), usedforsecurity=False).hexdigest()
+        if record.sidecar == results.sidecar_path(record.image):  # else it was written to another results container
+            md5 = hashlib.md5(to_sidecar(record), usedforsecurity=False).hexdigest()
             sidecars.add(sidecar_name(record.blob_name), md5)
-        for wanted in record.index_rows():
-            index.add(_claimed(wanted), statement(wanted))
+        for expected in record.index_rows():
+            index.add(_image_of(expected), expected.canonical_text())
 
-    sidecars_found, index_found = Fingerprints(), Fingerprints()
+    found_sidecars, found_index = BucketHashes(), BucketHashes()
     for blob in all_sidecars(results):
-        sidecars_found.add(blob.name, blob.content_md5.hex() if blob.content_md5 else "")
-    for claim in all_claims(results):
-        index_found.add(_claimed(claim), statement(claim))
-    return Suspects(rows, with_row.against(with_blob), sidecars.against(sidecars_found), index.against(index_found))
+        found_sidecars.add(blob.name, blob.content_md5.hex() if blob.content_md5 else "")
+    for row in all_index_rows(results):
+        found_index.add(_image_of(row), row.canonical_text())
+    return Mismatches(rows, with_row.diff(with_blob), sidecars.diff(found_sidecars), index.diff(found_index))
 
 
 def all_records(results: Results) -> Iterator[Record]:
-    """Yield every row that is one of ours."""
-    for page in results.row_ranges().everything():
-        yield from filter(None, map(readable, page))
+    """Yield every row of the results table that this app wrote."""
+    for page in results.row_reader().pages():
+        yield from filter(None, map(from_any_entity, page))
 
 
-def all_claims(results: Results) -> Iterator[IndexRow]:
-    """Yield every row of the index table, whoever wrote it."""
-    for page in results.index_ranges().everything():
-        yield from map(index_row, page)
+def all_index_rows(results: Results) -> Iterator[IndexRow]:
+    """Yield every row of the index table, also those that this app did not write."""
+    for page in results.index_reader().pages():
+        yield from map(IndexRow.from_entity, page)
 
 
 def all_sidecars(results: Results) -> Iterator[Listed]:
-    """Yield every blob of the results container that is named as a sidecar is."""
+    """Yield every blob of the results container whose name ends in ``.json``, as the name of a sidecar does."""
     for page in results.sidecar_pages():
         yield from (blob for blob in page if blob.name.endswith(".json"))
 
 
-def _claimed(claim: IndexRow) -> str:
-    """The image that an index row claims to be about."""
-    columns: Mapping[str, Any] = claim.columns
-    return f"{columns.get('container')}/{columns.get('blob_name')}"
+def _image_of(row: IndexRow) -> str:
+    """The image that an index row names."""
+    return f"{row.columns.get('container')}/{row.columns.get('blob_name')}"

@@ -1,14 +1,14 @@
-"""Reconciling a container with its results: what got lost is found and sent round, what is half-written is mended.
+"""Reconciles a container with its results: queues images without a current row, repairs inconsistent results.
 
-    1  container and table side by side     images without a row for their content     -> classify-requests
-    2  rows against sidecars and index      by fingerprints, one pass over each         -> who is under suspicion
-    3  the suspects, one by one             read again, then mended                     -> sidecars, index rows
+    1  blobs joined with rows               images without a row for their content      -> classify-requests
+    2  rows against sidecars and index      hashes, with one pass over each             -> candidates
+    3  each candidate                       read again, then repaired                   -> sidecars, index rows
 
 Per 1,000 images that is 0.2 requests for blobs, 1 for rows, 1 for rows again, 0.2 for sidecars and 2 for index rows, in
-constant memory; where nothing is wrong it ends there, and nothing is written. A suspect costs about five requests more.
+constant memory. Without candidates it ends there and writes nothing. A candidate costs about five more requests.
 
-Left alone: ``failed`` rows (they are true; ``redrive`` sends them round again), results of another model (``backfill``
-judges anew), results of blobs that are gone (unless asked to prune), sidecars that somebody copied among the images.
+Left alone: ``failed`` rows (``redrive`` queues them again), results of another model (``backfill`` replaces them),
+results of deleted blobs (unless ``prune`` is set), sidecars that were copied into the incoming container.
 """
 
 from __future__ import annotations
@@ -20,39 +20,40 @@ from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from storage.pipeline.classify_blob import is_sidecar
+from storage.etags import same_etag
 from storage.pipeline.messages import batches
-from storage.query.join import OUTLINE, side_by_side
-from storage.reconcile.audit import Suspects, all_claims, all_records, all_sidecars, audit
-from storage.reconcile.fingerprints import Fingerprints
-from storage.reconcile.repair import Mender
-from storage.results.record import Image, same_etag
+from storage.query.join import join_blobs_with_rows
+from storage.reconcile.audit import Mismatches, all_index_rows, all_records, all_sidecars, audit
+from storage.reconcile.bucket_hashes import BucketHashes
+from storage.reconcile.repair import Repair
+from storage.results.record import Image
+from storage.results.serialization import SUMMARY_COLUMNS, is_sidecar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from storage.listing import Listed
-    from storage.pipeline.classify_blob import Stores
     from storage.pipeline.queue import RequestQueue
-    from storage.results.record import Record
+    from storage.pipeline.stores import Stores
+    from storage.results.record import IndexRow, Record
 
 logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-_MENDERS = 8  # suspects looked at at once: each waits for storage, not for a CPU
-_AHEAD = 1000  # suspects in hand
-_MAX_SIDECAR_BYTES = 1024 * 1024  # a thousand predictions with long labels; a larger file is none of ours
+_THREADS = 8  # candidates checked at once: each waits for storage, not for a CPU
+_MAX_PENDING = 1000  # candidates in memory
+_MAX_SIDECAR_BYTES = 1024 * 1024  # a thousand predictions with long labels; a larger file is no sidecar
 
-# A blob younger than this is most likely on its way: the trigger needs a moment, and a first retry a minute more.
+# A younger blob is most likely being classified: the trigger needs a moment, and a first retry a minute more.
 _TIMER_GRACE_SECONDS = 120
-# With more requests than this waiting, what an earlier round sent (or an outage delayed) is still being worked off.
-# Sending it again each hour would fill the queue faster than it drains.
+# With more requests than this in the queue, the app is still working on those of an earlier run or an outage. Queueing
+# the same images each hour would fill the queue faster than it drains.
 _TIMER_MAX_WAITING = 100
 
 
 class Finding(NamedTuple):
-    """One thing that was not as it should be: ``missing``, ``stale``, ``repaired``, ``index_removed`` or ``pruned``."""
+    """One inconsistency: ``missing``, ``stale``, ``repaired``, ``index_removed`` or ``pruned``."""
 
     event: str
     image: str
@@ -60,18 +61,18 @@ class Finding(NamedTuple):
 
 @dataclass(slots=True)
 class Summary:
-    """What a reconciliation saw and did.
+    """What a reconciliation found and did.
 
     Attributes:
-        images: Blobs in the container, but for sidecars that somebody copied there.
-        rows: Rows of images of the container.
+        images: Blobs in the container, without copied sidecars.
+        rows: Rows of the container's images.
         missing: Images without a row.
         stale: Images whose row is about an earlier content.
         enqueued: Images put on ``classify-requests``.
-        repaired: Images whose sidecar or index rows were mended.
-        index_removed: Index rows removed because nothing stands behind them.
-        pruned: Images whose results were removed because the blob is gone.
-        coverage: Share of images with a row for their current content, in [0, 1]; 1 where there is no image.
+        repaired: Images whose sidecar or index rows were repaired.
+        index_removed: Index rows that were removed because no row has them.
+        pruned: Images whose results were removed because the blob is deleted.
+        coverage: Share of images with a row for their current content, in [0, 1]; 1 without images.
     """
 
     images: int = 0
@@ -84,6 +85,10 @@ class Summary:
     pruned: int = 0
     coverage: float = 1.0
 
+    def count(self, finding: Finding) -> None:
+        """Count a finding under its event."""
+        setattr(self, finding.event, getattr(self, finding.event) + 1)
+
     def as_dict(self) -> dict[str, Any]:
         """The summary by name, in this order."""
         return asdict(self)
@@ -91,16 +96,17 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """How a container is reconciled. Running it twice, or while the app is at work, does no harm.
+    """Reconciles one container. Running it twice, or while the app is working, does no harm.
 
     Attributes:
-        desk: Where images and outcomes are.
-        queue: Where images are sent to be classified; ``None`` counts them only.
+        stores: Where images and outcomes are.
+        queue: Receives the images to classify; ``None`` only counts them.
         container: The incoming container.
-        grace_seconds: Images that changed less than this ago are on their way and not counted as lost; 0 spares none.
-        prune: Remove row, index rows and sidecar of blobs that are gone.
+        grace_seconds: Images that changed less than this ago are not counted as lost, because the app may be working on
+            them; 0 counts all.
+        prune: Remove row, index rows and sidecar of deleted blobs.
         dry_run: Find everything, change nothing.
-        tell: Called with each finding, as it is found.
+        on_finding: Called with each finding as soon as it is found.
     """
 
     stores: Stores
@@ -109,117 +115,108 @@ class Reconciliation:
     grace_seconds: int = 0
     prune: bool = False
     dry_run: bool = False
-    tell: Callable[[Finding], object] = lambda _finding: None
+    on_finding: Callable[[Finding], object] = lambda _finding: None
 
     def run(self) -> Summary:
         """Reconcile.
 
         Raises:
-            TransientError: Storage failed for now; what was done is done.
-            ConfigurationError: Storage refused.
+            TransientError: Storage failed for now; completed steps stay.
+            ConfigurationError: Storage refused the request.
         """
         summary = Summary()
-        with_blob = Fingerprints()
+        with_blob = BucketHashes()
         for request in batches(self.container, self._lost(summary, with_blob)):
             if self.queue is not None and not self.dry_run:
                 self.queue.send(request)
                 summary.enqueued += len(request.blobs)
 
-        suspects = audit(self.stores.results, self.container, with_blob)
-        summary.rows = suspects.rows
-        for finding in self._mended(suspects):
-            setattr(summary, finding.event, getattr(summary, finding.event) + 1)
-            self.tell(finding)
+        mismatches = audit(self.stores.results, self.container, with_blob)
+        summary.rows = mismatches.rows
+        for finding in self._repaired(mismatches):
+            summary.count(finding)
+            self.on_finding(finding)
         return summary
 
-    def _lost(self, summary: Summary, with_blob: Fingerprints) -> Iterator[str]:
-        """Yield the names of images without a row for their current content; count and tell."""
+    def _lost(self, summary: Summary, with_blob: BucketHashes) -> Iterator[str]:
+        """Yield the names of images without a row for their current content; count and report them."""
         covered = 0
-        rows = self.stores.results.row_ranges(OUTLINE)
-        horizon = self.stores.now() - timedelta(seconds=self.grace_seconds)
-        for blob, record in side_by_side(self.stores.source.pages(self.container), self.container, rows):
+        rows = self.stores.results.row_reader(SUMMARY_COLUMNS)
+        newest = self.stores.now() - timedelta(seconds=self.grace_seconds)
+        for blob, record in join_blobs_with_rows(self.stores.source.pages(self.container), self.container, rows):
             summary.images += 1
             if record is not None:
                 with_blob.add(str(record.image))
             if record is not None and same_etag(record.etag, blob.etag):
                 covered += 1
-            elif self.grace_seconds and blob.last_modified > horizon:
+            elif self.grace_seconds and blob.last_modified > newest:
                 continue
             elif self._is_copied_sidecar(blob):
                 summary.images -= 1
             else:
                 finding = Finding("missing" if record is None else "stale", blob.name)
-                setattr(summary, finding.event, getattr(summary, finding.event) + 1)
-                self.tell(finding)
+                summary.count(finding)
+                self.on_finding(finding)
                 yield blob.name
         summary.coverage = covered / summary.images if summary.images else 1.0
 
     def _is_copied_sidecar(self, blob: Listed) -> bool:
-        """Whether the app ignores this blob, so that it never has a row. Costs a read, of ``.json`` files only."""
+        """Whether the app ignores this blob, so that it never has a row. Reads ``.json`` files only."""
         if not blob.name.endswith(".json") or not 0 < blob.content_length <= _MAX_SIDECAR_BYTES:
             return False
-        image = Image(self.container, blob.name)
         try:
-            read = self.stores.source.read(image)
+            source = self.stores.source.read(Image(self.container, blob.name))
         except FileNotFoundError:
             return False
-        return read is not None and is_sidecar(image, read.content)
+        return source is not None and is_sidecar(blob.name, source.content)
 
-    def _mended(self, suspects: Suspects) -> Iterator[Finding]:
-        """Look at every suspect again, mend what is wrong, yield what was."""
+    def _repaired(self, mismatches: Mismatches) -> Iterator[Finding]:
+        """Check every candidate, repair it, and yield the findings."""
         results = self.stores.results
-        mender = Mender(self.stores, dry_run=self.dry_run)
+        repair = Repair(self.stores, dry_run=self.dry_run)
 
-        def of_row(record: Record) -> Finding | None:
+        def check_row(record: Record) -> Finding | None:
             image = record.image
-            gone = self.prune and record.container == self.container and suspects.has_blob_gone(record)
-            if gone and mender.gone(image):
+            may_prune = self.prune and record.container == self.container and mismatches.has_deleted_blob(record)
+            if may_prune and repair.prune_deleted(image):
                 return Finding("pruned", image.blob_name)
-            repaired = suspects.has_sidecar(record) and mender.sidecar(image)
-            repaired |= suspects.has_index_rows(record) and mender.index(image)
+            repaired = mismatches.has_sidecar(record) and repair.repair_sidecar(image)
+            repaired |= mismatches.has_index_rows(record) and repair.repair_index(image)
             return Finding("repaired", image.blob_name) if repaired else None
 
-        if suspects.sidecars or suspects.index or (self.prune and suspects.gone):
-            yield from _looked_at(all_records(results), suspects.has_record, of_row)
-        if suspects.index:
-            yield from _looked_at(
-                all_claims(results),
-                suspects.has_claim,
-                lambda claim: (
-                    Finding("index_removed", str(claim.columns.get("blob_name"))) if mender.lie(claim) else None
-                ),
-            )
-        if suspects.sidecars and self.prune:
-            yield from _looked_at(
-                all_sidecars(results),
-                lambda blob: blob.name in suspects.sidecars,
-                lambda blob: (
-                    Finding("pruned", blob.name.removesuffix(".json"))
-                    if mender.orphan(blob.name, self.container)
-                    else None
-                ),
-            )
+        def check_index_row(row: IndexRow) -> Finding | None:
+            removed = repair.remove_false_index_row(row)
+            return Finding("index_removed", str(row.columns.get("blob_name"))) if removed else None
+
+        def check_sidecar(blob: Listed) -> Finding | None:
+            pruned = repair.prune_orphan(blob.name, self.container)
+            return Finding("pruned", blob.name.removesuffix(".json")) if pruned else None
+
+        if mismatches.sidecars or mismatches.index or (self.prune and mismatches.deleted):
+            yield from _check(filter(mismatches.has_record, all_records(results)), check_row)
+        if mismatches.index:
+            yield from _check(filter(mismatches.has_index_row, all_index_rows(results)), check_index_row)
+        if mismatches.sidecars and self.prune:
+            candidates = (blob for blob in all_sidecars(results) if blob.name in mismatches.sidecars)
+            yield from _check(candidates, check_sidecar)
 
 
-def heal(stores: Stores, queue: RequestQueue, container: str) -> None:
-    """Reconcile as a timer does: unasked, so it spares what is on its way, never prunes, and logs one line.
+def reconcile_on_timer(stores: Stores, queue: RequestQueue, container: str) -> None:
+    """Reconcile for the timer: spares images of the last two minutes, prunes nothing, logs one line.
 
     Raises:
         TransientError: Storage failed for now.
-        ConfigurationError: Storage refused.
+        ConfigurationError: Storage refused the request.
     """
-    waiting = queue.waiting()
+    waiting = queue.approximate_message_count()
     open_queue = queue if waiting <= _TIMER_MAX_WAITING else None
     summary = Reconciliation(stores, open_queue, container, grace_seconds=_TIMER_GRACE_SECONDS).run()
-    told = " ".join(f"{name}={value}" for name, value in summary.as_dict().items())
-    logger.info("container_reconciled container=%s %s requests_waiting=%d", container, told, waiting)
+    counts = " ".join(f"{name}={value}" for name, value in summary.as_dict().items())
+    logger.info("container_reconciled container=%s %s requests_waiting=%d", container, counts, waiting)
 
 
-def _looked_at(
-    items: Iterable[_T], suspect: Callable[[_T], bool], look: Callable[[_T], Finding | None]
-) -> Iterator[Finding]:
-    """Look at the suspects among the items, several at a time; yield the findings in the items' order."""
-    suspects = filter(suspect, items)
-    with ThreadPoolExecutor(_MENDERS, thread_name_prefix="mend") as pool:
-        while chunk := list(islice(suspects, _AHEAD)):
-            yield from filter(None, pool.map(look, chunk))
+def _check(candidates: Iterator[_T], check: Callable[[_T], Finding | None]) -> Iterator[Finding]:
+    """Check candidates, several at a time; yield the findings in the order of the candidates."""
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="reconcile") as pool:
+        while chunk := list(islice(candidates, _MAX_PENDING)):
+            yield from filter(None, pool.map(check, chunk))

@@ -1,17 +1,18 @@
-"""The commit protocol: however attempts race, repeat or die, an image ends in one row, one sidecar, their index rows.
+"""The commit protocol: however attempts race, repeat or die, an image ends with one row, sidecar and set of index rows.
 
-    1  sidecar       guarded by the ETag of what it replaces: who holds it decides what the row will say
-    2  index rows    upserts; their keys follow from the sidecar, so that any later attempt can name and remove them
-    3  row           guarded likewise: the commit mark, carried out after the sidecar
+    1  sidecar       conditional on the ETag of the one it replaces; the sidecar decides what the row will hold
+    2  index rows    upserts; their keys follow from the sidecar, so any later attempt can name and remove them
+    3  row           conditional in the same way: the commit mark, written after the sidecar
 
-Whoever meets another content (ETag) in the sidecar asks the source which is current, by a conditional HEAD: the loser
-stops quietly. Whoever meets its own content adopts what stands there, so a second delivery never changes a verdict. The
-row's guard is read before the sidecar is held; whoever finds the row changed looks at the sidecar again, and goes on
-only while still holding it, or removes its index rows. So rows follow sidecars, and both end alike. A fresh image costs
-a sidecar write, two upserts and an insert, nothing else.
+If the sidecar holds a different ETag, a conditional HEAD decides which is current; the outdated attempt stops. If the
+sidecar holds the same content, the attempt adopts it, so a second delivery never changes an outcome. The row's ETag is
+read before the sidecar is written. An attempt whose row write fails reads the sidecar again: if the sidecar is still
+its own it retries, else it removes its index rows and stops. So rows follow sidecars and both agree in the end. A fresh
+image costs a sidecar write, two upserts and an insert.
 
-An attempt that lost the sidecar may be asleep before its step 2. The winner therefore writes down which index rows that
-one may yet write (``superseded``), so that whoever comes next can remove them. Drawn out in ``docs/adr/0003``.
+An attempt whose sidecar was replaced may be paused before its step 2. The attempt that replaced it therefore stores the
+keys of the index rows that the paused one may still write (``superseded``); the next attempt removes them. Drawn out in
+``docs/adr/0003``.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from inference.errors import TransientError
-from storage.errors import ConflictError, one_line
-from storage.results.record import Status, same_etag
+from inference.errors import TransientError, printable
+from storage.errors import ConflictError
+from storage.etags import same_etag
+from storage.results.record import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class ResultStore(Protocol):
-    """What the protocol needs of storage: each method is one guarded, idempotent I/O step (``Results`` has them)."""
+    """What the protocol needs of storage: each method is one conditional, idempotent I/O step (see ``Results``)."""
 
     def read_row(self, image: Image) -> Stored | None: ...  # noqa: D102 - documented by Results
     def write_row(self, record: Record, replaced: Stored | None) -> None: ...  # noqa: D102
@@ -44,19 +46,19 @@ class ResultStore(Protocol):
 
 
 class Source(Protocol):
-    """What the protocol asks the source container."""
+    """What the protocol asks of the source container."""
 
     def is_current(self, image: Image, etag: str) -> bool: ...  # noqa: D102 - documented by SourceBlobs
 
 
 def is_done(record: Record, etag: str, model_version: str, redo_before: datetime | None = None) -> bool:
-    """Whether a record already is the truth for this content and model.
+    """Whether a stored record is the outcome for this content and model, so that there is nothing to do.
 
     Args:
-        record: What stands in storage.
+        record: The stored record.
         etag: The content in question.
-        model_version: The model that would judge it.
-        redo_before: Outcomes older than this do not count (a person asked for another try); aware UTC.
+        model_version: The model that would classify it.
+        redo_before: Outcomes older than this do not count (a person asked for another attempt); aware UTC.
     """
     return (
         same_etag(record.etag, etag)
@@ -66,134 +68,138 @@ def is_done(record: Record, etag: str, model_version: str, redo_before: datetime
     )
 
 
-def _stands(other: Record, record: Record, redo_before: datetime | None) -> bool:
-    """Whether what another attempt wrote is kept, and ``record`` yields to it.
-
-    Among attempts at one content by different models the later judgement wins, so that a slow old worker cannot
-    overwrite a new one; giving up (``failed``) never overwrites a verdict. Of two attempts never each beats the other.
-    """
-    if is_done(other, record.etag, record.model_version, redo_before):
-        return True
-    if not same_etag(other.etag, record.etag):
-        return False
-    if (other.status is Status.FAILED) != (record.status is Status.FAILED):
-        return record.status is Status.FAILED
-    return (other.classified_at, other.model_version) >= (record.classified_at, record.model_version)
-
-
 def commit(
-    ledger: ResultStore, source: Source, record: Record, row: Stored | None, *, redo_before: datetime | None = None
+    results: ResultStore, source: Source, record: Record, row: Stored | None, *, redo_before: datetime | None = None
 ) -> Record | None:
-    """Make a record the truth about its image.
+    """Make a record the outcome for its image.
 
     Args:
-        ledger: Where results are kept.
+        results: Where rows, index rows and sidecars are.
         source: Where the image is.
         record: The outcome to commit.
-        row: The row as it was read before the image was; ``None`` when there was none.
-        redo_before: Outcomes older than this are replaced even for the same content.
+        row: The row as it was read before the image was read; ``None`` when there was none.
+        redo_before: Outcomes older than this are replaced even for the same content; aware UTC.
 
     Returns:
-        The record that stands: this one, or an equal attempt's that was there first. ``None`` when the source has moved
-        on (or is gone) and the newer event wins.
+        The committed record: this one, or the equivalent one of an attempt that was first. ``None`` when the source has
+        a newer content or is deleted; the newer event then decides.
 
     Raises:
-        TransientError: Storage failed; the next attempt takes up where this one stopped.
-        ConfigurationError: Storage refused.
+        TransientError: Storage failed; the next attempt continues where this one stopped.
+        ConfigurationError: Storage refused the request.
     """
     image = record.image
-    beside = ledger.read_sidecar(image) if row else None
+    sidecar = results.read_sidecar(image) if row else None
     while True:
-        other = beside.record if beside else None
-        if other is not None and _same_attempt(other, record):
-            held = other  # our own write, whose answer was lost
-        elif other is not None and _stands(other, record, redo_before):
-            if _is_committed(other, ledger.read_row(image)):
-                clean_up_after_races(ledger, other)
-                return other
-            held = replace(other, shared=True)
+        existing = sidecar.record if sidecar else None
+        to_write: Record | None
+        if existing is not None and _same_attempt(existing, record):
+            to_write = existing  # our own write, whose response was lost
+        elif existing is not None and _is_final(existing, record, redo_before):
+            if _is_committed(existing, results.read_row(image)):
+                remove_superseded(results, existing)
+                return existing
+            to_write = replace(existing, shared=True)
         else:
-            won = _superseding(ledger, source, record, row, beside)
-            if won is None:
+            to_write = _replacement(results, source, record, row, sidecar)
+            if to_write is None:
                 return None
-            held = won
         try:
-            if held != other:
-                ledger.write_sidecar(held, beside)
+            if to_write != existing:
+                results.write_sidecar(to_write, sidecar)
         except ConflictError:
-            beside = ledger.read_sidecar(image)
+            sidecar = results.read_sidecar(image)
         else:
-            return _carry_out(ledger, held, row)
+            return _write_index_and_row(results, to_write, row)
 
 
-def finish(ledger: ResultStore, image: Image, row: Stored | None) -> None:
-    """Carry out what an attempt left half-written at an image that is gone by now, so that it can be pruned whole.
+def finish_interrupted(results: ResultStore, image: Image, row: Stored | None) -> None:
+    """Finish the attempt that a sidecar without its row shows, for a deleted image: prune needs the whole result.
 
     Args:
-        ledger: Where results are kept.
+        results: Where rows, index rows and sidecars are.
         image: An image that the source does not have.
         row: Its row, as read before the source was asked.
+
+    Raises:
+        TransientError: Storage failed; the next attempt continues where this one stopped.
+        ConfigurationError: Storage refused the request.
     """
     if row and row.record:
-        clean_up_after_races(ledger, row.record)
+        remove_superseded(results, row.record)
     while True:
-        beside = ledger.read_sidecar(image)
-        if beside is None or beside.record is None or _is_committed(beside.record, row):
+        sidecar = results.read_sidecar(image)
+        if sidecar is None or sidecar.record is None or _is_committed(sidecar.record, row):
             return
-        held = replace(beside.record, shared=True)
+        to_write = replace(sidecar.record, shared=True)
         try:
-            if held != beside.record:
-                ledger.write_sidecar(held, beside)
+            if to_write != sidecar.record:
+                results.write_sidecar(to_write, sidecar)
         except ConflictError:
             continue
-        _carry_out(ledger, held, row)
+        _write_index_and_row(results, to_write, row)
         return
 
 
-def clean_up_after_races(ledger: ResultStore, record: Record) -> None:
-    """Remove what abandoned attempts may have written beside a committed record; costs nothing where none raced."""
-    _remove(ledger, record.superseded)
+def remove_superseded(results: ResultStore, record: Record) -> None:
+    """Remove the index rows that replaced attempts may have written; no request where there was no race."""
+    _remove(results, record.superseded)
 
 
-def _superseding(
-    ledger: ResultStore, source: Source, record: Record, row: Stored | None, beside: Stored | None
+def _is_final(existing: Record, record: Record, redo_before: datetime | None) -> bool:
+    """Whether the existing record of another attempt is kept, and ``record`` is dropped.
+
+    Between two models at one content the later classification is kept, so that a slow old worker cannot overwrite a new
+    one. A ``failed`` record never replaces another outcome. Two attempts never each replace the other.
+    """
+    if is_done(existing, record.etag, record.model_version, redo_before):
+        return True
+    if not same_etag(existing.etag, record.etag):
+        return False
+    if (existing.status is Status.FAILED) != (record.status is Status.FAILED):
+        return record.status is Status.FAILED
+    return (existing.classified_at, existing.model_version) >= (record.classified_at, record.model_version)
+
+
+def _replacement(
+    results: ResultStore, source: Source, record: Record, row: Stored | None, sidecar: Stored | None
 ) -> Record | None:
-    """What to write in place of a sidecar that does not stand; ``None`` when the source has moved on."""
-    if beside is None:
+    """The record to write in place of a sidecar that is not final; ``None`` when the source has a newer content."""
+    if sidecar is None:
         return record
-    other = beside.record
+    existing = sidecar.record
     if not source.is_current(record.image, record.etag):
-        if other is not None:
-            clean_up_after_races(ledger, other)
+        if existing is not None:
+            remove_superseded(results, existing)
         return None
-    if other is None:  # a person edited it: it tells nothing
+    if existing is None:  # a person edited it, so it names no index rows
         return record
-    return record.superseding(other, settled=_is_committed(other, row) and not other.shared)
+    return record.superseding(existing, finished=_is_committed(existing, row) and not existing.shared)
 
 
-def _carry_out(ledger: ResultStore, record: Record, row: Stored | None) -> Record | None:
-    """Steps 2 and 3 for the record in the sidecar; ``row`` was read before the sidecar was seen to hold it."""
+def _write_index_and_row(results: ResultStore, record: Record, row: Stored | None) -> Record | None:
+    """Steps 2 and 3 for the record in the sidecar. ``row`` was read before the sidecar was seen to hold the record."""
     image = record.image
     for index_row in record.index_rows():
-        ledger.write_index_row(index_row)
-    _remove(ledger, record.superseded)
-    mine = _index_keys(record)
+        results.write_index_row(index_row)
+    _remove(results, record.superseded)
+    index_keys = record.index_keys()
     while True:
         if row and row.record:
-            _remove(ledger, _index_keys(row.record) - mine)
+            _remove(results, row.record.index_keys() - index_keys)
         try:
-            ledger.write_row(record, row)
+            results.write_row(record, row)
         except ConflictError:
-            row = ledger.read_row(image)
+            row = results.read_row(image)
         else:
             return record
-        beside = ledger.read_sidecar(image)
-        holder = beside.record if beside else None
-        if holder is None:
-            raise TransientError(f"The sidecar of {one_line(str(image))} was taken away while its row was written.")
-        if not _same_attempt(holder, record):
-            _remove(ledger, mine - _index_keys(holder))
-            return holder if same_etag(holder.etag, record.etag) else None
+        sidecar = results.read_sidecar(image)
+        current = sidecar.record if sidecar else None
+        if current is None:
+            raise TransientError(f"The sidecar of {printable(str(image))} was deleted while its row was written.")
+        if not _same_attempt(current, record):
+            _remove(results, index_keys - current.index_keys())
+            return current if same_etag(current.etag, record.etag) else None
         if _is_committed(record, row):
             return record
 
@@ -211,10 +217,6 @@ def _is_committed(record: Record, row: Stored | None) -> bool:
     return row is not None and row.record is not None and _same_attempt(row.record, record)
 
 
-def _index_keys(record: Record) -> set[RowKeys]:
-    return {row.keys for row in record.index_rows()}
-
-
-def _remove(ledger: ResultStore, addresses: Iterable[RowKeys]) -> None:
+def _remove(results: ResultStore, addresses: Iterable[RowKeys]) -> None:
     for address in addresses:
-        ledger.delete_index_row(address)
+        results.delete_index_row(address)

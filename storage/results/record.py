@@ -1,48 +1,39 @@
-"""One image's latest outcome, and its two written forms: the table row and the JSON sidecar.
-
-Both say the same with the same names. Absent values are left out of the row and are ``null`` in the sidecar. Times are
-aware UTC everywhere; a score is never NaN.
-"""
+"""The latest outcome for one image, and the index rows that lead to it. Times are aware UTC; a score is never NaN."""
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from azure.data.tables import EdmType, EntityProperty
+from azure.data.tables import EntityProperty
 
-from inference.predictions import Answer, ModelIdentity, Prediction
 from storage import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+    from datetime import datetime
 
-SCHEMA_VERSION = 1
-MAX_TEXT_UNITS = 32 * 1024
-"""A string column holds 64 KiB of UTF-16."""
+    from inference.predictions import Answer, Prediction
+
 MAX_SUPERSEDED = 32
-"""Index keys a record remembers of attempts it beat, newest kept: 16 attempts, which fit a column at full length."""
+"""Index keys that a record keeps of attempts it replaced, newest last: 16 attempts fit a column at full length."""
 
-_TIMES = frozenset({"classified_at", "blob_last_modified"})
-_INT32 = 2**31  # a larger int must be tagged, or the SDK refuses it: a delay of 25 days in ms already is one
+_INDEX_COLUMNS = ("container", "blob_name", "status", "label", "score", "etag", "classified_at")
 
 
 class Status(StrEnum):
-    """How the work on an image ended."""
+    """The result of the work on an image."""
 
     CLASSIFIED = "classified"
     REJECTED = "rejected"  # this image can never be classified; reason and detail say why
-    FAILED = "failed"  # given up for now; redrive it
+    FAILED = "failed"  # every attempt failed; redrive queues it again
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """Which image: names are opaque text, compared exactly."""
+    """The address of an image. Names are opaque text, compared exactly."""
 
     container: str
     blob_name: str
@@ -53,10 +44,25 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class IndexRow:
-    """One row of the index table. Its address says label or status, day and time; its columns answer a query."""
+    """One row of the index table. Its keys hold label or status, day and time; its columns answer a query."""
 
     keys: keys.RowKeys
     columns: Mapping[str, Any]
+
+    @classmethod
+    def from_entity(cls, entity: Mapping[str, Any]) -> IndexRow:
+        """Read any row of the index table, also one that this app did not write."""
+        columns = {name: value for name, value in entity.items() if name not in {"PartitionKey", "RowKey"}}
+        return cls(keys.RowKeys(entity["PartitionKey"], entity["RowKey"]), columns)
+
+    def to_entity(self) -> dict[str, Any]:
+        """The entity to write."""
+        return {"PartitionKey": self.keys.partition_key, "RowKey": self.keys.row_key, **self.columns}
+
+    def canonical_text(self) -> str:
+        """Keys and columns as one text: two rows are equal when their texts are."""
+        columns = sorted((name, _plain(value)) for name, value in self.columns.items())
+        return f"{self.keys.partition_key}\n{self.keys.row_key}\n{columns}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +70,20 @@ class Record:
     """The outcome for one content (ETag) of one image by one model.
 
     Attributes:
-        etag: Of the bytes that were judged, without quotes.
+        etag: Of the bytes that were classified, without quotes.
         classified_at: When this outcome was reached; aware, UTC.
         score: Probability in [0, 1]; absent where there is no label.
         predictions: The best ``top_k``, best first; empty where there is no label.
-        answers: What each of several models says; empty where one was asked. A row keeps them without predictions.
+        answers: One answer per model where several were asked, else empty. A row keeps them without predictions.
         blob_last_modified: The source's own time, one-second grain.
         content_length: Bytes of the source blob.
-        width: Pixels, oriented.
-        height: Pixels, oriented.
+        width: Pixels, after EXIF orientation.
+        height: Pixels, after EXIF orientation.
         queue_delay_ms: From the blob's last change to the start of work on it.
         duration_ms: From the start of work to the first result write.
         sidecar: ``container/name`` of the sidecar blob.
-        superseded: Index rows that an abandoned attempt may yet have written beside this one (see ``commit``).
-        shared: More than one attempt carries this outcome on, so that one of them may be asleep when another is done.
+        superseded: Index rows that a replaced attempt may still write (see ``commit``).
+        shared: More than one attempt writes this outcome, so one of them may still be running when another is done.
     """
 
     container: str
@@ -107,20 +113,16 @@ class Record:
 
     def __post_init__(self) -> None:
         if self.score is not None and not math.isfinite(self.score):
-            raise ValueError(f"the score {self.score} is no number, so it is no score")
+            raise ValueError(f"a score must be a finite number, not {self.score}")
 
     @property
     def image(self) -> Image:
-        """Which image this is about."""
+        """The image that this record is about."""
         return Image(self.container, self.blob_name)
 
     def index_rows(self) -> tuple[IndexRow, ...]:
-        """The index rows of this outcome: by status, and by label where there is one."""
-        columns = {
-            name: value
-            for name in ("container", "blob_name", "status", "label", "score", "etag", "classified_at")
-            if (value := getattr(self, name)) is not None
-        }
+        """The index rows of this outcome: one by status, and one by label where there is a label."""
+        columns = {name: value for name in _INDEX_COLUMNS if (value := getattr(self, name)) is not None}
         columns["status"] = str(self.status)
         facets = [("status", str(self.status))]
         if self.label is not None:
@@ -131,150 +133,24 @@ class Record:
             for kind, value in facets
         )
 
-    def superseding(self, other: Record, *, settled: bool = False) -> Record:
-        """This record, remembering the index rows that others may still write.
+    def index_keys(self) -> set[keys.RowKeys]:
+        """The keys of ``index_rows``."""
+        return {row.keys for row in self.index_rows()}
+
+    def superseding(self, other: Record, *, finished: bool = False) -> Record:
+        """This record with the keys of index rows that replaced attempts may still write.
 
         Args:
-            other: What this record replaces in the sidecar.
-            settled: The other's own attempt has finished, and nobody shared it: its index rows go with its row.
+            other: The record that this one replaces in the sidecar.
+            finished: The other's only attempt has ended, so its index rows are removed together with its row.
         """
-        mine = {row.keys for row in self.index_rows()}
-        theirs = [*self.superseded, *other.superseded, *(() if settled else (row.keys for row in other.index_rows()))]
-        return replace(
-            self, superseded=tuple(dict.fromkeys(key for key in theirs if key not in mine))[-MAX_SUPERSEDED:]
-        )
-
-    def to_entity(self) -> dict[str, Any]:
-        """The table row."""
-        partition_key, row_key = keys.image_keys(self.container, self.blob_name)
-        entity: dict[str, Any] = {"PartitionKey": partition_key, "RowKey": row_key}
-        for name, value in self._plain().items():
-            if isinstance(value, int) and value >= _INT32:
-                entity[name] = EntityProperty(value, EdmType.INT64)
-            elif value is not None:
-                entity[name] = value
-        if self.predictions:
-            entity["top_k"] = _bounded_json(_predictions_json(self.predictions))
-        if self.answers:
-            entity["answers"] = _bounded_json([_answer_json(answer) for answer in self.answers])
-        if self.superseded:
-            entity["superseded"] = _bounded_json(self.superseded)
-        if self.shared:
-            entity["shared"] = True
-        return entity
-
-    @classmethod
-    def from_entity(cls, entity: Mapping[str, Any]) -> Record:
-        """Read a row back."""
-        values = {name: _value(entity.get(name)) for name in _COLUMNS}
-        predictions, answers, superseded = (
-            json.loads(entity.get(name, "[]")) for name in ("top_k", "answers", "superseded")
-        )
-        return cls._restored(values, predictions, answers, superseded, entity.get("shared", False))
-
-    def to_sidecar(self) -> bytes:
-        """The sidecar's JSON, UTF-8."""
-        document: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
-        for name, value in self._plain().items():
-            document[name] = value.isoformat() if isinstance(value, datetime) else value
-        predictions = _predictions_json(self.predictions)
-        document["top_k"] = json.dumps(predictions, ensure_ascii=False) if predictions else None
-        document["predictions"] = predictions
-        if self.answers:
-            document["answers"] = [
-                _answer_json(answer) | {"predictions": _predictions_json(answer.predictions)} for answer in self.answers
-            ]
-        if self.superseded:
-            document["superseded"] = self.superseded
-        if self.shared:
-            document["shared"] = True
-        return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2).encode()
-
-    @classmethod
-    def from_sidecar(cls, content: bytes) -> Record:
-        """Read a sidecar back.
-
-        Raises:
-            ValueError: These bytes are not a sidecar of ours, of this version (whatever is odd about them: they may be
-                anybody's).
-        """
-        try:
-            document = json.loads(content)
-            values = {name: document[name] for name in _COLUMNS}
-            for name in _TIMES:
-                values[name] = datetime.fromisoformat(values[name]) if values[name] else None
-            lists = (document["predictions"], document.get("answers", ()), document.get("superseded", ()))
-            record = cls._restored(values, *lists, document.get("shared", False))
-            texts = (record.container, record.blob_name, record.etag, record.model_version)
-            ours = document["schema_version"] == SCHEMA_VERSION and all(isinstance(text, str) for text in texts)
-            if not ours or record.classified_at.utcoffset() is None:
-                raise ValueError("not a sidecar of this version")
-        except (KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ValueError(f"not a sidecar: {error}") from error
-        return record
-
-    def _plain(self) -> dict[str, Any]:
-        """The scalar columns, in their order."""
-        return {name: str(self.status) if name == "status" else getattr(self, name) for name in _COLUMNS}
-
-    @classmethod
-    def _restored(cls, values: dict[str, Any], predictions: Any, answers: Any, superseded: Any, shared: Any) -> Record:
-        values["status"] = Status(values["status"])
-        return cls(
-            **values,
-            predictions=tuple(Prediction(**prediction) for prediction in predictions),
-            answers=tuple(_answer(answer) for answer in answers),
-            superseded=tuple(keys.RowKeys(*pair) for pair in superseded),
-            shared=bool(shared),
-        )
+        own = self.index_keys()
+        others = [*self.superseded, *other.superseded, *(() if finished else (row.keys for row in other.index_rows()))]
+        kept = dict.fromkeys(key for key in others if key not in own)
+        return replace(self, superseded=tuple(kept)[-MAX_SUPERSEDED:])
 
 
-_NO_COLUMNS = {"predictions", "answers", "superseded", "shared"}  # each has a form of its own
-_COLUMNS = tuple(field.name for field in fields(Record) if field.name not in _NO_COLUMNS)
-
-
-def same_etag(one: str | None, other: str | None) -> bool:
-    """Whether two ETags name the same content; quotes do not count, for events and listings differ in them."""
-    return one is not None and other is not None and bare_etag(one) == bare_etag(other)
-
-
-def bare_etag(etag: str) -> str:
-    """An ETag without its quotes."""
-    return etag.strip('"')
-
-
-def _predictions_json(predictions: tuple[Prediction, ...]) -> list[dict[str, Any]]:
-    return [{"label": p.label, "label_index": p.label_index, "score": p.score} for p in predictions]
-
-
-def _answer_json(answer: Answer) -> dict[str, Any]:
-    return {
-        "model": answer.model.name,
-        "model_version": answer.model.version,
-        "label": answer.label,
-        "label_index": answer.label_index,
-        "score": answer.score,
-    }
-
-
-def _answer(written: Mapping[str, Any]) -> Answer:
-    predictions = tuple(Prediction(**prediction) for prediction in written.get("predictions", ()))
-    model = ModelIdentity(written["model"], written["model_version"])
-    return Answer(model, written["label"], written["label_index"], written["score"], predictions)
-
-
-def _bounded_json(items: Sequence[Any]) -> str:
-    """JSON text of a list, or of as many of its first items as a column holds."""
-    texts = [json.dumps(item, ensure_ascii=False, allow_nan=False) for item in items]
-    units = accumulate((len(text.encode("utf-16-le")) // 2 + len(", ") for text in texts), initial=len("[]"))
-    fitting = sum(1 for total in units if total <= MAX_TEXT_UNITS) - 1
-    return f"[{', '.join(texts[:fitting])}]"
-
-
-def _value(value: Any) -> Any:
-    """A column as this house writes it: plain ints, aware UTC datetimes of the standard class."""
-    if isinstance(value, EntityProperty):
-        return value.value
-    if isinstance(value, datetime):
-        return datetime.combine(value.date(), value.time(), UTC)
-    return value
+def _plain(value: Any) -> str:
+    """A column's text, whether it has one of the SDK's classes of integers and datetimes or not."""
+    value = value.value if isinstance(value, EntityProperty) else value
+    return str(value.isoformat() if hasattr(value, "isoformat") else value)

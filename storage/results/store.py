@@ -1,7 +1,7 @@
 """The results of an account: rows and index rows in tables, sidecars in a blob container.
 
-Each public method of ``Results`` is one guarded, idempotent I/O step of the commit protocol (``commit``), and one
-storage request when nothing goes wrong. Tables and the container appear on first use.
+Each public method of ``Results`` is one conditional, idempotent I/O step of the commit protocol (``commit``), and one
+storage request when nothing goes wrong. The first write creates the tables and the container.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from azure.data.tables import UpdateMode
 from azure.storage.blob import ContainerClient, ContentSettings
 
 from storage import keys
-from storage.errors import ConflictError, translated
-from storage.listing import Listed, list_pages
-from storage.results.record import Image, Record
-from storage.tables import TableRanges
+from storage.errors import ConflictError, translate_errors
+from storage.listing import list_pages
+from storage.results.serialization import from_entity, from_sidecar, to_entity, to_sidecar
+from storage.tables import TableReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from azure.data.tables import TableClient
 
     from storage.clients import Clients
-    from storage.results.record import IndexRow
+    from storage.listing import Listed
+    from storage.results.record import Image, IndexRow, Record
 
 _T = TypeVar("_T")
 _JSON = ContentSettings(content_type="application/json; charset=utf-8")
@@ -39,15 +40,15 @@ _JSON = ContentSettings(content_type="application/json; charset=utf-8")
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A record as it stands in storage, and the ETag that guards its replacement.
+    """A record as read from a row or a sidecar.
 
     Attributes:
-        record: ``None`` where something stands that is not ours to read: a sidecar that a person edited.
-        token: The ETag.
+        record: ``None`` where a sidecar cannot be read, as after a person edited it.
+        etag: Of the row or the sidecar itself; a write that replaces it is conditional on this.
     """
 
     record: Record | None
-    token: str
+    etag: str
 
 
 class Results:
@@ -60,7 +61,6 @@ class Results:
     """
 
     def __init__(self, clients: Clients, *, table: str, container: str) -> None:
-        self._clients = clients
         self._rows = clients.tables.get_table_client(table)
         self._index = clients.tables.get_table_client(f"{table}index")
         self._sidecars = clients.blobs.get_container_client(container)
@@ -71,72 +71,73 @@ class Results:
         return f"{self.container}/{keys.sidecar_name(image.blob_name)}"
 
     def read_row(self, image: Image) -> Stored | None:
-        """The committed outcome, or ``None``."""
+        """The committed outcome; ``None`` when there is none."""
         address = keys.image_keys(image.container, image.blob_name)
-        with translated(f"reading the row of {image}"):
+        with translate_errors(f"reading the row of {image}"):
             try:
                 entity = self._rows.get_entity(address.partition_key, address.row_key)
             except ResourceNotFoundError:
                 return None
-        return Stored(Record.from_entity(entity), str(entity.metadata["etag"]))
+        return Stored(from_entity(entity), str(entity.metadata["etag"]))
 
     def write_row(self, record: Record, replaced: Stored | None) -> None:
         """Commit: insert the row, or replace exactly the one that was read.
 
         Raises:
-            ConflictError: Somebody else committed first.
+            ConflictError: Another attempt committed first.
         """
-        entity = record.to_entity()
-        with translated(f"writing the row of {record.image}"):
+        entity = to_entity(record)
+        with translate_errors(f"writing the row of {record.image}"):
             try:
                 if replaced is None:
-                    _making(self._rows, lambda: self._rows.create_entity(entity))
+                    _create_if_missing(self._rows, lambda: self._rows.create_entity(entity))
                 else:
                     self._rows.update_entity(
                         entity,
                         mode=UpdateMode.REPLACE,
-                        etag=replaced.token,
+                        etag=replaced.etag,
                         match_condition=MatchConditions.IfNotModified,
                     )
             except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError) as error:
                 raise ConflictError(str(record.image)) from error
 
     def read_sidecar(self, image: Image) -> Stored | None:
-        """What the sidecar says, committed or not; ``None`` when there is none."""
+        """The sidecar, committed or not; ``None`` when there is none."""
         return self.sidecar_at(keys.sidecar_name(image.blob_name))
 
     def sidecar_at(self, name: str) -> Stored | None:
-        """What the blob of this name in the results container says; ``None`` when there is none."""
+        """The blob of this name in the results container; ``None`` when there is none."""
         blob = self._sidecars.get_blob_client(name)
-        with translated(f"reading {self.container}/{name}"):
+        with translate_errors(f"reading {self.container}/{name}"):
             try:
                 download = blob.download_blob()
                 content = download.readall()
             except ResourceNotFoundError:
                 return None
+        record: Record | None
         try:
-            record = Record.from_sidecar(content)
+            record = from_sidecar(content)
         except ValueError:
             record = None
         return Stored(record, str(download.properties.etag))
 
     def write_sidecar(self, record: Record, replaced: Stored | None) -> None:
-        """Write the sidecar where there is none, or replace exactly the one that was read.
+        """Create the sidecar, or replace exactly the one that was read.
 
         Raises:
-            ConflictError: Somebody else wrote first.
+            ConflictError: Another attempt wrote first.
         """
         blob = self._sidecars.get_blob_client(keys.sidecar_name(record.blob_name))
-        content = record.to_sidecar()
-        with translated(f"writing the sidecar of {record.image}"):
+        content = to_sidecar(record)
+        with translate_errors(f"writing the sidecar of {record.image}"):
             try:
                 if replaced is None:
-                    _making(self._sidecars, lambda: blob.upload_blob(content, content_settings=_JSON))
+                    _create_if_missing(self._sidecars, lambda: blob.upload_blob(content, content_settings=_JSON))
                 else:
                     blob.upload_blob(
                         content,
                         overwrite=True,
-                        etag=replaced.token,
+                        etag=replaced.etag,
                         match_condition=MatchConditions.IfNotModified,
                         content_settings=_JSON,
                     )
@@ -144,74 +145,74 @@ class Results:
                 raise ConflictError(str(record.image)) from error
 
     def write_index_row(self, row: IndexRow) -> None:
-        """Upsert one index row; writing it twice changes nothing."""
-        entity = {"PartitionKey": row.keys.partition_key, "RowKey": row.keys.row_key, **row.columns}
-        with translated("writing an index row"):
-            _making(self._index, lambda: self._index.upsert_entity(entity, mode=UpdateMode.REPLACE))
+        """Upsert one index row. Idempotent."""
+        with translate_errors("writing an index row"):
+            _create_if_missing(self._index, lambda: self._index.upsert_entity(row.to_entity(), mode=UpdateMode.REPLACE))
 
     def delete_index_row(self, address: keys.RowKeys) -> None:
-        """Remove one index row; one that is not there is no error."""
-        with translated("removing an index row"):
+        """Delete one index row. Idempotent."""
+        with translate_errors("removing an index row"):
             try:
                 self._index.delete_entity(address.partition_key, address.row_key)
             except ResourceNotFoundError:
                 return
 
-    def delete_sidecar(self, image: Image, token: str) -> None:
-        """Remove exactly the sidecar that was read; one that is gone already is no error.
+    def delete_sidecar(self, image: Image, etag: str) -> None:
+        """Delete exactly the sidecar that was read. Idempotent.
 
         Raises:
-            ConflictError: Somebody else wrote meanwhile.
+            ConflictError: Another attempt wrote meanwhile.
         """
         blob = self._sidecars.get_blob_client(keys.sidecar_name(image.blob_name))
-        with translated(f"removing the sidecar of {image}"):
+        with translate_errors(f"removing the sidecar of {image}"):
             try:
-                blob.delete_blob(etag=token, match_condition=MatchConditions.IfNotModified)
+                blob.delete_blob(etag=etag, match_condition=MatchConditions.IfNotModified)
             except ResourceNotFoundError:
                 return
             except ResourceModifiedError as error:
-                if blob.exists():  # else it was us: the answer was lost, the request repeated, its ETag found no match
+                # Otherwise our first delete succeeded and only its response was lost.
+                if blob.exists():
                     raise ConflictError(str(image)) from error
 
-    def delete_row(self, image: Image, token: str) -> None:
-        """Remove exactly the row that was read; one that is gone already is no error.
+    def delete_row(self, image: Image, etag: str) -> None:
+        """Delete exactly the row that was read. Idempotent.
 
         Raises:
-            ConflictError: Somebody else committed meanwhile.
+            ConflictError: Another attempt committed meanwhile.
         """
         address = keys.image_keys(image.container, image.blob_name)
-        with translated(f"removing the row of {image}"):
+        with translate_errors(f"removing the row of {image}"):
             try:
                 self._rows.delete_entity(
-                    address.partition_key, address.row_key, etag=token, match_condition=MatchConditions.IfNotModified
+                    address.partition_key, address.row_key, etag=etag, match_condition=MatchConditions.IfNotModified
                 )
             except ResourceNotFoundError:
                 return
             except ResourceModifiedError as error:
                 raise ConflictError(str(image)) from error
 
-    def row_ranges(self, select: Sequence[str] | None = None) -> TableRanges:
-        """The results table, for reading in bulk; all columns where ``select`` is ``None``."""
-        return TableRanges(self._rows, select)
+    def row_reader(self, select: Sequence[str] | None = None) -> TableReader:
+        """A reader of the results table; ``None`` selects every column."""
+        return TableReader(self._rows, select)
 
-    def index_ranges(self) -> TableRanges:
-        """The index table, for reading in bulk."""
-        return TableRanges(self._index)
+    def index_reader(self) -> TableReader:
+        """A reader of the index table."""
+        return TableReader(self._index)
 
     def sidecar_pages(self) -> Iterator[list[Listed]]:
-        """Yield what the results container holds; see ``list_pages``."""
+        """Yield the blobs of the results container; see ``list_pages``."""
         return list_pages(self._sidecars)
 
 
-def _making(home: TableClient | ContainerClient, write: Callable[[], _T]) -> _T:
-    """Run a write; where its table or container is missing, make that and write again."""
+def _create_if_missing(parent: TableClient | ContainerClient, write: Callable[[], _T]) -> _T:
+    """Run a write; where its table or container does not exist, create that and write again."""
     try:
         return write()
     except ResourceNotFoundError:
-        pass  # an insert, an upsert or a first upload can miss nothing else
+        pass  # for an insert, an upsert or a first upload nothing else can be missing
     with suppress(ResourceExistsError):
-        if isinstance(home, ContainerClient):
-            home.create_container()
+        if isinstance(parent, ContainerClient):
+            parent.create_container()
         else:
-            home.create_table()
+            parent.create_table()
     return write()

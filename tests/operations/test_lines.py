@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from inference.errors import Reason
 from storage.errors import translate
-from storage.pipeline.classify_blob import Finished, Outcome, _told
+from storage.pipeline.classify_blob import Finished, Outcome, _Timings, log_finished
 from storage.pipeline.messages import Request
 from storage.pipeline.retries import Retries
 from storage.results.record import Image, Record, Status
@@ -105,8 +105,8 @@ def heard() -> Iterator[list[dict[str, Any]]]:
         logger.setLevel(level)
 
 
-def say(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have ``settle`` say its line."""
+def log_case(case: Case) -> None:
+    """Log the line of one delivery."""
     rejected = case.status is Status.REJECTED
     record = Record(
         container="incoming",
@@ -123,11 +123,8 @@ def say(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
         detail=case.label if rejected else None,
         queue_delay_ms=case.delay_ms,
     )
-    monkeypatch.setattr(
-        "storage.pipeline.classify_blob.time", SimpleNamespace(perf_counter=lambda: case.total_ms / 1000)
-    )
-    image = Image("incoming", case.name)
-    _told(image, case.attempt, {}, 0.0, Finished(case.outcome, None if case.outcome is Outcome.GONE else record))
+    finished = Finished(case.outcome, None if case.outcome is Outcome.GONE else record)
+    log_finished(Image("incoming", case.name), case.attempt, finished, _Timings(), case.total_ms)
 
 
 OWN = Insights()
@@ -142,9 +139,9 @@ def insights(rows: list[dict[str, Any]]) -> Insights:
 @settings(max_examples=25, deadline=None)
 @given(st.lists(CASES, min_size=1, max_size=12))
 def test_of_a_delivery_cannot_be_forged(cases: list[Case]) -> None:
-    with pytest.MonkeyPatch.context() as patch, heard() as rows:
+    with heard() as rows:
         for case in cases:
-            say(case, patch)
+            log_case(case)
     asked = insights(rows)
     settled = [case for case in cases if case.outcome is Outcome.COMMITTED]
 
@@ -171,8 +168,8 @@ def test_of_a_delivery_cannot_be_forged(cases: list[Case]) -> None:
         )
 
 
-def _away(_desk: object, _classifier: object, image: Image, **_: object) -> Finished:
-    """``settle`` where storage is away, in the words of the SDK's translation."""
+def _away(_stores: object, _classifier: object, image: Image, **_: object) -> Finished:
+    """``classify_blob`` while storage is unavailable, with the error that the SDK's error is translated to."""
     error = HttpResponseError("away")
     error.status_code = 503
     raise translate(error, f"reading {image}")
@@ -191,8 +188,8 @@ def test_of_a_failure_cannot_be_forged(names: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch, heard() as rows:
         patch.setattr("storage.pipeline.retries.classify_blob", _away)
         patch.setattr("storage.pipeline.retries.commit", lambda _results, _source, record, _row: record)
-        retries.serve(request, SimpleNamespace)
-        retries.serve(replace(request, attempt=1), SimpleNamespace)
+        retries.classify_request(request, SimpleNamespace)
+        retries.classify_request(replace(request, attempt=1), SimpleNamespace)
     asked = insights(rows)
 
     assert all(len(row["message"].splitlines()) == 1 for row in rows)

@@ -125,7 +125,7 @@ class TestAsked:
     def test_retries(self, insights: Insights, rows: Rows) -> None:
         (row,) = insights.run(queries()["retries"])
         assert row["cause"] == "503 ServerBusy"
-        assert row["tries"] == len(lines(rows, "image_not_settled")) + len(lines(rows, "image_not_given_up")) == 5
+        assert row["tries"] == len(lines(rows, "image_attempt_failed")) + len(lines(rows, "image_row_not_written")) == 5
 
     def test_exceptions(self, insights: Insights) -> None:
         found = {(row["operation_Name"], row["class"]): row["errors"] for row in insights.run(queries()["exceptions"])}
@@ -147,15 +147,15 @@ class TestAsked:
     def test_poison(self, insights: Insights) -> None:
         found = insights.run(queries()["poison"])
         assert {(row["operation_Name"], row["event"], named(row["an_example"]).partition("/")[2]) for row in found} == {
-            ("recover_poisoned", "image_delayed", "stuck.jpg"),
+            ("recover_poisoned", "image_retry_queued", "stuck.jpg"),
             ("record_abandoned", "image_failed", "deadly.jpg"),
-            ("record_abandoned", "image_not_given_up", "trap 7/second.jpg"),
+            ("record_abandoned", "image_row_not_written", "trap 7/second.jpg"),
         }
 
     def test_delays(self, insights: Insights, rows: Rows) -> None:
         (row,) = insights.run(queries()["delays"])
-        assert (row["attempt"], row["images"]) == (1, len(lines(rows, "image_delayed")))
-        said = max(each["timestamp"] for each in rows.traces if each["message"].startswith("image_delayed"))
+        assert (row["attempt"], row["images"]) == (1, len(lines(rows, "image_retry_queued")))
+        said = max(each["timestamp"] for each in rows.traces if each["message"].startswith("image_retry_queued"))
         assert row["hidden_until"] == said + timedelta(seconds=600)
 
     def test_models(self, insights: Insights, settled: list[dict[str, Any]]) -> None:
@@ -241,7 +241,7 @@ class TestAlert:
         standstill.add("exceptions", rows.exceptions)
         standstill.add("traces", [row for row in rows.traces if not row["message"].startswith("image_finished")])
         (row,) = standstill.run(queries()["alert_stalled"])
-        assert (row["failed"], row["finished"]) == (len(rows.exceptions) + len(lines(rows, "image_not_settled")), 0)
+        assert (row["failed"], row["finished"]) == (len(rows.exceptions) + len(lines(rows, "image_attempt_failed")), 0)
 
     def test_of_poison_counts_each_image(self, insights: Insights) -> None:
         assert len(insights.run(queries()["alert_poison"])) == 3

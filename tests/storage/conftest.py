@@ -11,7 +11,7 @@ import pytest
 from storage.blobs import SourceBlobs
 from storage.clients import Clients, connect
 from storage.connection import Connection
-from storage.http_session import Session
+from storage.http_session import PreparedRequestSession
 from storage.pipeline import classify_blob, retries
 from storage.results.record import Image
 from storage.results.store import Results
@@ -40,12 +40,12 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every HTTP request, as ``METHOD path``, that clients made after this fixture send."""
     seen: list[str] = []
 
-    class Recording(Session):
+    class Recording(PreparedRequestSession):
         def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override]
             seen.append(f"{method} {unquote(urlsplit(url).path).removeprefix('/devstoreaccount1/')}")
             return super().request(method, url, **options)
 
-    monkeypatch.setattr("storage.clients.Session", Recording)
+    monkeypatch.setattr("storage.clients.PreparedRequestSession", Recording)
     return seen
 
 

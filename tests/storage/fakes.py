@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from storage import keys
 from storage.blobs import SourceBlob, SourceInfo, TooLargeError
 from storage.errors import ConflictError
-from storage.results.record import Record, same_etag
+from storage.etags import same_etag
+from storage.results.serialization import from_entity, from_sidecar, to_entity, to_sidecar
 from storage.results.store import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from storage.results.record import Image, IndexRow
+    from storage.results.record import Image, IndexRow, Record
 
 UPLOADED = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
 Snapshot = tuple[frozenset[Any], ...]
@@ -62,7 +63,7 @@ class MemoryAccount:
     def guarded_put(self, place: dict[Hashable, Kept], key: Hashable, value: Any, replaced: Stored | None) -> None:
         """Store something where nothing is, or in place of exactly what was read."""
         standing = place.get(key)
-        if (standing and standing.etag) != (replaced and replaced.token):
+        if (standing and standing.etag) != (replaced and replaced.etag):
             raise ConflictError(str(key))
         self.put(place, key, value)
 
@@ -144,17 +145,17 @@ class MemorySource:
 # What is written is what storage would keep of it, so that a value lost on the way is lost here too.
 @lru_cache(10_000)
 def _as_row(record: Record) -> Record:
-    return Record.from_entity(record.to_entity())
+    return from_entity(to_entity(record))
 
 
 @lru_cache(10_000)
 def _as_sidecar(record: Record) -> bytes:
-    return record.to_sidecar()
+    return to_sidecar(record)
 
 
 @lru_cache(10_000)
 def _parsed(content: bytes) -> Record | None:
     try:
-        return Record.from_sidecar(content)
+        return from_sidecar(content)
     except ValueError:
         return None

@@ -19,7 +19,7 @@ from azure.core.exceptions import (
 )
 
 from inference.errors import ClassificationError, ConfigurationError, TransientError
-from storage.errors import translate, translated
+from storage.errors import translate, translate_errors
 
 _HOMES = (azure.core.exceptions, azure.data.tables, azure.identity, azure.storage.blob, azure.storage.queue)
 SDK_EXCEPTIONS = {
@@ -65,7 +65,7 @@ def test_there_are_sdk_exceptions_to_look_at() -> None:
 
 @pytest.mark.parametrize("kind", SDK_EXCEPTIONS.values(), ids=SDK_EXCEPTIONS.keys())
 def test_every_sdk_exception_gets_exactly_one_class(kind: type[Exception]) -> None:
-    with pytest.raises(ClassificationError) as raised, translated("reading incoming/a.jpg"):
+    with pytest.raises(ClassificationError) as raised, translate_errors("reading incoming/a.jpg"):
         raise made(kind)
     refused = issubclass(kind, azure.core.exceptions.ClientAuthenticationError)
     assert type(raised.value) is (ConfigurationError if refused else TransientError)
@@ -117,13 +117,13 @@ def test_an_answer_that_is_cut_short_is_transient_although_the_tables_client_stu
 
     with (
         pytest.raises(TransientError, match=r"^writing failed for now \(IncompleteReadError\)\.$"),
-        translated("writing"),
+        translate_errors("writing"),
     ):
         stumble()
-    with pytest.raises(AttributeError), translated("writing"):
+    with pytest.raises(AttributeError), translate_errors("writing"):
         raise AttributeError("ours")
 
 
 def test_what_is_not_the_sdks_is_left_alone() -> None:
-    with pytest.raises(KeyError), translated("reading"):
+    with pytest.raises(KeyError), translate_errors("reading"):
         raise KeyError("ours")

@@ -16,7 +16,7 @@ from storage.pipeline.retries import give_up
 from storage.results.record import Image, IndexRow
 from tests.storage.samples import FixedClassifier
 from tools.__main__ import main
-from tools.times import moment
+from tools.times import parse_time
 
 if TYPE_CHECKING:
     from tools.account import Account
@@ -109,7 +109,7 @@ def test_a_rejected_image_is_judged_again(account: Account) -> None:
 def test_a_dry_run_shows_and_sends_nothing(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["redrive", "--dry-run"]) == 0
     assert capsys.readouterr().out == (
-        "failed     gave_up                  given up.jpg\n1 found, 0 sent to be classified again.\n"
+        "failed     gave_up                  given up.jpg\n1 found, 0 queued to be classified again.\n"
     )
     assert sent(account) == []
 
@@ -136,12 +136,12 @@ def test_label_with_status_is_refused(account: Account, capsys: pytest.CaptureFi
     ("text", "ago"), [("7d", timedelta(days=7)), ("1h", timedelta(hours=1)), ("30M", timedelta(minutes=30))]
 )
 def test_a_moment_may_be_said_as_ago(text: str, ago: timedelta) -> None:
-    assert abs(datetime.now(UTC) - ago - moment(text)) < timedelta(seconds=5)
+    assert abs(datetime.now(UTC) - ago - parse_time(text)) < timedelta(seconds=5)
 
 
 def test_a_moment_without_an_offset_is_utc() -> None:
-    assert moment("2026-11-20") == datetime(2026, 11, 20, tzinfo=UTC)
-    assert moment("2026-11-20T12:00:00+02:00") == datetime(2026, 11, 20, 10, tzinfo=UTC)
+    assert parse_time("2026-11-20") == datetime(2026, 11, 20, tzinfo=UTC)
+    assert parse_time("2026-11-20T12:00:00+02:00") == datetime(2026, 11, 20, 10, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "7", "999999d", "-1d"])

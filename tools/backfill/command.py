@@ -30,7 +30,7 @@ from tools.backfill.pipeline import Line
 from tools.backfill.selection import Selection, to_do
 from tools.backfill.summary import how_to_go_on, tell_summary
 from tools.terminal import printable, quiet_loggers
-from tools.times import moment
+from tools.times import parse_time
 
 if TYPE_CHECKING:
     import threading
@@ -46,12 +46,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--glob", metavar="G", help="whole names that match, as '*/2026-??/*.jpg': * also matches /, and case counts"
     )
     chosen.add_argument(
-        "--since", type=moment, metavar="TIME", help="blobs changed 7d, 1h, 30m ago or later, or since ISO 8601"
+        "--since", type=parse_time, metavar="TIME", help="blobs changed 7d, 1h, 30m ago or later, or since ISO 8601"
     )
     chosen.add_argument("--limit", type=_positive, metavar="N", help="work on no more than so many images")
     chosen.add_argument(
         "--force",
-        type=moment,
+        type=parse_time,
         nargs="?",
         const=True,
         metavar="TIME",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from inference.predictions import Classification, ImageClassifier, ModelIdentity
-    from storage.pipeline.classify_blob import Stores
+    from storage.pipeline.stores import Stores
     from storage.results.record import Image
     from storage.results.transactions import BatchedResults
 
@@ -98,7 +98,7 @@ class Line:
         error = TransientError("It was overwritten again and again while it was read.")
         for delay in (*DELAYS_SECONDS, None):
             try:
-                with self.results.company(), _Passage(self) as passage:
+                with self.results.participating(), _Passage(self) as passage:
                     stores = replace(self.stores, admit=passage.admit)
                     settled = classify_blob(stores, passage, image, redo_before=self.redo_before)
             except TransientError as raised:

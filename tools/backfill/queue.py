@@ -87,7 +87,7 @@ def watch(
         )
         if look == last:
             pause = min(2 * pause, _LAST_LOOK_SECONDS)
-            idle = idle + 1 if queue.waiting() == 0 else 0
+            idle = idle + 1 if queue.approximate_message_count() == 0 else 0
         else:
             pause, idle = _FIRST_LOOK_SECONDS, 0
         last = look

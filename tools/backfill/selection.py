@@ -7,9 +7,11 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
-from storage.query.join import OUTLINE, side_by_side
+from storage.etags import same_etag
+from storage.query.join import join_blobs_with_rows
 from storage.results.commit import is_done
-from storage.results.record import Image, Record, Status, same_etag
+from storage.results.record import Image, Record, Status
+from storage.results.serialization import SUMMARY_COLUMNS
 
 if TYPE_CHECKING:
     import threading
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from storage.listing import Listed
-    from storage.pipeline.classify_blob import Stores
+    from storage.pipeline.stores import Stores
     from tools.backfill.counts import Counts
 
 
@@ -76,8 +78,8 @@ class Selection:
         """
         listing = self.stores.source.pages(self.container, prefix=self.prefix)
         pages = ([blob for blob in page if self._holds(blob)] for page in listing)
-        rows = self.stores.results.row_ranges((*OUTLINE, "reason", "detail"))
-        for blob, record in side_by_side(pages, self.container, rows):
+        rows = self.stores.results.row_reader((*SUMMARY_COLUMNS, "reason", "detail"))
+        for blob, record in join_blobs_with_rows(pages, self.container, rows):
             yield Found(Image(self.container, blob.name), record, self._why(blob, record))
 
     def _holds(self, blob: Listed) -> bool:

@@ -25,7 +25,7 @@ _UPTIME_SECONDS = (2.0, 8.0)  # between start and kill, drawn uniformly
 _START_SECONDS = 30.0
 _STOP_SECONDS = 30.0
 _EVENT = re.compile(
-    r"(?<= )(?:outcome=\w+|image_not_settled|image_delayed|image_failed|message_poisoned|invocation_failed)(?= )"
+    r"(?<= )(?:outcome=\w+|image_(?:attempt_failed|retry_queued|failed)|message_poisoned|invocation_failed)(?= )"
 )
 
 

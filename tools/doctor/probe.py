@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from azure.core.exceptions import ResourceNotFoundError
 
 from inference.errors import ClassificationError, TransientError
-from storage.errors import SDK_ERRORS, translate, translated
-from storage.reconcile.repair import Mender
+from storage.errors import SDK_ERRORS, translate, translate_errors
+from storage.reconcile.repair import Repair
 from storage.results.record import Image, Status
 from tools.doctor.findings import ok, problem, warning
 from tools.sample_photos.photographs import SAMPLES
@@ -96,10 +96,10 @@ def _remove(account: Account, image: Image) -> str:
     deadline = time.monotonic() + _CLEANUP_SECONDS
     results = account.stores.results
     try:
-        with translated("removing the image"):
+        with translate_errors("removing the image"):
             account.clients.blobs.get_blob_client(image.container, image.blob_name).delete_blob()
         while time.monotonic() < deadline:
-            Mender(account.stores).gone(image)
+            Repair(account.stores).prune_deleted(image)
             if results.read_row(image) is None and results.read_sidecar(image) is None:
                 return ""
             time.sleep(_POLL_SECONDS)

@@ -23,7 +23,7 @@ from azure.core.exceptions import AzureError, ResourceModifiedError, ResourceNot
 
 from inference.errors import TransientError
 from storage.errors import translate
-from storage.results.record import bare_etag
+from storage.etags import bare_etag
 from tools.query.file_names import FileNames
 from tools.terminal import printable
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from storage.query.plan import Filter
 from storage.results.record import Status
-from tools.times import moment
+from tools.times import parse_time
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -21,9 +21,14 @@ def add_filters(parser: ArgumentParser) -> None:
     group.add_argument("--label", metavar="LABEL", help="with exactly this label")
     group.add_argument("--min-score", type=_score, metavar="SCORE", help="with at least this score, 0 to 1")
     group.add_argument(
-        "--since", type=moment, metavar="TIME", help="classified at this time or later: 7d, 1h, 30m (ago), or ISO 8601"
+        "--since",
+        type=parse_time,
+        metavar="TIME",
+        help="classified at this time or later: 7d, 1h, 30m (ago), or ISO 8601",
     )
-    group.add_argument("--until", type=moment, metavar="TIME", help="classified before this time; without offset: UTC")
+    group.add_argument(
+        "--until", type=parse_time, metavar="TIME", help="classified before this time; without offset: UTC"
+    )
     group.add_argument("--status", choices=[str(status) for status in Status], help="that ended so")
     group.add_argument("--model", metavar="MODEL", help="judged by the model of this name or version")
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from storage.results.record import Status
+from storage.results.serialization import to_sidecar
 from tools.terminal import printable
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Output(Protocol):
 
 def columns_of(record: Record) -> dict[str, Any]:
     """The columns of a row as its sidecar tells them; all of them, in their order."""
-    document = json.loads(record.to_sidecar())
+    document = json.loads(to_sidecar(record))
     return {name: document[name] for name in COLUMNS}
 
 

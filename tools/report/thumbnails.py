@@ -21,7 +21,7 @@ from inference.decoding.header import read_header
 from inference.decoding.plan import plan_decode
 from inference.errors import ConfigurationError, PermanentError, TransientError
 from inference.resources.cpus import usable_cpus
-from storage.results.record import same_etag
+from storage.etags import same_etag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

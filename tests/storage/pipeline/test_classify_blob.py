@@ -13,8 +13,10 @@ from inference.predictions import ImageInfo, ModelIdentity
 from storage.blobs import SourceBlobs
 from storage.clients import connect
 from storage.connection import Connection
-from storage.pipeline.classify_blob import Finished, Outcome, Stores, classify_blob
+from storage.pipeline.classify_blob import Finished, Outcome, classify_blob
+from storage.pipeline.stores import Stores
 from storage.results.record import Record, Status
+from storage.results.serialization import to_sidecar
 from tests.storage.conftest import MAX_BYTES
 from tests.storage.samples import AWKWARD_NAMES, MODEL, FixedClassifier, record
 
@@ -179,7 +181,7 @@ def test_what_was_begun_at_a_blob_that_is_gone_is_finished(stores: Stores, accou
 
 
 def test_a_sidecar_copied_into_incoming_is_ignored(stores: Stores, account: Account, sent: list[str]) -> None:
-    account.upload("cat.jpg.json", record().to_sidecar())
+    account.upload("cat.jpg.json", to_sidecar(record()))
     never = FixedClassifier()
     assert classify_blob(stores, never, account.image("cat.jpg.json")).outcome is Outcome.IGNORED
     assert never.asked == []

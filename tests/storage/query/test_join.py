@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from storage import tables
 from storage.keys import RowKeys, image_keys
-from storage.query.join import OUTLINE, find_rows, side_by_side
+from storage.query.join import join_blobs_with_rows
+from storage.query.lookup import RowLookup
+from storage.results.serialization import SUMMARY_COLUMNS
 from tests.storage.results.store_fakes import LISTING_PAGE, TABLE_PAGE, FakeListing, FakeTable, listed, row_of, table_of
 from tests.storage.samples import AWKWARD_NAMES, record
 
@@ -40,15 +42,20 @@ def test_every_blob_meets_exactly_its_own_row(  # noqa: PLR0917 - hypothesis dra
     with_row = (set(names) - {name for place, name in enumerate(names) if place in without}) | others
     table = table_of(with_row, table_page, pause if pause != 1 else 0)
     pages = FakeListing(map(listed, names), listing_page)
-    met = [(blob.name, row.blob_name if row else None) for blob, row in side_by_side(pages, "incoming", table)]
+    met = [(blob.name, row.blob_name if row else None) for blob, row in join_blobs_with_rows(pages, "incoming", table)]
     assert met == [(name, name if name in with_row else None) for name in names]
+
+
+def rows_at(table: FakeTable, addresses: list[RowKeys]) -> set[RowKeys]:
+    with RowLookup(table) as lookup:
+        return set(lookup.records(addresses))
 
 
 @given(st.sets(NAMES, min_size=1, max_size=60), st.sets(NAMES, max_size=60), st.integers(1, 7))
 @settings(max_examples=200, deadline=None)
 def test_no_blob_costs_more_than_two_table_requests(wanted: set[str], others: set[str], page: int) -> None:
     table = table_of(others, page)
-    find_rows(table, [image_keys("incoming", name) for name in wanted])
+    rows_at(table, [image_keys("incoming", name) for name in wanted])
     assert table.requests <= 2 * len(wanted)
 
 
@@ -71,7 +78,7 @@ def folders(images: int, per_folder: int) -> list[str]:
 def test_rows_are_read_a_thousand_at_a_time(names: list[str], most_requests: int) -> None:
     table = table_of(names)
     listing = FakeListing(map(listed, names))
-    assert all(row for _, row in side_by_side(listing, "incoming", table))
+    assert all(row for _, row in join_blobs_with_rows(listing, "incoming", table))
     assert listing.requests == 5
     assert table.requests <= most_requests
 
@@ -79,14 +86,14 @@ def test_rows_are_read_a_thousand_at_a_time(names: list[str], most_requests: int
 def test_an_empty_table_costs_one_request_for_a_page_of_the_listing() -> None:
     table = table_of([])
     names = folders(20_000, 100)
-    assert not any(row for _, row in side_by_side(FakeListing(map(listed, names)), "incoming", table))
+    assert not any(row for _, row in join_blobs_with_rows(FakeListing(map(listed, names)), "incoming", table))
     assert table.requests == 4
 
 
 def test_a_few_names_in_a_full_folder_do_not_read_the_folder() -> None:
     table = table_of(folders(20_000, 20_000))
     wanted = [image_keys("incoming", f"site-00000/IMG_{place:06d}.JPG") for place in (0, 9_000, 19_999)]
-    assert set(find_rows(table, wanted)) == set(wanted)
+    assert rows_at(table, wanted) == set(wanted)
     assert table.requests <= 6
 
 
@@ -123,7 +130,7 @@ def peak_of_comparing(images: int, per_folder: int = 300) -> int:
     tracemalloc.start()
     try:
         pages = FakeListing(map(listed, names), LISTING_PAGE // 10)
-        met = sum(1 for _, found in side_by_side(pages, "incoming", table) if found)
+        met = sum(1 for _, found in join_blobs_with_rows(pages, "incoming", table) if found)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -139,9 +146,8 @@ def test_awkward_names_meet_their_rows_in_the_emulator(account: Account, monkeyp
         account.upload(name, b"x")
     for name in names[::2]:
         account.results.write_row(record(name, container=account.incoming), None)
-    met = list(
-        side_by_side(account.source.pages(account.incoming), account.incoming, account.results.row_ranges(OUTLINE))
-    )
+    pages, rows = account.source.pages(account.incoming), account.results.row_reader(SUMMARY_COLUMNS)
+    met = list(join_blobs_with_rows(pages, account.incoming, rows))
     assert sorted(blob.name for blob, _ in met) == sorted(names)
     assert {blob.name: row.blob_name if row else None for blob, row in met} == {
         name: name if place % 2 == 0 else None for place, name in enumerate(names)
@@ -153,8 +159,7 @@ def test_a_row_that_is_not_ours_is_no_row(account: Account, caplog: pytest.LogCa
     partition_key, row_key = image_keys(account.incoming, "a.jpg")
     table = account.clients.tables.create_table(account.table)
     table.create_entity({"PartitionKey": partition_key, "RowKey": row_key, "note": "mine"})
-    met = list(
-        side_by_side(account.source.pages(account.incoming), account.incoming, account.results.row_ranges(OUTLINE))
-    )
+    pages, rows = account.source.pages(account.incoming), account.results.row_reader(SUMMARY_COLUMNS)
+    met = list(join_blobs_with_rows(pages, account.incoming, rows))
     assert [row for _, row in met] == [None]
     assert "row_unreadable" in caplog.text

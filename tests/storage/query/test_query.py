@@ -18,6 +18,7 @@ from storage.connection import Connection
 from storage.query.plan import Filter, Kind, plan
 from storage.query.query import Query
 from storage.results.record import IndexRow, Record, Status
+from storage.results.serialization import to_entity
 from storage.results.store import Results
 from tests.conftest import Names
 from tests.storage.paging_service import PagingService
@@ -285,7 +286,7 @@ def service() -> PagingService:
         )
         for number in range(MANY)
     ]
-    service.put("rows", (each.to_entity() for each in records))
+    service.put("rows", (to_entity(each) for each in records))
     index = (row for each in records for row in each.index_rows())
     service.put(
         "rowsindex",
@@ -349,7 +350,7 @@ class TestFiftyThousandRows:
         apart = [record(f"site {number % 50:02d}/{number // 50:02d}.jpg") for number in range(500)]
         strangers = ({"PartitionKey": f"incoming|site {n % 50:02d}", "RowKey": f"{n:05d}.png"} for n in range(50_000))
         crowded = PagingService()
-        crowded.put("rows", itertools.chain((each.to_entity() for each in apart), strangers))
+        crowded.put("rows", itertools.chain((to_entity(each) for each in apart), strangers))
         index = (row for each in apart for row in each.index_rows())
         crowded.put(
             "rowsindex",

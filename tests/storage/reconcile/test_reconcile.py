@@ -15,12 +15,14 @@ from azure.core.exceptions import ResourceNotFoundError
 from storage import keys, tables
 from storage.clients import Clients, connect
 from storage.connection import Connection
-from storage.pipeline.classify_blob import Stores, classify_blob
+from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.messages import QUEUE, Request, batches
 from storage.pipeline.queue import RequestQueue
 from storage.pipeline.retries import give_up
-from storage.reconcile.reconcile import Reconciliation, Summary, heal
+from storage.pipeline.stores import Stores
+from storage.reconcile.reconcile import Reconciliation, Summary, reconcile_on_timer
 from storage.results.record import IndexRow, Record, Status
+from storage.results.serialization import to_sidecar
 from tests.storage.samples import AWKWARD_NAMES, MODEL, FixedClassifier, record
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class SentRequests:
     def send(self, request: Request, *, delay_seconds: int = 0) -> None:
         self.requests.append(request)
 
-    def waiting(self) -> int:
+    def approximate_message_count(self) -> int:
         return self._waiting
 
     @property
@@ -76,7 +78,7 @@ class Scene:
     def delete_row(self, name: str) -> None:
         stored = self.account.results.read_row(self.account.image(name))
         assert stored is not None
-        self.account.results.delete_row(self.account.image(name), stored.token)
+        self.account.results.delete_row(self.account.image(name), stored.etag)
 
     def sidecar_blob(self, name: str) -> Any:
         return self.account.clients.blobs.get_blob_client(self.account.container, keys.sidecar_name(name))
@@ -211,7 +213,7 @@ def test_a_sidecar_that_tells_nothing_is_written_again_from_the_row(scene: Scene
 def test_a_sidecar_that_tells_something_else_is_written_again_from_the_row(
     scene: Scene, changes: dict[str, Any]
 ) -> None:
-    scene.sidecar_blob("a.jpg").upload_blob(replace(scene.record("a.jpg"), **changes).to_sidecar(), overwrite=True)
+    scene.sidecar_blob("a.jpg").upload_blob(to_sidecar(replace(scene.record("a.jpg"), **changes)), overwrite=True)
     assert scene.reconcile()[0]["repaired"] == 1
     scene.must_be_whole(IMAGES)
 
@@ -317,7 +319,7 @@ def test_a_dry_run_finds_everything_and_changes_nothing(scene: Scene) -> None:
     scene.sidecar_blob("a.jpg").delete_blob()
     scene.account.delete("b.jpg")
     told: list[tuple[str, str]] = []
-    options = {"prune": True, "tell": lambda finding: told.append(tuple(finding))}
+    options = {"prune": True, "on_finding": lambda finding: told.append(tuple(finding))}
     dry, sent = scene.reconcile(dry_run=True, **options)
     assert sent == []
     assert dry == found(5, rows=5, coverage=0.8, missing=1, repaired=1, pruned=1)
@@ -363,7 +365,7 @@ def test_the_timer_sends_old_losses_and_says_one_line(scene: Scene, caplog: pyte
     later = datetime.now(UTC) + timedelta(seconds=180)
     stores = Stores(scene.account.source, scene.account.results, now=lambda: later)
     sent = SentRequests()
-    heal(stores, sent, scene.account.incoming)  # type: ignore[arg-type]
+    reconcile_on_timer(stores, sent, scene.account.incoming)  # type: ignore[arg-type]
     assert sent.names == ["new.jpg"]
     line = (
         f"container_reconciled container={scene.account.incoming} images=5 rows=5 missing=1 stale=0 enqueued=1 "
@@ -378,7 +380,7 @@ def test_the_timer_does_not_add_to_a_backlog(scene: Scene) -> None:
     later = datetime.now(UTC) + timedelta(seconds=180)
     stores = Stores(scene.account.source, scene.account.results, now=lambda: later)
     busy = SentRequests(waiting=101)
-    heal(stores, busy, scene.account.incoming)  # type: ignore[arg-type]
+    reconcile_on_timer(stores, busy, scene.account.incoming)  # type: ignore[arg-type]
     assert busy.requests == []
 
 

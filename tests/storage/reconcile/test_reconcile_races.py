@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from storage.pipeline.classify_blob import Stores, classify_blob
+from storage.pipeline.classify_blob import classify_blob
+from storage.pipeline.stores import Stores
 from storage.reconcile.reconcile import Reconciliation, Summary
-from storage.reconcile.repair import Mender
+from storage.reconcile.repair import Repair
 from tests.storage.samples import FixedClassifier
 
 if TYPE_CHECKING:
@@ -58,20 +59,20 @@ def must_be_whole(account: Account, stores: Stores, label: str) -> None:
     assert Reconciliation(stores, None, account.incoming, prune=True).run() == Summary(images=1, rows=1)
 
 
-def mender_interrupted_before(step: str, account: Account, stores: Stores) -> Mender:
+def repair_interrupted_before(step: str, account: Account, stores: Stores) -> Repair:
     interrupted = Interrupted(account.results, step, lambda: overwrite(account, stores))
-    return Mender(Stores(account.source, interrupted))  # type: ignore[arg-type]
+    return Repair(Stores(account.source, interrupted))  # type: ignore[arg-type]
 
 
 def test_an_image_that_is_there_is_not_pruned_whatever_was_suspected(account: Account, stores: Stores) -> None:
-    assert not Mender(stores).gone(account.image())
+    assert not Repair(stores).prune_deleted(account.image())
     must_be_whole(account, stores, "cat")
 
 
 @pytest.mark.parametrize("step", ["delete_sidecar", "delete_index_row", "delete_row"])
 def test_an_image_uploaded_again_while_it_is_pruned_ends_whole(account: Account, stores: Stores, step: str) -> None:
     account.delete("cat.jpg")
-    pruned = mender_interrupted_before(step, account, stores).gone(account.image())
+    pruned = repair_interrupted_before(step, account, stores).prune_deleted(account.image())
     assert not pruned
     must_be_whole(account, stores, "dog")
 
@@ -79,14 +80,14 @@ def test_an_image_uploaded_again_while_it_is_pruned_ends_whole(account: Account,
 def test_a_sidecar_written_meanwhile_is_not_replaced(account: Account, stores: Stores) -> None:
     name = f"{account.image().blob_name}.json"
     account.clients.blobs.get_blob_client(account.container, name).upload_blob(b"{}", overwrite=True)
-    assert not mender_interrupted_before("write_sidecar", account, stores).sidecar(account.image())
+    assert not repair_interrupted_before("write_sidecar", account, stores).repair_sidecar(account.image())
     must_be_whole(account, stores, "dog")
 
 
 def test_index_rows_of_a_row_replaced_meanwhile_do_not_come_back(account: Account, stores: Stores) -> None:
     for address in account.index_keys():
         account.clients.tables.get_table_client(f"{account.table}index").delete_entity(*address)
-    mender_interrupted_before("write_index_row", account, stores).index(account.image())
+    repair_interrupted_before("write_index_row", account, stores).repair_index(account.image())
     must_be_whole(account, stores, "dog")
 
 
@@ -94,5 +95,5 @@ def test_index_rows_that_stand_for_something_are_no_lies(account: Account, store
     row = account.results.read_row(account.image())
     assert row is not None
     assert row.record is not None
-    assert not any(Mender(stores).lie(claim) for claim in row.record.index_rows())
+    assert not any(Repair(stores).remove_false_index_row(index_row) for index_row in row.record.index_rows())
     must_be_whole(account, stores, "cat")

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 from inference.errors import PermanentError, Reason
 from inference.predictions import ModelIdentity
 from storage import keys
-from storage.pipeline.classify_blob import Stores, classify_blob
+from storage.etags import same_etag
+from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.retries import give_up
-from storage.results.record import Image, Record, Status, same_etag
+from storage.pipeline.stores import Stores
+from storage.results.record import Image, Record, Status
 from tests.storage.fakes import MemoryAccount, MemoryResults, MemorySource
 from tests.storage.results.schedules import EPOCH, Delivery, Event, Search
 from tests.storage.samples import FixedClassifier
@@ -41,7 +43,7 @@ class Honest:
         return FixedClassifier(f"{content.decode()} by {self.model.version}", self.model).classify(content)
 
 
-def settling(model: ModelIdentity = OLD_MODEL, redo_before: datetime | None = None) -> Callable[[Stores], object]:
+def classifying(model: ModelIdentity = OLD_MODEL, redo_before: datetime | None = None) -> Callable[[Stores], object]:
     return lambda stores: classify_blob(stores, Honest(model), IMAGE, redo_before=redo_before)
 
 
@@ -61,7 +63,7 @@ def upload(etag: str, name: str = "overwrite", after: str | None = None) -> Even
 delete = Event("delete", lambda account: account.delete(IMAGE))
 
 
-FIRST = settling()
+FIRST = classifying()
 
 
 @dataclass(frozen=True)
@@ -167,96 +169,98 @@ def _classified(record: Record) -> bool:
 
 
 SCENARIOS = [
-    Scenario("two first deliveries of one content", (Delivery("A", settling()), Delivery("B", settling()))),
+    Scenario("two first deliveries of one content", (Delivery("A", classifying()), Delivery("B", classifying()))),
     Scenario(
         "an overwrite during the first delivery",
-        (Delivery("A", settling()), upload("0x2"), Delivery("B", settling(), after="overwrite", minute=_LATER)),
+        (Delivery("A", classifying()), upload("0x2"), Delivery("B", classifying(), after="overwrite", minute=_LATER)),
     ),
     Scenario(
         "an overwrite during the first delivery, clocks the other way round",
-        (Delivery("A", settling(), minute=_LATER), upload("0x2"), Delivery("B", settling(), after="overwrite")),
+        (Delivery("A", classifying(), minute=_LATER), upload("0x2"), Delivery("B", classifying(), after="overwrite")),
     ),
     Scenario(
-        "an overwrite during the second delivery of a settled image",
-        (Delivery("A", settling()), upload("0x3"), Delivery("B", settling(), after="overwrite", minute=_LATER)),
+        "an overwrite during the second delivery of a committed image",
+        (Delivery("A", classifying()), upload("0x3"), Delivery("B", classifying(), after="overwrite", minute=_LATER)),
         uploaded=("0x1", "0x2"),
         settled=("0x1",),
     ),
     Scenario(
-        "two deliveries of new content over a settled image",
-        (Delivery("A", settling()), Delivery("B", settling(), minute=_LATER)),
+        "two deliveries of new content over a committed image",
+        (Delivery("A", classifying()), Delivery("B", classifying(), minute=_LATER)),
         uploaded=("0x1", "0x2"),
         settled=("0x1",),
     ),
-    Scenario("a deletion during the first delivery", (Delivery("A", settling()), delete)),
-    Scenario("a deletion during two first deliveries", (Delivery("A", settling()), Delivery("B", settling()), delete)),
+    Scenario("a deletion during the first delivery", (Delivery("A", classifying()), delete)),
     Scenario(
-        "a deletion during the second delivery of a settled image",
-        (Delivery("A", settling()), delete),
+        "a deletion during two first deliveries", (Delivery("A", classifying()), Delivery("B", classifying()), delete)
+    ),
+    Scenario(
+        "a deletion during the second delivery of a committed image",
+        (Delivery("A", classifying()), delete),
         uploaded=("0x1", "0x2"),
         settled=("0x1",),
     ),
     Scenario(
         "deleted and uploaded again during the first delivery",
         (
-            Delivery("A", settling()),
+            Delivery("A", classifying()),
             delete,
             upload("0x2", after="delete"),
-            Delivery("B", settling(), after="overwrite", minute=_LATER),
+            Delivery("B", classifying(), after="overwrite", minute=_LATER),
         ),
     ),
     Scenario(
         "a new model beside the old one at first",
-        (Delivery("A", settling(OLD_MODEL)), Delivery("B", settling(NEW_MODEL), minute=_LATER)),
+        (Delivery("A", classifying(OLD_MODEL)), Delivery("B", classifying(NEW_MODEL), minute=_LATER)),
     ),
     Scenario(
-        "a new model over a settled image, the old one still at work",
-        (Delivery("A", settling(OLD_MODEL)), Delivery("B", settling(NEW_MODEL), minute=_LATER)),
+        "a new model over a committed image, the old one still at work",
+        (Delivery("A", classifying(OLD_MODEL)), Delivery("B", classifying(NEW_MODEL), minute=_LATER)),
         settled=("0x1",),
     ),
     Scenario(
-        "a redo of a settled image, delivered twice",
-        (Delivery("A", settling(redo_before=REDO)), Delivery("B", settling(redo_before=REDO), minute=_LATER)),
+        "a redo of a committed image, delivered twice",
+        (Delivery("A", classifying(redo_before=REDO)), Delivery("B", classifying(redo_before=REDO), minute=_LATER)),
         settled=("0x1",),
         wanted=lambda record: record.classified_at >= REDO,
     ),
     Scenario(
-        "a redo of a settled image that is overwritten meanwhile",
+        "a redo of a committed image that is overwritten meanwhile",
         (
-            Delivery("A", settling(redo_before=REDO)),
+            Delivery("A", classifying(redo_before=REDO)),
             upload("0x2"),
-            Delivery("B", settling(), after="overwrite", minute=_LATER),
+            Delivery("B", classifying(), after="overwrite", minute=_LATER),
         ),
         settled=("0x1",),
     ),
     Scenario(
-        "giving up while a verdict comes",
-        (Delivery("A", giving_up), Delivery("B", settling(), minute=_LATER)),
+        "giving up while another attempt classifies",
+        (Delivery("A", giving_up), Delivery("B", classifying(), minute=_LATER)),
         wanted=_classified,
     ),
     Scenario(
-        "giving up late while a verdict comes",
-        (Delivery("A", giving_up, minute=_LATER), Delivery("B", settling())),
+        "giving up late while another attempt classifies",
+        (Delivery("A", giving_up, minute=_LATER), Delivery("B", classifying())),
         wanted=_classified,
     ),
     Scenario("giving up twice", (Delivery("A", giving_up), Delivery("B", giving_up, minute=_LATER))),
     Scenario(
-        "a verdict where one had given up",
-        (Delivery("A", settling()), Delivery("B", settling(), minute=_LATER)),
+        "a classification after giving up",
+        (Delivery("A", classifying()), Delivery("B", classifying(), minute=_LATER)),
         settled=("0x1",),
         by=giving_up,
         wanted=_classified,
     ),
     Scenario(
         "a sidecar that a person edited",
-        (Delivery("A", settling()), upload("0x3"), Delivery("B", settling(), after="overwrite")),
+        (Delivery("A", classifying()), upload("0x3"), Delivery("B", classifying(), after="overwrite")),
         uploaded=("0x1", "0x2"),
         settled=("0x1",),
         spoilt=lambda account: account.put(account.sidecars, keys.sidecar_name(IMAGE.blob_name), b"{}"),
     ),
     Scenario(
         "a sidecar that a person deleted",
-        (Delivery("A", settling()), upload("0x3"), Delivery("B", settling(), after="overwrite", minute=_LATER)),
+        (Delivery("A", classifying()), upload("0x3"), Delivery("B", classifying(), after="overwrite", minute=_LATER)),
         uploaded=("0x1", "0x2"),
         settled=("0x1",),
         spoilt=lambda account: account.sidecars.clear(),

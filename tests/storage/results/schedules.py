@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from storage.pipeline.classify_blob import Stores
+from storage.pipeline.stores import Stores
 from tests.storage.fakes import MemoryAccount, MemoryResults, MemorySource
 
 if TYPE_CHECKING:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from storage.keys import RowKeys, image_keys
 from storage.listing import Listed
+from storage.results.serialization import to_entity
+from storage.tables import TableReader
 from tests.storage.samples import NOON, record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from storage.tables import Entities
+    from storage.tables import Condition, Entities, Span
 
 LISTING_PAGE = 5000
 TABLE_PAGE = 1000
@@ -47,8 +49,8 @@ class FakeListing:
         yield page
 
 
-class FakeTable:
-    """Rows at sorted addresses, made as they are read. Fits ``Ranges``.
+class FakeTable(TableReader):
+    """Rows at sorted addresses, made as they are read.
 
     Args:
         addresses: In ``service_order``; anything that has a length and an index.
@@ -71,18 +73,28 @@ class FakeTable:
         self.requests = 0
         self.read = 0
 
-    def across(self, first: str, last: str) -> Iterator[Entities]:
-        upper = last.encode("utf-16-be")
-        return self._pages(RowKeys(first, ""), lambda key: key.partition_key.encode("utf-16-be") <= upper)
+    def where(self, condition: Condition | None) -> TableReader:
+        assert condition is None
+        return self
 
-    def within(self, partition_key: str, first: str, last: str) -> Iterator[Entities]:
-        upper = last.encode("utf-16-be")
-        return self._pages(
-            RowKeys(partition_key, first),
-            lambda key: key.partition_key == partition_key and key.row_key.encode("utf-16-be") <= upper,
-        )
+    def point(self, address: RowKeys) -> Mapping[str, Any] | None:
+        self.requests += 1
+        position = bisect_left(self._addresses, service_order(address), key=service_order)
+        found = position < len(self._addresses) and self._addresses[position] == address
+        return self._entity(address) if found else None
 
-    def _pages(self, first: RowKeys, belongs: Callable[[RowKeys], bool]) -> Iterator[Entities]:
+    def pages(self, span: Span | None = None) -> Iterator[Entities]:
+        assert span is not None
+        first = RowKeys(span.first_partition, span.first_row or "")
+        last = service_order(RowKeys(span.last_partition, span.last_row or ""))
+
+        def belongs(address: RowKeys) -> bool:
+            partition, row = service_order(address)
+            return partition <= last[0] and (span.last_row is None or row <= last[1])
+
+        return self._read(first, belongs)
+
+    def _read(self, first: RowKeys, belongs: Callable[[RowKeys], bool]) -> Iterator[Entities]:
         position = bisect_left(self._addresses, service_order(first), key=service_order)
         while True:
             self.requests += 1
@@ -102,7 +114,7 @@ class FakeTable:
                 return
 
 
-_ROW = record().to_entity()
+_ROW = to_entity(record())
 
 
 def row_of(name: str) -> dict[str, Any]:

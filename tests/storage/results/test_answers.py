@@ -11,12 +11,14 @@ import jsonschema
 import pytest
 
 from inference.predictions import Answer, Classification, ImageInfo, ModelIdentity, Prediction
-from storage.pipeline.classify_blob import Stores, classify_blob
-from storage.reconcile.repair import _tell_the_same
-from storage.results.record import MAX_TEXT_UNITS, Record
+from storage.pipeline.classify_blob import classify_blob
+from storage.pipeline.stores import Stores
+from storage.reconcile.repair import same_outcome
+from storage.results.serialization import MAX_TEXT_UNITS, from_entity, from_sidecar, to_entity, to_sidecar
 from tests.storage.samples import record, rejected
 
 if TYPE_CHECKING:
+    from storage.results.record import Record
     from tests.storage.conftest import Account
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs/sidecar.schema.json").read_text())
@@ -36,45 +38,45 @@ class TwoModels:
 
 
 def test_a_row_says_what_each_model_says() -> None:
-    assert json.loads(BOTH.to_entity()["answers"]) == [
+    assert json.loads(to_entity(BOTH)["answers"]) == [
         {"model": "birds", "model_version": "1" * 12, "label": "wren", "label_index": 3, "score": 0.875},
         {"model": "bats", "model_version": "2" * 12, "label": "unknown", "label_index": None, "score": 0.25},
     ]
 
 
 def test_a_sidecar_says_it_with_predictions_and_comes_back() -> None:
-    document = json.loads(BOTH.to_sidecar())
+    document = json.loads(to_sidecar(BOTH))
     jsonschema.Draft202012Validator(SCHEMA).validate(document)
     assert document["answers"][1]["predictions"] == [{"label": "noctule", "label_index": 0, "score": 0.25}]
-    assert Record.from_sidecar(BOTH.to_sidecar()) == BOTH
+    assert from_sidecar(to_sidecar(BOTH)) == BOTH
 
 
 def test_a_row_comes_back_without_the_predictions_and_agrees_with_its_sidecar() -> None:
     """Or reconcile would mend it for ever."""
-    row = Record.from_entity(BOTH.to_entity())
+    row = from_entity(to_entity(BOTH))
     assert row == replace(BOTH, answers=tuple(answer._replace(predictions=()) for answer in BOTH.answers))
-    assert _tell_the_same(Record.from_sidecar(BOTH.to_sidecar()), row)
+    assert same_outcome(from_sidecar(to_sidecar(BOTH)), row)
 
 
 @pytest.mark.parametrize("outcome", [record(), rejected()], ids=["one model", "no answer"])
 def test_with_one_model_nothing_is_added(outcome: Record) -> None:
-    assert "answers" not in outcome.to_entity()
-    assert "answers" not in json.loads(outcome.to_sidecar())
+    assert "answers" not in to_entity(outcome)
+    assert "answers" not in json.loads(to_sidecar(outcome))
 
 
 def test_answers_that_are_too_long_for_a_column_are_cut_whole() -> None:
     many = replace(BOTH, answers=(BIRDS._replace(label="w" * 10_000),) * 5)
-    text = many.to_entity()["answers"]
+    text = to_entity(many)["answers"]
     assert len(text.encode("utf-16-le")) // 2 <= MAX_TEXT_UNITS
     assert len(json.loads(text)) == 3
-    assert len(Record.from_sidecar(many.to_sidecar()).answers) == 5
+    assert len(from_sidecar(to_sidecar(many)).answers) == 5
 
 
 @pytest.mark.parametrize("answers", [1, "x", [1], [{}], [{"model": "a"}], None], ids=repr)
 def test_a_sidecar_with_answers_that_are_none_is_not_ours(answers: Any) -> None:
-    document = json.loads(BOTH.to_sidecar()) | {"answers": answers}
+    document = json.loads(to_sidecar(BOTH)) | {"answers": answers}
     with pytest.raises(ValueError, match="sidecar"):
-        Record.from_sidecar(json.dumps(document).encode())
+        from_sidecar(json.dumps(document).encode())
 
 
 def test_settling_writes_them_to_storage(account: Account) -> None:

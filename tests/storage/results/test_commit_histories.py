@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from storage.pipeline.classify_blob import Stores
+from storage.pipeline.stores import Stores
 from storage.results.store import Results
 from tests.storage.fakes import MemoryAccount, MemoryResults, MemorySource
-from tests.storage.results.scenarios import IMAGE, NEW_MODEL, OLD_MODEL, agreed, giving_up, settling
+from tests.storage.results.scenarios import IMAGE, NEW_MODEL, OLD_MODEL, agreed, classifying, giving_up
 from tests.storage.results.schedules import EPOCH, Suspended, Tape, Taped
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("nothing_but_answers")
 
 WORKS: dict[str, Callable[[Stores], object]] = {
-    "the old model": settling(OLD_MODEL),
-    "the new model": settling(NEW_MODEL),
-    "a redo": settling(OLD_MODEL, EPOCH + timedelta(seconds=20)),
+    "the old model": classifying(OLD_MODEL),
+    "the new model": classifying(NEW_MODEL),
+    "a redo": classifying(OLD_MODEL, EPOCH + timedelta(seconds=20)),
     "giving up": giving_up,
 }
 

@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from storage.etags import same_etag
 from storage.pipeline import classify_blob, retries
 from storage.results import commit
-from storage.results.record import Record, same_etag
+from storage.results.record import Record
 from tests.storage.fakes import MemoryAccount, MemoryResults
 from tests.storage.results.scenarios import (
     IMAGE,
     SCENARIOS,
     Scenario,
+    classifying,
     delete,
     honest,
     one_truth,
     remembered,
-    settling,
     told,
     upload,
 )
@@ -41,39 +42,39 @@ THREE = [
     Scenario(
         "two first deliveries, and an overwrite",
         (
-            Delivery("A", settling(), faults=0),
-            Delivery("A again", settling(), minute=1, faults=0),
+            Delivery("A", classifying(), faults=0),
+            Delivery("A again", classifying(), minute=1, faults=0),
             upload("0x2"),
-            Delivery("B", settling(), after="overwrite", minute=2, faults=0),
+            Delivery("B", classifying(), after="overwrite", minute=2, faults=0),
         ),
     ),
     Scenario(
         "two first deliveries, and an overwrite when one of them is done",
         (
-            Delivery("A", settling(), faults=0),
-            Delivery("A again", settling(), minute=1),
+            Delivery("A", classifying(), faults=0),
+            Delivery("A again", classifying(), minute=1),
             upload("0x2", after="A"),
-            Delivery("B", settling(), after="overwrite", minute=2, faults=0),
+            Delivery("B", classifying(), after="overwrite", minute=2, faults=0),
         ),
     ),
     Scenario(
         "two overwrites, each during the delivery before",
         (
-            Delivery("A", settling(), faults=0),
+            Delivery("A", classifying(), faults=0),
             upload("0x2"),
-            Delivery("B", settling(), after="overwrite", minute=1, faults=0),
+            Delivery("B", classifying(), after="overwrite", minute=1, faults=0),
             upload("0x3", "overwrite again", after="overwrite"),
-            Delivery("C", settling(), after="overwrite again", minute=2, faults=0),
+            Delivery("C", classifying(), after="overwrite again", minute=2, faults=0),
         ),
     ),
     Scenario(
-        "two overwrites, settled one after the other while the first delivery sleeps",
+        "two overwrites, classified one after the other while the first delivery is paused",
         (
-            Delivery("A", settling()),
+            Delivery("A", classifying()),
             upload("0x2"),
-            Delivery("B", settling(), after="overwrite", minute=1, faults=0),
+            Delivery("B", classifying(), after="overwrite", minute=1, faults=0),
             upload("0x3", "overwrite again", after="B"),
-            Delivery("C", settling(), after="overwrite again", minute=2, faults=0),
+            Delivery("C", classifying(), after="overwrite again", minute=2, faults=0),
         ),
     ),
 ]
@@ -103,9 +104,9 @@ def test_every_step_of_the_protocol_is_searched() -> None:
 DROPPED = Scenario(
     "an overwrite during a delivery that is not repeated",
     (
-        Delivery("A", settling(), only_for=(IMAGE, "0x1")),
+        Delivery("A", classifying(), only_for=(IMAGE, "0x1")),
         upload("0x2"),
-        Delivery("B", settling(), after="overwrite", minute=1, only_for=(IMAGE, "0x2")),
+        Delivery("B", classifying(), after="overwrite", minute=1, only_for=(IMAGE, "0x2")),
     ),
 )
 
@@ -152,7 +153,7 @@ def test_a_dropped_delivery_of_a_deleted_blob_leaves_nothing_that_its_sidecar_ca
         assert set(account.index) <= known
         orphans.append(sidecar is not None)
 
-    actors = (Delivery("A", settling(), only_for=(IMAGE, "0x1")), delete)
+    actors = (Delivery("A", classifying(), only_for=(IMAGE, "0x1")), delete)
     Scenario("dropped and deleted", actors).search(check).run()
     assert any(orphans)
 
@@ -160,65 +161,75 @@ def test_a_dropped_delivery_of_a_deleted_blob_leaves_nothing_that_its_sidecar_ca
 # --- the search notices ----------------------------------------------------------------------------------------------
 
 _SOURCE = Path(commit.__file__).read_text()
-_INDEX = "    for index_row in record.index_rows():\n        ledger.write_index_row(index_row)\n"
+_INDEX = "    for index_row in record.index_rows():\n        results.write_index_row(index_row)\n"
 MUTANTS: dict[str, tuple[str, dict[str, str]]] = {
-    "never asks the source who is current": (
-        "an overwrite during the second delivery of a settled image",
+    "never asks the source which content is current": (
+        "an overwrite during the second delivery of a committed image",
         {"source.is_current(record.image, record.etag)": "True"},
     ),
-    "says that nothing is ever current": (
+    "takes no content for the current one": (
         "an overwrite during the first delivery",
         {"source.is_current(record.image, record.etag)": "False"},
     ),
-    "forgets whom it beat": (
+    "forgets the attempts it replaced": (
         "an overwrite during the first delivery",
-        {"return record.superseding(other, settled=_is_committed(other, row) and not other.shared)": "return record"},
+        {
+            "return record.superseding(existing, finished=_is_committed(existing, row) and not existing.shared)": (
+                "return record"
+            )
+        },
     ),
     "takes a shared outcome for a finished one": (
         "two first deliveries, and an overwrite when one of them is done",
-        {"_is_committed(other, row) and not other.shared": "_is_committed(other, row)"},
+        {"_is_committed(existing, row) and not existing.shared": "_is_committed(existing, row)"},
     ),
-    "adopts without saying so": (
+    "adopts an outcome without marking it as shared": (
         "two first deliveries, and an overwrite when one of them is done",
-        {"            held = replace(other, shared=True)": "            held = other"},
+        {"            to_write = replace(existing, shared=True)": "            to_write = existing"},
     ),
-    "yields to nobody": (
-        "giving up while a verdict comes",
-        {"elif other is not None and _stands(other, record, redo_before)": "elif other is not None and False"},
+    "never keeps another attempt's outcome": (
+        "giving up while another attempt classifies",
+        {
+            "existing is not None and _is_final(existing, record, redo_before)": "existing is not None and False",
+        },
     ),
-    "leaves the index rows of those it beat": (
+    "leaves the index rows of attempts it replaced": (
         "an overwrite during the first delivery",
-        {"    _remove(ledger, record.superseded)\n    mine": "    mine"},
+        {"    _remove(results, record.superseded)\n    index_keys": "    index_keys"},
     ),
     "leaves the index rows of the row it replaces": (
-        "two deliveries of new content over a settled image",
-        {"_remove(ledger, _index_keys(row.record) - mine)": "pass"},
+        "two deliveries of new content over a committed image",
+        {"_remove(results, row.record.index_keys() - index_keys)": "pass"},
     ),
     "leaves its own index rows when it loses": (
         "an overwrite during the first delivery",
-        {"_remove(ledger, mine - _index_keys(holder))": "pass"},
+        {"_remove(results, index_keys - current.index_keys())": "pass"},
     ),
-    "lets a repeated delivery leave what races left": (
+    "leaves what races left when a delivery is repeated": (
         "an overwrite during the first delivery",
-        {"    _remove(ledger, record.superseded)\n\n": "    pass\n\n"},
+        {"    _remove(results, record.superseded)\n\n": "    pass\n\n"},
     ),
-    "does not look at the sidecar again": (
+    "does not read the sidecar again": (
         "an overwrite during the first delivery",
-        {"if not _same_attempt(holder, record):": "if False:"},
+        {"if not _same_attempt(current, record):": "if False:"},
     ),
-    "reads the row's guard after it took the sidecar": (
-        "an overwrite during the first delivery",
-        {"return _carry_out(ledger, held, row)": "return _carry_out(ledger, held, ledger.read_row(image))"},
-    ),
-    "writes the row whoever wrote it meanwhile": (
-        "an overwrite during the first delivery",
-        {"ledger.write_row(record, row)": "ledger.write_row(record, ledger.read_row(image))"},
-    ),
-    "writes the sidecar whoever wrote it meanwhile": (
+    "reads the row's ETag after it wrote the sidecar": (
         "an overwrite during the first delivery",
         {
-            "            if held != other:\n                ledger.write_sidecar(held, beside)": (
-                "            ledger.write_sidecar(held, ledger.read_sidecar(image))"
+            "return _write_index_and_row(results, to_write, row)": (
+                "return _write_index_and_row(results, to_write, results.read_row(image))"
+            )
+        },
+    ),
+    "overwrites a row that another attempt wrote meanwhile": (
+        "an overwrite during the first delivery",
+        {"results.write_row(record, row)": "results.write_row(record, results.read_row(image))"},
+    ),
+    "overwrites a sidecar that another attempt wrote meanwhile": (
+        "an overwrite during the first delivery",
+        {
+            "            if to_write != existing:\n                results.write_sidecar(to_write, sidecar)": (
+                "            results.write_sidecar(to_write, results.read_sidecar(image))"
             )
         },
     ),
@@ -226,26 +237,26 @@ MUTANTS: dict[str, tuple[str, dict[str, str]]] = {
         "two first deliveries of one content",
         {
             _INDEX: "",
-            "            return record\n        beside": (
+            "            return record\n        sidecar": (
                 "            for index_row in record.index_rows():\n"
-                "                ledger.write_index_row(index_row)\n"
-                "            return record\n        beside"
+                "                results.write_index_row(index_row)\n"
+                "            return record\n        sidecar"
             ),
         },
     ),
     "writes the index rows before the sidecar": (
         "two first deliveries of one content",
         {
-            "            if held != other:": (
-                "            for index_row in held.index_rows():\n"
-                "                ledger.write_index_row(index_row)\n"
-                "            if held != other:"
+            "            if to_write != existing:": (
+                "            for index_row in to_write.index_rows():\n"
+                "                results.write_index_row(index_row)\n"
+                "            if to_write != existing:"
             )
         },
     ),
-    "does not finish what was begun at a blob that is gone": (
+    "does not finish an interrupted attempt at a deleted image": (
         "a deletion during the first delivery",
-        {"        _carry_out(ledger, held, row)\n        return": "        return"},
+        {"        _write_index_and_row(results, to_write, row)\n        return": "        return"},
     ),
 }
 
@@ -260,7 +271,7 @@ def test_the_search_notices_a_protocol_that(
         source = source.replace(old, new)
     broken = types.ModuleType("broken")
     exec(compile(source, "broken", "exec"), vars(broken))
-    for name in ("commit", "finish", "clean_up_after_races"):
+    for name in ("commit", "finish_interrupted", "remove_superseded"):
         monkeypatch.setattr(classify_blob, name, getattr(broken, name))
     monkeypatch.setattr(retries, "commit", broken.commit)
     with pytest.raises(BrokenPromiseError):
@@ -270,12 +281,12 @@ def test_the_search_notices_a_protocol_that(
 def test_the_search_notices_a_record_that_forgets_older_races(monkeypatch: pytest.MonkeyPatch) -> None:
     superseding = Record.superseding
 
-    def forgetful(self: Record, other: Record, *, settled: bool = False) -> Record:
-        return superseding(self, replace(other, superseded=()), settled=settled)
+    def forgetful(self: Record, other: Record, *, finished: bool = False) -> Record:
+        return superseding(self, replace(other, superseded=()), finished=finished)
 
     monkeypatch.setattr(Record, "superseding", forgetful)
     with pytest.raises(BrokenPromiseError):
-        ALL["two overwrites, settled one after the other while the first delivery sleeps"].search().run()
+        ALL["two overwrites, classified one after the other while the first delivery is paused"].search().run()
 
 
 def test_a_search_that_finds_nothing_wrong_has_looked() -> None:
@@ -285,4 +296,4 @@ def test_a_search_that_finds_nothing_wrong_has_looked() -> None:
         raise AssertionError("never good")
 
     with pytest.raises(BrokenPromiseError, match=r"never good\nafter this schedule:\n    1 A begins\n    2 A read_row"):
-        Search(MemoryAccount(), (Delivery("A", settling()),), never).run()
+        Search(MemoryAccount(), (Delivery("A", classifying()),), never).run()

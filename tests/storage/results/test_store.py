@@ -8,7 +8,8 @@ from inference.errors import ConfigurationError, TransientError
 from storage.clients import connect
 from storage.connection import Connection
 from storage.errors import ConflictError
-from storage.pipeline.classify_blob import Stores, classify_blob
+from storage.pipeline.classify_blob import classify_blob
+from storage.pipeline.stores import Stores
 from tests.storage.samples import MODEL, FixedClassifier, record
 from tests.storage.wire import Wire, wire
 from tools.azurite.azurite import connection_string
@@ -194,10 +195,10 @@ def test_removing_is_done_where_its_answer_was_lost(open_account: Account, table
     assert sidecar is not None
     assert row is not None
     with pytest.raises(ConflictError):
-        open_account.results.delete_sidecar(written.image, row.token)
+        open_account.results.delete_sidecar(written.image, row.etag)
     for through in (blobs, tables):
         lose_once(through, "DELETE")
-    open_account.results.delete_sidecar(written.image, sidecar.token)
-    open_account.results.delete_row(written.image, row.token)
+    open_account.results.delete_sidecar(written.image, sidecar.etag)
+    open_account.results.delete_row(written.image, row.etag)
     assert open_account.results.read_sidecar(written.image) is None
     assert open_account.results.read_row(written.image) is None

@@ -17,7 +17,8 @@ from inference.errors import TransientError
 from storage.clients import Clients, connect
 from storage.connection import Connection
 from storage.errors import ConflictError
-from storage.pipeline.classify_blob import Finished, Outcome, Stores, classify_blob
+from storage.pipeline.classify_blob import Finished, Outcome, classify_blob
+from storage.pipeline.stores import Stores
 from storage.results.transactions import BatchedResults
 from tests.storage.samples import NOON, FixedClassifier, record
 from tests.storage.wire import wire
@@ -43,7 +44,7 @@ def together(results: BatchedResults, works: Sequence[Callable[[], object]]) -> 
     all_here = threading.Barrier(len(works))
 
     def one(work: Callable[[], object]) -> object:
-        with results.company():
+        with results.participating():
             all_here.wait(DEADLINE_SECONDS)
             try:
                 return work()
@@ -72,7 +73,7 @@ def test_rows_of_one_folder_travel_together(account: Account, counted: Clients, 
     account.results.write_row(record("first", container=account.incoming), None)  # makes the table
     records = images(account, 40)
     sent.clear()
-    assert write_rows(batched(account, counted, linger_seconds=FOR_EVER), records) == [None] * 40
+    assert write_rows(batched(account, counted, max_wait_seconds=FOR_EVER), records) == [None] * 40
     assert sent == ["POST $batch"]
     assert [account.results.read_row(one.image).record for one in records] == records  # type: ignore[union-attr]
 
@@ -82,7 +83,7 @@ def test_a_crowd_of_many_folders_sets_off_together(account: Account, counted: Cl
     account.results.write_row(record("first", container=account.incoming), None)
     records = [one for folder in "abcde" for one in images(account, 3, folder)]
     sent.clear()
-    write_rows(batched(account, counted, crowd=15, linger_seconds=FOR_EVER), records)
+    write_rows(batched(account, counted, max_waiting=15, max_wait_seconds=FOR_EVER), records)
     assert sent == ["POST $batch"] * 5
 
 
@@ -98,16 +99,16 @@ def test_a_crowd_sends_the_oldest_group_off_and_lets_the_others_grow(
         return submit(table, operations)
 
     monkeypatch.setattr(TableClient, "submit_transaction", look)
-    results = batched(account, crowd=6, linger_seconds=FOR_EVER)
+    results = batched(account, max_waiting=6, max_wait_seconds=FOR_EVER)
 
     def write(one: Record) -> None:
-        with results.company():
+        with results.participating():
             results.write_row(one, None)
 
     with ThreadPoolExecutor(6) as pool:
-        with results.company():  # somebody may still come: it is not that nobody is left to wait for
+        with results.participating():  # somebody may still come: it is not that nobody is left to wait for
             older = [pool.submit(write, one) for one in images(account, 2, "older")]
-            until(lambda: results._open)
+            until(lambda: results._open_groups)
             newer = [pool.submit(write, one) for one in images(account, 4, "newer")]
             assert wait(older, 30).not_done == set()
             assert sizes == [2]
@@ -121,13 +122,13 @@ def test_who_comes_alone_waits_for_nobody_and_pays_for_no_transaction(
 ) -> None:
     account.results.write_row(record("first", container=account.incoming), None)
     sent.clear()
-    write_rows(batched(account, counted, linger_seconds=FOR_EVER), images(account, 1))
+    write_rows(batched(account, counted, max_wait_seconds=FOR_EVER), images(account, 1))
     assert sent == [f"POST {account.table}"]
 
 
 def test_who_is_busy_elsewhere_is_not_waited_for_longer_than_said(account: Account) -> None:
-    results = batched(account, linger_seconds=0.05)
-    with results.company():
+    results = batched(account, max_wait_seconds=0.05)
+    with results.participating():
         assert write_rows(results, images(account, 3)) == [None] * 3
 
 
@@ -136,11 +137,11 @@ def test_no_transaction_has_more_than_a_hundred_writes_nor_four_mebibytes(
 ) -> None:
     account.results.write_row(record("first", container=account.incoming), None)
     sent.clear()
-    write_rows(batched(account, counted, crowd=150, linger_seconds=FOR_EVER), images(account, 150))
+    write_rows(batched(account, counted, max_waiting=150, max_wait_seconds=FOR_EVER), images(account, 150))
     assert sent == ["POST $batch"] * 2
     sent.clear()
     large = images(account, 60, "large", detail="d" * 30_000, model="m" * 30_000)
-    assert write_rows(batched(account, counted, crowd=60, linger_seconds=FOR_EVER), large) == [None] * 60
+    assert write_rows(batched(account, counted, max_waiting=60, max_wait_seconds=FOR_EVER), large) == [None] * 60
     assert sent == ["POST $batch"] * 2
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image as Picture
 
-from storage.http_session import Session
+from storage.http_session import PreparedRequestSession
 from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.messages import QUEUE, Request
 from storage.pipeline.retries import give_up
@@ -61,7 +61,7 @@ def image(account: Account, name: str) -> Image:
 
 def rows(account: Account) -> dict[str, tuple[str, datetime]]:
     """Status and time of every row, by blob name."""
-    found = account.stores.results.row_ranges().everything()
+    found = account.stores.results.row_reader().pages()
     return {row["blob_name"]: (row["status"], row["classified_at"]) for page in found for row in page}
 
 
@@ -78,14 +78,14 @@ def counts(summary: dict[str, Any]) -> dict[str, int]:
 def writes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every request of clients made after this that is more than a question."""
     seen: list[str] = []
-    send = Session.request
+    send = PreparedRequestSession.request
 
-    def watched(self: Session, method: str, url: str, **options: Any) -> requests.Response:
+    def watched(self: PreparedRequestSession, method: str, url: str, **options: Any) -> requests.Response:
         if method not in {"GET", "HEAD"}:
             seen.append(f"{method} {url}")
         return send(self, method, url, **options)
 
-    monkeypatch.setattr(Session, "request", watched)
+    monkeypatch.setattr(PreparedRequestSession, "request", watched)
     return seen
 
 
@@ -308,7 +308,9 @@ def test_watching_ends_when_nobody_is_at_work(
 ) -> None:
     """An app with another model answers, but never as it is wanted here; and no app does not answer at all."""
     upload_photos(account)
-    monkeypatch.setattr("storage.pipeline.queue.RequestQueue.waiting", lambda _self: 0)  # other tests use the queue too
+    monkeypatch.setattr(
+        "storage.pipeline.queue.RequestQueue.approximate_message_count", lambda _self: 0
+    )  # other tests use the queue too
     serve = partial(classify_blob, account.stores, FixedClassifier())
     with App(account, serve):
         assert main(["backfill", "--enqueue", "--watch"]) == 1
@@ -326,8 +328,8 @@ def test_watching_ends_when_nobody_is_at_work(
         (["--watch"], "--watch follows what --enqueue sends"),
         (["--enqueue", "--watch", "--limit", "3"], "neither --dry-run nor --limit"),
         (["--limit", "0"], "no number of images"),
-        (["--since", "yesterday"], "no moment"),
-        (["--force", "soon"], "no moment"),
+        (["--since", "yesterday"], "not a time"),
+        (["--force", "soon"], "not a time"),
     ],
 )
 def test_misuse_is_a_sentence(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -409,6 +411,6 @@ def test_interrupted_and_killed_and_run_again_nothing_is_done_twice_and_nothing_
     assert {name: final[name] for name in killed} == killed
     assert {name: final[name] for name in interrupted} == interrupted
     assert {status for status, _ in final.values()} == {Status.CLASSIFIED}
-    index = [row for page in account.stores.results.index_ranges().everything() for row in page]
+    index = [row for page in account.stores.results.index_reader().pages() for row in page]
     assert len(index) == 1200
     assert sum(len(page) for page in account.stores.results.sidecar_pages()) == 600

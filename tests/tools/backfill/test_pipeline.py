@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from inference.errors import ConfigurationError, TransientError
+from storage.keys import RowKeys
 from storage.listing import Listed
-from storage.pipeline.classify_blob import Finished, Outcome, Stores
+from storage.pipeline.classify_blob import Finished, Outcome
+from storage.pipeline.stores import Stores
 from storage.results.record import Image, Record, Status
+from storage.results.serialization import to_entity
+from tests.storage.results.store_fakes import FakeTable, service_order
 from tests.storage.samples import MODEL, NOON, FixedClassifier, record
 from tests.waiting import DEADLINE_SECONDS
 from tools.backfill import local_run, pipeline
@@ -36,20 +40,15 @@ class Places:
 
     def __init__(self, pages: Callable[[], Iterator[Sequence[Listed]]], records: Sequence[Record] = ()) -> None:
         self._pages = pages
-        self._rows = [one.to_entity() for one in records]
+        self._rows = [to_entity(one) for one in records]
 
     def pages(self, _container: str, *, prefix: str | None = None) -> Iterator[Sequence[Listed]]:
         for page in self._pages():
             yield [blob for blob in page if blob.name.startswith(prefix or "")]
 
-    def row_ranges(self, _select: Sequence[str]) -> Places:
-        return self
-
-    def across(self, first: str, last: str) -> Iterator[list[Any]]:
-        yield [row for row in self._rows if first <= row["PartitionKey"] <= last]
-
-    def within(self, partition_key: str, first: str, last: str) -> Iterator[list[Any]]:
-        yield [row for row in self._rows if row["PartitionKey"] == partition_key and first <= row["RowKey"] <= last]
+    def row_reader(self, _select: Sequence[str]) -> FakeTable:
+        by_address = {RowKeys(row["PartitionKey"], row["RowKey"]): row for row in self._rows}
+        return FakeTable(sorted(by_address, key=service_order), by_address.__getitem__)
 
 
 def stores(places: Places) -> Stores:
@@ -140,7 +139,7 @@ def test_memory_does_not_grow_with_the_container() -> None:
 class Companions:
     """Stands for the results that are put together: nothing is waited for."""
 
-    def company(self) -> Any:
+    def participating(self) -> Any:
         return nullcontext()
 
     def expect_no_row(self, image: Image) -> None: ...

@@ -27,8 +27,10 @@ from storage.blobs import SourceBlobs
 from storage.clients import connect
 from storage.connection import Connection
 from storage.keys import RowKeys
-from storage.pipeline.classify_blob import Stores, classify_blob
+from storage.pipeline.classify_blob import classify_blob
+from storage.pipeline.stores import Stores
 from storage.results.record import Image, IndexRow
+from storage.results.serialization import to_entity
 from storage.results.store import Results
 from tools.__main__ import main
 from tools.azurite.azurite import connection_string
@@ -255,7 +257,7 @@ class World:
 
     def change_row(self, **columns: object) -> None:
         """Change columns of the row only."""
-        keys = self.stored().record.to_entity()
+        keys = to_entity(self.stored().record)
         table = self.clients.tables.get_table_client(self.table)
         address = {name: keys[name] for name in ("PartitionKey", "RowKey")}
         table.update_entity({**address, **columns}, mode=UpdateMode.MERGE)
@@ -287,7 +289,7 @@ def at_another_time(world: World) -> IndexRow:
 
 def duplicate_row(world: World) -> None:
     """A second row of the same image under another key."""
-    entity = {**world.stored().record.to_entity(), "RowKey": "another"}
+    entity = {**to_entity(world.stored().record), "RowKey": "another"}
     world.clients.tables.get_table_client(world.table).create_entity(entity)
 
 
@@ -309,7 +311,7 @@ def row_of_copied_sidecar(world: World) -> None:
 
 FALSEHOODS: dict[str, tuple[Callable[[World], object], str]] = {
     "a deleted row": (
-        lambda w: w.results.delete_row(Image(w.incoming, "a.jpg"), w.stored().token),
+        lambda w: w.results.delete_row(Image(w.incoming, "a.jpg"), w.stored().etag),
         "missing row",
     ),
     "two rows": (duplicate_row, "duplicate row"),
@@ -360,7 +362,7 @@ class TestChecker:
         world.source.delete_blob("a.jpg")
         world.source.delete_blob("broken.jpg")
         stored = world.stored("broken.jpg")
-        world.results.delete_row(Image(world.incoming, "broken.jpg"), stored.token)
+        world.results.delete_row(Image(world.incoming, "broken.jpg"), stored.etag)
         result = world.check()
         assert result.violations == []
         assert result.leftovers == {"deleted, with row": 1, "deleted, without row": 1}

@@ -18,8 +18,9 @@ from inference import classifier
 from storage.blobs import SourceBlobs
 from storage.clients import connect
 from storage.connection import Connection
-from storage.http_session import Session
-from storage.pipeline.classify_blob import Stores, classify_blob
+from storage.http_session import PreparedRequestSession
+from storage.pipeline.classify_blob import classify_blob
+from storage.pipeline.stores import Stores
 from storage.results.record import Image
 from storage.results.store import Results
 from tools.__main__ import main
@@ -109,12 +110,12 @@ def test_the_app_sends_the_requests_that_are_priced(
     """Counts the requests of a real classification, and measures the log line that the estimate assumes."""
     sent: list[tuple[str, str]] = []
 
-    class Recording(Session):
+    class Recording(PreparedRequestSession):
         def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override]
             sent.append((method, url))
             return super().request(method, url, **options)
 
-    monkeypatch.setattr("storage.clients.Session", Recording)
+    monkeypatch.setattr("storage.clients.PreparedRequestSession", Recording)
     clients = connect(Connection("ImageStorage", azurite.connection_string))
     results = Results(clients, table=names.table(), container=names.container("results"))
     stores = Stores(SourceBlobs(clients.blobs, 2**26), results)

@@ -20,7 +20,8 @@ from storage.models.blob_models import BlobModel
 from storage.models.cache import ModelCache
 from storage.models.hot_swap import HotSwapModel
 from storage.models.publish import publish
-from storage.pipeline.classify_blob import Stores, classify_blob
+from storage.pipeline.classify_blob import classify_blob
+from storage.pipeline.stores import Stores
 from storage.results.record import Image, Record, Status
 from storage.results.store import Results
 from storage.settings import DEFAULTS

@@ -20,6 +20,7 @@ from rich.cells import cell_len
 
 from storage.pipeline.classify_blob import classify_blob
 from storage.results.record import Image
+from storage.results.serialization import to_entity, to_sidecar
 from tests.storage.samples import AWKWARD_NAMES, NOON, FixedClassifier, record, rejected
 from tests.waiting import DEADLINE_SECONDS
 from tools.__main__ import main
@@ -102,7 +103,7 @@ class TestWhatIsPrinted:
             assert line == {column: document[column] for column in COLUMNS}
 
     def test_a_row_has_the_columns_of_the_readme_in_order(self) -> None:
-        document = json.loads(record().to_sidecar())
+        document = json.loads(to_sidecar(record()))
         assert list(columns_of(record())) == list(COLUMNS)
         assert set(COLUMNS) == document.keys() - {"schema_version", "predictions", "answers"}
 
@@ -335,7 +336,7 @@ def many(account: Account) -> Account:
     """More rows than a pipe holds."""
     table = account.clients.tables.create_table(account.settings.results_table)
     container = account.settings.incoming_container
-    entities: list[Any] = [("upsert", record(f"{n:04d}.jpg", container=container).to_entity()) for n in range(1500)]
+    entities: list[Any] = [("upsert", to_entity(record(f"{n:04d}.jpg", container=container))) for n in range(1500)]
     for start in range(0, len(entities), 100):
         table.submit_transaction(entities[start : start + 100])
     return account

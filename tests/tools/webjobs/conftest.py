@@ -18,7 +18,7 @@ from azure.storage.queue import QueueServiceClient
 from inference.errors import ClassificationError
 from storage.clients import connect
 from storage.connection import Connection
-from storage.results.record import Record
+from storage.results.serialization import from_entity
 from storage.results.store import Results
 from tests.programs import needed
 from tests.waiting import until
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from storage.results.record import Record
     from tools.azurite.azurite import Ports
 
 PAIRS = 24
@@ -114,10 +115,10 @@ class Lab:
     def rows(self) -> dict[str, Record]:
         """Every row, by blob name."""
         try:
-            pages = list(self.results.row_ranges().everything())
+            pages = list(self.results.row_reader().pages())
         except ClassificationError:
             return {}
-        records = [Record.from_entity(entity) for page in pages for entity in page]
+        records = [from_entity(entity) for page in pages for entity in page]
         return {record.blob_name: record for record in records}
 
     def wait_for_rows(self, *names: str) -> dict[str, Record]:

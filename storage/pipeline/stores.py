@@ -1,0 +1,31 @@
+"""What the work on an image depends on: source blobs, results, a memory limit and a clock."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from storage.blobs import SourceBlobs
+    from storage.results.store import Results
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """One set of clients, kept for the life of the process. Thread-safe.
+
+    Attributes:
+        source: Reads images.
+        results: Reads and writes outcomes.
+        admit: Reserves memory for that many downloaded bytes until its context ends; may block.
+        now: The clock; aware UTC.
+    """
+
+    source: SourceBlobs
+    results: Results
+    admit: Callable[[int], AbstractContextManager[Any]] = lambda _length: nullcontext()
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
