@@ -38,16 +38,16 @@ def test_sigmoid_never_overflows_and_need_not_sum_to_one(logits: list[float]) ->
     assert np.all((values >= 0) & (values <= 1))
 
 
-def test_probabilities_stay_what_they_are() -> None:
+def test_probabilities_are_not_changed() -> None:
     values = scores(spec(Activation.NONE), np.array([[0.9, 0.8, 0.1]], np.float32))
     assert values == pytest.approx([0.9, 0.8, 0.1])
 
 
-def test_float16_softmax_that_strays_past_one_is_clipped() -> None:
+def test_float16_probabilities_slightly_outside_the_range_are_clipped() -> None:
     assert scores(spec(Activation.NONE), np.array([[1.001, -0.0005, 0]], np.float16)).tolist() == [1.0, 0.0, 0.0]
 
 
-def test_log_probabilities_are_undone() -> None:
+def test_log_probabilities_become_probabilities() -> None:
     assert scores(spec(Activation.EXP), np.log([[0.7, 0.2, 0.1]])) == pytest.approx([0.7, 0.2, 0.1])
 
 
@@ -86,7 +86,7 @@ def test_every_shape_of_output_is_in_the_order_of_the_labels(output: Any) -> Non
         pytest.param([[0.5, 0.5]], "2 numbers, not 3", id="another count than at load"),
     ],
 )
-def test_nonsense_is_the_models_fault(output: Any, sentence: str) -> None:
+def test_an_invalid_output_is_a_model_error(output: Any, sentence: str) -> None:
     with pytest.raises(ModelError, match=sentence):
         scores(spec(Activation.NONE), np.array(output))
 

@@ -44,13 +44,13 @@ def decoded(image: Image.Image) -> DecodedImage:
     return DecodedImage(image, ImageInfo(image.width, image.height, "png"))
 
 
-def tensor_of(image: Image.Image, wanted: InputSpec) -> np.ndarray[Any, Any]:
-    tensor: np.ndarray[Any, Any] = preprocess(wanted, decoded(image))
+def tensor_of(image: Image.Image, input_spec: InputSpec) -> np.ndarray[Any, Any]:
+    tensor: np.ndarray[Any, Any] = preprocess(input_spec, decoded(image))
     return tensor
 
 
 def reduced_twice(image: Image.Image) -> DecodedImage:
-    """What the decoder hands over for an original of twice the size."""
+    """Return the image as the decoder returns it for an original of twice the size."""
     return DecodedImage(image, ImageInfo(2 * image.width, 2 * image.height, "jpeg"))
 
 
@@ -64,21 +64,21 @@ def crop(side: int, interpolation: Interpolation, **numbers: Any) -> InputSpec:
     )
 
 
-def reference(image: Image.Image, wanted: InputSpec) -> np.ndarray[Any, Any]:
-    """The straightforward way: resize all of it, crop the centre, calculate in float64 as the formula is written."""
+def reference(image: Image.Image, input_spec: InputSpec) -> np.ndarray[Any, Any]:
+    """Resize the whole image, crop the centre, and apply the formula in float64."""
     filters = {kind: Image.Resampling[kind.name] for kind in Interpolation}
-    if wanted.resize is ResizeMode.SHORTEST_SIDE_CROP:
-        side, shorter = wanted.resized_height, min(image.size)
+    if input_spec.resize is ResizeMode.SHORTEST_SIDE_CROP:
+        side, shorter = input_spec.resized_height, min(image.size)
         whole = (max(side, side * image.width // shorter), max(side, side * image.height // shorter))
     else:
-        whole = (wanted.resized_width, wanted.resized_height)
-    resized = image.resize(whole, filters[wanted.interpolation])
-    left, top = (resized.width - wanted.width) // 2, (resized.height - wanted.height) // 2
-    pixels = np.asarray(resized.crop((left, top, left + wanted.width, top + wanted.height)), np.float64)
-    if wanted.color_order is ColorOrder.BGR:
+        whole = (input_spec.resized_width, input_spec.resized_height)
+    resized = image.resize(whole, filters[input_spec.interpolation])
+    left, top = (resized.width - input_spec.width) // 2, (resized.height - input_spec.height) // 2
+    pixels = np.asarray(resized.crop((left, top, left + input_spec.width, top + input_spec.height)), np.float64)
+    if input_spec.color_order is ColorOrder.BGR:
         pixels = pixels[:, :, ::-1]
-    values = (pixels * wanted.scale - np.array(wanted.mean)) / np.array(wanted.std)
-    tensor: np.ndarray[Any, Any] = values[None] if wanted.layout is Layout.NHWC else values.transpose(2, 0, 1)[None]
+    values = (pixels * input_spec.scale - np.array(input_spec.mean)) / np.array(input_spec.std)
+    tensor: np.ndarray[Any, Any] = values[None] if input_spec.layout is Layout.NHWC else values.transpose(2, 0, 1)[None]
     return tensor
 
 
@@ -97,24 +97,24 @@ def reference(image: Image.Image, wanted: InputSpec) -> np.ndarray[Any, Any]:
 def test_tensor_is_the_reference_where_nothing_is_resampled(
     layout: Layout, color_order: ColorOrder, numbers: dict[str, Any]
 ) -> None:
-    wanted = spec(layout=layout, color_order=color_order, **numbers)
+    input_spec = spec(layout=layout, color_order=color_order, **numbers)
     image = noise(32, 32)
-    np.testing.assert_allclose(tensor_of(image, wanted), reference(image, wanted), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(tensor_of(image, input_spec), reference(image, input_spec), rtol=0, atol=1e-5)
 
 
 def test_mean_without_scale_agrees_within_float32() -> None:
     """Caffe's 0..255 minus mean: values of 150 cannot be closer than 1e-5 in float32."""
-    wanted = spec(color_order=ColorOrder.BGR, scale=1.0, mean=(103.53, 116.28, 123.675))
+    input_spec = spec(color_order=ColorOrder.BGR, scale=1.0, mean=(103.53, 116.28, 123.675))
     image = noise(32, 32)
-    np.testing.assert_allclose(tensor_of(image, wanted), reference(image, wanted), rtol=1e-6, atol=1e-5)
+    np.testing.assert_allclose(tensor_of(image, input_spec), reference(image, input_spec), rtol=1e-6, atol=1e-5)
 
 
 @pytest.mark.parametrize("interpolation", Interpolation)
 @pytest.mark.parametrize("size", [(64, 48), (33, 90), (20, 25)], ids=["half", "tall", "enlarged"])
 def test_squash_is_the_reference_for_every_interpolation(interpolation: Interpolation, size: tuple[int, int]) -> None:
-    wanted = spec(interpolation=interpolation, **IMAGENET)
+    input_spec = spec(interpolation=interpolation, **IMAGENET)
     image = noise(*size)
-    np.testing.assert_allclose(tensor_of(image, wanted), reference(image, wanted), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(tensor_of(image, input_spec), reference(image, input_spec), rtol=0, atol=1e-5)
 
 
 @settings(max_examples=60, deadline=None)
@@ -127,9 +127,9 @@ def test_squash_is_the_reference_for_every_interpolation(interpolation: Interpol
 def test_crop_in_one_resize_of_a_reduced_image_is_the_crop_of_the_whole(
     width: int, height: int, side: int, interpolation: Interpolation
 ) -> None:
-    wanted = crop(side, interpolation)
+    input_spec = crop(side, interpolation)
     image = noise(width, height)
-    difference = np.abs(preprocess(wanted, reduced_twice(image)) - reference(image, wanted))
+    difference = np.abs(preprocess(input_spec, reduced_twice(image)) - reference(image, input_spec))
     # Pillow chooses the order of its two passes by the size of the result, and rounds in between; noise is the worst
     # case. A crop that is off by half a pixel differs by 20 levels on average.
     assert difference.mean() < 2
@@ -140,28 +140,28 @@ def test_crop_in_one_resize_of_a_reduced_image_is_the_crop_of_the_whole(
 def test_crop_of_an_image_that_was_not_reduced_is_the_reference(
     width: int, height: int, side: int, interpolation: Interpolation
 ) -> None:
-    wanted = crop(side, interpolation, **IMAGENET)
+    input_spec = crop(side, interpolation, **IMAGENET)
     image = noise(width, height)
-    np.testing.assert_allclose(tensor_of(image, wanted), reference(image, wanted), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(tensor_of(image, input_spec), reference(image, input_spec), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("interpolation", [Interpolation.NEAREST, Interpolation.BOX])
 def test_filters_with_sharp_edges_are_off_by_a_pixel_at_most(interpolation: Interpolation) -> None:
     """Where their edge falls on the border of two pixels, float32 decides which one it is."""
     ramp = Image.fromarray(np.add.outer(np.arange(90), np.arange(121)).astype(np.uint8)[:, :, None].repeat(3, axis=2))
-    wanted = crop(40, interpolation)
-    assert np.abs(preprocess(wanted, reduced_twice(ramp)) - reference(ramp, wanted)).max() <= 2
+    input_spec = crop(40, interpolation)
+    assert np.abs(preprocess(input_spec, reduced_twice(ramp)) - reference(ramp, input_spec)).max() <= 2
 
 
 def test_squash_and_crop_takes_the_centre() -> None:
-    wanted = spec(resized_height=40, resized_width=40, scale=1.0)
+    input_spec = spec(resized_height=40, resized_width=40, scale=1.0)
     image = noise(40, 40)
-    np.testing.assert_array_equal(tensor_of(image, wanted)[0].transpose(1, 2, 0), np.asarray(image)[4:36, 4:36])
+    np.testing.assert_array_equal(tensor_of(image, input_spec)[0].transpose(1, 2, 0), np.asarray(image)[4:36, 4:36])
 
 
 def test_letterbox_keeps_the_shape_and_pads_both_sides() -> None:
-    wanted = spec(resize=ResizeMode.LETTERBOX, scale=1.0, pad_color=(10, 20, 30))
-    tensor = tensor_of(Image.new("RGB", (64, 32), (200, 100, 50)), wanted)[0]
+    input_spec = spec(resize=ResizeMode.LETTERBOX, scale=1.0, pad_color=(10, 20, 30))
+    tensor = tensor_of(Image.new("RGB", (64, 32), (200, 100, 50)), input_spec)[0]
     np.testing.assert_array_equal(tensor[:, 16, 16], [200, 100, 50])
     np.testing.assert_array_equal(tensor[:, 7, 0], [10, 20, 30])
     np.testing.assert_array_equal(tensor[:, 24, 31], [10, 20, 30])
@@ -169,7 +169,7 @@ def test_letterbox_keeps_the_shape_and_pads_both_sides() -> None:
 
 
 def test_grey_letterbox_pads_with_the_grey_of_its_colour() -> None:
-    wanted = spec(
+    input_spec = spec(
         resize=ResizeMode.LETTERBOX,
         color_order=ColorOrder.GREY,
         scale=1.0,
@@ -177,7 +177,7 @@ def test_grey_letterbox_pads_with_the_grey_of_its_colour() -> None:
         std=(1.0,),
         pad_color=(255,) * 3,
     )
-    tensor = tensor_of(Image.new("L", (8, 32), 7), wanted)[0]
+    tensor = tensor_of(Image.new("L", (8, 32), 7), input_spec)[0]
     assert tensor.shape == (1, 32, 32)
     assert (tensor[0, 0, 0], tensor[0, 16, 16]) == (255, 7)
 
@@ -191,34 +191,34 @@ def test_uint8_input_gets_the_pixels_themselves() -> None:
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_tensor_has_the_dtype_of_the_graph(dtype: str) -> None:
-    image, wanted = noise(32, 32), spec(dtype=dtype, **IMAGENET)
-    tensor = tensor_of(image, wanted)
+    image, input_spec = noise(32, 32), spec(dtype=dtype, **IMAGENET)
+    tensor = tensor_of(image, input_spec)
     assert tensor.dtype == dtype
     assert tensor.flags.c_contiguous
-    np.testing.assert_allclose(tensor, reference(image, wanted), atol=2e-3 if dtype == "float16" else 1e-5)
+    np.testing.assert_allclose(tensor, reference(image, input_spec), atol=2e-3 if dtype == "float16" else 1e-5)
 
 
 @pytest.mark.parametrize(("batch", "shape"), [(None, (1, 3, 32, 32)), (4, (4, 3, 32, 32)), (0, (3, 32, 32))])
-def test_batch_axis_is_what_the_graph_wants(batch: int | None, shape: tuple[int, ...]) -> None:
+def test_the_batch_axis_is_the_graph_s(batch: int | None, shape: tuple[int, ...]) -> None:
     tensor = tensor_of(noise(32, 32), spec(batch=batch))
     assert tensor.shape == shape
     if batch:
         np.testing.assert_array_equal(tensor[0], tensor[-1])
 
 
-def test_a_big_photo_decoded_small_lands_on_the_same_pixels() -> None:
-    """The decoder hands over a reduced image; the crop must still be of the same place."""
+def test_a_photo_that_was_decoded_small_gives_the_same_pixels() -> None:
+    """The decoder returns a reduced image; the crop must still show the same part."""
     across = np.linspace(0, 255, 3001)[None, :, None] * np.ones((2003, 1, 3))
     image = Image.fromarray(across.astype(np.uint8))
-    wanted = spec(resize=ResizeMode.SHORTEST_SIDE_CROP, resized_height=40, resized_width=40, scale=1.0)
+    input_spec = spec(resize=ResizeMode.SHORTEST_SIDE_CROP, resized_height=40, resized_width=40, scale=1.0)
     content = encoded(image)
-    small = decode_image(content, needed_size(wanted, 3001, 2003))
+    small = decode_image(content, needed_size(input_spec, 3001, 2003))
     assert small.image.width < 300
-    tensor: np.ndarray[Any, Any] = preprocess(wanted, small)
-    np.testing.assert_allclose(tensor, reference(image, wanted), atol=1.5)
+    tensor: np.ndarray[Any, Any] = preprocess(input_spec, small)
+    np.testing.assert_allclose(tensor, reference(image, input_spec), atol=1.5)
 
 
-def test_nearest_asks_for_every_pixel_because_averages_are_other_pixels() -> None:
+def test_nearest_needs_every_pixel_because_averages_are_other_pixels() -> None:
     assert needed_size(spec(interpolation=Interpolation.NEAREST), 4000, 3000) == (4000, 3000)
     assert needed_size(spec(), 4000, 3000) == (32, 32)
 
@@ -234,32 +234,33 @@ def test_the_smallest_and_the_thinnest_images_fit(size: tuple[int, int], resize:
     assert tensor_of(noise(*size), spec(resize=resize)).shape == (1, 3, 32, 32)
 
 
-def test_normalise_rounds_where_an_integer_input_has_a_mean() -> None:
+def test_normalize_rounds_where_an_integer_input_has_a_mean() -> None:
     pixels = np.full((1, 1, 3), 100, np.uint8)
-    wanted = spec(dtype="uint8", scale=1.0, mean=(0.6, 0.4, 200.0))
-    np.testing.assert_array_equal(normalize(wanted, pixels).ravel(), [99, 100, 0])
+    input_spec = spec(dtype="uint8", scale=1.0, mean=(0.6, 0.4, 200.0))
+    np.testing.assert_array_equal(normalize(input_spec, pixels).ravel(), [99, 100, 0])
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("resize", ResizeMode)
-def test_turning_after_the_resize_gives_what_turning_before_it_does(resize: ResizeMode, orientation: int) -> None:
-    """A reduced photo is turned when it is small. Odd sizes and an odd crop: half a pixel's slip would show."""
+def test_orientation_applied_after_the_resize_gives_the_same_tensor(resize: ResizeMode, orientation: int) -> None:
+    """Odd sizes and an odd crop: an error of half a pixel would be visible."""
     upright = np.asarray(noise(37, 29).resize((1301, 957), Image.Resampling.BICUBIC))
     stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](upright)))
     content = encode(stored, "JPEG", exif=exif_orientation(orientation), quality=95)
     side = 61 if resize is ResizeMode.SHORTEST_SIDE_CROP else 32
-    wanted = spec(resize=resize, resized_height=side, resized_width=side, height=32, width=32, scale=1.0)
+    input_spec = spec(resize=resize, resized_height=side, resized_width=side, height=32, width=32, scale=1.0)
     before, after = (
-        decode_image(content, needed_size(wanted, 1301, 957), upright=upright_first) for upright_first in (True, False)
+        decode_image(content, needed_size(input_spec, 1301, 957), upright=upright_first)
+        for upright_first in (True, False)
     )
     assert (before.orientation, after.orientation) == (1, orientation)
-    first, last = (np.asarray(preprocess(wanted, one), np.float64) for one in (before, after))
+    first, last = (np.asarray(preprocess(input_spec, one), np.float64) for one in (before, after))
     difference = np.abs(first - last)
     assert difference.max() <= 2  # Pillow rounds between its two passes, and their order follows the shape
     assert difference.mean() < 0.2
 
 
-def test_an_image_that_was_not_reduced_is_turned_before_it_is_resized() -> None:
+def test_an_image_that_was_not_reduced_becomes_upright_before_the_resize() -> None:
     content = encode(noise(40, 50), "PNG", exif=exif_orientation(6))
     decoded = decode_image(content, upright=False)
     assert (decoded.orientation, decoded.image.size) == (1, (50, 40))

@@ -1,4 +1,4 @@
-"""Several models look at one image: it is decoded once, and each says what it would have said alone."""
+"""Several models classify one image: it is decoded once, and each gives the result that it gives alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LINES = "red\ngreen\nblue\n"
 
 
 def jpeg() -> bytes:
-    """Large enough to be reduced while it is decoded."""
+    """Return a JPEG large enough to be reduced by the decoder."""
     buffer = io.BytesIO()
     Image.blend(noise(1600, 1200), Image.new("RGB", (1600, 1200), RED), 0.3).save(buffer, "JPEG")
     return buffer.getvalue()
@@ -46,7 +46,7 @@ def grey(tmp_path: Path) -> Path:
     )
 
 
-def test_each_model_answers_and_the_first_is_the_verdict(rgb: Path, bgr: Path, grey: Path) -> None:
+def test_each_model_answers_and_the_label_is_the_first_model_s(rgb: Path, bgr: Path, grey: Path) -> None:
     answer = classifier.load(rgb, bgr, grey).classify(png(RED))
     assert [(one.model.name, one.label) for one in answer.answers] == [
         ("rgb", "red"),
@@ -63,8 +63,8 @@ def test_each_model_answers_and_the_first_is_the_verdict(rgb: Path, bgr: Path, g
     assert classifier.load(bgr, rgb).classify(png(RED)).label == "blue"
 
 
-def test_each_model_says_what_it_says_alone(rgb: Path, bgr: Path, grey: Path) -> None:
-    """Also of an image that is reduced while it is decoded: less for the larger input's sake."""
+def test_each_model_gives_the_result_that_it_gives_alone(rgb: Path, bgr: Path, grey: Path) -> None:
+    """The image is reduced by the decoder, and less than for the smaller input alone."""
     photo = jpeg()
     together = classifier.load(rgb, bgr, grey).classify(photo)
     for path, answer in zip((rgb, bgr, grey), together.answers, strict=True):
@@ -90,11 +90,11 @@ def test_an_image_is_decoded_once_at_the_largest_size_needed(
     assert one.image.height >= 2 * 64
 
 
-def test_one_model_leaves_no_list_of_answers(rgb: Path) -> None:
+def test_one_model_has_no_list_of_answers(rgb: Path) -> None:
     assert classifier.load(rgb).classify(png()).answers == ()
 
 
-def test_the_identity_is_of_all_and_in_their_order(rgb: Path, bgr: Path) -> None:
+def test_the_identity_depends_on_all_models_and_their_order(rgb: Path, bgr: Path) -> None:
     alone, both, turned = (
         classifier.load(rgb).model,
         classifier.load(rgb, bgr).model,
@@ -105,25 +105,25 @@ def test_the_identity_is_of_all_and_in_their_order(rgb: Path, bgr: Path) -> None
     assert classifier.load(rgb, bgr).classify(png()).model == both
 
 
-def test_another_second_model_is_another_version(rgb: Path, bgr: Path) -> None:
+def test_a_change_of_the_second_model_is_another_version(rgb: Path, bgr: Path) -> None:
     before = classifier.load(rgb, bgr).model.version
     (bgr / "labels.txt").write_text("a\nb\nc\n")
     assert classifier.load(rgb, bgr).model.version != before
 
 
-def test_the_minimum_holds_for_each_model(rgb: Path, grey: Path) -> None:
+def test_the_minimum_applies_to_each_model(rgb: Path, grey: Path) -> None:
     answer = classifier.load(rgb, grey, min_score=0.6).classify(png(BLUE))
     assert [one.label for one in answer.answers] == [UNKNOWN, UNKNOWN]
     answer = classifier.load(rgb, grey, min_score=0.55).classify(png(BLUE))
     assert [one.label for one in answer.answers] == ["blue", UNKNOWN]
 
 
-def test_a_bad_image_is_rejected_for_all(rgb: Path, bgr: Path) -> None:
+def test_a_bad_image_is_rejected(rgb: Path, bgr: Path) -> None:
     with pytest.raises(PermanentError):
         classifier.load(rgb, bgr).classify(b"no image")
 
 
-def test_grey_models_alone_are_given_grey(grey: Path, tmp_path: Path) -> None:
+def test_grey_models_alone_get_a_grey_image(grey: Path, tmp_path: Path) -> None:
     other = folder(
         tmp_path / "other",
         graph(shape=("N", 1, 16, 16), classes=2),

@@ -1,7 +1,7 @@
-"""Builds small ONNX graphs and the folders that exporters leave around them. Their answers can be worked out by hand.
+"""Builds small ONNX graphs with the folders that exporters write around them. Their answers are easy to calculate.
 
-Unless told otherwise the logits are the means of the input's channels: an all-red picture answers class 0 to a model
-that was fed RGB and class 2 to one that was fed BGR.
+By default the logits are the means of the input's channels: an all-red picture is class 0 in an RGB tensor and class 2
+in a BGR tensor.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ def graph(
     layout: str = "NCHW",
     dtype: int = FLOAT,
     classes: int = 3,
-    ending: Sequence[str] = (),
+    operators: Sequence[str] = (),
     output: str = "logits",
     output_shape: Sequence[int | str | None] | None = None,
     input_name: str = "input",
     metadata: Mapping[str, str] | None = None,
     opset: int = 13,
 ) -> onnx.ModelProto:
-    """A graph whose logits are its channel means, times a fixed matrix when there are more classes than channels.
+    """Return a graph whose logits are its channel means, times a fixed matrix for more classes than channels.
 
     Args:
-        shape: Of the input; three axes mean there is none for the batch.
+        shape: Of the input; three axes are without a batch axis.
         layout: ``NCHW`` or ``NHWC``.
         dtype: Of input and output.
-        classes: How many numbers come out.
-        ending: Operators after the logits, such as ``Softmax`` or ``Sigmoid``.
-        output: Its name.
-        output_shape: ``[N, C]`` unless given; ``[N, C, 1, 1]`` and ``[C]`` are reshaped to.
+        classes: Number of scores.
+        operators: Operators after the logits, such as ``Softmax`` or ``Sigmoid``.
+        output: The output's name.
+        output_shape: ``[N, C]`` by default; the logits are reshaped to ``[N, C, 1, 1]`` or ``[C]``.
         input_name: The input's name.
-        metadata: For ``metadata_props``.
-        opset: Of the default domain.
+        metadata: The graph's ``metadata_props``.
+        opset: Version of the default operator set.
     """
     last = len(shape) - 1
     axes = [last - 1, last] if layout == "NCHW" else [last - 2, last - 1]
@@ -60,9 +60,9 @@ def graph(
         helper.make_node("ReduceMean", ["pixels"], ["means"], axes=axes, keepdims=0),
         helper.make_node("MatMul", ["means", "weights"], ["step0"]),
     ]
-    for number, operator in enumerate(ending):
+    for number, operator in enumerate(operators):
         nodes.append(helper.make_node(operator, [f"step{number}"], [f"step{number + 1}"]))
-    made = f"step{len(ending)}"
+    made = f"step{len(operators)}"
     constants = [numpy_helper.from_array(weights, "weights")]
     if output_shape is not None:
         target = np.array([-1 if isinstance(axis, str) else axis for axis in output_shape], np.int64)
@@ -89,9 +89,9 @@ def graph(
 
 
 def zip_map_graph(keys: Sequence[str] | Sequence[int], *, label_first: bool = True) -> onnx.ModelProto:
-    """Custom Vision's shape: a text or number output ``classLabel`` and ``loss``, a sequence of maps."""
+    """Return a graph as Custom Vision exports it: outputs ``classLabel`` and ``loss``, a sequence of maps."""
     classes = len(keys)
-    base = graph(shape=("N", 3, 8, 8), classes=classes, ending=("Softmax",), output="scores", input_name="data")
+    base = graph(shape=("N", 3, 8, 8), classes=classes, operators=("Softmax",), output="scores", input_name="data")
     text = isinstance(keys[0], str)
     attribute = {"classlabels_strings": list(keys)} if text else {"classlabels_int64s": list(keys)}
     value = helper.make_tensor_value_info
@@ -120,7 +120,7 @@ def zip_map_graph(keys: Sequence[str] | Sequence[int], *, label_first: bool = Tr
 
 
 def folder(path: Path, model: onnx.ModelProto | bytes, name: str = "model.onnx", **files: Any) -> Path:
-    """Write a graph and files; ``labels_txt="..."`` becomes ``labels.txt``, and what is no text is written as JSON."""
+    """Write a graph and files: ``labels_txt="..."`` becomes ``labels.txt``; other values than text become JSON."""
     (path / name).parent.mkdir(parents=True, exist_ok=True)
     (path / name).write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
     for key, content in files.items():
@@ -131,22 +131,22 @@ def folder(path: Path, model: onnx.ModelProto | bytes, name: str = "model.onnx",
 
 
 OURS: dict[str, Any] = {"input": {"color_order": "RGB", "scale": 1 / 255, "resize": "squash"}}
-"""A ``model.json`` that says just enough for a graph with a fixed shape."""
+"""A ``model.json`` with the values that a graph of fixed shape needs."""
 
 
 def png(color: tuple[int, int, int] = RED, size: tuple[int, int] = (8, 8)) -> bytes:
-    """A picture of one colour, lossless."""
+    """Return an image of one colour as PNG."""
     return encoded(Image.new("RGB", size, color))
 
 
 def encoded(image: Image.Image) -> bytes:
-    """The picture as PNG."""
+    """Return the image as PNG."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def noise(width: int, height: int, seed: int = 7) -> Image.Image:
-    """A picture of which no two pixels are alike."""
+    """Return an image of random pixels."""
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return Image.fromarray(pixels)

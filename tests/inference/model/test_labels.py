@@ -78,14 +78,14 @@ def test_refuses(tmp_path: Path, text: str, sentence: str) -> None:
     assert str(tmp_path) in str(refusal.value)
 
 
-def test_refuses_bytes_that_are_no_text(tmp_path: Path) -> None:
+def test_refuses_bytes_that_are_not_text(tmp_path: Path) -> None:
     (tmp_path / "labels").write_bytes(b"\xff\xfe\x00caf\xe9")
     with pytest.raises(ModelError, match="not UTF-8"):
         read_labels(tmp_path / "labels")
 
 
 @given(st.lists(st.text(st.characters(blacklist_categories=["Cs"])).filter(str.strip), min_size=1))
-def test_json_lists_and_objects_say_the_same(names: list[str]) -> None:
+def test_json_lists_and_objects_give_the_same_labels(names: list[str]) -> None:
     expected = tuple(name.strip() for name in names)
     assert parse_labels(json.loads(json.dumps(names))) == expected
     assert parse_labels({str(index): name for index, name in enumerate(names)}) == expected

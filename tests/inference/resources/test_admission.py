@@ -1,4 +1,4 @@
-"""Memory admission: never over the budget, nobody starves, everybody gets through."""
+"""Admission by memory: the budget is never exceeded, and every request is granted in turn."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MIB = 1024 * 1024
 
 
 class Gauge:
-    """What is held at one moment, and the most that ever was."""
+    """The bytes that are held now, and their maximum so far."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -41,7 +41,7 @@ class Gauge:
 
 
 def start_waiting(budget: Budget, cost: int, call: Callable[[], object]) -> threading.Thread:
-    """Start a thread that asks for ``cost``, and return when it stands in the queue."""
+    """Start a thread that requests ``cost``, and return when it is in the queue."""
 
     def ask() -> None:
         with budget.reserve(cost):
@@ -56,7 +56,7 @@ def start_waiting(budget: Budget, cost: int, call: Callable[[], object]) -> thre
 
 @settings(max_examples=40, deadline=None)
 @given(total=st.integers(1, 100), costs=st.lists(st.integers(0, 150), max_size=40))
-def test_the_budget_is_never_exceeded_and_everyone_gets_through(total: int, costs: list[int]) -> None:
+def test_the_budget_is_never_exceeded_and_every_request_is_granted(total: int, costs: list[int]) -> None:
     budget, gauge = Budget(total), Gauge()
 
     def work(cost: int) -> None:
@@ -71,7 +71,7 @@ def test_the_budget_is_never_exceeded_and_everyone_gets_through(total: int, cost
         assert not budget._waiting
 
 
-def test_more_than_the_whole_budget_runs_alone() -> None:
+def test_a_request_for_more_than_the_budget_runs_alone() -> None:
     budget = Budget(100)
     entered = threading.Event()
     with budget.reserve(1_000_000):
@@ -80,8 +80,8 @@ def test_more_than_the_whole_budget_runs_alone() -> None:
     assert entered.wait(DEADLINE_SECONDS)
 
 
-def test_a_small_one_does_not_slip_past_a_waiting_large_one() -> None:
-    """Or a stream of small images would starve the large one for ever."""
+def test_a_small_request_does_not_overtake_a_waiting_large_one() -> None:
+    """Otherwise a stream of small images would starve the large one."""
     budget = Budget(100)
     large, small = threading.Event(), threading.Event()
     with budget.reserve(50):
@@ -93,7 +93,7 @@ def test_a_small_one_does_not_slip_past_a_waiting_large_one() -> None:
     assert small.wait(DEADLINE_SECONDS)
 
 
-def test_a_queue_of_large_ones_does_not_starve_a_small_one() -> None:
+def test_a_queue_of_large_requests_does_not_starve_a_small_one() -> None:
     """The large ones stay until the small one is in: it asked second, and fits beside the first."""
     budget = Budget(100)
     small = threading.Event()
@@ -107,8 +107,8 @@ def test_a_queue_of_large_ones_does_not_starve_a_small_one() -> None:
     assert not any(thread.is_alive() for thread in threads)
 
 
-def test_a_stream_of_large_ones_that_never_ends_does_not_starve_a_small_one() -> None:
-    """Each large one that is let in brings another: the small one still goes in the order of asking."""
+def test_a_stream_of_large_requests_does_not_starve_a_small_one() -> None:
+    """Each large request that is granted adds another; the small one is still granted in its turn."""
     budget = Budget(100)
     order: list[str] = []
     threads: list[threading.Thread] = []
@@ -135,7 +135,7 @@ def test_a_file_is_counted_while_it_is_held() -> None:
         assert admission._content._free_bytes == 70 * MIB
 
 
-def test_a_file_beyond_the_whole_share_is_read_alone() -> None:
+def test_a_file_larger_than_the_share_is_read_alone() -> None:
     admission = Admission(800 * MIB, ceiling_bytes=800 * MIB)
     with admission.reserve_content(128 * MIB):
         assert admission._content._free_bytes == 0
@@ -143,7 +143,7 @@ def test_a_file_beyond_the_whole_share_is_read_alone() -> None:
 
 
 @pytest.mark.parametrize(("cost", "trims"), [(63 * MIB, 0), (64 * MIB, 1)], ids=["a small decode", "a large decode"])
-def test_what_a_large_decode_left_in_the_heaps_goes_back_before_the_next_is_let_in(
+def test_the_heaps_are_trimmed_after_a_large_decode_and_before_the_next(
     monkeypatch: pytest.MonkeyPatch, cost: int, trims: int
 ) -> None:
     admission = Admission(800 * MIB, ceiling_bytes=800 * MIB)
@@ -157,8 +157,8 @@ def test_what_a_large_decode_left_in_the_heaps_goes_back_before_the_next_is_let_
     assert admission._decoding._free_bytes == 700 * MIB
 
 
-def test_more_than_the_process_could_ever_give_is_refused() -> None:
-    """A two-kilobyte WebP may claim a canvas of three gigabytes: trying would end the worker, waiting not help."""
+def test_a_request_beyond_the_ceiling_is_refused() -> None:
+    """A two-kilobyte WebP may declare a canvas of three gigabytes, which would end the worker."""
     admission = Admission(8 * MIB, ceiling_bytes=100 * MIB)
     with admission.reserve(99 * MIB):
         pass
@@ -175,7 +175,7 @@ def test_an_error_gives_the_memory_back() -> None:
         pass
 
 
-def test_a_budget_of_nothing_is_refused() -> None:
+def test_an_empty_budget_is_refused() -> None:
     with pytest.raises(ValueError, match="admits nothing"):
         Budget(0)
 

@@ -1,0 +1,88 @@
+"""The graph of a folder, the order of trust, and the identity of the model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from inference import classifier
+from tests.inference.model.loading import (
+    LINES,
+    refusal,
+    with_input,
+)
+from tests.inference.model.model_folders import (
+    OURS,
+    folder,
+    graph,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def test_a_missing_folder_an_empty_folder_and_a_file_are_refused(tmp_path: Path) -> None:
+    assert "does not exist" in refusal(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    assert "no .onnx file" in refusal(tmp_path / "empty")
+    (tmp_path / "model.onnx").write_bytes(graph().SerializeToString())
+    assert "give the folder" in refusal(tmp_path / "model.onnx")
+
+
+def test_several_graphs_need_a_choice(tmp_path: Path) -> None:
+    path = folder(tmp_path, graph(), name="a.onnx", labels_txt=LINES, model_json=OURS)
+    folder(path, graph(), name="b.onnx")
+    assert '"graph": "a.onnx"' in refusal(path)
+    folder(path, graph(), name="b.onnx", model_json=OURS | {"graph": "b.onnx"})
+    assert classifier.load(path).spec.graph.name == "b.onnx"
+
+
+def test_model_json_wins_and_the_exporters_files_add_the_rest(tmp_path: Path) -> None:
+    processor = {"size": 8, "image_mean": [0.5] * 3, "image_std": [0.5] * 3, "resample": 3}
+    path = folder(
+        tmp_path,
+        graph(),
+        labels_txt=LINES,
+        preprocessor_config_json=processor,
+        model_json={"name": "mine", "input": {"color_order": "BGR"}},
+    )
+    spec = classifier.load(path).spec
+    assert (spec.identity.name, spec.input.color_order, spec.input.interpolation) == ("mine", "BGR", "bicubic")
+    assert spec.values["input.color_order"].source == "model.json: input.color_order"
+    assert spec.values["input.interpolation"].source == "preprocessor_config.json: resample"
+
+
+def test_scale_mean_and_std_are_never_mixed_from_two_sources(tmp_path: Path) -> None:
+    processor = {"size": 8, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    ours = {"input": {"scale": 1}}
+    path = folder(tmp_path, graph(), labels_txt=LINES, preprocessor_config_json=processor, model_json=ours)
+    spec = classifier.load(path).spec.input
+    assert (spec.scale, spec.mean, spec.std) == (1, (0,) * 3, (1,) * 3)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda path: folder(path, graph(operators=("Identity",))), id="graph"),
+        pytest.param(lambda path: folder(path, graph(), labels_txt="red\ngreen\nviolet\n"), id="labels"),
+        pytest.param(lambda path: folder(path, graph(), model_json=with_input(mean=0.5)), id="preprocessing"),
+    ],
+)
+def test_a_changed_graph_label_or_preprocessing_is_another_version(
+    tmp_path: Path, change: Callable[[Path], Path]
+) -> None:
+    path = folder(tmp_path, graph(), labels_txt=LINES, model_json=OURS)
+    before = classifier.load(path).model
+    assert len(before.version) == 12
+    assert int(before.version, 16) >= 0
+    change(path)
+    assert classifier.load(path).model.version != before.version
+
+
+def test_the_same_model_in_another_folder_has_the_same_version(tmp_path: Path) -> None:
+    one = folder(tmp_path / "one", graph(), labels_txt=LINES, model_json=OURS)
+    two = folder(tmp_path / "two", graph(), labels_txt=LINES, model_json=OURS, notes_md="unknown files are ignored")
+    assert classifier.load(one).model.version == classifier.load(two).model.version
+    assert classifier.load(one).model.name == "one"

@@ -1,0 +1,27 @@
+"""The JSON that ``docs/models.md`` shows works."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.inference.model.loading import (
+    LINES,
+    assert_distinguishes_colours,
+)
+from tests.inference.model.model_folders import (
+    folder,
+    graph,
+)
+
+BLOCKS = re.findall(
+    r"```json\n(.+?)```", (Path(__file__).resolve().parents[3] / "docs" / "models.md").read_text(), re.DOTALL
+)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=["everything", "PyTorch", "TensorFlow"])
+def test_each_model_json_of_the_document_is_enough(tmp_path: Path, block: str) -> None:
+    model = graph(shape=("N", 3, 224, 224))
+    assert_distinguishes_colours(folder(tmp_path, model, labels_txt=LINES, model_json=block))

@@ -1,0 +1,143 @@
+"""The input: stated values and the graph's own shape."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+from PIL import Image
+
+from inference import classifier
+from inference.errors import ModelError
+from inference.model_spec import Activation, ColorOrder, Layout
+from tests.inference.model.loading import (
+    LINES,
+    NAMES,
+    assert_distinguishes_colours,
+    preprocess_alone,
+    refusal,
+    tensor,
+)
+from tests.inference.model.model_folders import (
+    FLOAT16,
+    GREEN,
+    OURS,
+    UINT8,
+    folder,
+    graph,
+    noise,
+    png,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TORCHVISION = {
+    "input": {
+        "color_order": "RGB", "resize": "shortest_side_crop", "shortest_side": 9, "scale": 1 / 255,
+        "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225],
+    }
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("labels", [NAMES, {"0": "red", "1": "green", "2": "blue"}, {"vocab": NAMES}], ids=str)
+def test_a_pytorch_export_needs_labels_and_a_model_json(tmp_path: Path, labels: Any) -> None:
+    assert_distinguishes_colours(folder(tmp_path, graph(), labels_json=labels, model_json=TORCHVISION))
+
+
+def test_the_refusal_lists_every_missing_value(tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as refusal:
+        classifier.load(folder(tmp_path, graph(), labels_json=NAMES))
+    message = str(refusal.value)
+    assert "colour order" in message
+    assert '"scale"' in message
+    assert '"resize"' in message
+    assert "preprocessor_config.json" in message
+    assert "\n" not in message
+
+
+MINUS_ONE_TO_ONE = {"input": {"color_order": "RGB", "resize": "squash", "scale": 1 / 127.5, "mean": 1}}
+
+
+def test_a_tf2onnx_export_is_nhwc_and_needs_a_model_json(tmp_path: Path) -> None:
+    model = graph(shape=("unk__1", 8, 8, 3), layout="NHWC", operators=("Softmax",))
+    path = folder(tmp_path, model, labels_txt=LINES)
+    with pytest.raises(ModelError, match=r"colour order.*scale.*fitted"):
+        classifier.load(path)
+    folder(tmp_path, model, model_json=MINUS_ONE_TO_ONE)
+    assert_distinguishes_colours(path)
+    spec = classifier.load(path).spec
+    assert spec.input.layout is Layout.NHWC
+    assert spec.output.activation is Activation.NONE
+    expected = np.asarray(noise(8, 8)) / 127.5 - 1
+    np.testing.assert_allclose(tensor(path, noise(8, 8)), expected, atol=1e-5)
+
+
+def test_mean_first_is_converted(tmp_path: Path) -> None:
+    ours = {
+        "input": {
+            "color_order": "RGB",
+            "resize": "squash",
+            "scale": 1 / 127.5,
+            "mean": 127.5,
+            "order": "mean_first",
+        }
+    }
+    path = folder(tmp_path, graph(), labels_txt=LINES, model_json=ours)
+    np.testing.assert_allclose(
+        tensor(path, noise(8, 8)), (np.asarray(noise(8, 8)).transpose(2, 0, 1) - 127.5) / 127.5, atol=1e-5
+    )
+
+
+def test_a_uint8_input_takes_the_pixels_themselves(tmp_path: Path) -> None:
+    ours = {"input": {"color_order": "RGB", "resize": "squash"}}
+    model = graph(shape=(1, 8, 8, 3), layout="NHWC", dtype=UINT8)
+    path = folder(tmp_path, model, labels_txt=LINES, model_json=ours)
+    assert_distinguishes_colours(path)
+    assert tensor(path, noise(8, 8)).dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [("N", 3, 8, 8), (1, 3, 8, 8), (4, 3, 8, 8), ("anything", 3, 8, 8), (None, 3, 8, 8), (3, 8, 8)],
+    ids=str,
+)
+def test_any_batch_axis(tmp_path: Path, shape: tuple[Any, ...]) -> None:
+    output = (3,) if len(shape) == 3 else None
+    path = folder(tmp_path, graph(shape=shape, output_shape=output), labels_txt=LINES, model_json=OURS)
+    assert_distinguishes_colours(path)
+
+
+def test_one_channel_is_grey(tmp_path: Path) -> None:
+    ours = {"input": {"scale": 1, "resize": "squash"}}
+    path = folder(tmp_path, graph(shape=("N", 1, 8, 8), classes=2), labels_txt="light\ndark", model_json=ours)
+    model = classifier.load(path)
+    assert model.spec.input.color_order is ColorOrder.GREY
+    assert model.classify(png((255, 255, 255))).label == "light"
+    green = Image.new("RGB", (8, 8), GREEN).convert("L")
+    np.testing.assert_allclose(preprocess_alone(model.spec.input, green), 150, atol=0.5)
+
+
+def test_float16_in_and_out(tmp_path: Path) -> None:
+    path = folder(tmp_path, graph(dtype=FLOAT16), labels_txt=LINES, model_json=OURS)
+    assert_distinguishes_colours(path)
+
+
+def test_dynamic_size_is_taken_from_model_json(tmp_path: Path) -> None:
+    ours = {"input": OURS["input"] | {"size": [16, 24], "layout": "NCHW"}}
+    path = folder(tmp_path, graph(shape=("N", 3, "h", "w")), labels_txt=LINES, model_json=ours)
+    assert tensor(path, noise(50, 40)).shape == (3, 16, 24)
+
+
+def test_two_inputs_are_refused(tmp_path: Path) -> None:
+    model = graph()
+    model.graph.input.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, [1]))
+    assert "has 2 inputs (input, mask)" in refusal(folder(tmp_path, model, labels_txt=LINES, model_json=OURS))
+
+
+def test_an_input_of_another_type_is_refused(tmp_path: Path) -> None:
+    model = graph()
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
+    assert "int64" in refusal(folder(tmp_path, model, labels_txt=LINES, model_json=OURS))
