@@ -1,7 +1,7 @@
 """Classifies one image: reads it, classifies the bytes, commits the outcome. Every trigger and every tool uses this.
 
-The outcome describes the blob as it is now, whatever event asked for it: already done, classified, rejected, deleted or
-superseded. Every other failure is raised, so that the host delivers the message again.
+The outcome describes the current content of the blob, which may be newer than the event: already done, classified,
+rejected, deleted or superseded. Every other failure is raised, so that the host delivers the message again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reading rows at many addresses in few requests, wherever the rows are.
+"""Reads rows at many addresses in few requests, whether the rows lie close together or not.
 
 Sorted addresses are read as key ranges, up to 1,000 rows per request. A row that a page passed without returning it
 does not exist. Reading continues while pages return requested rows; after a page without any, it starts again at the

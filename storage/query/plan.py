@@ -80,7 +80,7 @@ class Filter:
         )
 
     def matches_index_row(self, columns: Mapping[str, Any]) -> bool:
-        """Whether a row may match, as far as the columns of its index row tell."""
+        """Whether a row may match, by the columns that its index row has."""
         score, classified_at = columns.get("score"), columns.get("classified_at")
         return (
             columns.get("container") == self.container
@@ -106,7 +106,7 @@ class Filter:
     def folders(self) -> tuple[str | None, ...]:
         """The folders that ``folder`` stands for, as ``keys.folder_of`` names them."""
         if self.folder in {"", "/"}:
-            return (None, "")  # the top, and names that begin with a slash: a person cannot tell them apart
+            return (None, "")  # the top, and names that begin with a slash: a person cannot distinguish them
         return () if self.folder is None else (self.folder.removesuffix("/"),)
 
     def condition(self, *, in_index: bool) -> Condition:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Mismatches:
-    """A superset of what is inconsistent. Callers read each candidate again before they change anything.
+    """A superset of the inconsistent results. Callers read each candidate again before they change anything.
 
     Attributes:
         rows: How many rows the container's images have.

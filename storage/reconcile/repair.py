@@ -1,4 +1,4 @@
-"""Repairs the results of one image: its sidecar, its index rows, and what is left of a deleted blob.
+"""Repairs the results of one image: its sidecar, its index rows, and the results of a deleted blob.
 
 Candidates are re-read before any change, and every write is conditional on the ETag just read, or checked afterwards.
 Attempts that run meanwhile follow the commit protocol and lose nothing to these steps.

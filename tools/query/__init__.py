@@ -1,1 +1,1 @@
-"""The parts of ``python -m tools query``: what is asked, how it is shown, and the images themselves."""
+"""``python -m tools query``: the filters, the ways to print results, and the download of images."""

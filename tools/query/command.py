@@ -1,7 +1,7 @@
-"""Ask which images got which answer: by name, folder, label, score, time, status and model.
+"""Find results by image name, folder, label, score, time, status and model.
 
-By image, folder, label, status or time the answer is a range of keys, however many rows there are; answers by label,
-status or time come newest first. Only a score or a model alone makes the whole table be read. Rows appear as they come.
+Image, folder, label, status and time are looked up by key range, however many rows there are; results by label, status
+or time come newest first. A score or a model alone reads the whole table. Rows are printed as they are found.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     add_filters(parser)
-    parser.add_argument("--limit", type=_positive, metavar="N", help="stop after so many")
-    shown = parser.add_mutually_exclusive_group()
-    shown.add_argument("--format", choices=FORMATS, default="table", help="how to print rows (table)")
-    shown.add_argument("--json", dest="format", action="store_const", const="jsonl", help="the same as --format jsonl")
-    parser.add_argument("--count", action="store_true", help="print how many, instead of the rows")
+    parser.add_argument("--limit", type=_positive, metavar="N", help="stop after N rows")
+    formats = parser.add_mutually_exclusive_group()
+    formats.add_argument("--format", choices=FORMATS, default="table", help="how to print rows (table)")
+    formats.add_argument("--json", dest="format", action="store_const", const="jsonl", help="same as --format jsonl")
+    parser.add_argument("--count", action="store_true", help="print the number of rows instead of the rows")
     parser.add_argument(
-        "--download", type=Path, metavar="DIR", help="fetch the images, too; again: only what is missing"
+        "--download", type=Path, metavar="DIR", help="download the images; re-running skips files already there"
     )
     parser.add_argument(
-        "--explain", action="store_true", help="say on stderr which keys answered, and in how many requests"
+        "--explain", action="store_true", help="print the kind of key range and the number of requests on stderr"
     )
     parser.epilog = (
-        "A row is shown as it stands when it is read. --count may count a result that is half-written.\n"
-        "Exit 0: answered, also when there is nothing. 1: --download could not fetch every image. 2: misuse.\n\n"
+        "Each row is printed as it is when it is read. --count may include a result that is being written.\n"
+        "Exit 0: done, also without a match. 1: --download could not fetch every image. 2: misuse.\n\n"
         "examples:\n"
         "  python -m tools query --label fox --min-score 0.8 --since 7d\n"
         "  python -m tools query --status rejected --format csv > rejected.csv\n"
@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Answer; 0 unless an image could not be downloaded."""
+    """Answer the query; 0 unless an image could not be downloaded."""
     if args.count and args.download:
         raise ConfigurationError("--count prints a number and --download fetches images: choose one of them.")
     with open_account() as account:
@@ -60,20 +60,20 @@ def run(args: argparse.Namespace) -> int:
             count = query.count(args.limit)
             print(json.dumps({"count": count}) if args.format == "jsonl" else count, flush=True)
         else:
-            complete = _answer(account, query, args)
+            complete = _print_rows(account, query, args)
     if args.explain:
         explained = {"kind": str(query.kind), "table": query.table, "requests": query.requests}
         print(json.dumps({"explain": explained}), file=sys.stderr)
     return 0 if complete else 1
 
 
-def _answer(account: Account, query: Query, args: argparse.Namespace) -> bool:
-    """Print the rows, and fetch their images where that is wanted; true if all are there."""
+def _print_rows(account: Account, query: Query, args: argparse.Namespace) -> bool:
+    """Print the rows, and download their images if requested; true if all are there."""
     output = FORMATS[args.format]()
     with ExitStack() as stack:
         downloads = None
         if args.download is not None:
-            downloads = stack.enter_context(Downloads(account.clients.blobs, args.download, _say))
+            downloads = stack.enter_context(Downloads(account.clients.blobs, args.download, _print_message))
         output.begin()
         for record in query.records(args.limit):
             output.show(record)
@@ -81,15 +81,15 @@ def _answer(account: Account, query: Query, args: argparse.Namespace) -> bool:
                 downloads.add(record)
     if downloads is None:
         return True
-    _say(downloads.summary())
+    _print_message(downloads.summary())
     return downloads.complete
 
 
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
+def _print_message(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _positive(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no count: write a whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a count: write a whole number of at least 1")
     return int(text)

@@ -1,7 +1,7 @@
-"""Fetching the images behind rows: side by side, each file whole or not there, nothing fetched twice.
+"""Downloads the images of rows in parallel. A file is complete or absent, and no content is downloaded twice.
 
-A file's time says which content it is: the blob's own last change, with a fingerprint of the ETag in its microseconds.
-So a second run knows without a list, and without a request, what it has: same size, same time, same content.
+A file's modification time identifies its content: the blob's last change, with a hash of the ETag in the microseconds.
+A second run therefore needs no list and no request: a file of the same size and time has the same content.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from azure.core.exceptions import AzureError, ResourceModifiedError, ResourceNot
 
 from inference.errors import TransientError
 from storage.errors import translate
-from storage.etags import bare_etag
+from storage.etags import bare_etag, quoted_etag
 from tools.query.file_names import FileNames
 from tools.terminal import printable
 
@@ -37,42 +37,42 @@ if TYPE_CHECKING:
     from storage.results.record import Record
 
 _THREADS = 16
-_AHEAD = 4 * _THREADS
-_PIECE_BYTES = 8 << 20  # in memory for one file at one moment; each piece is tried again by the SDK on its own
+_MAX_PENDING = 4 * _THREADS
+_CHUNK_BYTES = 8 << 20  # in memory per file; the SDK retries each chunk by itself
 _PARTIAL = ".partial"
 _ABANDONED_SECONDS = 3600.0
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-class Ending(StrEnum):
-    """How the fetching of one image ended, as the summary says it."""
+class DownloadResult(StrEnum):
+    """The result of one download, in the words of the summary."""
 
     DOWNLOADED = "downloaded"
     PRESENT = "there already"
-    GONE = "gone or changed since"  # asked for a content that is not there, storage does not say which
+    GONE = "gone or changed since"  # storage answers both in the same way
     FAILED = "failed"
 
 
 class Downloads:
-    """Fetches images into a folder while their rows are still being found. For one thread; a context manager.
+    """Downloads images into a folder while the query is still running. Not thread-safe; a context manager.
 
     Args:
         service: A pooled client of the account.
-        folder: Where to; made if need be.
-        tell: Told, a sentence at a time, what a person should know: other names, images that could not be had.
+        folder: The target folder; created if necessary.
+        report: Called with a sentence for each changed file name and each image that could not be downloaded.
 
     Attributes:
-        endings: How many ended how.
+        counts: The number of images by result.
     """
 
-    def __init__(self, service: BlobServiceClient, folder: Path, tell: Callable[[str], object]) -> None:
+    def __init__(self, service: BlobServiceClient, folder: Path, report: Callable[[str], object]) -> None:
         self._service = service
         self._folder = folder
-        self._tell = tell
+        self._report = report
         self._names = FileNames(reserved=_PARTIAL)
         self._stopping = threading.Event()
-        self._waiting: deque[Future[tuple[Ending, str]]] = deque()
-        self.endings: Counter[Ending] = Counter()
+        self._pending: deque[Future[tuple[DownloadResult, str]]] = deque()
+        self.counts: Counter[DownloadResult] = Counter()
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="download")
 
     def __enter__(self) -> Self:
@@ -88,49 +88,49 @@ class Downloads:
 
     def __exit__(self, kind: object, _error: BaseException | None, _trace: TracebackType | None) -> None:
         try:
-            while self._waiting and kind is None:
-                self._settle()
+            while self._pending and kind is None:
+                self._finish_oldest()
         finally:
             self._stopping.set()
             self._pool.shutdown(cancel_futures=True)
-            with suppress(OSError):  # somebody else's file may be in it
+            with suppress(OSError):  # it may hold a file of another run
                 (self._folder / _PARTIAL).rmdir()
 
     def add(self, record: Record) -> None:
-        """Fetch the image of a row; waits when many are on their way.
+        """Start the download of a row's image. Blocks while many downloads are running.
 
         Raises:
-            ConfigurationError: Storage refused.
+            ConfigurationError: Storage refused the request.
             TransientError: The disk is full.
         """
         path = self._names.path(record.blob_name)
         if str(path) != record.blob_name:
-            self._tell(f"{printable(record.blob_name)} is kept as {path}.")
-        if len(self._waiting) >= _AHEAD:
-            self._settle()
-        self._waiting.append(self._pool.submit(self._fetch, record, self._folder / path))
+            self._report(f"{printable(record.blob_name)} is saved as {path}.")
+        if len(self._pending) >= _MAX_PENDING:
+            self._finish_oldest()
+        self._pending.append(self._pool.submit(self._fetch, record, self._folder / path))
 
     def summary(self) -> str:
-        """How many ended how, as a sentence."""
-        said = [f"{self.endings[ending]:,} {ending}" for ending in Ending if self.endings[ending]]
-        return f"{', '.join(said) or 'Nothing to download'}; in {self._folder}."
+        """The numbers as a sentence."""
+        counts = [f"{self.counts[result]:,} {result}" for result in DownloadResult if self.counts[result]]
+        return f"{', '.join(counts) or 'Nothing to download'}; in {self._folder}."
 
     @property
     def complete(self) -> bool:
         """Whether every image is in the folder."""
-        return self.endings.total() == self.endings[Ending.DOWNLOADED] + self.endings[Ending.PRESENT]
+        return self.counts.total() == self.counts[DownloadResult.DOWNLOADED] + self.counts[DownloadResult.PRESENT]
 
-    def _settle(self) -> None:
-        ending, told = self._waiting.popleft().result()
-        self.endings[ending] += 1
-        if told:
-            self._tell(told)
+    def _finish_oldest(self) -> None:
+        result, message = self._pending.popleft().result()
+        self.counts[result] += 1
+        if message:
+            self._report(message)
 
-    def _fetch(self, record: Record, path: Path) -> tuple[Ending, str]:
+    def _fetch(self, record: Record, path: Path) -> tuple[DownloadResult, str]:
         name = printable(str(record.image))
         try:
             if _is_there(path, record):
-                return Ending.PRESENT, ""
+                return DownloadResult.PRESENT, ""
             partial = self._folder / _PARTIAL / uuid.uuid4().hex
             try:
                 self._copy(record, partial)
@@ -140,40 +140,40 @@ class Downloads:
             finally:
                 partial.unlink(missing_ok=True)
         except (ResourceNotFoundError, ResourceModifiedError):
-            return Ending.GONE, f"{name} is gone, or was changed since it was judged."
+            return DownloadResult.GONE, f"{name} is gone, or changed since it was classified."
         except TransientError as error:
-            return Ending.FAILED, str(error)
+            return DownloadResult.FAILED, str(error)
         except OSError as error:
-            if error.errno in _FULL:
-                raise TransientError(f"{self._folder} is full: make room, then run the same again.") from error
-            return Ending.FAILED, f"{name} could not be written: {error.strerror}."
-        return Ending.DOWNLOADED, ""
+            if error.errno in _DISK_FULL:
+                raise TransientError(f"{self._folder} is full: make room, then run the command again.") from error
+            return DownloadResult.FAILED, f"{name} could not be written: {error.strerror}."
+        return DownloadResult.DOWNLOADED, ""
 
     def _copy(self, record: Record, path: Path) -> None:
-        """Write the content that was judged, and no other, to a file."""
+        """Write the content that was classified to a file, never a newer one."""
         blob = self._service.get_blob_client(record.container, record.blob_name)
-        etag = f'"{bare_etag(record.etag)}"'
-        pinned = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+        pinned = {"etag": quoted_etag(record.etag), "match_condition": MatchConditions.IfNotModified}
         as_stored: dict[str, Any] = {**pinned, "max_concurrency": 1, "decompress": False}
         length = record.content_length or 0
-        md5, promised = hashlib.md5(usedforsecurity=False), None
+        md5, stored_md5 = hashlib.md5(usedforsecurity=False), None
         with path.open("xb") as file:
-            for offset in range(0, max(1, length), _PIECE_BYTES):
+            for offset in range(0, max(1, length), _CHUNK_BYTES):
                 if self._stopping.is_set():
                     raise TransientError("Stopped.")
-                piece_of = (offset, min(_PIECE_BYTES, length - offset)) if length else ()  # nothing has no range
+                # An empty blob has no range that could be requested.
+                byte_range = (offset, min(_CHUNK_BYTES, length - offset)) if length else ()
                 try:
-                    download = blob.download_blob(*piece_of, **as_stored)
-                    piece = download.readall()
+                    download = blob.download_blob(*byte_range, **as_stored)
+                    chunk = download.readall()
                 except (ResourceNotFoundError, ResourceModifiedError):
                     raise
                 except AzureError as error:
                     raise translate(error, f"reading {record.image}") from error
-                promised = download.properties.content_settings.content_md5
-                md5.update(piece)
-                file.write(piece)
-            if file.tell() != length or (promised and bytes(promised) != md5.digest()):
-                raise TransientError(f"{printable(str(record.image))} did not arrive whole: run the same again.")
+                stored_md5 = download.properties.content_settings.content_md5
+                md5.update(chunk)
+                file.write(chunk)
+            if file.tell() != length or (stored_md5 and bytes(stored_md5) != md5.digest()):
+                raise TransientError(f"{printable(str(record.image))} arrived incomplete: run the command again.")
 
 
 def _is_there(path: Path, record: Record) -> bool:
@@ -185,7 +185,7 @@ def _is_there(path: Path, record: Record) -> bool:
 
 
 def _stamp(record: Record) -> int:
-    """The time of a file with this content, in nanoseconds, whole microseconds; see the module."""
+    """The modification time of a file with this content, in nanoseconds, at microsecond grain (see the module)."""
     changed = record.blob_last_modified or record.classified_at
-    fingerprint = int.from_bytes(hashlib.sha256(bare_etag(record.etag).encode()).digest()[:8], "big") % 1_000_000
-    return (int(changed.timestamp()) * 1_000_000 + fingerprint) * 1000
+    etag_hash = int.from_bytes(hashlib.sha256(bare_etag(record.etag).encode()).digest()[:8], "big") % 1_000_000
+    return (int(changed.timestamp()) * 1_000_000 + etag_hash) * 1000

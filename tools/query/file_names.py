@@ -1,10 +1,10 @@
 r"""File names for blobs: safe on every common system, readable, and different for different blobs.
 
-Blob names are anybody's: ``../../etc/passwd``, ``CON.jpg``, ``a?b.jpg``, 1,024 characters. Each part of a name becomes
-one part of a path. What a file system would refuse or understand otherwise is written as a URL writes it, ``%3F``; a
-part that is too long is cut and ends in a hash. Two names that only a case-sensitive system tells apart (``a.jpg`` and
-``A.JPG``, composed and decomposed accents), or a file and a folder of one name, cannot both have it: the second gets a
-hash.
+Blob names are untrusted: ``../../etc/passwd``, ``CON.jpg``, ``a?b.jpg``, 1,024 characters. Each part of a name becomes
+one part of a path. Characters that a file system would refuse or interpret are escaped as in a URL, ``%3F``; a part
+that is too long is cut and ends in a hash. Two names that only a case-sensitive system distinguishes (``a.jpg`` and
+``A.JPG``, composed and decomposed accents), or a file and a folder of the same name, cannot both keep it: the second
+gets a hash.
 
     why?.jpg -> why%3F.jpg      100%.jpg -> 100%.jpg      a%20b.jpg -> a%2520b.jpg      ../x -> %2E%2E/x
 """
@@ -16,7 +16,7 @@ import re
 import unicodedata
 from pathlib import PurePosixPath
 
-# learn.microsoft.com/windows/win32/fileio/naming-a-file; a % only where it would read as an escape.
+# learn.microsoft.com/windows/win32/fileio/naming-a-file; a % only where it would look like an escape.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\\/\ud800-\udfff]|%(?=[0-9A-Fa-f]{2})|[. ]+\Z')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*(\.|$)", re.IGNORECASE)
 _EMPTY = "%2F"  # between two slashes; a part that really is %2F becomes %252F
@@ -24,10 +24,10 @@ _MAX_BYTES = 255  # of UTF-8 on Linux; elsewhere 255 UTF-16 units, which are nev
 
 
 class FileNames:
-    """Gives each blob a path of its own. Remembers about 200 bytes for each; for one thread.
+    """Gives each blob a unique path. Keeps about 200 bytes per blob; not thread-safe.
 
     Args:
-        reserved: A name at the top that no blob gets.
+        reserved: A name in the top folder that no blob gets.
     """
 
     def __init__(self, reserved: str) -> None:
@@ -35,7 +35,7 @@ class FileNames:
         self._owner((reserved,), "\0")
 
     def path(self, blob_name: str) -> PurePosixPath:
-        """The relative path for a blob. The same blob gets the same one again."""
+        """The relative path for a blob; the same blob always gets the same path."""
         parts: list[str] = []
         names = blob_name.split("/")
         for depth, name in enumerate(names, start=1):
@@ -48,13 +48,13 @@ class FileNames:
         return PurePosixPath(*parts)
 
     def _owner(self, parts: tuple[str, ...], raw: str) -> bytes:
-        """Who has this path; it becomes the asker's when nobody has it."""
+        """A hash of the blob that owns this path; a free path becomes the caller's."""
         seen_alike = unicodedata.normalize("NFC", unicodedata.normalize("NFC", "/".join(parts)).casefold())
         return self._owners.setdefault(_digest(seen_alike), _digest(raw))
 
 
 def safe_part(name: str) -> str:
-    """One part of a path, for one part of a blob's name; different names give different parts."""
+    """The path part for one part of a blob's name; different names give different parts."""
     part = _UNSAFE.sub(lambda match: _escaped(match[0]), name) or _EMPTY
     if _RESERVED.match(part):
         part = _escaped(part[0]) + part[1:]
@@ -66,13 +66,13 @@ def _escaped(text: str) -> str:
 
 
 def _with_hash(part: str, raw: str) -> str:
-    """The part with a hash before its extension, cut to what a file system takes."""
+    """The part with a hash before its extension, cut to the length that a file system allows."""
     stem, dot, extension = part.rpartition(".")
     if not stem or len(extension) > 10:  # longer is no extension
         stem, dot, extension = part, "", ""
-    ending = f"~{hashlib.sha256(raw.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}{dot}{extension}"
-    kept = stem.encode()[: _MAX_BYTES - len(ending.encode())].decode("utf-8", "ignore")
-    return f"{kept}{ending}"
+    suffix = f"~{hashlib.sha256(raw.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}{dot}{extension}"
+    kept = stem.encode()[: _MAX_BYTES - len(suffix.encode())].decode("utf-8", "ignore")
+    return f"{kept}{suffix}"
 
 
 def _digest(text: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The filters of a command line, for every command that chooses among results."""
+"""The filters of a command line, for every command that selects results."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def add_filters(parser: ArgumentParser) -> None:
-    """Declare the filters; all that are given must hold."""
-    group = parser.add_argument_group("which images (all that is given must hold)")
-    group.add_argument("--image", metavar="NAME", help="this one, by its name in the incoming container")
-    group.add_argument("--folder", metavar="NAME", help='directly in this folder, not below it; "" is the top')
-    group.add_argument("--label", metavar="LABEL", help="with exactly this label")
-    group.add_argument("--min-score", type=_score, metavar="SCORE", help="with at least this score, 0 to 1")
+    """Declare the filters; every given one must match."""
+    group = parser.add_argument_group("filters (every given one must match)")
+    group.add_argument("--image", metavar="NAME", help="only this image, by its name in the incoming container")
+    group.add_argument("--folder", metavar="NAME", help='only images directly in this folder; "" is the top')
+    group.add_argument("--label", metavar="LABEL", help="only images with exactly this label")
+    group.add_argument("--min-score", type=_score, metavar="SCORE", help="only images with at least this score, 0 to 1")
     group.add_argument(
         "--since",
         type=parse_time,
@@ -27,14 +27,14 @@ def add_filters(parser: ArgumentParser) -> None:
         help="classified at this time or later: 7d, 1h, 30m (ago), or ISO 8601",
     )
     group.add_argument(
-        "--until", type=parse_time, metavar="TIME", help="classified before this time; without offset: UTC"
+        "--until", type=parse_time, metavar="TIME", help="classified before this time; UTC where it has no offset"
     )
-    group.add_argument("--status", choices=[str(status) for status in Status], help="that ended so")
-    group.add_argument("--model", metavar="MODEL", help="judged by the model of this name or version")
+    group.add_argument("--status", choices=[str(status) for status in Status], help="only images with this status")
+    group.add_argument("--model", metavar="MODEL", help="classified by the model of this name or version")
 
 
 def read_filter(args: Namespace, container: str) -> Filter:
-    """Return what the options say, for images of one container."""
+    """The filter that the options describe, for images of one container."""
     return Filter(
         container=container,
         image=args.image,
@@ -54,5 +54,5 @@ def _score(text: str) -> float:
     except ValueError:
         number = -1.0
     if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no score: write a number from 0 to 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a score: write a number from 0 to 1")
     return number

@@ -1,6 +1,6 @@
-"""Three ways to print a result, each row at once: JSON lines, CSV that a spreadsheet may open, a table to look at.
+"""Three ways to print rows, each as soon as it is found: JSON lines, CSV that is safe in a spreadsheet, and a table.
 
-Values are those of the sidecar: times are ISO 8601 in UTC, ``top_k`` is JSON text, what is absent is ``null``.
+Values are those of the sidecar: times are ISO 8601 in UTC, ``top_k`` is JSON text, absent values are ``null``.
 """
 
 from __future__ import annotations
@@ -49,31 +49,31 @@ COLUMNS = (
 )
 """The columns of a row, in their order."""
 
-# What a spreadsheet may take for a formula at a cell's beginning (owasp.org/www-community/attacks/CSV_Injection).
+# A cell that begins with one of these may be read as a formula (owasp.org/www-community/attacks/CSV_Injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _STYLES = {Status.CLASSIFIED: "green", Status.REJECTED: "yellow", Status.FAILED: "red"}
-# In cells of a terminal: the label or reason, and what stands beside it and the name.
-_WIDE_TERMINAL, _WIDE_ANSWER, _NARROW_ANSWER, _BESIDE, _LEAST_NAME = 110, 24, 15, 42, 12
+# Widths in terminal cells; the answer is the label or reason, the others are all columns but answer and name.
+_WIDE_TERMINAL, _WIDE_ANSWER, _NARROW_ANSWER, _OTHERS, _MIN_NAME = 110, 24, 15, 42, 12
 
 
 class Output(Protocol):
     """Prints results to stdout, one at a time."""
 
     def begin(self) -> None:
-        """Print what stands before the first row."""
+        """Print the header, if there is one."""
 
     def show(self, record: Record) -> None:
         """Print one row."""
 
 
 def columns_of(record: Record) -> dict[str, Any]:
-    """The columns of a row as its sidecar tells them; all of them, in their order."""
+    """All columns of a row in their order, with the values of its sidecar."""
     document = json.loads(to_sidecar(record))
     return {name: document[name] for name in COLUMNS}
 
 
 class JsonLines:
-    """One object per line, in ASCII: a name may hold what no terminal or encoding can take."""
+    """One object per line, in ASCII, because a name may hold characters that a terminal or an encoding cannot."""
 
     def begin(self) -> None:
         """See ``Output``."""
@@ -84,7 +84,7 @@ class JsonLines:
 
 
 class Csv:
-    """RFC 4180 in UTF-8, with a header. A text that could be a formula gets an apostrophe in front."""
+    """RFC 4180 in UTF-8, with a header. A text that could be a formula gets a leading apostrophe."""
 
     def begin(self) -> None:
         """See ``Output``."""
@@ -102,7 +102,7 @@ class Csv:
 
 
 class Table:
-    """Lines that fit the terminal, with the end of a long name; where there is none, they are as long as they are."""
+    """Lines that fit the terminal; of a long name the end is shown. Without a terminal nothing is cut."""
 
     def __init__(self) -> None:
         if isinstance(sys.stdout, io.TextIOWrapper):
@@ -112,7 +112,7 @@ class Table:
         if sys.stdout.isatty():
             if self._console.width < _WIDE_TERMINAL:
                 self._answer_cells = _NARROW_ANSWER
-            self._name_cells = max(_LEAST_NAME, self._console.width - _BESIDE - self._answer_cells)
+            self._name_cells = max(_MIN_NAME, self._console.width - _OTHERS - self._answer_cells)
 
     def begin(self) -> None:
         """See ``Output``."""
@@ -124,7 +124,8 @@ class Table:
         answer = printable((record.label if record.label is not None else record.reason) or "")
         if cell_len(answer) > self._answer_cells:
             answer = f"{set_cell_size(answer, self._answer_cells - 1)}…"
-        score = "" if record.score is None else f"{int(record.score * 100) / 100:.2f}"  # 1.00 is said of 1 only
+        # Rounded down: 1.00 means exactly 1.
+        score = "" if record.score is None else f"{int(record.score * 100) / 100:.2f}"
         self._line(
             Text.assemble(
                 (f"{record.classified_at:%Y-%m-%d %H:%M:%S}", "dim"),
@@ -148,7 +149,7 @@ def _cell(value: Any) -> Any:
 
 
 def _end(text: str, cells: int | None) -> str:
-    """Text, or its end where it is too long; a wide character takes two cells."""
+    """The text, or its end if it is too long; a wide character takes two cells."""
     if cells is None or cell_len(text) <= cells:
         return text
     text = text[-cells:]

@@ -235,7 +235,7 @@ class TestDownload:
         )
         assert {path.name for path in tmp_path.iterdir()} == {"photos"}
         assert f"{len(names)} downloaded; in {folder}." in err
-        assert "CON.jpg is kept as %43ON.jpg." in err
+        assert "CON.jpg is saved as %43ON.jpg." in err
         folded = [str(path).casefold() for path in files]
         assert len(set(folded)) == len(folded)
         assert not (folder / ".partial").exists()
@@ -263,7 +263,7 @@ class TestDownload:
         photos.clients.blobs.get_blob_client(container, "empty").upload_blob(b"no longer", overwrite=True)
         out, err = said(capsys, "--json", "--folder", "", "--download", str(tmp_path), code=1)
         for name in ("cat.jpg", "empty"):
-            assert f"{container}/{name} is gone, or was changed since it was judged." in err
+            assert f"{container}/{name} is gone, or changed since it was classified." in err
         assert f"{len(out.splitlines()) - 2} downloaded, 2 gone or changed since; in {tmp_path}." in err
         assert not (tmp_path / "empty").exists()
 
