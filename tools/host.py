@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools.interrupt import TERMINATION, stop_requested
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
@@ -30,58 +32,36 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(_args: argparse.Namespace) -> int:
-    """Serve until told to stop."""
+    """Serve until a signal ends it."""
     return serve(Path.cwd())
 
 
 def serve(root: Path, started: Callable[[DevHost], None] | None = None) -> int:
-    """Serve the app in a folder until SIGTERM or SIGINT. For the main thread only.
+    """Serve the app in a folder until SIGTERM, SIGINT or, on Windows, Ctrl+Break. For the main thread only.
 
     Args:
         root: The function app's folder.
-        started: Called once when everything is being served.
+        started: Called once when every trigger is being served.
 
     Returns:
         0, or 1 when a part of the host itself failed.
     """
-    import threading
-    from queue import SimpleQueue
+    with stop_requested(signal.SIGINT, TERMINATION) as stopping:
+        from tools.devhost.host import DevHost  # after the signals are handled: it imports the app
 
-    # A handler runs in the middle of whatever the main thread does, which may be inside the very Event it would set,
-    # holding its lock. SimpleQueue.put is the one call that is documented to be safe there.
-    wishes: SimpleQueue[int] = SimpleQueue()
-    told: list[int] = []
-
-    def stop(number: int, _frame: object) -> None:
-        if told:
-            os._exit(128 + number)
-        told.append(number)
-        wishes.put(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-
-    from tools.devhost.host import DevHost
-
-    host = DevHost(root)
-
-    def obey() -> None:
-        wishes.get()
-        host.stopping.set()
-
-    threading.Thread(target=obey, name="signals", daemon=True).start()
-    print(_banner(host, root), file=sys.stderr, flush=True)
-    if host.start():
-        print("The host is up.", file=sys.stderr, flush=True)
-        if started:
-            started(host)
-        host.stopping.wait()
-    print("Stopping: finishing what is running ...", file=sys.stderr, flush=True)
-    finished = host.stop()
-    print("Stopped.", file=sys.stderr, flush=True)
-    code = 1 if host.crashed else 0
-    if not finished:
-        os._exit(code)  # a thread cannot be ended, and the interpreter would wait for it
+        host = DevHost(root, stopping)
+        print(_banner(host, root), file=sys.stderr, flush=True)
+        if host.start():
+            print("The host is up.", file=sys.stderr, flush=True)
+            if started:
+                started(host)
+            stopping.wait()
+        print("Stopping: finishing the running functions ...", file=sys.stderr, flush=True)
+        finished = host.stop()
+        print("Stopped.", file=sys.stderr, flush=True)
+        code = 1 if host.crashed else 0
+        if not finished:
+            os._exit(code)  # a thread cannot be ended, and the interpreter would wait for it
     return code
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,11 +25,11 @@ from storage.results.transactions import BatchedResults
 from tools.account import open_account
 from tools.backfill import display, progress, queue
 from tools.backfill.counts import Counts
-from tools.backfill.interrupt import INTERRUPTED, asked_to_stop
 from tools.backfill.local_run import backfill_here
 from tools.backfill.pipeline import Line
 from tools.backfill.selection import Selection, to_do
 from tools.backfill.summary import how_to_go_on, tell_summary
+from tools.interrupt import INTERRUPTED, stop_requested
 from tools.terminal import printable, quiet_loggers
 from tools.times import parse_time
 
@@ -81,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     with (
         quiet_loggers("storage.pipeline.classify_blob", "storage.pipeline.retries"),
         open_account() as wires,
-        asked_to_stop() as stopping,
+        stop_requested(signal.SIGINT) as stopping,
     ):
         settings = wires.settings
         limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)

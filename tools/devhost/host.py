@@ -47,12 +47,13 @@ class DevHost:
 
     Args:
         root: The folder with ``function_app.py`` and ``host.json``.
+        stopping: Ends the host when it is set. The host sets it itself when a part of it has failed.
 
     Raises:
         ConfigurationError: Anything a person must put right first, in one sentence.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, stopping: threading.Event) -> None:
         self.settings = load_settings(root, os.environ, connection_string(ports_from_environ(os.environ)))
         os.environ.update(self.settings)
         self.options = read_host_json(root, os.cpu_count() or 1)
@@ -60,7 +61,7 @@ class DevHost:
         self.host_id = host_id(root, self.settings)
         self.visibility_seconds = VISIBILITY_SECONDS.read(self.settings)
         self.threads = worker_threads(self.settings)
-        self.stopping = threading.Event()
+        self.stopping = stopping
         self.crashed = False
         self.accounts: dict[str, Account] = {}
         self.functions = load_functions(root, self.settings)
