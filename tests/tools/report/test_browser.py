@@ -267,11 +267,13 @@ def test_every_control_has_a_name(page: Page) -> None:
     assert page.value(NAMELESS) == []
 
 
-def test_a_narrower_window_has_fewer_columns(page: Page) -> None:
+def test_a_narrower_window_has_fewer_columns_and_keeps_the_focus(page: Page) -> None:
     wide = page.value("columns")
+    page.value("document.querySelector('[data-at=\"7\"]').focus()")
     page.send("Emulation.setDeviceMetricsOverride", width=500, height=900, deviceScaleFactor=1, mobile=False)
     page.until(f"columns < {wide}")
     assert page.value("document.querySelector('.row:has(.tile)').children.length") == page.value("columns")
+    assert page.value("document.activeElement.dataset.at") == "7"
 
 
 def test_hostile_names_and_labels_do_nothing(browser: Page, tmp_path: Path) -> None:

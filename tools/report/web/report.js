@@ -88,6 +88,7 @@ function filter() {
 const grid = byId("grid");
 let rows = [];
 let columns = 1;
+let laidOutWidth = 0; // of the grid, in pixels
 let current = 0; // index of the tile that Tab reaches
 let groups = []; // [label, images] pairs as last laid out
 
@@ -96,6 +97,8 @@ function layOut(newGroups = groups) {
   const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
   const gap = rem * 0.75;
   const width = grid.clientWidth;
+  const hadFocus = grid.contains(document.activeElement);
+  laidOutWidth = width;
   columns = Math.max(2, Math.floor((width + gap) / (rem * 10.5 + gap)));
   const tileHeight = Math.round(((width - gap * (columns - 1)) / columns) * 0.75 + rem * 1.7);
   rows = [];
@@ -120,6 +123,7 @@ function layOut(newGroups = groups) {
   }
   current = Math.max(0, Math.min(current, shown.length - 1));
   draw();
+  if (hadFocus) tileAt(current)?.focus({ preventScroll: true });
 }
 
 function draw() {
@@ -309,11 +313,8 @@ filters.addEventListener("input", filter);
 filters.addEventListener("reset", () => setTimeout(filter)); // runs after the browser has reset the fields
 addEventListener("scroll", scheduleDraw, { passive: true });
 addEventListener("resize", scheduleDraw);
-let laidOutWidth = 0;
 new ResizeObserver(() => {
-  if (grid.clientWidth === laidOutWidth) return;
-  laidOutWidth = grid.clientWidth;
-  layOut();
+  if (grid.clientWidth !== laidOutWidth) layOut();
 }).observe(grid);
 if (images.length) filters.hidden = false;
 filter();
