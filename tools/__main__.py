@@ -29,7 +29,7 @@ COMMANDS = {
     "dev": "run Azurite and the dev host for Storage Explorer or azcopy",
     "doctor": "check settings, storage, model and machine, and suggest fixes",
     "host": "run the dev host on the storage that the settings name",
-    "model": "inspect, add, publish, measure or quantise a model",
+    "model": "inspect, add, publish, measure or quantize a model",
     "package": "build the zip that Azure Functions runs, with Python packages and your model",
     "query": "list results, filter them and download images",
     "reconcile": "find images without a correct result, and repair or queue them",

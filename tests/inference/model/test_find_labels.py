@@ -5,15 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from inference import classifier
-from tests.inference.model.loading import (
-    LINES,
-    refusal,
-)
-from tests.inference.model.model_folders import (
-    OURS,
-    folder,
-    graph,
-)
+from tests.inference.model.loading import LINES, refusal
+from tests.inference.model.model_folders import OURS, folder, graph
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from inference import classifier
-from tests.inference.model.loading import (
-    LINES,
-    refusal,
-    with_input,
-)
-from tests.inference.model.model_folders import (
-    OURS,
-    folder,
-    graph,
-)
+from tests.inference.model.loading import LINES, refusal, with_input
+from tests.inference.model.model_folders import OURS, folder, graph
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_a_missing_folder_an_empty_folder_and_a_file_are_refused(tmp_path: Path) -> None:
@@ -52,6 +49,23 @@ def test_model_json_wins_and_the_exporters_files_add_the_rest(tmp_path: Path) ->
     assert (spec.identity.name, spec.input.color_order, spec.input.interpolation) == ("mine", "BGR", "bicubic")
     assert spec.values["input.color_order"].source == "model.json: input.color_order"
     assert spec.values["input.interpolation"].source == "preprocessor_config.json: resample"
+
+
+def test_a_complete_model_json_imports_no_other_reader() -> None:
+    """The shipped model, in a process of its own: readers of other files would slow every start."""
+    script = (
+        "import json, sys\n"
+        "from inference import classifier\n"
+        "classifier.load('models/shapes')\n"
+        "print(json.dumps([name for name in sys.modules if name.startswith('inference.model.')]))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    imported = {name.removeprefix("inference.model.") for name in json.loads(run.stdout)}
+    assert {name for name in imported if name.startswith("exporters.")} == {
+        "exporters.json_file",
+        "exporters.model_json",
+    }
+    assert not imported & {"missing_values", "session_errors"}
 
 
 def test_scale_mean_and_std_are_never_mixed_from_two_sources(tmp_path: Path) -> None:

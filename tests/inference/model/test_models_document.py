@@ -7,14 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.inference.model.loading import (
-    LINES,
-    assert_distinguishes_colours,
-)
-from tests.inference.model.model_folders import (
-    folder,
-    graph,
-)
+from tests.inference.model.loading import LINES, assert_distinguishes_colours
+from tests.inference.model.model_folders import folder, graph
 
 BLOCKS = re.findall(
     r"```json\n(.+?)```", (Path(__file__).resolve().parents[3] / "docs" / "models.md").read_text(), re.DOTALL

@@ -10,15 +10,8 @@ import onnx
 import pytest
 
 from inference import classifier
-from tests.inference.model.loading import (
-    LINES,
-    refusal,
-)
-from tests.inference.model.model_folders import (
-    OURS,
-    folder,
-    graph,
-)
+from tests.inference.model.loading import LINES, refusal
+from tests.inference.model.model_folders import OURS, folder, graph
 
 if TYPE_CHECKING:
     from pathlib import Path

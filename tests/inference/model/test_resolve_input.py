@@ -12,24 +12,8 @@ from PIL import Image
 from inference import classifier
 from inference.errors import ModelError
 from inference.model_spec import Activation, ColorOrder, Layout
-from tests.inference.model.loading import (
-    LINES,
-    NAMES,
-    assert_distinguishes_colours,
-    preprocess_alone,
-    refusal,
-    tensor,
-)
-from tests.inference.model.model_folders import (
-    FLOAT16,
-    GREEN,
-    OURS,
-    UINT8,
-    folder,
-    graph,
-    noise,
-    png,
-)
+from tests.inference.model.loading import LINES, NAMES, assert_distinguishes_colours, preprocess_alone, refusal, tensor
+from tests.inference.model.model_folders import FLOAT16, GREEN, OURS, UINT8, folder, graph, noise, png
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,19 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from inference import classifier
 from inference.errors import ModelError
 from inference.model_spec import Activation
-from tests.inference.model.loading import (
-    LINES,
-    assert_distinguishes_colours,
-    refusal,
-)
-from tests.inference.model.model_folders import (
-    OURS,
-    RED,
-    folder,
-    graph,
-    png,
-    zip_map_graph,
-)
+from tests.inference.model.loading import LINES, assert_distinguishes_colours, refusal
+from tests.inference.model.model_folders import OURS, RED, folder, graph, png, zip_map_graph
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING
 
 from inference import classifier
 from inference.model.exporters import catalogue
-from tests.inference.model.loading import (
-    refusal,
-)
-from tests.inference.model.model_folders import (
-    folder,
-    graph,
-    png,
-)
+from tests.inference.model.loading import refusal
+from tests.inference.model.model_folders import folder, graph, png
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,18 +12,8 @@ from PIL import Image
 from inference import classifier
 from inference.errors import ModelError
 from inference.model_spec import ColorOrder, ResizeMode
-from tests.inference.model.loading import (
-    assert_distinguishes_colours,
-    spec_of,
-    tensor,
-)
-from tests.inference.model.model_folders import (
-    RED,
-    folder,
-    graph,
-    png,
-    zip_map_graph,
-)
+from tests.inference.model.loading import assert_distinguishes_colours, spec_of, tensor
+from tests.inference.model.model_folders import RED, folder, graph, png, zip_map_graph
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,16 +12,8 @@ import pytest
 from inference import classifier
 from inference.errors import ModelError
 from inference.model.exporters.model_json import KEYS
-from tests.inference.model.loading import (
-    LINES,
-    refusal,
-    with_input,
-)
-from tests.inference.model.model_folders import (
-    OURS,
-    folder,
-    graph,
-)
+from tests.inference.model.loading import LINES, refusal, with_input
+from tests.inference.model.model_folders import OURS, folder, graph
 
 ROOT = Path(__file__).resolve().parents[4]
 

@@ -7,17 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inference.model_spec import ResizeMode
-from tests.inference.model.loading import (
-    NAMES,
-    assert_distinguishes_colours,
-    spec_of,
-    tensor,
-)
-from tests.inference.model.model_folders import (
-    folder,
-    graph,
-    noise,
-)
+from tests.inference.model.loading import NAMES, assert_distinguishes_colours, spec_of, tensor
+from tests.inference.model.model_folders import folder, graph, noise
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,18 +8,8 @@ import numpy as np
 import pytest
 
 from inference.model_spec import Interpolation, ResizeMode
-from tests.inference.model.loading import (
-    LINES,
-    NAMES,
-    assert_distinguishes_colours,
-    spec_of,
-    tensor,
-)
-from tests.inference.model.model_folders import (
-    folder,
-    graph,
-    noise,
-)
+from tests.inference.model.loading import LINES, NAMES, assert_distinguishes_colours, spec_of, tensor
+from tests.inference.model.model_folders import folder, graph, noise
 
 if TYPE_CHECKING:
     from pathlib import Path

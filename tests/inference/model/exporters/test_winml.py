@@ -10,15 +10,8 @@ from PIL import Image
 
 from inference import classifier
 from inference.errors import ModelError
-from tests.inference.model.loading import (
-    LINES,
-    assert_distinguishes_colours,
-    tensor,
-)
-from tests.inference.model.model_folders import (
-    folder,
-    graph,
-)
+from tests.inference.model.loading import LINES, assert_distinguishes_colours, tensor
+from tests.inference.model.model_folders import folder, graph
 
 if TYPE_CHECKING:
     from pathlib import Path
