@@ -1,7 +1,7 @@
 """The app's settings. Each is declared once, in ``Settings``: name, parser, meaning and default.
 
 ``Settings.from_environ`` reads them all and reports every problem at once, by setting name. ``docs/settings.md`` and
-``local.settings.example.json`` are generated from these declarations (``python -m tests.regenerate_settings``).
+``local.settings.example.json`` are generated from these declarations (``python -m tests.docs.regenerate_settings``).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import azure.functions as func
 
 from inference.errors import ConfigurationError
-from tools.devhost.patterns import PathPattern
+from tools.devhost.blob_trigger.patterns import PathPattern
 from tools.devhost.settings import resolve
 
 if TYPE_CHECKING:

@@ -18,14 +18,14 @@ from inference.errors import ConfigurationError
 from tools.azurite.azurite import connection_string, ports_from_environ
 from tools.devhost.accounts import Account, create_container, create_queue
 from tools.devhost.app import AppFunction, BlobTrigger, QueueTrigger, TimerTrigger, load_functions
-from tools.devhost.blobs import BlobMessages
+from tools.devhost.blob_trigger.invocations import BlobMessages
+from tools.devhost.blob_trigger.receipts import HOSTS_CONTAINER
+from tools.devhost.blob_trigger.scanner import ContainerScanner, Target
 from tools.devhost.invoker import Invoker, worker_threads
 from tools.devhost.listener import QueueListener
 from tools.devhost.logs import configure_logging
 from tools.devhost.messages import BLOB_POISON_QUEUE, BlobTriggerMessage, function_id, internal_queue
 from tools.devhost.queues import beginner
-from tools.devhost.receipts import HOSTS_CONTAINER
-from tools.devhost.scanner import ContainerScanner, Target
 from tools.devhost.settings import VISIBILITY_SECONDS, host_id, load_settings, read_host_json
 from tools.devhost.timers import Timer
 

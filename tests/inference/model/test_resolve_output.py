@@ -72,7 +72,7 @@ def test_any_output_shape(tmp_path: Path, output_shape: tuple[Any, ...]) -> None
 
 
 @pytest.mark.parametrize(
-    ("ending", "activation", "total"),
+    ("last_operators", "activation", "total"),
     [
         pytest.param((), Activation.SOFTMAX, 1, id="logits"),
         pytest.param(("Softmax",), Activation.NONE, 1, id="softmax is not applied twice"),
@@ -82,9 +82,9 @@ def test_any_output_shape(tmp_path: Path, output_shape: tuple[Any, ...]) -> None
     ],
 )
 def test_the_graph_distinguishes_logits_from_probabilities(
-    tmp_path: Path, ending: tuple[str, ...], activation: Activation, total: float | None
+    tmp_path: Path, last_operators: tuple[str, ...], activation: Activation, total: float | None
 ) -> None:
-    path = folder(tmp_path, graph(operators=ending), labels_txt=LINES, model_json=OURS)
+    path = folder(tmp_path, graph(operators=last_operators), labels_txt=LINES, model_json=OURS)
     model = classifier.load(path)
     assert model.spec.output.activation is activation
     scores = [prediction.score for prediction in model.classify(png((255, 128, 0))).predictions]

@@ -146,8 +146,8 @@ def restricted() -> Callable[..., tuple[list[str], str, str]]:
     def run(cpus: list[int], intra_op: int | None) -> tuple[list[str], str, str]:
         command = [sys.executable, "-c", RESTRICTED, json.dumps([cpus, intra_op])]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        told = json.loads(done.stdout)
-        return told["ours"], told["process"], done.stderr
+        answer = json.loads(done.stdout)
+        return answer["ours"], answer["process"], done.stderr
 
     return run
 
@@ -168,9 +168,9 @@ class TestOnnxRuntime:
         assert restricted(self.CPUS[-1:], 1) == ([], str(self.CPUS[-1]), "")
 
     def test_does_not_pin_several_threads(self, restricted: Callable[..., tuple[list[str], str, str]]) -> None:
-        ours, process, said = restricted(self.CPUS, 3)
+        ours, process, errors = restricted(self.CPUS, 3)
         assert ours == [process, process]
-        assert said == ""
+        assert errors == ""
 
     @pytest.mark.skipif(len(CPUS) < 2, reason="with one CPU there is no other one to be pinned to")
     def test_pins_threads_when_the_number_is_not_set(

@@ -168,7 +168,7 @@ def test_a_blob_that_always_fails_is_tried_five_times_at_once_and_then_poisoned(
 
 
 @pytest.mark.parametrize("function_id", ["Host.Functions.uploaded", "Functions.uploaded"])
-def test_a_message_that_somebody_else_wrote_is_served(shared: Shared, function_id: str) -> None:
+def test_a_message_from_another_host_is_served(shared: Shared, function_id: str) -> None:
     bench, host = shared
     name = f"replayed-{function_id}.jpg"
     etag = bench.container().get_blob_client(name).upload_blob(b"x")["etag"]
@@ -320,7 +320,7 @@ def test_timers_run_on_time_and_at_the_start_when_asked(bench: Bench) -> None:
     assert {call["past_due"] for call in host.calls("ticked") + host.calls("started")} == {"False"}
 
 
-def test_storage_that_comes_late_is_waited_for_and_an_outage_is_said_once(bench: Bench, tmp_path: Path) -> None:
+def test_storage_that_comes_late_is_waited_for_and_an_outage_is_logged_once(bench: Bench, tmp_path: Path) -> None:
     bench.app(APP)
     data = tmp_path / "data"
     with running(data) as emulator:

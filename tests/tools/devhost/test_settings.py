@@ -19,8 +19,8 @@ def write_local(folder: Path, **values: object) -> None:
 def test_the_environment_wins_over_local_settings_which_win_over_the_defaults(tmp_path: Path) -> None:
     write_local(tmp_path, INCOMING_CONTAINER="local", RESULTS_CONTAINER="local", TOP_K=3)
     settings = load_settings(tmp_path, {"INCOMING_CONTAINER": "environment"}, "")
-    wanted = {"INCOMING_CONTAINER": "environment", "RESULTS_CONTAINER": "local", "TOP_K": "3"}
-    assert settings.items() >= wanted.items()
+    expected = {"INCOMING_CONTAINER": "environment", "RESULTS_CONTAINER": "local", "TOP_K": "3"}
+    assert settings.items() >= expected.items()
     assert settings["BLOB_TRIGGER_SOURCE"] == "LogsAndContainerScan"
 
 

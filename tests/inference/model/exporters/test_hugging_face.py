@@ -57,7 +57,7 @@ def test_graph_in_the_onnx_folder_and_the_newer_processor_file(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("processor", "wanted"),
+    ("processor", "expected"),
     [
         pytest.param({"size": 8}, (ResizeMode.SQUASH, 8, 8), id="a number is a square to ViT"),
         pytest.param({"size": [8, 8]}, (ResizeMode.SQUASH, 8, 8), id="a pair"),
@@ -101,11 +101,11 @@ def test_graph_in_the_onnx_folder_and_the_newer_processor_file(tmp_path: Path) -
     ],
 )  # fmt: skip
 def test_size_and_crop_follow_the_rule_of_the_processor(
-    tmp_path: Path, processor: dict[str, Any], wanted: tuple[ResizeMode, int, int]
+    tmp_path: Path, processor: dict[str, Any], expected: tuple[ResizeMode, int, int]
 ) -> None:
     spec = spec_of(hugging_face(tmp_path, VIT | processor))
-    assert (spec.resize, spec.height, spec.resized_height) == wanted
-    assert (spec.width, spec.resized_width) == wanted[1:]
+    assert (spec.resize, spec.height, spec.resized_height) == expected
+    assert (spec.width, spec.resized_width) == expected[1:]
 
 
 @pytest.mark.parametrize("resample", [0, 1, 2, 3, 4, 5])

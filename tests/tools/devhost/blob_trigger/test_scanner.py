@@ -11,9 +11,9 @@ from azure.core.exceptions import ServiceRequestError
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from tools.devhost.accounts import Account
-from tools.devhost.patterns import PathPattern
-from tools.devhost.receipts import HOSTS_CONTAINER
-from tools.devhost.scanner import ContainerScanner, Target
+from tools.devhost.blob_trigger.patterns import PathPattern
+from tools.devhost.blob_trigger.receipts import HOSTS_CONTAINER
+from tools.devhost.blob_trigger.scanner import ContainerScanner, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +107,7 @@ def test_a_hand_off_that_failed_is_made_up_for_also_after_a_restart(scan: Scan) 
     assert scan.sweep() == []
     scan.fails = False
     scan.started_again()
-    # The receipt's lease was given back, so nobody has to wait for it to run out.
+    # The receipt's lease was given back, so no host has to wait until it expires.
     assert scan.sweep() == ["a.jpg"]
 
 

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inference.errors import ConfigurationError
-from tools.devhost.patterns import PathPattern
+from tools.devhost.blob_trigger.patterns import PathPattern
 
 # What a blob may be called: anything but a line break, which no capture takes (nor does the real host's).
 blob_names = st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]), min_size=1, max_size=40)

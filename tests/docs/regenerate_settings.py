@@ -1,6 +1,6 @@
 """Write the table of docs/settings.md and local.settings.example.json anew, from the declarations in the code.
 
-python -m tests.regenerate_settings
+python -m tests.docs.regenerate_settings
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tools.devhost.settings import HOST_ID, VISIBILITY_SECONDS
 if TYPE_CHECKING:
     from storage.setting import ConnectionSetting, Setting
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "settings.md"
 EXAMPLE = ROOT / "local.settings.example.json"
 DOCUMENTED: tuple[Setting[Any] | ConnectionSetting, ...] = (
@@ -28,7 +28,7 @@ DOCUMENTED: tuple[Setting[Any] | ConnectionSetting, ...] = (
     VISIBILITY_SECONDS,
     *PORT_SETTINGS,
 )
-_TABLE = re.compile(r"(?<=<!-- table: python -m tests\.regenerate_settings -->\n\n).*?(?=\n\n)", re.DOTALL)
+_TABLE = re.compile(r"(?<=<!-- table: python -m tests\.docs\.regenerate_settings -->\n\n).*?(?=\n\n)", re.DOTALL)
 
 
 def document() -> str:

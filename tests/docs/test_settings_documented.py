@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from storage.settings import Settings
-from tests import regenerate_settings
+from tests.docs import regenerate_settings
 from tests.triggers import TRIGGERS
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = regenerate_settings.DOCUMENT.read_text(encoding="utf-8")
 EXAMPLE: dict[str, str] = json.loads(regenerate_settings.EXAMPLE.read_text())["Values"]
 HOST: dict[str, Any] = json.loads((ROOT / "host.json").read_text())
@@ -35,7 +35,7 @@ def quoted(text: str) -> list[str]:
 
 
 def test_the_document_and_the_example_say_what_the_code_declares() -> None:
-    """If this fails: python -m tests.regenerate_settings"""
+    """If this fails: python -m tests.docs.regenerate_settings"""
     assert regenerate_settings.document() == DOCUMENT
     assert regenerate_settings.example() == regenerate_settings.EXAMPLE.read_text()
 

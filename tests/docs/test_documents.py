@@ -17,7 +17,7 @@ import pytest
 
 from tools.__main__ import COMMANDS, command_module
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = (
     "inference",
     "storage",

@@ -30,7 +30,7 @@ class BlobMessages:
     Args:
         functions: The app's blob functions by name, each with its trigger and the account that it watches.
         invoker: Runs them.
-        look_at: Tells the scanner of a connection and container that a blob has a new version.
+        look_at: Called with a connection, a container and a blob that has a new version; hints at it to the scanner.
     """
 
     def __init__(

@@ -22,8 +22,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parent.parent
-ITSELF = "tests/test_prose.py"
+ROOT = Path(__file__).resolve().parents[2]
+ITSELF = "tests/docs/test_prose.py"
 
 # What is banned, and the plain word for it.
 PHRASES = {

@@ -68,7 +68,7 @@ class PathPattern:
         return cls(text, container, tuple(captures), None, re.compile(f"^{re.escape(container)}/{regex}$"))
 
     def match(self, container: str, blob: str) -> dict[str, str] | None:
-        """Return what was captured (perhaps nothing: ``{}``), or ``None`` when the blob is not meant."""
+        """Return the captures (perhaps none: ``{}``), or ``None`` when the path does not match the blob."""
         if container.lower() != self.container.lower():
             return None
         if self._regex is None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from azure.storage.blob import BlobServiceClient
 
+from tools.devhost.blob_trigger.receipts import queue_once, receipt_path
 from tools.devhost.messages import BlobTriggerMessage
-from tools.devhost.receipts import queue_once, receipt_path
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient

@@ -1,7 +1,7 @@
 """Discovery by listing: every blob written since the last look becomes one message for each function that wants it.
 
 The safe form of the Functions host's algorithm. A sweep lists the whole container. W is the lowest Last-Modified
-still of interest; it moves only when a sweep has reached its last page, so what is written during a sweep is never
+still of interest; it moves only when a sweep has reached its last page, so a blob written during a sweep is never
 jumped over. The comparison includes W itself, because Last-Modified has one-second precision; receipts absorb repeats.
 
     |----------- older: known -----------| W - GRACE |---- looked at ----| S: when this sweep began |-- next sweep --|
@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from tools.devhost.accounts import AT_ONCE, create_container, describe
+from tools.devhost.blob_trigger.receipts import queue_once
 from tools.devhost.messages import BlobTriggerMessage
-from tools.devhost.receipts import queue_once
 
 if TYPE_CHECKING:
     import threading
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobProperties, ContainerClient
 
     from tools.devhost.accounts import Account
-    from tools.devhost.patterns import PathPattern
+    from tools.devhost.blob_trigger.patterns import PathPattern
 
 logger = logging.getLogger(__name__)
 
@@ -78,15 +78,15 @@ class ContainerScanner:
         self._handed_off: dict[tuple[str, str], datetime] = {}
         self._pending: set[str] = set()
         self._sweep_started = _BEGINNING
-        self._listing_seconds = 0.0  # of the last sweep, without what was done about what it found
+        self._listing_seconds = 0.0  # of the last sweep, without the time to queue its finds
         self.pause_seconds = LOCAL_PAUSE_SECONDS if account.is_local else REMOTE_PAUSE_SECONDS
 
     def look_at(self, blob_name: str) -> None:
-        """Take a hint: this blob is new, whatever the listing says."""
+        """Take a hint: this blob is new, also when the listing shows nothing new."""
         self._pending.add(blob_name)
 
     def run(self, stopping: threading.Event) -> None:
-        """Sweep until told to stop."""
+        """Sweep until ``stopping`` is set."""
         who = f"scanner of {self._container.container_name}"
         loaded = False
         pause = self.pause_seconds
@@ -110,7 +110,7 @@ class ContainerScanner:
                 began = time.monotonic()
                 blobs: list[BlobProperties] = list(next(pages, ()))
                 self._listing_seconds += time.monotonic() - began
-                # Only the first page shows a moment; later ones may hold what was written after the sweep began, whose
+                # Only the first page shows a moment; later ones may hold blobs written after the sweep began, whose
                 # neighbours on earlier pages we have not seen.
                 is_whole = number == 0 and not pages.continuation_token
                 fresh = [
@@ -153,13 +153,13 @@ class ContainerScanner:
     def _offer(self, blob_name: str) -> bool:
         """Queue one blob for every function that wants it. False: try again in the next sweep."""
         container = self._container.container_name
-        wanted = [target for target in self._targets if target.pattern.match(container, blob_name) is not None]
-        if not wanted:
+        targets = [target for target in self._targets if target.pattern.match(container, blob_name) is not None]
+        if not targets:
             return True
         try:
             properties = self._container.get_blob_client(blob_name).get_blob_properties()
             done = True
-            for target in wanted:
+            for target in targets:
                 kind = str(getattr(properties.blob_type, "value", properties.blob_type))
                 message = BlobTriggerMessage(target.function_id, container, blob_name, str(properties.etag), kind)
                 done &= queue_once(self._hosts, self._host_id, message, partial(self._enqueue, message))

@@ -42,7 +42,7 @@ def queue_once(hosts: ContainerClient, host_id: str, message: BlobTriggerMessage
     """Call ``enqueue`` unless a receipt says that it was done before.
 
     Returns:
-        True when the message is known to be queued, by us or by another; False when somebody else is just doing it:
+        True when the message is known to be queued, by us or by another host; False while another host is at it:
         look again later.
 
     Raises:
