@@ -57,7 +57,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--debug", action="store_true", help="show tracebacks instead of one-line errors")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     requested = next((word for word in arguments if word in COMMANDS), None)
-    for name, summary in COMMANDS.items():
+    # Where the command comes first, nothing can list the others, and 14 parsers are not built in vain.
+    listed = {requested: COMMANDS[requested]} if requested and arguments[0] == requested else COMMANDS
+    for name, summary in listed.items():
         command = commands.add_parser(
             name,
             help=summary,

@@ -14,8 +14,7 @@ All functions are safe to call from many threads and change no global of Pillow.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from inference.decoding.decoder_errors import decoder_errors
 from inference.decoding.formats.image_format import load_format
@@ -31,8 +30,7 @@ if TYPE_CHECKING:
     from inference.predictions import ImageInfo
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedImage:
+class DecodedImage(NamedTuple):
     """An image of RGB or grey pixels, possibly reduced, with the facts about its original.
 
     Attributes:

@@ -5,8 +5,7 @@ A reduced image keeps at least two pixels per needed pixel and axis: docs/adr/00
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from inference.decoding.memory_cost import FIXED_BYTES, image_bytes
 
@@ -19,8 +18,7 @@ _OVERSAMPLING_INSIDE = 2
 _OVERSAMPLING_AFTER = 3
 
 
-@dataclass(frozen=True, slots=True)
-class DecodePlan:
+class DecodePlan(NamedTuple):
     """One decode, planned from the header and the needed size.
 
     Attributes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,7 +45,7 @@ class LoadedModel:
     def tensor(self, decoded: DecodedImage) -> NDArray[np.generic]:
         """Turn a decoded image (``RGB``, or ``L`` for a grey model) into the model's input; see ``preprocess``."""
         if self.is_grey and decoded.image.mode != "L":  # decoded in colour for another model of the same classifier
-            decoded = replace(decoded, image=decoded.image.convert("L"))
+            decoded = decoded._replace(image=decoded.image.convert("L"))
         return preprocess(self.spec.input, decoded)
 
     def run(self, tensor: NDArray[np.generic]) -> Any:

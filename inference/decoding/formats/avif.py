@@ -6,7 +6,6 @@ stream decides what a decode costs: ``tests/inference/decoding/formats/test_avif
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PIL import AvifImagePlugin
@@ -44,10 +43,13 @@ class Avif(ImageFormat):
         frames = max(frames, image.n_frames if isinstance(image, AvifImagePlugin.AvifImageFile) else 1)
         coded = coded_size(content, limits)
         pixel_bytes = _DEEP_PIXEL_BYTES if coded.is_deep else _PIXEL_BYTES
-        return replace(
-            super().describe(image, content, frames, limits),
-            decoder_memory=DecoderMemory(pixel_bytes * max(image.width * image.height, coded.pixels)),
-            coded_pixels=coded.pixels,
+        return (
+            super()
+            .describe(image, content, frames, limits)
+            ._replace(
+                decoder_memory=DecoderMemory(pixel_bytes * max(image.width * image.height, coded.pixels)),
+                coded_pixels=coded.pixels,
+            )
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PIL import BmpImagePlugin
@@ -45,7 +44,7 @@ class Bmp(ImageFormat):
     def describe(self, image: ImageFile, content: bytes, frames: int, limits: Limits) -> Header:
         """Return the header of an opened image."""
         memory = DecoderMemory(_PIXEL_BYTES * image.width * image.height)
-        return replace(super().describe(image, content, frames, limits), decoder_memory=memory)
+        return super().describe(image, content, frames, limits)._replace(decoder_memory=memory)
 
 
 FORMAT = Bmp()

@@ -6,7 +6,6 @@ up, decide what a decode costs, not the box of the picture: ``tests/inference/de
 
 from __future__ import annotations
 
-from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -59,10 +58,13 @@ class Heif(ImageFormat):
         """Return the header of an opened image."""
         layers = coded_layers(content, ChunkLimit(limits.max_chunks))
         coded_pixels = max((sum(item.stated_pixels for item in layer) for layer in layers), default=0)
-        return replace(
-            super().describe(image, content, frames, limits),
-            decoder_memory=DecoderMemory(_PIXEL_BYTES * max(image.width * image.height, coded_pixels)),
-            coded_pixels=coded_pixels,
+        return (
+            super()
+            .describe(image, content, frames, limits)
+            ._replace(
+                decoder_memory=DecoderMemory(_PIXEL_BYTES * max(image.width * image.height, coded_pixels)),
+                coded_pixels=coded_pixels,
+            )
         )
 
 

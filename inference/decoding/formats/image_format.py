@@ -6,10 +6,9 @@ Most images are JPEG: a process that meets no other format imports neither the m
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from importlib import import_module
 from io import BytesIO
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from inference.decoding.decoder_errors import decoder_errors
 from inference.decoding.formats.chunk_limit import ChunkLimit
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     from inference.limits import Limits
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """The facts about an image that are known before any pixel is decoded.
 
     Attributes:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import re
 import struct
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image, ImageChops, JpegImagePlugin
@@ -34,6 +32,7 @@ _MAX_EXIF_SEGMENTS = 256  # 16 MiB; Pillow joins them in quadratic time
 # libjpeg writes 10 for a colour photo and 18 for four inks.
 _MAX_SCANNED_PIXELS = 3_000_000_000
 _COEFFICIENT_BYTES = 2  # libjpeg's JCOEF
+_OTHER_BYTES = bytes(number * number % 251 for number in range(1024))  # any bytes but 0xFF, which begins a marker
 
 
 class _Reader(JpegImagePlugin.JpegImageFile):
@@ -64,10 +63,13 @@ class Jpeg(ImageFormat):
         coefficients = 0.0
         if "progressive" in image.info:
             coefficients = _COEFFICIENT_BYTES * _samples_per_pixel(image) * image.width * image.height
-        return replace(
-            super().describe(image, content, frames, limits),
-            decoder_memory=DecoderMemory(coefficients + len(content), 3 * image_bytes(*image.size, image.mode)),
-            decoder_scales=(8, 4, 2),
+        return (
+            super()
+            .describe(image, content, frames, limits)
+            ._replace(
+                decoder_memory=DecoderMemory(coefficients + len(content), 3 * image_bytes(*image.size, image.mode)),
+                decoder_scales=(8, 4, 2),
+            )
         )
 
     def refuse(self, header: Header, content: bytes) -> None:
@@ -109,8 +111,7 @@ class Jpeg(ImageFormat):
         if any(low != high for low, high in bands):
             return
         end = content.find(_END, _first_scan(content).start)
-        other_bytes = random.Random(0).randbytes(1024).replace(b"\xff", b"\x55")  # noqa: S311 - any bytes but a marker
-        experiment = self._open_reduced(content[:end] + other_bytes + content[end:], mode, scale)
+        experiment = self._open_reduced(content[:end] + _OTHER_BYTES + content[end:], mode, scale)
         if ImageChops.difference(image, experiment).getbbox(alpha_only=False):
             detail = f"The file has an end marker after {len(content):,} bytes, but a part of its picture is missing."
             raise PermanentError(Reason.TRUNCATED, detail)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Jpeg2KImagePlugin
@@ -62,7 +61,7 @@ class Jpeg2000(ImageFormat):
             + _BLOCK_BYTES * samples * pixels / codestream.block_samples
         )
         header = super().describe(image, content, frames, limits)
-        return replace(header, decoder_memory=DecoderMemory(memory))
+        return header._replace(decoder_memory=DecoderMemory(memory))
 
 
 FORMAT = Jpeg2000()
