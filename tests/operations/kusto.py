@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb_kql
 
-from tools.azurite.azurite import _node_and_npm
+from tools.azurite.install import node_and_npm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -49,7 +49,7 @@ def queries() -> dict[str, str]:
 
 def diagnostics(texts: Mapping[str, str]) -> dict[str, list[str]]:
     """Return what the language service finds wrong, by the query's name."""
-    node, npm = _node_and_npm()
+    node, npm = node_and_npm()
     home = ROOT / ".cache" / f"kusto-{VERSION}"
     library = home / "node_modules" / PACKAGE
     if not (library / "package.json").is_file():

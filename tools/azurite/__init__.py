@@ -1,1 +1,1 @@
-"""Installs and runs Azurite, Microsoft's storage emulator."""
+"""Azurite, the storage emulator: installation and start."""

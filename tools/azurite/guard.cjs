@@ -1,11 +1,12 @@
-// Loaded into Azurite's process before Azurite. Our end of its standard input is the leash: when we close it, or when we
-// are killed and the system closes it, Azurite writes its data down and ends. Works on every system, and needs no signal.
+// Node loads this file into Azurite's process before Azurite. The parent process holds the other end of standard input.
+// When the parent closes it, or is killed and the system closes it, Azurite saves its data and ends. This works on every
+// system without a signal.
 "use strict";
 
-const LAST_WORDS_MS = 3000;
+const EXIT_DELAY_MS = 3000;
 
 process.stdin.resume();
 process.stdin.once("close", () => {
-  process.emit("SIGTERM"); // Azurite's own handler; it may not be installed yet, hence the timer.
-  setTimeout(() => process.exit(0), LAST_WORDS_MS).unref();
+  process.emit("SIGTERM"); // runs Azurite's own handler; if Azurite has not installed it yet, the timer ends the process
+  setTimeout(() => process.exit(0), EXIT_DELAY_MS).unref();
 });

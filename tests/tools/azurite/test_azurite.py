@@ -1,7 +1,8 @@
+"""Azurite as a process: services, ports, data and its end."""
+
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +19,7 @@ from tests.waiting import until
 from tools.azurite import azurite as emulator
 from tools.azurite.azurite import Azurite, Ports, ports_from_environ, running
 
-ROOT = Path(emulator.__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def alive(process_id: int) -> bool:
@@ -26,7 +27,7 @@ def alive(process_id: int) -> bool:
         os.kill(process_id, 0)
     except ProcessLookupError:
         return False
-    # A process that has ended but was not yet waited for by its new parent still has a number.
+    # A zombie, which has ended but whose parent has not waited for it, still has a process ID.
     state = Path(f"/proc/{process_id}/stat")
     return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
 
@@ -58,7 +59,7 @@ def test_data_outlives_a_stop(tmp_path: Path) -> None:
         assert blobs.get_container_client("kept").download_blob("a.jpg").readall() == b"x"
 
 
-def test_a_busy_port_is_named_with_its_service_and_the_way_out() -> None:
+def test_a_used_port_is_reported_with_its_service_and_a_remedy() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -66,8 +67,8 @@ def test_a_busy_port_is_named_with_its_service_and_the_way_out() -> None:
         with pytest.raises(ConfigurationError) as refused, running(ports=Ports(0, port, 0), in_memory=True):
             pass
     assert str(refused.value) == (
-        f"Port {port}, wanted for Azurite's queue service, is taken by another program: stop that one, or choose "
-        "another port with AZURITE_QUEUE_PORT or `python -m tools dev --queue-port`."
+        f"Port {port} for Azurite's queue service is used by another program: stop that program, or choose another "
+        "port with AZURITE_QUEUE_PORT or `python -m tools dev --queue-port`."
     )
 
 
@@ -79,7 +80,7 @@ def test_a_port_is_free_again_after_a_stop() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL there")
-def test_it_ends_with_us_even_when_we_are_killed() -> None:
+def test_it_ends_when_its_parent_is_killed() -> None:
     script = (
         "import signal; from tools.azurite.azurite import running\n"
         "with running(in_memory=True) as it: print(it.process_id, flush=True); signal.pause()"
@@ -102,73 +103,3 @@ def test_ports_come_from_the_environment() -> None:
 
 def test_the_repr_of_a_running_emulator_has_no_key(azurite: Azurite) -> None:
     assert emulator.ACCOUNT_KEY not in repr(azurite)
-
-
-def test_the_lock_file_pins_every_package_by_hash_and_names_no_registry() -> None:
-    lock = (emulator.HERE / "package-lock.json").read_text()
-    assert '"resolved"' not in lock
-    assert f'"azurite": "{emulator.VERSION}"' in lock
-    assert lock.count('"integrity"') == lock.count('"node_modules/')
-
-
-# npm is slow and needs a network; this one stands in for it and says what it was asked.
-FAKE_NPM = """#!/bin/sh
-echo "$PWD" >> {log}
-mkdir -p node_modules/azurite/dist/src
-{does}
-"""
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(emulator, "HOME", tmp_path / ".azurite")
-    return tmp_path
-
-
-def fake_npm(folder: Path, does: str) -> list[str]:
-    script = folder / "npm"
-    script.write_text(FAKE_NPM.format(log=folder / "log", does=does))
-    script.chmod(0o755)
-    return [str(script)]
-
-
-@pytest.mark.skipif(os.name == "nt" or not shutil.which("node"), reason="the stand-in is a shell script")
-class TestInstall:
-    works = "touch node_modules/azurite/dist/src/azurite.js"
-
-    def _npm(self, folder: Path, monkeypatch: pytest.MonkeyPatch, does: str) -> None:
-        npm = fake_npm(folder, does)
-        monkeypatch.setattr(emulator, "_node_and_npm", lambda: ("node", npm))
-
-    def test_a_second_call_installs_nothing(self, elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._npm(elsewhere, monkeypatch, self.works)
-        assert emulator.ensure_installed() == emulator.ensure_installed()
-        assert len((elsewhere / "log").read_text().splitlines()) == 1
-
-    def test_a_failure_says_what_npm_said_and_leaves_nothing(
-        self, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        self._npm(elsewhere, monkeypatch, "echo first >&2; echo 'no network' >&2; exit 1")
-        with pytest.raises(ConfigurationError, match=r"^npm could not install Azurite: no network$"):
-            emulator.ensure_installed()
-        assert list(emulator.HOME.iterdir()) == []
-
-    def test_an_interrupted_or_damaged_install_is_repaired(
-        self, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        self._npm(elsewhere, monkeypatch, self.works)
-        left = emulator.HOME / "installing-killed"
-        (left / "package").mkdir(parents=True)
-        os.utime(left, (0, 0))
-        (emulator.HOME / f"azurite-{emulator.VERSION}" / "node_modules").mkdir(parents=True)
-        script = Path(emulator.ensure_installed()[-1])
-        assert script.is_file()
-        assert [entry.name for entry in emulator.HOME.iterdir()] == [f"azurite-{emulator.VERSION}"]
-
-    def test_two_at_once_end_with_one_whole_install(self, elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        # The other process finishes while ours is still installing.
-        rival = elsewhere / ".azurite" / f"azurite-{emulator.VERSION}" / emulator.SCRIPT.parent
-        self._npm(elsewhere, monkeypatch, f"{self.works}; mkdir -p {rival}; echo rival > {rival}/azurite.js")
-        script = Path(emulator.ensure_installed()[-1])
-        assert script.read_text() == "rival\n"
-        assert [entry.name for entry in emulator.HOME.iterdir()] == [f"azurite-{emulator.VERSION}"]
