@@ -30,7 +30,8 @@ def missing_values(folder: Path, values: SourcedValues, missing: list[str]) -> s
     """Return one sentence that lists the missing keys of the input with an example for each."""
     missing = [key for key in _DESCRIPTIONS if key in missing]
     asked = [(key.split(".")[1], *_DESCRIPTIONS[key]) for key in missing]
-    what = " and ".join(description for _, description, _, _ in asked)
+    *others, last = (description for _, description, _, _ in asked)
+    what = f"{', '.join(others)} and {last}" if others else last
     example = ", ".join(f'"{key}": {json.dumps(value)}' for key, _, value, _ in asked)
     choices = "; ".join(f"{key}: {words}" for key, _, _, words in asked)
     return (

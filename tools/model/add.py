@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import sys
 import tempfile
+import textwrap
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="name of the new folder (default: from the model's name, URL or path)")
     parser.add_argument("--mirror", metavar="URL", help="download published models from here instead of GitHub")
     parser.epilog = (
-        f"published models:\n  {'  '.join(_published_names())}\n\n"
+        f"published models:\n{textwrap.indent(textwrap.fill('  '.join(_published_names()), 90), '  ')}\n\n"
         "HTTPS_PROXY, NO_PROXY and REQUESTS_CA_BUNDLE are honoured. An interrupted download continues.\n\n"
         "example:\n  python -m tools model add mobilenetv2-12-qdq"
     )
