@@ -1,1 +1,1 @@
-"""The parts of ``python -m tools backfill``: what is to do, the line of threads that does it, and what is shown."""
+"""Classifies existing images, on this machine or by the app: ``python -m tools backfill``."""

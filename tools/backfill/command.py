@@ -1,6 +1,6 @@
-"""Classify what lies in the container and has no row for its content and model: what was there before the app came.
+"""``python -m tools backfill``: classifies images that have no result for their content and model.
 
-The result table is the only checkpoint: end it as you like, run it again, and it goes on where it was.
+The result table is the only checkpoint: a run that was ended in any way continues when it is started again.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ from inference.resources.memory import budget_bytes, return_freed_memory
 from storage.models.hot_swap import hot_swap_model
 from storage.results.transactions import BatchedResults
 from tools.account import open_account
-from tools.backfill import display, progress, queue
+from tools.backfill import queue
 from tools.backfill.counts import Counts
-from tools.backfill.local_run import backfill_here
-from tools.backfill.pipeline import Line
-from tools.backfill.selection import Selection, to_do
-from tools.backfill.summary import how_to_go_on, tell_summary
+from tools.backfill.display import JsonLines, Lines, Terminal, print_json
+from tools.backfill.local_run import run_locally
+from tools.backfill.pipeline import Pipeline
+from tools.backfill.progress import Display, Total, displayed, progress
+from tools.backfill.selection import Selection, pending
+from tools.backfill.summary import how_to_continue, print_summary
 from tools.interrupt import INTERRUPTED, stop_requested
 from tools.terminal import printable, quiet_loggers
 from tools.times import parse_time
@@ -40,54 +42,54 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Describe the command line."""
-    chosen = parser.add_argument_group("which images")
-    chosen.add_argument("--prefix", metavar="P", help="names that begin with this")
-    chosen.add_argument(
-        "--glob", metavar="G", help="whole names that match, as '*/2026-??/*.jpg': * also matches /, and case counts"
+    """Declare the command's arguments."""
+    images = parser.add_argument_group("images")
+    images.add_argument("--prefix", metavar="P", help="take only names that begin with P")
+    images.add_argument(
+        "--glob",
+        metavar="G",
+        help="take only names that match as a whole, such as '*/2026-??/*.jpg'; * also matches /, and case matters",
     )
-    chosen.add_argument(
-        "--since", type=parse_time, metavar="TIME", help="blobs changed 7d, 1h, 30m ago or later, or since ISO 8601"
+    images.add_argument(
+        "--since", type=parse_time, metavar="TIME", help="take only blobs changed since 7d, 1h, 30m or an ISO 8601 time"
     )
-    chosen.add_argument("--limit", type=_positive, metavar="N", help="work on no more than so many images")
-    chosen.add_argument(
+    images.add_argument("--limit", type=_positive, metavar="N", help="classify at most N images")
+    images.add_argument(
         "--force",
         type=parse_time,
         nargs="?",
         const=True,
         metavar="TIME",
-        help="also those that are done; with a time, those judged before it (so an interrupted --force can go on)",
+        help="classify images again that have a result; with TIME, only results from before (to continue a --force)",
     )
-    where = parser.add_argument_group("where the work is done")
-    where.add_argument("--enqueue", action="store_true", help="send it to the app, by classify-requests, and return")
-    where.add_argument("--watch", action="store_true", help="with --enqueue: wait until the app is done")
-    parser.add_argument("--dry-run", action="store_true", help="say what there is to do, and change nothing")
-    parser.add_argument("--json", action="store_true", help="print one JSON object per line; the summary comes last")
+    place = parser.add_argument_group("by the app")
+    place.add_argument("--enqueue", action="store_true", help="send the images to the app through classify-requests")
+    place.add_argument("--watch", action="store_true", help="with --enqueue: wait until the app has finished")
+    parser.add_argument("--dry-run", action="store_true", help="list the images and reasons, and change nothing")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line, the summary last")
     parser.epilog = (
-        "Ctrl+C finishes what is in flight; run the same command again to go on. Nothing is done twice.\n"
+        "Ctrl+C finishes the images in progress. Run the command again to continue: no image is classified twice.\n"
         "Exit 0: every image of the selection is classified, or sent. 1: some are rejected or failed, in this run or\n"
-        "earlier. 2: misuse, settings or a model that are wrong. 130: interrupted.\n\n"
+        "earlier. 2: misuse, invalid settings or model. 130: interrupted.\n\n"
         "example:\n  python -m tools backfill --prefix site-a/ --glob '*.jpg' --since 30d --dry-run"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Backfill."""
+    """Classify or enqueue the selection."""
     if args.watch and (not args.enqueue or args.dry_run or args.limit):
-        raise ConfigurationError(
-            "--watch follows what --enqueue sends, all of it: it needs --enqueue, and neither --dry-run nor --limit."
-        )
-    return_freed_memory()  # this process is ours
+        raise ConfigurationError("--watch needs --enqueue, and neither --dry-run nor --limit.")
+    return_freed_memory()  # no other code runs in this process
     started = datetime.now(UTC)
     with (
         quiet_loggers("storage.pipeline.classify_blob", "storage.pipeline.retries"),
-        open_account() as wires,
+        open_account() as opened,
         stop_requested(signal.SIGINT) as stopping,
     ):
-        settings = wires.settings
+        settings = opened.settings
         limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
         admission = Admission(budget_bytes(settings.decode_budget_mib))
-        account = replace(wires, stores=replace(wires.stores, admit=admission.reserve_content))
+        account = replace(opened, stores=replace(opened.stores, admit=admission.reserve_content))
         load = partial(
             classifier.load, top_k=settings.top_k, min_score=settings.min_score, limits=limits, admission=admission
         )
@@ -101,13 +103,13 @@ def run(args: argparse.Namespace) -> int:
             since=args.since,
             redo_before=started if args.force is True else args.force,
         )
-        counts = Counts(display.tell_json if args.json else lambda _trouble: None)
-        return _Run(args, account, model, selection, counts, stopping, started).to_its_end()
+        counts = Counts(print_json if args.json else lambda _problem: None)
+        return _Backfill(args, account, model, selection, counts, stopping, started).run()
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """One backfill and all that it is made of."""
+class _Backfill:
+    """One run with everything that it needs."""
 
     args: argparse.Namespace
     account: Account
@@ -117,85 +119,89 @@ class _Run:
     stopping: threading.Event
     started: datetime
 
-    def to_its_end(self) -> int:
-        """Do what was asked for, tell what came of it, and return the exit code."""
-        more: dict[str, Any] = {}
+    def run(self) -> int:
+        """Run it, print its summary, and return the exit code."""
+        extra: dict[str, Any] = {}
         complete = False
         try:
             if self.args.dry_run:
-                more["to_do"] = self._look()
+                extra["to_do"] = self._list()
             elif self.args.enqueue:
-                more |= self._enqueue()
+                extra |= self._enqueue()
             else:
-                self._here()
+                self._classify()
             complete = not self.stopping.is_set()
         finally:
-            # Also when a sentence about what stopped us is still to come.
-            more |= {"dry_run": self.args.dry_run, "complete": complete}
+            # Also before an error is reported.
+            extra |= {"dry_run": self.args.dry_run, "complete": complete}
             if self.args.json:
-                print(json.dumps({"event": "summary", **self.counts.summary(), **more}), flush=True)
+                print(json.dumps({"event": "summary", **self.counts.summary(), **extra}), flush=True)
             else:
-                tell_summary(self.counts, self.account.settings, self.args)
+                print_summary(self.counts, self.account.settings, self.args)
         if not complete:
-            _say(how_to_go_on(self.args, self.selection.redo_before))
+            _report(how_to_continue(self.args, self.selection.redo_before))
             return INTERRUPTED
-        return 0 if self.counts.all_classified and not more.get("waiting") else 1
+        return 0 if self.counts.all_classified and not extra.get("waiting") else 1
 
-    def _look(self) -> dict[str, int]:
-        """Print what there is to do, and count it by reason."""
+    def _list(self) -> dict[str, int]:
+        """Print the images that have to be classified, and count them by reason."""
         reasons: dict[str, int] = {}
-        for found in to_do(self.selection, self.counts, self.args.limit, self.stopping):
-            why = str(found.why)
-            reasons[why] = reasons.get(why, 0) + 1
+        for found in pending(self.selection, self.counts, self.args.limit, self.stopping):
+            reason = str(found.reason)
+            reasons[reason] = reasons.get(reason, 0) + 1
             if self.args.json:
-                print(json.dumps({"event": "to_do", "image": found.image.blob_name, "why": why}), flush=True)
+                print(json.dumps({"event": "to_do", "image": found.image.blob_name, "why": reason}), flush=True)
             else:
-                print(f"{why:<8} {printable(found.image.blob_name)}", flush=True)
+                print(f"{reason:<8} {printable(found.image.blob_name)}", flush=True)
         return reasons
 
     def _enqueue(self) -> dict[str, Any]:
         queue.enqueue(self.selection, self.account.queue, self.counts, self.stopping, self.args.limit)
         if not self.args.watch or self.stopping.is_set():
             return {}
-        look = queue.watch(self.selection, self.account.queue, self.counts, self.stopping, self.started)
-        if look.waiting and not self.stopping.is_set():
-            _say(
-                f"The queue is empty, but {look.waiting:,} images are still without a result: does the app run? "
+        scan = queue.watch(self.selection, self.account.queue, self.counts, self.stopping, self.started)
+        if scan.waiting and not self.stopping.is_set():
+            _report(
+                f"The queue is empty, but {scan.waiting:,} images have no result. Check that the app runs. "
                 "`python -m tools reconcile` sends them again."
             )
-            if look.other_model:
-                mine = f"{self.model.model.name} {self.model.model.version}"
-                _say(f"Some were judged by {look.other_model}, and the settings here name {mine}.")
-        return {"waiting": look.waiting}
+            if scan.other_model:
+                model = f"{self.model.model.name} {self.model.model.version}"
+                _report(f"The app classified some with {scan.other_model}, but the settings here name {model}.")
+        return {"waiting": scan.waiting}
 
-    def _here(self) -> None:
-        settings, identity = self.account.settings, self.model.model
+    def _classify(self) -> None:
+        settings = self.account.settings
         results = BatchedResults(
             self.account.clients, table=settings.results_table, container=settings.results_container
         )
-        line = Line(self.account.stores, results, self.model, usable_cpus(), self.stopping, self.selection.redo_before)
-        shows: progress.Shows
-        if self.args.json:
-            shows = display.JsonLines()
-        elif sys.stderr.isatty():
-            shows = display.Terminal(
-                f"{settings.incoming_container} -> {settings.results_table}, by {identity.name} {identity.version}"
-            )
-        else:
-            shows = display.Lines()
-        total = progress.Total(self.selection, self.args.limit)
+        pipeline = Pipeline(
+            self.account.stores, results, self.model, usable_cpus(), self.stopping, self.selection.redo_before
+        )
+        total = Total(self.selection, self.args.limit)
         try:
-            with progress.shown(shows, lambda: progress.state(self.counts, total, line.limit, self.stopping)):
-                backfill_here(self.selection, line, self.counts, self.args.limit)
+            with displayed(
+                self._display(), lambda: progress(self.counts, total, pipeline.slowest_stage(), self.stopping)
+            ):
+                run_locally(self.selection, pipeline, self.counts, self.args.limit)
         finally:
             total.close()
 
+    def _display(self) -> Display:
+        if self.args.json:
+            return JsonLines()
+        if sys.stderr.isatty():
+            settings, model = self.account.settings, self.model.model
+            title = f"{settings.incoming_container} -> {settings.results_table}, by {model.name} {model.version}"
+            return Terminal(title)
+        return Lines()
 
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
+
+def _report(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
 
 
 def _positive(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of images: write 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of images from 1 on")
     return int(text)

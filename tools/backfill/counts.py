@@ -1,4 +1,4 @@
-"""What a backfill has seen and done, as its summary tells it."""
+"""Counts the images of one backfill, for its progress and its summary."""
 
 from __future__ import annotations
 
@@ -14,118 +14,123 @@ if TYPE_CHECKING:
 
     from storage.results.record import Record
 
-FIRST = 10  # troubles remembered for a person; the table has them all
+MAX_PROBLEMS = 10  # kept for the printed summary; the table has all of them
 _WINDOW_SECONDS = 30.0
 
 
-class Trouble(NamedTuple):
-    """An image that was not classified: ``rejected`` or ``failed``."""
+class Problem(NamedTuple):
+    """An image that was not classified; its status is ``rejected`` or ``failed``."""
 
     status: str
     image: str
     reason: str | None
     detail: str | None
 
+    @classmethod
+    def of(cls, record: Record) -> Problem:
+        """Return the problem that a row describes."""
+        return cls(str(record.status), record.blob_name, record.reason, record.detail)
+
 
 class Counts:
     """Counts of one run. Thread-safe.
 
-    Every image that was listed is ``skipped``, ``classified``, ``rejected``, ``failed`` or ``enqueued``, unless the run
-    was interrupted or dry.
+    Every listed image is ``skipped``, ``classified``, ``rejected``, ``failed`` or ``enqueued``, unless the run was
+    interrupted or dry.
 
     Attributes:
         listed: Images of the selection.
-        skipped: Nothing to do, or nothing left to do: done earlier or meanwhile, gone, no upload.
+        skipped: Images without work: they have their result, or are gone, or are no uploads.
         classified: By this run, as are ``rejected`` and ``failed``.
         enqueued: Put on ``classify-requests``.
-        to_do: Images found to need work.
-        rejected_earlier: Of ``skipped``, those whose row says that they can never be classified.
-        troubles: The first few that were not classified, earlier runs included.
+        pending: Images that were found to need work.
+        rejected_earlier: Of ``skipped``, those that an earlier run or the app rejected.
+        problems: The first images that were not classified, also in earlier runs.
 
     Args:
-        tell: Called with each image that this run did not classify.
+        report: Called with each image that this run did not classify.
     """
 
-    def __init__(self, tell: Callable[[Trouble], object] = lambda _trouble: None) -> None:
+    def __init__(self, report: Callable[[Problem], object] = lambda _problem: None) -> None:
         self.listed = 0
         self.skipped = 0
         self.classified = 0
         self.rejected = 0
         self.failed = 0
         self.enqueued = 0
-        self.to_do = 0
+        self.pending = 0
         self.rejected_earlier = 0
-        self.troubles: list[Trouble] = []
-        self._tell = tell
+        self.problems: list[Problem] = []
+        self._report = report
         self._lock = threading.Lock()
         self._started = time.monotonic()
-        self._passed = deque([(self._started, 0)])
+        self._history = deque([(self._started, 0)])
 
     @property
     def all_classified(self) -> bool:
-        """Whether no image of the selection is known to be rejected or failed, now or earlier."""
+        """Whether no image of the selection was rejected or failed, in this run or earlier."""
         return not (self.rejected or self.failed or self.rejected_earlier)
 
     @property
     def done(self) -> int:
-        """Images that this run has settled."""
+        """Images that this run classified, rejected or gave up."""
         return self.classified + self.rejected + self.failed
 
     @property
     def seconds(self) -> float:
-        """Since the run began."""
+        """Since the start of the run."""
         return time.monotonic() - self._started
 
-    def skip(self, record: Record | None = None) -> None:
-        """Note an image that needs nothing (more) from us, and its row if there is one."""
+    def add_skipped(self, record: Record | None = None) -> None:
+        """Count an image without work, and its row if it has one."""
         with self._lock:
             self.skipped += 1
             if record is not None and record.status is Status.REJECTED:
                 self.rejected_earlier += 1
-                self._remember(_trouble(record))
+                self._keep(Problem.of(record))
 
-    def classify_blob(self, record: Record) -> None:
-        """Note what this run made of an image."""
+    def add_result(self, record: Record) -> None:
+        """Count an image by the row that this run wrote."""
         if record.status is Status.CLASSIFIED:
             with self._lock:
                 self.classified += 1
         else:
-            self.fail(_trouble(record))
+            self.add_problem(Problem.of(record))
 
-    def fail(self, trouble: Trouble) -> None:
-        """Note an image that this run could not classify."""
+    def add_problem(self, problem: Problem) -> None:
+        """Count and report an image that this run did not classify."""
         with self._lock:
-            if trouble.status == Status.REJECTED:
+            if problem.status == Status.REJECTED:
                 self.rejected += 1
             else:
                 self.failed += 1
-            self._remember(trouble)
-            self._tell(trouble)
+            self._keep(problem)
+            self._report(problem)
 
-    def remember(self, record: Record) -> None:
-        """Keep an image in mind, for the person, that is not classified."""
+    def keep_problem(self, record: Record) -> None:
+        """Keep an image for the printed summary if its row says that it is not classified."""
         if record.status is not Status.CLASSIFIED:
             with self._lock:
-                self._remember(_trouble(record))
+                self._keep(Problem.of(record))
 
-    def list_again(self) -> None:
-        """Prepare for another listing from its beginning: what this run has settled will come as done already."""
+    def restart_listing(self) -> None:
+        """Prepare for a listing from its beginning, in which this run's results appear as skipped."""
         with self._lock:
-            self.listed, self.to_do, self.failed = 0, self.classified + self.rejected, 0
+            self.listed, self.pending, self.failed = 0, self.classified + self.rejected, 0
             self.skipped, self.rejected_earlier = -(self.classified + self.rejected), -self.rejected
 
     def images_per_s(self) -> float:
-        """Images settled per second, over the last half minute."""
+        """Return the rate of the last half minute."""
         now, done = time.monotonic(), self.done
         with self._lock:
-            self._passed.append((now, done))
-            while now - self._passed[0][0] > _WINDOW_SECONDS:
-                self._passed.popleft()
-            since, before = self._passed[0]
+            self._history.append((now, done))
+            while now - self._history[0][0] > _WINDOW_SECONDS:
+                self._history.popleft()
+            since, before = self._history[0]
         return max(0, done - before) / (now - since) if now > since else 0.0
 
     def summary(self) -> dict[str, Any]:
-        """The summary event's fields."""
+        """Return the fields of the summary event."""
         seconds = self.seconds
         names = ("listed", "skipped", "classified", "rejected", "failed", "enqueued")
         return {
@@ -135,10 +140,6 @@ class Counts:
             "rejected_earlier": self.rejected_earlier,
         }
 
-    def _remember(self, trouble: Trouble) -> None:
-        if len(self.troubles) < FIRST and trouble.image not in {known.image for known in self.troubles}:
-            self.troubles.append(trouble)
-
-
-def _trouble(record: Record) -> Trouble:
-    return Trouble(str(record.status), record.blob_name, record.reason, record.detail)
+    def _keep(self, problem: Problem) -> None:
+        if len(self.problems) < MAX_PROBLEMS and problem.image not in {kept.image for kept in self.problems}:
+            self.problems.append(problem)

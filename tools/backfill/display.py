@@ -1,4 +1,4 @@
-"""What a backfill shows while it runs: a live view on a terminal, plain lines when piped, or JSON lines."""
+"""Shows the progress of a backfill: a live view on a terminal, plain lines in a log, or JSON lines."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
 
-    from tools.backfill.counts import Trouble
-    from tools.backfill.progress import State
+    from tools.backfill.counts import Problem
+    from tools.backfill.progress import Progress
 
 _LIVE_SECONDS = 0.25
 _LINE_SECONDS = 10.0
-_STOPPING = "Stopping: finishing what is in flight. Ctrl+C again stops at once."
+_STOPPING = "Stopping after the images in progress. Press Ctrl+C again to stop at once."
 
 
 class JsonLines:
@@ -25,24 +25,24 @@ class JsonLines:
 
     every_seconds = _LINE_SECONDS
 
-    def show(self, state: State) -> None:
+    def show(self, progress: Progress) -> None:
         """Print a ``progress`` event."""
-        counts = state.counts
+        counts = progress.counts
         event = {
             "event": "progress",
             "done": counts.done,
-            "total": state.total if state.is_total else None,
+            "total": progress.total if progress.is_total_final else None,
             "skipped": counts.skipped,
             "rejected": counts.rejected,
             "failed": counts.failed,
-            "images_per_s": round(state.images_per_s, 2),
-            "eta_seconds": None if state.eta_seconds is None else round(state.eta_seconds),
-            "limit": state.limit,
+            "images_per_s": round(progress.images_per_s, 2),
+            "eta_seconds": None if progress.eta_seconds is None else round(progress.eta_seconds),
+            "limit": progress.slowest_stage,
         }
         print(json.dumps(event), flush=True)
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing."""
 
 
 class Lines:
@@ -50,26 +50,26 @@ class Lines:
 
     every_seconds = _LINE_SECONDS
 
-    def show(self, state: State) -> None:
+    def show(self, progress: Progress) -> None:
         """Print one line."""
-        counts = state.counts
+        counts = progress.counts
         print(
-            f"{state.of_total} images, {state.images_per_s:.1f} images/s, {state.eta} left, "
-            f"{counts.rejected:,} rejected, {counts.failed:,} failed; {state.limit} limits"
-            f"{'. ' + _STOPPING if state.stopping else ''}",
+            f"{progress.done_of_total} images, {progress.images_per_s:.1f} images/s, {progress.eta} left, "
+            f"{counts.rejected:,} rejected, {counts.failed:,} failed; slowest stage: {progress.slowest_stage}"
+            f"{'. ' + _STOPPING if progress.is_stopping else ''}",
             file=sys.stderr,
             flush=True,
         )
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing."""
 
 
 class Terminal:
-    """A live view on stderr.
+    """Progress as a live view on stderr.
 
     Args:
-        title: What is being done, in one line.
+        title: One line above the view.
     """
 
     every_seconds = _LIVE_SECONDS
@@ -82,39 +82,39 @@ class Terminal:
         self._live: Live = Live(console=Console(stderr=True), auto_refresh=False, transient=True)
         self._live.start()
 
-    def show(self, state: State) -> None:
-        """Draw the view anew."""
-        self._live.update(self._view(state), refresh=True)
+    def show(self, progress: Progress) -> None:
+        """Update the view."""
+        self._live.update(self._view(progress), refresh=True)
 
     def close(self) -> None:
-        """Take the view away: the summary says it all."""
+        """Remove the view; the summary follows."""
         self._live.stop()
 
-    def _view(self, state: State) -> RenderableType:
+    def _view(self, progress: Progress) -> RenderableType:
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table
         from rich.text import Text
 
-        counts = state.counts
-        share = f"{100 * counts.done // state.total} %" if state.is_total and state.total else "counting"
+        counts, total = progress.counts, progress.total
+        share = f"{100 * counts.done // total} %" if progress.is_total_final and total else "counting"
         head = Table.grid(padding=(0, 2))
-        bar = ProgressBar(total=state.total or 1, completed=counts.done, width=40, pulse=not state.total)
-        head.add_row(bar, Text(state.of_total, "bold"), Text(share))
+        bar = ProgressBar(total=total or 1, completed=counts.done, width=40, pulse=not total)
+        head.add_row(bar, Text(progress.done_of_total, "bold"), Text(share))
         facts = Table.grid(padding=(0, 3))
         facts.add_row(
-            Text(f"{state.images_per_s:.1f} images/s"),
-            Text(f"{state.eta} left"),
+            Text(f"{progress.images_per_s:.1f} images/s"),
+            Text(f"{progress.eta} left"),
             Text(f"{counts.skipped:,} skipped"),
             Text(f"{counts.rejected:,} rejected", "yellow" if counts.rejected else ""),
             Text(f"{counts.failed:,} failed", "red" if counts.failed else ""),
-            Text(f"{state.limit} limits", "dim"),
+            Text(f"slowest stage: {progress.slowest_stage}", "dim"),
         )
-        last = [Text(_STOPPING, "yellow")] if state.stopping else []
+        last = [Text(_STOPPING, "yellow")] if progress.is_stopping else []
         return Group(Text(self._title), head, facts, *last)
 
 
-def tell_json(trouble: Trouble) -> None:
+def print_json(problem: Problem) -> None:
     """Print an image that was not classified as a JSON line."""
-    event = {"event": trouble.status, "image": trouble.image, "reason": trouble.reason, "detail": trouble.detail}
+    event = {"event": problem.status, "image": problem.image, "reason": problem.reason, "detail": problem.detail}
     print(json.dumps(event), flush=True)

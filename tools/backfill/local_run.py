@@ -1,4 +1,4 @@
-"""Backfilling here: the selection is listed, and the line settles what there is to do, until done or asked to stop."""
+"""Backfills on this machine: lists the selection, and gives the pipeline every image that has to be classified."""
 
 from __future__ import annotations
 
@@ -9,69 +9,69 @@ from typing import TYPE_CHECKING
 from inference.errors import TransientError
 from storage.pipeline.classify_blob import Finished, Outcome
 from storage.results.record import Status
-from tools.backfill.counts import Trouble
-from tools.backfill.pipeline import DELAYS_SECONDS, Unsettled
-from tools.backfill.selection import to_do
+from tools.backfill.counts import Problem
+from tools.backfill.pipeline import DELAYS_SECONDS, GivenUp
+from tools.backfill.selection import pending
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tools.backfill.counts import Counts
-    from tools.backfill.pipeline import Line
+    from tools.backfill.pipeline import Pipeline
     from tools.backfill.selection import Found
 
-_AHEAD = 1000  # names in hand, so that the line has work while the next page is listed
+_AHEAD = 1000  # names that are listed in advance, so that the pipeline has work while the next page is listed
 
 
-def backfill_here(selection: Iterable[Found], line: Line, counts: Counts, limit: int | None = None) -> None:
-    """Settle what the selection says is to do, at most ``limit`` images; what is in flight is always finished.
+def run_locally(selection: Iterable[Found], pipeline: Pipeline, counts: Counts, limit: int | None = None) -> None:
+    """Classify the images that have to be, at most ``limit``. Images that were begun are always finished.
 
-    A listing that fails is begun again, after a while: the table knows what is done.
+    A listing that fails is restarted after a delay; images with a result are then skipped.
 
     Raises:
-        TransientError: Listing failed again and again.
-        ConfigurationError: The deployment is at fault; nothing more was begun.
+        TransientError: Every attempt to list failed.
+        ConfigurationError: The deployment is at fault; no more images were begun.
     """
     for delay in (*DELAYS_SECONDS, None):
         try:
-            _pass(selection, line, counts, limit)
+            _run_once(selection, pipeline, counts, limit)
         except TransientError:
-            if delay is None or line.stopping.wait(delay):
+            if delay is None or pipeline.stopping.wait(delay):
                 raise
-            counts.list_again()
+            counts.restart_listing()
         else:
             return
 
 
-def _pass(selection: Iterable[Found], line: Line, counts: Counts, limit: int | None) -> None:
-    ahead = threading.Semaphore(line.threads + _AHEAD)
+def _run_once(selection: Iterable[Found], pipeline: Pipeline, counts: Counts, limit: int | None) -> None:
+    ahead = threading.Semaphore(pipeline.threads + _AHEAD)
     errors: list[BaseException] = []
 
-    def classify_blob(found: Found) -> None:
-        if not line.stopping.is_set():
-            _note(found, line.classify_blob(found.image, is_new=found.record is None), counts)
+    def classify(found: Found) -> None:
+        if not pipeline.stopping.is_set():
+            _count(found, pipeline.classify(found.image, is_new=found.record is None), counts)
 
-    def ended(future: Future[None]) -> None:
+    def finish(future: Future[None]) -> None:
         ahead.release()
         error = future.exception()
         if error is not None:
             errors.append(error)
-            line.stopping.set()
+            pipeline.stopping.set()
 
-    with ThreadPoolExecutor(line.threads, thread_name_prefix="backfill") as pool:
-        for found in to_do(selection, counts, limit, line.stopping):
+    with ThreadPoolExecutor(pipeline.threads, thread_name_prefix="backfill") as pool:
+        for found in pending(selection, counts, limit, pipeline.stopping):
             ahead.acquire()
-            pool.submit(classify_blob, found).add_done_callback(ended)
+            pool.submit(classify, found).add_done_callback(finish)
     if errors:
         raise errors[0]
 
 
-def _note(found: Found, outcome: Finished | Unsettled | None, counts: Counts) -> None:
-    if isinstance(outcome, Unsettled):
-        reason = "gave_up" if outcome.written else "not_written"
-        counts.fail(Trouble(Status.FAILED, found.image.blob_name, reason, outcome.error))
-    elif outcome is not None:
-        if outcome.outcome is Outcome.COMMITTED and outcome.record is not None:
-            counts.classify_blob(outcome.record)
+def _count(found: Found, result: Finished | GivenUp | None, counts: Counts) -> None:
+    if isinstance(result, GivenUp):
+        reason = "gave_up" if result.is_recorded else "not_written"
+        counts.add_problem(Problem(Status.FAILED, found.image.blob_name, reason, result.error))
+    elif result is not None:
+        if result.outcome is Outcome.COMMITTED and result.record is not None:
+            counts.add_result(result.record)
         else:
-            counts.skip(outcome.record)
+            counts.add_skipped(result.record)

@@ -1,11 +1,11 @@
-"""The line of threads that settles images here: read ahead, decode and infer on every usable CPU, write together.
+"""Classifies images on many threads: reads ahead, decodes and infers on every usable CPU, and writes in groups.
 
-    images ──> [ place ]  reading ──> waiting ──> [ CPU ]  decoding, inferring ──> writing: sidecar, index, row
-               4 per CPU                          1 per CPU                        whoever is not before a CPU
+    images ──> [ slot ]  reading ──> waiting ──> [ CPU ]  decoding, inferring ──> writing: sidecar, index, row
+               4 per CPU                         1 per CPU                        all other threads
 
-Each thread takes one image from end to end through ``storage.pipeline.classify_blob``, so that every
-guarantee is the app's own, also beside the app. Most threads wait for their writes, which travel together
-(``storage.results.transactions``): they hold no image.
+Each thread takes one image from start to end through ``storage.pipeline.classify_blob``, so every guarantee is the
+app's own, also while the app works on the same container. Most threads wait for their writes, which are grouped
+(``storage.results.transactions``); they hold no image bytes.
 """
 
 from __future__ import annotations
@@ -31,38 +31,38 @@ if TYPE_CHECKING:
     from storage.results.record import Image
     from storage.results.transactions import BatchedResults
 
-_PLACES_PER_CPU = 4  # images read or being read, per CPU: enough to cover the way to storage, few enough to hold
-_WRITING = 96  # threads more than places: about as many images can be in one transaction
+_SLOTS_PER_CPU = 4  # images that are read or held, per CPU: covers the latency of storage with little memory
+_WRITING = 96  # threads besides those with slots: about as many images fit into one transaction
 
-# Between tries of one image, on top of the client's own three (about 9 s): an outage of a minute and a half passes.
+# Between attempts at one image, besides the client's own three (about 9 s): bridges an outage of a minute and a half.
 DELAYS_SECONDS = (2.0, 15.0, 45.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Unsettled:
-    """An image that kept failing.
+class GivenUp:
+    """An image whose attempts all failed.
 
     Attributes:
-        error: The last error's sentence.
-        written: A ``failed`` row says so. Otherwise storage would not take it, or keeps an earlier verdict.
+        error: The message of the last error.
+        is_recorded: Whether its row has status ``failed``. If not, storage refused the write or has an earlier result.
     """
 
     error: str
-    written: bool
+    is_recorded: bool
 
 
 @dataclass
-class Line:
-    """Settles images, on any number of threads up to ``threads``. Thread-safe.
+class Pipeline:
+    """Classifies images. Thread-safe, for up to ``threads`` threads.
 
     Attributes:
-        desk: Where images are, and how much memory there is for them.
-        results: Where outcomes are put together.
-        classifier: Judges the bytes.
-        cpus: How many images are decoded and inferred at once.
-        stopping: Set by whoever wants no more images to be begun.
-        redo_before: Outcomes older than this do not count as done; aware UTC.
-        threads: How many threads keep the line busy.
+        stores: Images, and the memory admission for them.
+        results: Where results are written, in groups.
+        classifier: Classifies bytes.
+        cpus: How many images are decoded and inferred at the same time.
+        stopping: Set to begin no more images.
+        redo_before: Only results from this time on count as done; aware UTC.
+        threads: How many threads keep every stage busy.
     """
 
     stores: Stores
@@ -73,118 +73,120 @@ class Line:
     redo_before: datetime | None = None
 
     def __post_init__(self) -> None:
-        """Set up the line, empty."""
+        """Create the limits of the stages."""
         self.stores = replace(self.stores, results=self.results)
-        self._places = self.cpus * _PLACES_PER_CPU
-        self.threads = self._places + _WRITING
+        self._slots = self.cpus * _SLOTS_PER_CPU
+        self.threads = self._slots + _WRITING
         self.cpu = threading.Semaphore(self.cpus)
-        self.place = threading.Semaphore(self._places)
+        self.slot = threading.Semaphore(self._slots)
         self._lock = threading.Lock()
-        self._at = dict.fromkeys(("read", "decode", "write"), 0)
+        self._images = dict.fromkeys(("read", "decode", "write"), 0)
         self._spent_ms = {"decode": 0.0, "infer": 0.0}
 
-    def classify_blob(self, image: Image, *, is_new: bool = False) -> Finished | Unsettled | None:
-        """Settle one image, with patience; ``None`` when the line stops meanwhile, and nothing is known.
+    def classify(self, image: Image, *, is_new: bool = False) -> Finished | GivenUp | None:
+        """Classify one image, with several attempts.
 
         Args:
             image: Which image.
-            is_new: The table, just listed, had no row of it.
+            is_new: Whether the table, just listed, had no row of it.
+
+        Returns:
+            ``None`` if the pipeline was stopped between two attempts: the state of the image is not known then.
 
         Raises:
             ConfigurationError: The deployment is at fault.
         """
         if is_new:
             self.results.expect_no_row(image)
-        error = TransientError("It was overwritten again and again while it was read.")
+        error = TransientError("Other uploads overwrote it at every attempt to read it.")
         for delay in (*DELAYS_SECONDS, None):
             try:
-                with self.results.participating(), _Passage(self) as passage:
-                    stores = replace(self.stores, admit=passage.admit)
-                    settled = classify_blob(stores, passage, image, redo_before=self.redo_before)
+                with self.results.participating(), _Slot(self) as slot:
+                    stores = replace(self.stores, admit=slot.admit)
+                    finished = classify_blob(stores, slot, image, redo_before=self.redo_before)
             except TransientError as raised:
                 error = raised
             else:
-                # No event need come for a content that is newer than the one just read: the next try settles it.
-                if settled.outcome is not Outcome.SUPERSEDED:
-                    return settled
+                # The app may not have received an event for the newer content: the next attempt classifies it.
+                if finished.outcome is not Outcome.SUPERSEDED:
+                    return finished
             if delay is not None and self.stopping.wait(delay * random.uniform(0.5, 1.5)):
                 return None
         try:
-            stands = give_up(self.stores, image, str(error))
+            record = give_up(self.stores, image, str(error))
         except TransientError as again:
-            return Unsettled(str(again), written=False)
-        if stands is None:
+            return GivenUp(str(again), is_recorded=False)
+        if record is None:
             return Finished(Outcome.GONE)
-        return Unsettled(str(error), written=stands.status is Status.FAILED)
+        return GivenUp(str(error), is_recorded=record.status is Status.FAILED)
 
-    def limit(self) -> str:
-        """Name the stage that most images wait for now: ``list``, ``read``, ``decode``, ``infer`` or ``write``."""
+    def slowest_stage(self) -> str:
+        """Return the stage that most images wait for: ``list``, ``read``, ``decode``, ``infer`` or ``write``."""
         with self._lock:
-            at, spent = dict(self._at), dict(self._spent_ms)
-        if sum(at.values()) < self.threads // 2 and at["read"] + at["decode"] < self._places:
-            return "list"
-        if at["read"] + at["decode"] < self._places:
-            return "write"
-        if at["read"] > at["decode"]:
+            images, spent = dict(self._images), dict(self._spent_ms)
+        held = images["read"] + images["decode"]
+        if held < self._slots:
+            return "list" if sum(images.values()) < self.threads // 2 else "write"
+        if images["read"] > images["decode"]:
             return "read"
         return max(spent, key=lambda stage: spent[stage])
 
-    def moved(self, stage: str | None, to: str | None) -> None:
-        """Note that an image went from one stage to another."""
+    def move(self, stage: str | None, to: str | None) -> None:
+        """Count an image that goes from one stage to another."""
         with self._lock:
             if stage:
-                self._at[stage] -= 1
+                self._images[stage] -= 1
             if to:
-                self._at[to] += 1
+                self._images[to] += 1
 
-    def spent(self, answer: Classification) -> None:
-        """Note what one image took."""
+    def add_time(self, answer: Classification) -> None:
+        """Add the time that one image took."""
         with self._lock:
             self._spent_ms["decode"] += answer.decode_ms
             self._spent_ms["infer"] += answer.inference_ms
 
 
-class _Passage:
-    """One image's way along the line: it holds a place until its bytes are given back."""
+class _Slot:
+    """The right to hold one image's bytes, and the classifier of that image. Freed with the bytes."""
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
         self._stage: str | None = None
 
     def __enter__(self) -> Self:
-        self._line.place.acquire()
-        self._to("read")
+        self._pipeline.slot.acquire()
+        self._move("read")
         return self
 
     def __exit__(self, _kind: object, _error: BaseException | None, _trace: TracebackType | None) -> None:
-        self._leave_place()
-        self._to(None)
+        self._free()
+        self._move(None)
 
     @contextmanager
     def admit(self, length: int) -> Iterator[None]:
-        """Hold memory for the bytes; the place is free again when they are given back."""
-        with self._line.stores.admit(length):
+        """Reserve memory for the bytes; free the slot when they are released."""
+        with self._pipeline.stores.admit(length):
             yield
-        self._leave_place()
+        self._free()
 
     @property
     def model(self) -> ModelIdentity:
         """See ``ImageClassifier``."""
-        return self._line.classifier.model
+        return self._pipeline.classifier.model
 
     def classify(self, content: bytes) -> Classification:
         """Wait for a CPU, then classify."""
-        self._to("decode")
-        with self._line.cpu:
-            answer = self._line.classifier.classify(content)
-        self._line.spent(answer)
+        self._move("decode")
+        with self._pipeline.cpu:
+            answer = self._pipeline.classifier.classify(content)
+        self._pipeline.add_time(answer)
         return answer
 
-    def _leave_place(self) -> None:
+    def _free(self) -> None:
         if self._stage in {"read", "decode"}:
-            self._to("write")
-            self._line.place.release()
+            self._move("write")
+            self._pipeline.slot.release()
 
-    def _to(self, stage: str | None) -> None:
-        self._line.moved(self._stage, stage)
-        self._stage = stage
+    def _move(self, to: str | None) -> None:
+        self._pipeline.move(self._stage, to)
+        self._stage = to

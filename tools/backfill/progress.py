@@ -1,4 +1,4 @@
-"""How far a backfill has come: how much there is in all, how fast it goes, what limits it."""
+"""Progress of a backfill: how many images there are, how fast they are classified, which stage is the slowest."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 class Total:
-    """How much there is to do in all, counted in a second, faster listing while the work goes on.
+    """The number of images that have to be classified, counted by a listing of its own beside the work.
 
     Args:
-        selection: Listed once more.
-        limit: No more than this counts.
+        selection: It is listed once more.
+        limit: The count ends here.
     """
 
     def __init__(self, selection: Iterable[Found], limit: int | None = None) -> None:
         self.images = 0
         self.is_final = False
-        self.stopping = threading.Event()
+        self._stopping = threading.Event()
         self._selection = selection
         self._limit = limit
         self._thread = threading.Thread(target=self._count, name="count", daemon=True)
@@ -36,90 +36,93 @@ class Total:
 
     def close(self) -> None:
         """Stop counting."""
-        self.stopping.set()
+        self._stopping.set()
         self.join()
 
     def join(self) -> None:
-        """Wait until all is counted."""
+        """Wait for the end of the count."""
         self._thread.join()
 
     def _count(self) -> None:
         try:
             for found in self._selection:
-                if self.images == self._limit or self.stopping.is_set():
+                if self.images == self._limit or self._stopping.is_set():
                     break
-                self.images += found.why is not None
+                self.images += found.reason is not None
         except ClassificationError:
-            return  # the work itself tells what is wrong; without a total there is no ETA
+            return  # the work reports the same error; without a total there is no ETA
         self.is_final = True
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """One moment of a run.
+class Progress:
+    """The state of a run at one moment.
 
     Attributes:
-        total: What there is to do in all, as far as it is counted.
-        images_per_s: Lately.
-        eta_seconds: ``None`` while nobody knows.
-        limit: The stage that limits now.
+        counts: Of the run.
+        total: Images that have to be classified, as far as they are counted.
+        is_total_final: Whether all are counted.
+        images_per_s: Rate of the last half minute.
+        eta_seconds: Remaining time; ``None`` if it is not known.
+        slowest_stage: See ``Pipeline.slowest_stage``.
+        is_stopping: Whether Ctrl+C was pressed.
     """
 
     counts: Counts
     total: int
-    is_total: bool
+    is_total_final: bool
     images_per_s: float
     eta_seconds: float | None
-    limit: str
-    stopping: bool
+    slowest_stage: str
+    is_stopping: bool
 
     @property
     def eta(self) -> str:
-        """Time left, as ``0:05:45``; a dash while nobody knows."""
+        """Remaining time, as ``0:05:45``, or a dash."""
         return "-" if self.eta_seconds is None else str(timedelta(seconds=round(self.eta_seconds)))
 
     @property
-    def of_total(self) -> str:
-        """How many of how many."""
-        return f"{self.counts.done:,} of {self.total:,}{'' if self.is_total else '+'}"
+    def done_of_total(self) -> str:
+        """As ``2 of 1,000``; ``+`` after a total that is not final."""
+        return f"{self.counts.done:,} of {self.total:,}{'' if self.is_total_final else '+'}"
 
 
-def state(counts: Counts, total: Total, limit: Callable[[], str], stopping: threading.Event) -> State:
-    """Look at a run."""
+def progress(counts: Counts, total: Total, slowest_stage: str, stopping: threading.Event) -> Progress:
+    """Return the current progress of a run."""
     rate = counts.images_per_s()
     images = max(total.images, counts.done)
     eta = (images - counts.done) / rate if rate and total.is_final else None
-    return State(counts, images, total.is_final, rate, eta, limit(), stopping.is_set())
+    return Progress(counts, images, total.is_final, rate, eta, slowest_stage, stopping.is_set())
 
 
-class Shows(Protocol):
-    """How states are shown."""
+class Display(Protocol):
+    """Shows progress every ``every_seconds``."""
 
     every_seconds: float
 
-    def show(self, state: State) -> None:
-        """Show the run as it is."""
+    def show(self, progress: Progress) -> None:
+        """Show the progress."""
         ...
 
     def close(self) -> None:
-        """End, so that other things can be printed."""
+        """Remove what it shows, so that other text can be printed."""
         ...
 
 
 @contextmanager
-def shown(display: Shows, look: Callable[[], State]) -> Iterator[None]:
-    """Show a run, again and again, for the length of the block."""
-    over = threading.Event()
+def displayed(display: Display, current: Callable[[], Progress]) -> Iterator[None]:
+    """Show the current progress regularly while the block runs."""
+    finished = threading.Event()
 
-    def tick() -> None:
-        while not over.wait(display.every_seconds):
-            display.show(look())
+    def repeat() -> None:
+        while not finished.wait(display.every_seconds):
+            display.show(current())
 
-    ticker = threading.Thread(target=tick, name="display", daemon=True)
-    ticker.start()
+    thread = threading.Thread(target=repeat, name="display", daemon=True)
+    thread.start()
     try:
         yield
     finally:
-        over.set()
-        ticker.join()
+        finished.set()
+        thread.join()
         display.close()

@@ -1,4 +1,4 @@
-"""Backfilling there: requests on ``classify-requests``, for the app to serve, and watching until it has."""
+"""Backfills by the app: sends requests to ``classify-requests``, and on request waits for the results in the table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from storage.pipeline.messages import batches
 from storage.results.record import Status
-from tools.backfill.selection import Why, to_do
+from tools.backfill.selection import Reason, pending
 
 if TYPE_CHECKING:
     import threading
@@ -19,30 +19,35 @@ if TYPE_CHECKING:
     from tools.backfill.counts import Counts
     from tools.backfill.selection import Found, Selection
 
-_FIRST_LOOK_SECONDS = 2.0
-_LAST_LOOK_SECONDS = 60.0
-_REST = 4  # a look costs a whole listing: rest this many times as long as it took
-_IDLE_LOOKS = 3  # this often the queue is empty and nothing changes: nobody is working for us any more
+_FIRST_PAUSE_SECONDS = 2.0
+_LAST_PAUSE_SECONDS = 60.0
+_PAUSE_PER_SCAN = 4  # a scan lists everything, so the pause is at least so many times as long as the scan
+_IDLE_SCANS = 3  # an empty queue and no change for so many scans: the app does not work on it
 
 
 def enqueue(
     selection: Selection, queue: RequestQueue, counts: Counts, stopping: threading.Event, limit: int | None = None
 ) -> None:
-    """Send what is to do, at most ``limit`` images.
+    """Send the images that have to be classified, at most ``limit``.
 
     Raises:
-        TransientError: Storage failed; what was sent is sent.
-        ConfigurationError: Storage refused.
+        TransientError: Storage failed; some requests may be sent.
+        ConfigurationError: Storage refused the request.
     """
-    names = (found.image.blob_name for found in to_do(selection, counts, limit, stopping))
+    names = (found.image.blob_name for found in pending(selection, counts, limit, stopping))
     for request in batches(selection.container, names, redo_before=selection.redo_before):
         queue.send(request)
         counts.enqueued += len(request.blobs)
 
 
 @dataclass(slots=True)
-class Look:
-    """How far the app has come, by the table: images of the whole selection."""
+class Scan:
+    """The results of all images of the selection, as the table has them.
+
+    Attributes:
+        waiting: Images without a result.
+        other_model: Name and version of another model that has classified one of the waiting images.
+    """
 
     classified: int = 0
     rejected: int = 0
@@ -53,70 +58,73 @@ class Look:
 
 def watch(
     selection: Selection, queue: RequestQueue, counts: Counts, stopping: threading.Event, started: datetime
-) -> Look:
-    """Look at the table until nothing waits any more, ever less often while nothing changes, and tell on stderr.
+) -> Scan:
+    """Scan the table until every image has its result, with longer pauses while nothing changes; report on stderr.
 
-    Ends too when the queue is empty and nothing changes: then nobody is at work on what still waits.
+    Also ends if the queue is empty and nothing changes, which means that the app does not work on the rest.
 
     Args:
-        selection: Images, enqueued before.
+        selection: The images, enqueued before.
         queue: Where they were sent.
-        counts: Gets what the app made of them.
-        stopping: Set when the person has seen enough; the app works on.
-        started: A ``failed`` row that is younger ends the waiting for its image; aware UTC.
+        counts: Gets the app's results.
+        stopping: Set to end the watch; the app continues.
+        started: A ``failed`` row from this time on counts as a result; aware UTC.
+
+    Returns:
+        The last scan.
 
     Raises:
         TransientError: Storage failed.
-        ConfigurationError: Storage refused.
+        ConfigurationError: Storage refused the request.
     """
-    pause, idle = _FIRST_LOOK_SECONDS, 0
+    pause, idle = _FIRST_PAUSE_SECONDS, 0
     skipped, rejected_earlier = counts.skipped, counts.rejected_earlier
-    last: Look | None = None
+    last: Scan | None = None
     while True:
         began = time.monotonic()
-        look = _look(selection, counts, started)
-        took = time.monotonic() - began
-        counts.rejected = max(0, look.rejected - rejected_earlier)
-        counts.classified = max(0, look.classified - (skipped - rejected_earlier))
-        counts.failed = look.failed
+        scan = _scan(selection, counts, started)
+        seconds = time.monotonic() - began
+        counts.rejected = max(0, scan.rejected - rejected_earlier)
+        counts.classified = max(0, scan.classified - (skipped - rejected_earlier))
+        counts.failed = scan.failed
         print(
-            f"{counts.done:,} of {counts.enqueued:,} settled, {counts.rejected:,} rejected, {counts.failed:,} failed, "
-            f"{look.waiting:,} to come",
+            f"{counts.done:,} of {counts.enqueued:,} done, {counts.rejected:,} rejected, {counts.failed:,} failed, "
+            f"{scan.waiting:,} waiting",
             file=sys.stderr,
             flush=True,
         )
-        if look == last:
-            pause = min(2 * pause, _LAST_LOOK_SECONDS)
+        if scan == last:
+            pause = min(2 * pause, _LAST_PAUSE_SECONDS)
             idle = idle + 1 if queue.approximate_message_count() == 0 else 0
         else:
-            pause, idle = _FIRST_LOOK_SECONDS, 0
-        last = look
-        if not look.waiting or idle == _IDLE_LOOKS or stopping.wait(max(pause, _REST * took)):
-            return look
+            pause, idle = _FIRST_PAUSE_SECONDS, 0
+        last = scan
+        if not scan.waiting or idle == _IDLE_SCANS or stopping.wait(max(pause, _PAUSE_PER_SCAN * seconds)):
+            return scan
 
 
-def _look(selection: Selection, counts: Counts, started: datetime) -> Look:
-    look = Look()
+def _scan(selection: Selection, counts: Counts, started: datetime) -> Scan:
+    scan = Scan()
     for found in selection:
-        status = _ended(found, started)
+        status = _result(found, started)
         if status is Status.CLASSIFIED:
-            look.classified += 1
+            scan.classified += 1
         elif status is Status.REJECTED:
-            look.rejected += 1
+            scan.rejected += 1
         elif status is Status.FAILED:
-            look.failed += 1
+            scan.failed += 1
         else:
-            look.waiting += 1
-            if found.why is Why.MODEL and found.record is not None:
-                look.other_model = f"{found.record.model} {found.record.model_version}"
+            scan.waiting += 1
+            if found.reason is Reason.MODEL and found.record is not None:
+                scan.other_model = f"{found.record.model} {found.record.model_version}"
         if status is not None and found.record is not None:
-            counts.remember(found.record)
-    return look
+            counts.keep_problem(found.record)
+    return scan
 
 
-def _ended(found: Found, started: datetime) -> Status | None:
-    """How the work on an image ended; ``None`` while it waits."""
+def _result(found: Found, started: datetime) -> Status | None:
+    """Return the status of an image's result; ``None`` while it waits."""
     if found.record is None:
         return None
-    given_up = found.why is Why.FAILED and found.record.classified_at >= started
-    return found.record.status if found.why is None or given_up else None
+    given_up = found.reason is Reason.FAILED and found.record.classified_at >= started
+    return found.record.status if found.reason is None or given_up else None

@@ -1,4 +1,4 @@
-"""Which images a backfill is about, and what there is to do about each. The table is the only checkpoint."""
+"""Selects the images of a backfill and the reason why each has to be classified. The table is the only checkpoint."""
 
 from __future__ import annotations
 
@@ -23,42 +23,42 @@ if TYPE_CHECKING:
     from tools.backfill.counts import Counts
 
 
-class Why(StrEnum):
-    """Why there is something to do about an image."""
+class Reason(StrEnum):
+    """Why an image has to be classified."""
 
     NEW = "new"  # it has no row
-    CHANGED = "changed"  # its row is about an earlier content
-    FAILED = "failed"  # it was given up
-    MODEL = "model"  # another model judged it
-    FORCED = "forced"  # a person asked for another judgement
+    CHANGED = "changed"  # its row describes earlier content
+    FAILED = "failed"  # the app gave it up
+    MODEL = "model"  # another model classified it
+    FORCED = "forced"  # --force
 
 
 class Found(NamedTuple):
     """An image of the selection.
 
     Attributes:
-        image: Which one.
-        record: The outline of its row, where there is one.
-        why: Why there is something to do; ``None`` when it is done.
+        image: Its container and name.
+        record: The summary columns of its row, if it has one.
+        reason: Why it has to be classified; ``None`` if it has its result.
     """
 
     image: Image
     record: Record | None
-    why: Why | None
+    reason: Reason | None
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Images of one container; iterating lists the container and the table side by side, in constant memory.
+    """Images of one container. Iterating joins the listing with the table in constant memory.
 
     Attributes:
-        desk: Where images and outcomes are.
+        stores: Images and results.
         container: The incoming container.
-        model_version: Whose judgement counts as done.
-        prefix: What names begin with.
-        glob: What whole names match: ``*`` also matches ``/``, and upper case is not lower case, as in blob names.
-        since: Blobs changed at this moment or later; aware UTC.
-        redo_before: Outcomes older than this do not count as done; aware UTC.
+        model_version: Only results of this version count.
+        prefix: Beginning of the names.
+        glob: Pattern of whole names: ``*`` also matches ``/``, and case matters, as in blob names.
+        since: Only blobs changed at this time or later; aware UTC.
+        redo_before: Only results from this time on count; aware UTC.
     """
 
     stores: Stores
@@ -73,39 +73,39 @@ class Selection:
         """Yield every image of the selection by name.
 
         Raises:
-            TransientError: Storage failed for now.
-            ConfigurationError: Storage refused.
+            TransientError: Storage failed temporarily.
+            ConfigurationError: Storage refused the request.
         """
         listing = self.stores.source.pages(self.container, prefix=self.prefix)
-        pages = ([blob for blob in page if self._holds(blob)] for page in listing)
+        pages = ([blob for blob in page if self._contains(blob)] for page in listing)
         rows = self.stores.results.row_reader((*SUMMARY_COLUMNS, "reason", "detail"))
         for blob, record in join_blobs_with_rows(pages, self.container, rows):
-            yield Found(Image(self.container, blob.name), record, self._why(blob, record))
+            yield Found(Image(self.container, blob.name), record, self._reason(blob, record))
 
-    def _holds(self, blob: Listed) -> bool:
-        in_time = self.since is None or blob.last_modified >= self.since
-        return in_time and (self.glob is None or fnmatchcase(blob.name, self.glob))
+    def _contains(self, blob: Listed) -> bool:
+        is_recent = self.since is None or blob.last_modified >= self.since
+        return is_recent and (self.glob is None or fnmatchcase(blob.name, self.glob))
 
-    def _why(self, blob: Listed, record: Record | None) -> Why | None:
+    def _reason(self, blob: Listed, record: Record | None) -> Reason | None:
         if record is None:
-            return Why.NEW
+            return Reason.NEW
         if is_done(record, blob.etag, self.model_version, self.redo_before):
             return None
         if not same_etag(record.etag, blob.etag):
-            return Why.CHANGED
+            return Reason.CHANGED
         if record.status is Status.FAILED:
-            return Why.FAILED
-        return Why.MODEL if record.model_version != self.model_version else Why.FORCED
+            return Reason.FAILED
+        return Reason.MODEL if record.model_version != self.model_version else Reason.FORCED
 
 
-def to_do(found: Iterable[Found], counts: Counts, limit: int | None, stopping: threading.Event) -> Iterator[Found]:
-    """Yield what there is something to do about, at most ``limit`` images and until asked to stop; count it all."""
+def pending(found: Iterable[Found], counts: Counts, limit: int | None, stopping: threading.Event) -> Iterator[Found]:
+    """Yield the images that have to be classified, at most ``limit``, until ``stopping`` is set; count all images."""
     for each in found:
-        if stopping.is_set() or (each.why is not None and counts.to_do == limit):
+        if stopping.is_set() or (each.reason is not None and counts.pending == limit):
             return
         counts.listed += 1
-        if each.why is None:
-            counts.skip(each.record)
+        if each.reason is None:
+            counts.add_skipped(each.record)
         else:
-            counts.to_do += 1
+            counts.pending += 1
             yield each

@@ -1,10 +1,10 @@
-"""Train the model that ships and write its folder. A developer's tool: it needs PyTorch, which nothing else here does.
+"""Trains the model that ships, and writes its folder. Needs PyTorch, unlike the rest of the repository.
 
     pip install torch==2.13.0 onnx==1.23.2      # in an environment of your own, beside numpy and Pillow
     python -m tools.maintainer.shapes.train
 
-Photographs are rendered once and kept as small pixels under ``.cache/``, until the code that renders them changes. The
-seed fixes the scenes, the first weights and the order of training. Two cores need about 20 minutes.
+Photographs are rendered once and kept as small images in ``.cache/``, until the code that renders them changes. The
+seed determines the scenes, the initial weights and the order of training. Two cores need about 20 minutes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _CACHE = Path(".cache/shapes")
 _BATCH = 64
 _PEAK_RATE = 0.004
 
-# What model.json says, and therefore how the training pixels are made. 128 x 128 is enough to tell ten shapes apart.
+# The input of model.json, and of the training. 128 x 128 is enough to distinguish ten shapes.
 INPUT_SIZE = (128, 128)
 MEAN, STD = 0.5, 0.25
 MODEL_JSON = {
@@ -59,10 +59,10 @@ MODEL_JSON = {
 
 
 def main() -> None:
-    """Render, train, measure and export, as the command line says."""
+    """Render, train, measure and export, with the options of the command line."""
     parser = argparse.ArgumentParser(description="Train the shapes model and write models/shapes.")
     parser.add_argument("--count", type=int, default=14_000, help="training photographs (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=24, help="times each is seen (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=24, help="passes over all photographs (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=MODEL_FOLDER, help="folder to write (default: %(default)s)")
     arguments = parser.parse_args()
     training = _pixels(TRAINING, arguments.count)
@@ -74,9 +74,9 @@ def main() -> None:
 
 
 def _small_pixels(series: int, number: int) -> npt.NDArray[np.uint8]:
-    """One training photograph as the model sees it before normalisation: uint8, shape (3, H, W)."""
-    taken = photograph(series, number, (*SMALL_PX, 480, 640))
-    with Image.open(BytesIO(taken.content)) as file:
+    """Return one training photograph at the model's size, before normalisation: uint8, shape (3, H, W)."""
+    photo = photograph(series, number, (*SMALL_PX, 480, 640))
+    with Image.open(BytesIO(photo.content)) as file:
         upright = ImageOps.exif_transpose(file)
         squashed = upright.resize(INPUT_SIZE[::-1], Image.Resampling.BILINEAR)
     return np.asarray(squashed).transpose(2, 0, 1)
@@ -96,14 +96,14 @@ def _pixels(series: int, count: int) -> Tensor:
 
 
 def _renderer() -> str:
-    """Digest of the code that decides the pixels: what an older renderer left in the cache is not used."""
+    """Return a digest of the code that renders, which is part of the names in the cache."""
     folder = Path(__file__).parents[2] / "sample_photos"
     sources = ("meshes.py", "surfaces.py", "scene.py", "render.py", "photographs.py")
     return hashlib.sha256(b"".join((folder / name).read_bytes() for name in sources)).hexdigest()[:12]
 
 
 def _labels(count: int) -> Tensor:
-    """Labels take turns, see ``photograph``."""
+    """Return the labels of the first ``count`` photographs: they alternate, see ``photograph``."""
     return torch.arange(count) % len(LABELS)
 
 
@@ -112,7 +112,7 @@ def _normalised(pixels: Tensor) -> Tensor:
 
 
 def _augmented(pixels: Tensor) -> Tensor:
-    """Mirror, shift, relight and now and then hide a corner: cheap changes that keep the label. Normalised pixels."""
+    """Mirror, shift and relight normalised pixels, and sometimes hide a corner; the labels stay valid."""
     batch = len(pixels)
     mirrored = torch.rand(batch) < 0.5
     pixels = torch.where(mirrored[:, None, None, None], pixels.flip(3), pixels)
@@ -133,7 +133,7 @@ def _augmented(pixels: Tensor) -> Tensor:
 
 
 def _train(network: nn.Module, training: Tensor, validation: Tensor, epochs: int) -> None:
-    """Fit in place: AdamW, one rate cycle, mild label smoothing so that scores stay honest."""
+    """Train in place: AdamW, one rate cycle, mild label smoothing, which keeps the scores calibrated."""
     labels = _labels(len(training))
     steps = -(-len(training) // _BATCH) * epochs
     optimiser = torch.optim.AdamW(network.parameters(), lr=_PEAK_RATE, weight_decay=0.05)
@@ -144,7 +144,7 @@ def _train(network: nn.Module, training: Tensor, validation: Tensor, epochs: int
         network.train()
         for chosen in torch.randperm(len(training)).split(_BATCH):
             pixels = _augmented(_normalised(training[chosen])).to(memory_format=torch.channels_last)
-            # bfloat16 halves the time where the processor knows it, and costs no accuracy that can be measured here.
+            # bfloat16 halves the time on processors that have it, without a measurable loss of accuracy.
             with torch.autocast("cpu", torch.bfloat16):
                 logits = network(pixels)
             loss = criterion(logits.float(), labels[chosen])
@@ -168,7 +168,7 @@ def _accuracy(network: nn.Module, pixels: Tensor) -> float:
 
 
 def _export(network: nn.Module, folder: Path) -> None:
-    """Write graph, labels and model.json; the batch axis is dynamic."""
+    """Write graph, labels and model.json, with a dynamic batch axis."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.onnx.export(
         network.eval(),

@@ -1,4 +1,4 @@
-"""``python -m tools backfill`` as a person runs it, on Azurite, with the model that comes with the app."""
+"""``python -m tools backfill`` on Azurite, with the model that ships with the app."""
 
 from __future__ import annotations
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from tools.azurite.azurite import Azurite
 
 PHOTOS = ("site a/1.png", "site a/2.png", "site b/3.png")
-Lines = list[dict[str, Any]]
 
 
 def photo(shade: int = 0) -> bytes:
@@ -65,7 +64,7 @@ def rows(account: Account) -> dict[str, tuple[str, datetime]]:
     return {row["blob_name"]: (row["status"], row["classified_at"]) for page in found for row in page}
 
 
-def told(capsys: pytest.CaptureFixture[str]) -> Lines:
+def events(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
@@ -76,48 +75,46 @@ def counts(summary: dict[str, Any]) -> dict[str, int]:
 
 @pytest.fixture
 def writes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every request of clients made after this that is more than a question."""
-    seen: list[str] = []
+    """Every request that could change something, of clients created after this."""
+    sent_requests: list[str] = []
     send = PreparedRequestSession.request
 
-    def watched(self: PreparedRequestSession, method: str, url: str, **options: Any) -> requests.Response:
+    def recorded(self: PreparedRequestSession, method: str, url: str, **options: Any) -> requests.Response:
         if method not in {"GET", "HEAD"}:
-            seen.append(f"{method} {url}")
+            sent_requests.append(f"{method} {url}")
         return send(self, method, url, **options)
 
-    monkeypatch.setattr(PreparedRequestSession, "request", watched)
-    return seen
+    monkeypatch.setattr(PreparedRequestSession, "request", recorded)
+    return sent_requests
 
 
-def test_what_was_there_before_the_app_came_is_classified(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+def test_existing_images_are_classified(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     upload_photos(account)
     assert main(["backfill", "--json"]) == 0
-    *_, summary = told(capsys)
+    *_, summary = events(capsys)
     assert summary["event"] == "summary"
     assert counts(summary) == {"listed": 3, "classified": 3}
     assert summary["seconds"] > 0
     assert summary["images_per_s"] > 0
     assert {name: status for name, (status, _) in rows(account).items()} == dict.fromkeys(PHOTOS, "classified")
     for name in PHOTOS:
-        row, beside = (
+        row, sidecar = (
             account.stores.results.read_row(image(account, name)),
             account.stores.results.read_sidecar(image(account, name)),
         )
         assert row is not None
-        assert beside is not None
-        assert row.record == beside.record
+        assert sidecar is not None
+        assert row.record == sidecar.record
 
 
-def test_a_second_run_finds_nothing_to_do_and_writes_nothing(
-    account: Account, capsys: pytest.CaptureFixture[str], writes: list[str]
-) -> None:
+def test_a_second_run_writes_nothing(account: Account, capsys: pytest.CaptureFixture[str], writes: list[str]) -> None:
     upload_photos(account)
     main(["backfill", "--json"])
     before = rows(account)
-    told(capsys)
+    events(capsys)
     writes.clear()
     assert main(["backfill", "--json"]) == 0
-    assert counts(told(capsys)[-1]) == {"listed": 3, "skipped": 3}
+    assert counts(events(capsys)[-1]) == {"listed": 3, "skipped": 3}
     assert writes == []
     assert rows(account) == before
 
@@ -127,63 +124,63 @@ def test_only_what_changed_is_classified_again(account: Account, capsys: pytest.
     classify_blob(account.stores, FixedClassifier(), image(account, PHOTOS[0]))  # by another model
     main(["backfill", "--json"])
     before = rows(account)
-    told(capsys)
+    events(capsys)
     upload(account, **{PHOTOS[1]: photo(99)})
     assert main(["backfill", "--json"]) == 0
-    assert counts(told(capsys)[-1]) == {"listed": 3, "skipped": 2, "classified": 1}
+    assert counts(events(capsys)[-1]) == {"listed": 3, "skipped": 2, "classified": 1}
     after = rows(account)
     assert {name for name in PHOTOS if before[name] != after[name]} == {PHOTOS[1]}
 
 
-def test_bad_images_do_not_stop_the_run_and_are_remembered_by_the_exit_code(
+def test_rejected_images_do_not_stop_the_run_and_decide_the_exit_code(
     account: Account, capsys: pytest.CaptureFixture[str]
 ) -> None:
     upload_photos(account)
     upload(account, **{"site a/empty.jpg": b"", "site a/text\u202e.jpg": b"no image", "no.json": b"{}"})
     assert main(["backfill", "--json"]) == 1
-    *events, summary = told(capsys)
+    *problems, summary = events(capsys)
     assert counts(summary) == {"listed": 6, "classified": 3, "rejected": 3}
-    rejected = [event for event in events if event["event"] == "rejected"]
+    rejected = [event for event in problems if event["event"] == "rejected"]
     assert {(event["image"], event["reason"]) for event in rejected} == {
         ("site a/empty.jpg", "empty"),
         ("site a/text\u202e.jpg", "not_an_image"),
         ("no.json", "not_an_image"),
     }
     assert main(["backfill", "--json"]) == 1, "rejected in an earlier run"
-    assert counts(told(capsys)[-1]) == {"listed": 6, "skipped": 6}
+    assert counts(events(capsys)[-1]) == {"listed": 6, "skipped": 6}
     assert main(["backfill", "--prefix", "site b/", "--json"]) == 0, "not in this selection"
-    told(capsys)
+    events(capsys)
 
     assert main(["backfill"]) == 1
-    said = capsys.readouterr()
-    assert "6 listed, 6 skipped, 0 classified, 0 rejected, 0 failed" in said.out
-    assert "rejected  site a/empty.jpg  empty: " in said.out
-    assert "site a/text\\u202e.jpg" in said.out
-    assert "3 rejected, 3 of them in earlier runs: python -m tools query --status rejected" in said.out
+    output = capsys.readouterr()
+    assert "6 listed, 6 skipped, 0 classified, 0 rejected, 0 failed" in output.out
+    assert "rejected  site a/empty.jpg  empty: " in output.out
+    assert "site a/text\\u202e.jpg" in output.out
+    assert "3 rejected, 3 of them in earlier runs: python -m tools query --status rejected" in output.out
 
 
-def test_given_up_images_get_another_try(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failed_images_are_classified_again(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     upload_photos(account)
     give_up(account.stores, image(account, PHOTOS[0]), "storage was away")
     assert main(["backfill", "--json"]) == 0
-    assert counts(told(capsys)[-1]) == {"listed": 3, "classified": 3}
+    assert counts(events(capsys)[-1]) == {"listed": 3, "classified": 3}
 
 
-def test_force_judges_anew_and_goes_on_where_it_was_told_it_had_been(
+def test_force_classifies_again_and_continues_from_its_time(
     account: Account, capsys: pytest.CaptureFixture[str]
 ) -> None:
     upload_photos(account)
     main(["backfill", "--json"])
     between = datetime.now(UTC)
-    told(capsys)
+    events(capsys)
     assert main(["backfill", "--json", "--force", "--limit", "1"]) == 0
-    assert counts(told(capsys)[-1]) == {"listed": 1, "classified": 1}
+    assert counts(events(capsys)[-1]) == {"listed": 1, "classified": 1}
     assert main(["backfill", "--json", "--force", between.isoformat()]) == 0
-    assert counts(told(capsys)[-1]) == {"listed": 3, "skipped": 1, "classified": 2}
+    assert counts(events(capsys)[-1]) == {"listed": 3, "skipped": 1, "classified": 2}
     assert all(at >= between for _, at in rows(account).values())
 
 
-def test_a_dry_run_says_what_and_why_and_changes_nothing(
+def test_a_dry_run_lists_images_and_reasons_and_writes_nothing(
     account: Account, capsys: pytest.CaptureFixture[str], writes: list[str]
 ) -> None:
     upload_photos(account)
@@ -191,8 +188,8 @@ def test_a_dry_run_says_what_and_why_and_changes_nothing(
     writes.clear()
     for more in ([], ["--enqueue"]):
         assert main(["backfill", "--dry-run", "--json", *more]) == 0
-        *events, summary = told(capsys)
-        assert [(event["image"], event["why"]) for event in events] == [
+        *images, summary = events(capsys)
+        assert [(event["image"], event["why"]) for event in images] == [
             (PHOTOS[0], "new"),
             (PHOTOS[1], "model"),
             (PHOTOS[2], "new"),
@@ -204,42 +201,42 @@ def test_a_dry_run_says_what_and_why_and_changes_nothing(
     assert writes == []
 
 
-def test_an_empty_selection_is_said_and_no_error(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_selection_is_no_error(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     account.clients.blobs.delete_container(account.settings.incoming_container)
     assert main(["backfill"]) == 0
-    assert f"No image of the container {account.settings.incoming_container} is in the sel" in capsys.readouterr().out
+    assert f"contains no image of the container {account.settings.incoming_container}." in capsys.readouterr().out
 
 
 # --- by the app ------------------------------------------------------------------------------------------------------
 
 
 def sent(account: Account) -> list[Request]:
-    """What is on the queue for this test's container; it is taken off."""
+    """The requests for this test's container, which are removed from the queue."""
     queue = account.clients.queues.get_queue_client(QUEUE)
-    taken = []
+    requests = []
     for message in queue.receive_messages(visibility_timeout=1):
         request = Request.from_json(b64decode(message.content))
         if request.container == account.settings.incoming_container:
-            taken.append(request)
+            requests.append(request)
             queue.delete_message(message)
-    return taken
+    return requests
 
 
-def test_requests_of_bounded_size_go_to_the_app(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+def test_enqueue_sends_requests_of_bounded_size(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     names = [f"{number:03}.png" for number in range(70)]
     upload(account, **dict.fromkeys(names, b"x"))
     classify_blob(account.stores, FixedClassifier(), image(account, names[0]))
     assert main(["backfill", "--enqueue", "--json", "--limit", "69"]) == 0
-    assert counts(told(capsys)[-1]) == {"listed": 69, "enqueued": 69}
-    taken = sent(account)
-    assert sorted(len(request.blobs) for request in taken) == [5, 32, 32]
-    assert sorted(name for request in taken for name in request.blobs) == names[:69]
-    assert {request.redo_before for request in taken} == {None}
-    assert rows(account).keys() == {names[0]}, "nothing is done here"
+    assert counts(events(capsys)[-1]) == {"listed": 69, "enqueued": 69}
+    requests = sent(account)
+    assert sorted(len(request.blobs) for request in requests) == [5, 32, 32]
+    assert sorted(name for request in requests for name in request.blobs) == names[:69]
+    assert {request.redo_before for request in requests} == {None}
+    assert rows(account).keys() == {names[0]}, "the command itself classifies none"
 
     began = datetime.now(UTC)
     assert main(["backfill", "--enqueue", "--force", "--json", "--prefix", "000"]) == 0
-    told(capsys)
+    events(capsys)
     (request,) = sent(account)
     assert request.redo_before is not None
     assert timedelta() <= request.redo_before - began < timedelta(seconds=30)
@@ -249,22 +246,22 @@ class App:
     """Serves this test's requests, as the app would."""
 
     def __init__(self, account: Account, serve: Callable[[Image], object]) -> None:
-        self._wiring = account
+        self._account = account
         self._serve = serve
-        self._over = threading.Event()
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> None:
         self._thread.start()
 
     def __exit__(self, *_error: object) -> None:
-        self._over.set()
+        self._stopping.set()
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._over.wait(0.1):
+        while not self._stopping.wait(0.1):
             try:
-                requests = sent(self._wiring)
+                requests = sent(self._account)
             except Exception:  # noqa: BLE001 - the queue is yet to be made
                 continue
             for request in requests:
@@ -273,13 +270,13 @@ class App:
 
 
 @pytest.fixture
-def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tools.backfill.queue._FIRST_LOOK_SECONDS", 0.05)
-    monkeypatch.setattr("tools.backfill.queue._LAST_LOOK_SECONDS", 0.2)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tools.backfill.queue._FIRST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("tools.backfill.queue._LAST_PAUSE_SECONDS", 0.2)
 
 
-@pytest.mark.usefixtures("quick_looks")
-def test_watching_follows_the_app_to_the_end(
+@pytest.mark.usefixtures("short_pauses")
+def test_watch_waits_until_the_app_has_finished(
     account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from inference import classifier
@@ -296,43 +293,44 @@ def test_watching_follows_the_app_to_the_end(
 
     with App(account, serve):
         assert main(["backfill", "--enqueue", "--watch", "--json"]) == 1
-    said = capsys.readouterr()
-    summary = json.loads(said.out.splitlines()[-1])
+    output = capsys.readouterr()
+    summary = json.loads(output.out.splitlines()[-1])
     assert counts(summary) == {"listed": 5, "classified": 3, "rejected": 1, "failed": 1, "enqueued": 5}
-    assert "5 of 5 settled, 1 rejected, 1 failed, 0 to come" in said.err
+    assert "5 of 5 done, 1 rejected, 1 failed, 0 waiting" in output.err
 
 
-@pytest.mark.usefixtures("quick_looks")
-def test_watching_ends_when_nobody_is_at_work(
+@pytest.mark.usefixtures("short_pauses")
+def test_watch_ends_if_the_app_does_not_work_on_the_rest(
     account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An app with another model answers, but never as it is wanted here; and no app does not answer at all."""
+    """An app with another model gives results, but none that count here."""
     upload_photos(account)
-    monkeypatch.setattr(
-        "storage.pipeline.queue.RequestQueue.approximate_message_count", lambda _self: 0
-    )  # other tests use the queue too
+    # Other tests use the queue, too.
+    monkeypatch.setattr("storage.pipeline.queue.RequestQueue.approximate_message_count", lambda _self: 0)
     serve = partial(classify_blob, account.stores, FixedClassifier())
     with App(account, serve):
         assert main(["backfill", "--enqueue", "--watch"]) == 1
-    said = capsys.readouterr().err
-    assert "3 images are still without a result: does the app run?" in said
-    assert "Some were judged by shapes 0123456789ab, and the settings here name shapes" in said
+    error = capsys.readouterr().err
+    assert "3 images have no result. Check that the app runs." in error
+    assert "The app classified some with shapes 0123456789ab, but the settings here name shapes" in error
 
 
-# --- wrong from the start --------------------------------------------------------------------------------------------
+# --- misuse -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--watch"], "--watch follows what --enqueue sends"),
+        (["--watch"], "--watch needs --enqueue"),
         (["--enqueue", "--watch", "--limit", "3"], "neither --dry-run nor --limit"),
-        (["--limit", "0"], "no number of images"),
+        (["--limit", "0"], "not a number of images"),
         (["--since", "yesterday"], "not a time"),
         (["--force", "soon"], "not a time"),
     ],
 )
-def test_misuse_is_a_sentence(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_misuse_is_reported_in_one_sentence(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     try:
         code: Any = main(["backfill", *arguments])
     except SystemExit as error:
@@ -341,7 +339,7 @@ def test_misuse_is_a_sentence(arguments: list[str], sentence: str, capsys: pytes
     assert sentence in capsys.readouterr().err
 
 
-def test_a_model_that_cannot_be_used_ends_the_run_before_it_begins(
+def test_a_model_that_is_refused_ends_the_command_at_its_start(
     account: Account,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -350,28 +348,28 @@ def test_a_model_that_cannot_be_used_ends_the_run_before_it_begins(
 ) -> None:
     monkeypatch.setenv("MODEL_DIR", str(tmp_path))
     assert main(["backfill", "--json"]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "model" in said.err
-    assert "Traceback" not in said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "model" in output.err
+    assert "Traceback" not in output.err
     assert writes == []
 
 
-def test_a_key_that_is_wrong_is_a_sentence(
+def test_a_wrong_key_is_reported_in_one_sentence(
     account: Account, azurite: Azurite, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = azurite.connection_string.partition("AccountKey=")[2].partition(";")[0]
     monkeypatch.setenv("ImageStorage", azurite.connection_string.replace(key, "d3Jvbmc="))
     assert main(["backfill", "--json"]) == 2
-    said = capsys.readouterr()
-    assert "was refused by storage (403" in said.err
-    assert json.loads(said.out.splitlines()[-1])["complete"] is False
+    output = capsys.readouterr()
+    assert "was refused by storage (403" in output.err
+    assert json.loads(output.out.splitlines()[-1])["complete"] is False
 
 
-# --- ended on the way ------------------------------------------------------------------------------------------------
+# --- interrupted ------------------------------------------------------------------------------------------------------
 
 
-def test_interrupted_and_killed_and_run_again_nothing_is_done_twice_and_nothing_is_missing(account: Account) -> None:
+def test_after_an_interrupt_and_a_kill_every_image_is_classified_once(account: Account) -> None:
     upload(account, **{f"camera {number % 8}/{number:04}.png": photo(number) for number in range(600)})
     begin = partial(
         subprocess.Popen,
@@ -389,8 +387,8 @@ def test_interrupted_and_killed_and_run_again_nothing_is_done_twice_and_nothing_
     summary = json.loads(out.splitlines()[-1])
     assert run.returncode == 130
     assert summary["complete"] is False
-    assert summary["classified"] == len(interrupted) < 600, "what is in flight is finished, and no more begun"
-    assert err.endswith("To go on, run the same command again: nothing is done twice.\n")
+    assert summary["classified"] == len(interrupted) < 600, "images in progress are finished, and no more begun"
+    assert err.endswith("To continue, run the same command again: no image is classified twice.\n")
 
     run = begin()
     until(lambda: len(rows(account)) > len(interrupted) + 50, "more rows")
