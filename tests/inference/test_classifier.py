@@ -14,7 +14,7 @@ from inference.errors import PermanentError, Reason
 from inference.limits import Limits
 from inference.predictions import UNKNOWN
 from inference.resources.admission import Admission
-from tests.inference.model.model_folders import OURS, RED, encoded, folder, graph, noise, png
+from tests.inference.model.model_folders import MODEL_JSON, RED, encoded, folder, graph, noise, png
 from tests.waiting import DEADLINE_SECONDS
 
 LINES = "red\ngreen\nblue\n"
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def model_dir(tmp_path: Path) -> Path:
-    return folder(tmp_path / "colours", graph(), labels_txt=LINES, model_json=OURS)
+    return folder(tmp_path / "colours", graph(), labels_txt=LINES, model_json=MODEL_JSON)
 
 
 def test_three_lines_classify_bytes() -> None:

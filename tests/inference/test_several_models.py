@@ -12,12 +12,12 @@ from inference import classifier
 from inference.decoding.decode import decode
 from inference.errors import PermanentError
 from inference.predictions import UNKNOWN
-from tests.inference.model.model_folders import BLUE, OURS, RED, folder, graph, noise, png
+from tests.inference.model.model_folders import BLUE, MODEL_JSON, RED, folder, graph, noise, png
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-OURS_BGR = OURS | {"input": OURS["input"] | {"color_order": "BGR"}}
+MODEL_JSON_BGR = MODEL_JSON | {"input": MODEL_JSON["input"] | {"color_order": "BGR"}}
 LINES = "red\ngreen\nblue\n"
 
 
@@ -30,17 +30,17 @@ def jpeg() -> bytes:
 
 @pytest.fixture
 def rgb(tmp_path: Path) -> Path:
-    return folder(tmp_path / "rgb", graph(), labels_txt=LINES, model_json=OURS)
+    return folder(tmp_path / "rgb", graph(), labels_txt=LINES, model_json=MODEL_JSON)
 
 
 @pytest.fixture
 def bgr(tmp_path: Path) -> Path:
-    return folder(tmp_path / "bgr", graph(shape=("N", 3, 64, 64)), labels_txt=LINES, model_json=OURS_BGR)
+    return folder(tmp_path / "bgr", graph(shape=("N", 3, 64, 64)), labels_txt=LINES, model_json=MODEL_JSON_BGR)
 
 
 @pytest.fixture
 def grey(tmp_path: Path) -> Path:
-    settings = {**OURS, "input": {**OURS["input"], "color_order": "GREY"}}
+    settings = {**MODEL_JSON, "input": {**MODEL_JSON["input"], "color_order": "GREY"}}
     return folder(
         tmp_path / "grey", graph(shape=("N", 1, 8, 8), classes=2), labels_txt="light\ndark\n", model_json=settings
     )
@@ -128,7 +128,7 @@ def test_grey_models_alone_get_a_grey_image(grey: Path, tmp_path: Path) -> None:
         tmp_path / "other",
         graph(shape=("N", 1, 16, 16), classes=2),
         labels_txt="light\ndark\n",
-        model_json={**OURS, "input": {**OURS["input"], "color_order": "GREY"}},
+        model_json={**MODEL_JSON, "input": {**MODEL_JSON["input"], "color_order": "GREY"}},
     )
     answer = classifier.load(grey, other).classify(png(RED))
     assert [one.label for one in answer.answers] == ["light", "light"]

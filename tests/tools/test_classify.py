@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.inference.decoding.image_samples import scene
-from tests.inference.model.model_folders import BLUE, GREEN, OURS, RED, folder, graph, png
+from tests.inference.model.model_folders import BLUE, GREEN, MODEL_JSON, RED, folder, graph, png
 from tests.waiting import DEADLINE_SECONDS
 from tools.__main__ import main
 
@@ -28,7 +28,7 @@ KEYS = [
 
 @pytest.fixture
 def model_dir(tmp_path: Path) -> Path:
-    return folder(tmp_path / "colours", graph(), labels_txt="red\ngreen\nblue\n", model_json=OURS)
+    return folder(tmp_path / "colours", graph(), labels_txt="red\ngreen\nblue\n", model_json=MODEL_JSON)
 
 
 def classify(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -257,7 +257,7 @@ sys.exit(code)
 
 
 def test_several_models_answer_and_the_first_one_counts(photos: Path, model_dir: Path, tmp_path: Path) -> None:
-    bgr = {"input": OURS["input"] | {"color_order": "BGR"}}
+    bgr = {"input": MODEL_JSON["input"] | {"color_order": "BGR"}}
     other = folder(tmp_path / "turned", graph(), labels_txt="red\ngreen\nblue\n", model_json=bgr)
     run = classify(photos, "--model", model_dir, "--model", other, "--json", "--top-k", "1")
     assert run.returncode == 0

@@ -11,7 +11,7 @@ from inference.decoding.decode import DecodedImage
 from inference.errors import ModelError
 from inference.predictions import ImageInfo
 from inference.preprocess import preprocess
-from tests.inference.model.model_folders import BLUE, GREEN, OURS, RED, png
+from tests.inference.model.model_folders import BLUE, GREEN, MODEL_JSON, RED, png
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,5 +61,5 @@ def refusal(path: Path) -> str:
 
 
 def with_input(**changes: Any) -> dict[str, Any]:
-    """Return ``OURS`` with other values of ``input``."""
-    return {"input": OURS["input"] | changes}
+    """Return ``MODEL_JSON`` with other values of ``input``."""
+    return {"input": MODEL_JSON["input"] | changes}

@@ -130,7 +130,7 @@ def folder(path: Path, model: onnx.ModelProto | bytes, name: str = "model.onnx",
     return path
 
 
-OURS: dict[str, Any] = {"input": {"color_order": "RGB", "scale": 1 / 255, "resize": "squash"}}
+MODEL_JSON: dict[str, Any] = {"input": {"color_order": "RGB", "scale": 1 / 255, "resize": "squash"}}
 """A ``model.json`` with the values that a graph of fixed shape needs."""
 
 

@@ -6,47 +6,47 @@ from typing import TYPE_CHECKING
 
 from inference import classifier
 from tests.inference.model.loading import LINES, refusal
-from tests.inference.model.model_folders import OURS, folder, graph
+from tests.inference.model.model_folders import MODEL_JSON, folder, graph
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def test_the_refusal_states_the_number_of_missing_labels(tmp_path: Path) -> None:
-    message = refusal(folder(tmp_path, graph(), model_json=OURS))
+    message = refusal(folder(tmp_path, graph(), model_json=MODEL_JSON))
     assert '"labels": ["first", "second", ...] with 3 names' in message
     assert "label files" in message, "where we looked"
 
 
 def test_another_number_of_labels_is_refused(tmp_path: Path) -> None:
-    message = refusal(folder(tmp_path, graph(classes=8), labels_txt=LINES, model_json=OURS))
+    message = refusal(folder(tmp_path, graph(classes=8), labels_txt=LINES, model_json=MODEL_JSON))
     assert "8 numbers and labels.txt has 3 labels" in message
 
 
 def test_one_sigmoid_for_two_labels_is_refused(tmp_path: Path) -> None:
     model = graph(classes=1, operators=("Sigmoid",))
-    message = refusal(folder(tmp_path, model, labels_txt="cat\ndog", model_json=OURS))
+    message = refusal(folder(tmp_path, model, labels_txt="cat\ndog", model_json=MODEL_JSON))
     assert "one output per label" in message
 
 
 def test_two_different_label_files_need_a_choice(tmp_path: Path) -> None:
-    path = folder(tmp_path, graph(), labels_txt=LINES, synset_txt="a\nb\nc", model_json=OURS)
+    path = folder(tmp_path, graph(), labels_txt=LINES, synset_txt="a\nb\nc", model_json=MODEL_JSON)
     assert "labels.txt and synset.txt" in refusal(path)
-    folder(path, graph(), model_json=OURS | {"labels": "synset.txt"})
+    folder(path, graph(), model_json=MODEL_JSON | {"labels": "synset.txt"})
     assert classifier.load(path).spec.labels == ("a", "b", "c")
 
 
 def test_the_label_file_with_the_right_number_is_used(tmp_path: Path) -> None:
-    path = folder(tmp_path, graph(), labels_txt=LINES, classes_txt="a\nb", model_json=OURS)
+    path = folder(tmp_path, graph(), labels_txt=LINES, classes_txt="a\nb", model_json=MODEL_JSON)
     assert classifier.load(path).spec.labels == ("red", "green", "blue")
 
 
 def test_a_list_in_model_json_wins_over_every_file(tmp_path: Path) -> None:
-    path = folder(tmp_path, graph(), labels_txt=LINES, model_json=OURS | {"labels": ["x", "y", "z"]})
+    path = folder(tmp_path, graph(), labels_txt=LINES, model_json=MODEL_JSON | {"labels": ["x", "y", "z"]})
     assert classifier.load(path).spec.labels == ("x", "y", "z")
 
 
 def test_label_files_with_similar_names_are_found(tmp_path: Path) -> None:
-    path = folder(tmp_path, graph(), model_json=OURS, README_md="# hello", training_log_txt="epoch 1")
+    path = folder(tmp_path, graph(), model_json=MODEL_JSON, README_md="# hello", training_log_txt="epoch 1")
     (path / "my-labels-v2.txt").write_text(LINES)
     assert classifier.load(path).spec.labels == ("red", "green", "blue")

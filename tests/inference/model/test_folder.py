@@ -12,7 +12,7 @@ import pytest
 
 from inference import classifier
 from tests.inference.model.loading import LINES, refusal, with_input
-from tests.inference.model.model_folders import OURS, folder, graph
+from tests.inference.model.model_folders import MODEL_JSON, folder, graph
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,10 +29,10 @@ def test_a_missing_folder_an_empty_folder_and_a_file_are_refused(tmp_path: Path)
 
 
 def test_several_graphs_need_a_choice(tmp_path: Path) -> None:
-    path = folder(tmp_path, graph(), name="a.onnx", labels_txt=LINES, model_json=OURS)
+    path = folder(tmp_path, graph(), name="a.onnx", labels_txt=LINES, model_json=MODEL_JSON)
     folder(path, graph(), name="b.onnx")
     assert '"graph": "a.onnx"' in refusal(path)
-    folder(path, graph(), name="b.onnx", model_json=OURS | {"graph": "b.onnx"})
+    folder(path, graph(), name="b.onnx", model_json=MODEL_JSON | {"graph": "b.onnx"})
     assert classifier.load(path).spec.graph.name == "b.onnx"
 
 
@@ -70,8 +70,8 @@ def test_a_complete_model_json_imports_no_other_reader() -> None:
 
 def test_scale_mean_and_std_are_never_mixed_from_two_sources(tmp_path: Path) -> None:
     processor = {"size": 8, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
-    ours = {"input": {"scale": 1}}
-    path = folder(tmp_path, graph(), labels_txt=LINES, preprocessor_config_json=processor, model_json=ours)
+    model_json = {"input": {"scale": 1}}
+    path = folder(tmp_path, graph(), labels_txt=LINES, preprocessor_config_json=processor, model_json=model_json)
     spec = classifier.load(path).spec.input
     assert (spec.scale, spec.mean, spec.std) == (1, (0,) * 3, (1,) * 3)
 
@@ -87,7 +87,7 @@ def test_scale_mean_and_std_are_never_mixed_from_two_sources(tmp_path: Path) -> 
 def test_a_changed_graph_label_or_preprocessing_is_another_version(
     tmp_path: Path, change: Callable[[Path], Path]
 ) -> None:
-    path = folder(tmp_path, graph(), labels_txt=LINES, model_json=OURS)
+    path = folder(tmp_path, graph(), labels_txt=LINES, model_json=MODEL_JSON)
     before = classifier.load(path).model
     assert len(before.version) == 12
     assert int(before.version, 16) >= 0
@@ -96,7 +96,9 @@ def test_a_changed_graph_label_or_preprocessing_is_another_version(
 
 
 def test_the_same_model_in_another_folder_has_the_same_version(tmp_path: Path) -> None:
-    one = folder(tmp_path / "one", graph(), labels_txt=LINES, model_json=OURS)
-    two = folder(tmp_path / "two", graph(), labels_txt=LINES, model_json=OURS, notes_md="unknown files are ignored")
+    one = folder(tmp_path / "one", graph(), labels_txt=LINES, model_json=MODEL_JSON)
+    two = folder(
+        tmp_path / "two", graph(), labels_txt=LINES, model_json=MODEL_JSON, notes_md="unknown files are ignored"
+    )
     assert classifier.load(one).model.version == classifier.load(two).model.version
     assert classifier.load(one).model.name == "one"

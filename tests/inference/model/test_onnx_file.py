@@ -11,7 +11,7 @@ import pytest
 
 from inference import classifier
 from tests.inference.model.loading import LINES, refusal
-from tests.inference.model.model_folders import OURS, folder, graph
+from tests.inference.model.model_folders import MODEL_JSON, folder, graph
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
     ],
 )
 def test_the_refusal_names_the_kind_of_file(tmp_path: Path, content: bytes, sentence: str) -> None:
-    assert sentence in refusal(folder(tmp_path, content, labels_txt=LINES, model_json=OURS))
+    assert sentence in refusal(folder(tmp_path, content, labels_txt=LINES, model_json=MODEL_JSON))
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.9, 0.99])
 def test_a_truncated_file_is_refused(tmp_path: Path, part: float) -> None:
     whole = graph().SerializeToString()
-    refusal(folder(tmp_path, whole[: int(len(whole) * part)], labels_txt=LINES, model_json=OURS))
+    refusal(folder(tmp_path, whole[: int(len(whole) * part)], labels_txt=LINES, model_json=MODEL_JSON))
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:
     model = graph()
     onnx.external_data_helper.convert_model_to_external_data(model, location="weights.bin", size_threshold=0)
-    folder(tmp_path, b"", labels_txt=LINES, model_json=OURS)
+    folder(tmp_path, b"", labels_txt=LINES, model_json=MODEL_JSON)
     onnx.save(model, tmp_path / "model.onnx")
     version = classifier.load(tmp_path).model.version
     content = (tmp_path / "weights.bin").read_bytes()
@@ -60,7 +60,7 @@ def test_weights_elsewhere_are_refused_before_they_are_read(tmp_path: Path, plac
     """A hostile graph may name a device or a pipe, which never ends, or another file of the machine."""
     model = graph()
     onnx.external_data_helper.convert_model_to_external_data(model, location="weights.bin", size_threshold=0)
-    folder(tmp_path / "model", b"", labels_txt=LINES, model_json=OURS)
+    folder(tmp_path / "model", b"", labels_txt=LINES, model_json=MODEL_JSON)
     onnx.save(model, tmp_path / "model" / "model.onnx")
     (tmp_path / "model" / "weights.bin").rename(tmp_path / "weights.bin")
     os.mkfifo(tmp_path / "model" / "pipe")

@@ -13,7 +13,7 @@ from inference import classifier
 from inference.errors import ModelError
 from inference.model_spec import Activation, ColorOrder, Layout
 from tests.inference.model.loading import LINES, NAMES, assert_distinguishes_colours, preprocess_alone, refusal, tensor
-from tests.inference.model.model_folders import FLOAT16, GREEN, OURS, UINT8, folder, graph, noise, png
+from tests.inference.model.model_folders import FLOAT16, GREEN, MODEL_JSON, UINT8, folder, graph, noise, png
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +60,7 @@ def test_a_tf2onnx_export_is_nhwc_and_needs_a_model_json(tmp_path: Path) -> None
 
 
 def test_mean_first_is_converted(tmp_path: Path) -> None:
-    ours = {
+    model_json = {
         "input": {
             "color_order": "RGB",
             "resize": "squash",
@@ -69,16 +69,16 @@ def test_mean_first_is_converted(tmp_path: Path) -> None:
             "order": "mean_first",
         }
     }
-    path = folder(tmp_path, graph(), labels_txt=LINES, model_json=ours)
+    path = folder(tmp_path, graph(), labels_txt=LINES, model_json=model_json)
     np.testing.assert_allclose(
         tensor(path, noise(8, 8)), (np.asarray(noise(8, 8)).transpose(2, 0, 1) - 127.5) / 127.5, atol=1e-5
     )
 
 
 def test_a_uint8_input_takes_the_pixels_themselves(tmp_path: Path) -> None:
-    ours = {"input": {"color_order": "RGB", "resize": "squash"}}
+    model_json = {"input": {"color_order": "RGB", "resize": "squash"}}
     model = graph(shape=(1, 8, 8, 3), layout="NHWC", dtype=UINT8)
-    path = folder(tmp_path, model, labels_txt=LINES, model_json=ours)
+    path = folder(tmp_path, model, labels_txt=LINES, model_json=model_json)
     assert_distinguishes_colours(path)
     assert tensor(path, noise(8, 8)).dtype == np.uint8
 
@@ -90,13 +90,13 @@ def test_a_uint8_input_takes_the_pixels_themselves(tmp_path: Path) -> None:
 )
 def test_any_batch_axis(tmp_path: Path, shape: tuple[Any, ...]) -> None:
     output = (3,) if len(shape) == 3 else None
-    path = folder(tmp_path, graph(shape=shape, output_shape=output), labels_txt=LINES, model_json=OURS)
+    path = folder(tmp_path, graph(shape=shape, output_shape=output), labels_txt=LINES, model_json=MODEL_JSON)
     assert_distinguishes_colours(path)
 
 
 def test_one_channel_is_grey(tmp_path: Path) -> None:
-    ours = {"input": {"scale": 1, "resize": "squash"}}
-    path = folder(tmp_path, graph(shape=("N", 1, 8, 8), classes=2), labels_txt="light\ndark", model_json=ours)
+    model_json = {"input": {"scale": 1, "resize": "squash"}}
+    path = folder(tmp_path, graph(shape=("N", 1, 8, 8), classes=2), labels_txt="light\ndark", model_json=model_json)
     model = classifier.load(path)
     assert model.spec.input.color_order is ColorOrder.GREY
     assert model.classify(png((255, 255, 255))).label == "light"
@@ -105,23 +105,23 @@ def test_one_channel_is_grey(tmp_path: Path) -> None:
 
 
 def test_float16_in_and_out(tmp_path: Path) -> None:
-    path = folder(tmp_path, graph(dtype=FLOAT16), labels_txt=LINES, model_json=OURS)
+    path = folder(tmp_path, graph(dtype=FLOAT16), labels_txt=LINES, model_json=MODEL_JSON)
     assert_distinguishes_colours(path)
 
 
 def test_dynamic_size_is_taken_from_model_json(tmp_path: Path) -> None:
-    ours = {"input": OURS["input"] | {"size": [16, 24], "layout": "NCHW"}}
-    path = folder(tmp_path, graph(shape=("N", 3, "h", "w")), labels_txt=LINES, model_json=ours)
+    model_json = {"input": MODEL_JSON["input"] | {"size": [16, 24], "layout": "NCHW"}}
+    path = folder(tmp_path, graph(shape=("N", 3, "h", "w")), labels_txt=LINES, model_json=model_json)
     assert tensor(path, noise(50, 40)).shape == (3, 16, 24)
 
 
 def test_two_inputs_are_refused(tmp_path: Path) -> None:
     model = graph()
     model.graph.input.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, [1]))
-    assert "has 2 inputs (input, mask)" in refusal(folder(tmp_path, model, labels_txt=LINES, model_json=OURS))
+    assert "has 2 inputs (input, mask)" in refusal(folder(tmp_path, model, labels_txt=LINES, model_json=MODEL_JSON))
 
 
 def test_an_input_of_another_type_is_refused(tmp_path: Path) -> None:
     model = graph()
     model.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
-    assert "int64" in refusal(folder(tmp_path, model, labels_txt=LINES, model_json=OURS))
+    assert "int64" in refusal(folder(tmp_path, model, labels_txt=LINES, model_json=MODEL_JSON))

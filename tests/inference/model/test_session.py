@@ -17,7 +17,7 @@ from inference.errors import ModelError, TransientError
 from inference.model import session
 from inference.model.session import Session
 from tests.inference.model.loading import LINES, refusal
-from tests.inference.model.model_folders import OURS, folder, graph
+from tests.inference.model.model_folders import MODEL_JSON, folder, graph
 from tests.waiting import DEADLINE_SECONDS
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def model_dir(tmp_path: Path) -> Path:
-    return folder(tmp_path / "colours", graph(), labels_txt=LINES, model_json=OURS)
+    return folder(tmp_path / "colours", graph(), labels_txt=LINES, model_json=MODEL_JSON)
 
 
 def test_every_error_that_onnxruntime_declares_is_translated() -> None:
@@ -97,11 +97,11 @@ def test_the_options_are_the_measured_ones(model_dir: Path) -> None:
 def test_an_operator_that_onnxruntime_lacks_is_named(tmp_path: Path) -> None:
     model = graph()
     model.graph.node[0].op_type = "TurboEncabulator"
-    assert "TurboEncabulator" in refusal(folder(tmp_path, model, labels_txt=LINES, model_json=OURS))
+    assert "TurboEncabulator" in refusal(folder(tmp_path, model, labels_txt=LINES, model_json=MODEL_JSON))
 
 
 def test_an_opset_that_is_too_new_is_refused(tmp_path: Path) -> None:
-    message = refusal(folder(tmp_path, graph(opset=99), labels_txt=LINES, model_json=OURS))
+    message = refusal(folder(tmp_path, graph(opset=99), labels_txt=LINES, model_json=MODEL_JSON))
     assert "it has opset 99, and this one reads up to" in message
 
 
@@ -111,7 +111,7 @@ import json, os, sys
 cpus, intra_op = json.loads(sys.argv[1])
 os.sched_setaffinity(0, cpus)
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-import numpy, onnxruntime  # they may have threads of their own, which are none of ours
+import numpy, onnxruntime  # they may have threads of their own, which are none of model_json
 
 
 def threads():
@@ -135,7 +135,7 @@ else:
     shape = [size if isinstance(size, int) else 1 for size in port.shape]
     session.run([session.outputs[0].name], {port.name: numpy.zeros(shape, numpy.float32)})
 own = {number: allowed for number, allowed in threads().items() if number not in before}
-print(json.dumps({"ours": sorted(own.values()), "process": before[str(os.getpid())]}))
+print(json.dumps({"model_json": sorted(own.values()), "process": before[str(os.getpid())]}))
 """
 
 
@@ -147,7 +147,7 @@ def restricted() -> Callable[..., tuple[list[str], str, str]]:
         command = [sys.executable, "-c", RESTRICTED, json.dumps([cpus, intra_op])]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         answer = json.loads(done.stdout)
-        return answer["ours"], answer["process"], done.stderr
+        return answer["model_json"], answer["process"], done.stderr
 
     return run
 
@@ -168,8 +168,8 @@ class TestOnnxRuntime:
         assert restricted(self.CPUS[-1:], 1) == ([], str(self.CPUS[-1]), "")
 
     def test_does_not_pin_several_threads(self, restricted: Callable[..., tuple[list[str], str, str]]) -> None:
-        ours, process, errors = restricted(self.CPUS, 3)
-        assert ours == [process, process]
+        model_json, process, errors = restricted(self.CPUS, 3)
+        assert model_json == [process, process]
         assert errors == ""
 
     @pytest.mark.skipif(len(CPUS) < 2, reason="with one CPU there is no other one to be pinned to")
@@ -177,6 +177,6 @@ class TestOnnxRuntime:
         self, restricted: Callable[..., tuple[list[str], str, str]]
     ) -> None:
         """The tests above would detect pinned threads."""
-        ours, process, _ = restricted(self.CPUS, None)
-        assert ours
-        assert process not in ours
+        model_json, process, _ = restricted(self.CPUS, None)
+        assert model_json
+        assert process not in model_json

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.inference.model.model_folders import BLUE, GREEN, OURS, RED, folder, graph, png
+from tests.inference.model.model_folders import BLUE, GREEN, MODEL_JSON, RED, folder, graph, png
 from tests.tools.model.flaky_server import Site, serving
 from tests.tools.model.model_command import LINES
 
@@ -30,7 +30,7 @@ def models(tmp_path: Path) -> Path:
 @pytest.fixture
 def colours(tmp_path: Path) -> Path:
     """A model folder that distinguishes red, green and blue."""
-    return folder(tmp_path / "colours", graph(), labels_txt=LINES, model_json=OURS)
+    return folder(tmp_path / "colours", graph(), labels_txt=LINES, model_json=MODEL_JSON)
 
 
 @pytest.fixture

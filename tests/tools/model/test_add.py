@@ -14,7 +14,7 @@ import pytest
 
 from inference import classifier
 from inference.model.exporters import catalogue
-from tests.inference.model.model_folders import BLUE, OURS, folder, graph, png
+from tests.inference.model.model_folders import BLUE, MODEL_JSON, folder, graph, png
 from tests.tools.model.model_command import LINES, hugging_face_folder, run_model
 
 if TYPE_CHECKING:
@@ -33,64 +33,64 @@ class TestFolder:
     """An exporter's folder."""
 
     def test_becomes_a_model_folder_with_the_same_identity(self, tmp_path: Path, models: Path) -> None:
-        theirs = hugging_face_folder(tmp_path / "theirs")
-        run = run_model("add", theirs, "--to", models)
-        assert (run.returncode, run.stdout) == (0, f"{models / 'theirs'}\n")
-        added = classifier.load(models / "theirs").model
-        assert added == classifier.load(theirs).model
+        export = hugging_face_folder(tmp_path / "export")
+        run = run_model("add", export, "--to", models)
+        assert (run.returncode, run.stdout) == (0, f"{models / 'export'}\n")
+        added = classifier.load(models / "export").model
+        assert added == classifier.load(export).model
 
     def test_gets_a_model_json_with_every_value_and_its_source(self, tmp_path: Path, models: Path) -> None:
-        theirs = hugging_face_folder(tmp_path / "theirs")
-        run_model("add", theirs, "--to", models)
-        document = json.loads((models / "theirs" / "model.json").read_text())
+        export = hugging_face_folder(tmp_path / "export")
+        run_model("add", export, "--to", models)
+        document = json.loads((models / "export" / "model.json").read_text())
         jsonschema.Draft202012Validator(SCHEMA).validate(document)
         assert document["input"]["mean"] == [0.4, 0.5, 0.6]
         assert document["labels"] == ["red", "green", "blue"]
         assert document["sources"]["input.mean"].startswith("preprocessor_config.json: ")
         for name in ("config.json", "preprocessor_config.json"):
-            (models / "theirs" / name).unlink()
-        assert classifier.load(models / "theirs").model == classifier.load(theirs).model
+            (models / "export" / name).unlink()
+        assert classifier.load(models / "export").model == classifier.load(export).model
 
     def test_added_twice_keeps_its_first_sources(self, tmp_path: Path, models: Path) -> None:
-        run_model("add", hugging_face_folder(tmp_path / "theirs"), "--to", models)
-        run_model("add", models / "theirs", "--to", tmp_path / "again")
+        run_model("add", hugging_face_folder(tmp_path / "export"), "--to", models)
+        run_model("add", models / "export", "--to", tmp_path / "again")
         first, second = (
-            json.loads((place / "theirs" / "model.json").read_text()) for place in (models, tmp_path / "again")
+            json.loads((place / "export" / "model.json").read_text()) for place in (models, tmp_path / "again")
         )
         assert first == second
 
     def test_is_copied_without_files_that_the_model_does_not_need(self, tmp_path: Path, models: Path) -> None:
-        theirs = hugging_face_folder(tmp_path / "theirs")
-        (theirs / "onnx").mkdir()
-        (theirs / "onnx" / "quantized.onnx").write_bytes(GRAPH)
-        (theirs / ".git").write_text("x")
-        with (theirs / "pytorch_model.bin").open("wb") as checkpoint:
+        export = hugging_face_folder(tmp_path / "export")
+        (export / "onnx").mkdir()
+        (export / "onnx" / "quantized.onnx").write_bytes(GRAPH)
+        (export / ".git").write_text("x")
+        with (export / "pytorch_model.bin").open("wb") as checkpoint:
             checkpoint.truncate(1 << 30)
-        run_model("add", theirs, "--to", models)
+        run_model("add", export, "--to", models)
         assert files_in(models) == [
-            f"theirs/{name}" for name in ("config.json", "model.json", "model.onnx", "preprocessor_config.json")
+            f"export/{name}" for name in ("config.json", "model.json", "model.onnx", "preprocessor_config.json")
         ]
 
     def test_takes_the_given_name(self, tmp_path: Path, models: Path) -> None:
-        run_model("add", hugging_face_folder(tmp_path / "theirs"), "--to", models, "--name", "mine")
+        run_model("add", hugging_face_folder(tmp_path / "export"), "--to", models, "--name", "mine")
         assert classifier.load(models / "mine").model.name == "mine"
 
     def test_does_not_overwrite_an_existing_folder(self, tmp_path: Path, models: Path) -> None:
-        theirs = hugging_face_folder(tmp_path / "theirs")
-        (models / "theirs").mkdir(parents=True)
-        run = run_model("add", theirs, "--to", models)
+        export = hugging_face_folder(tmp_path / "export")
+        (models / "export").mkdir(parents=True)
+        run = run_model("add", export, "--to", models)
         assert (run.returncode, files_in(models)) == (2, [])
         assert "--name" in run.stderr
 
     @pytest.mark.parametrize("name", ["..", "a/b", "", ".hidden", "x" * 101])
     def test_a_name_with_a_path_is_refused(self, tmp_path: Path, models: Path, name: str) -> None:
-        run = run_model("add", hugging_face_folder(tmp_path / "theirs"), "--to", models, f"--name={name or '/'}")
+        run = run_model("add", hugging_face_folder(tmp_path / "export"), "--to", models, f"--name={name or '/'}")
         assert run.returncode == 2
         assert len(run.stderr.splitlines()) == 1
 
     def test_is_refused_when_it_cannot_be_used(self, tmp_path: Path, models: Path) -> None:
-        theirs = folder(tmp_path / "theirs", graph(), labels_txt=LINES)
-        run = run_model("add", theirs, "--to", models)
+        export = folder(tmp_path / "export", graph(), labels_txt=LINES)
+        run = run_model("add", export, "--to", models)
         assert run.returncode == 2
         assert "colour order" in run.stderr
         assert not models.exists() or files_in(models) == []
@@ -107,9 +107,9 @@ class TestFolder:
         }
         numbers: dict[str, dict[str, Any]] = {"squash": {"crop_pct": 0.7}, "letterbox": {"pad_color": [1, 2, 3]}}
         pixels |= numbers[mode]
-        theirs = folder(tmp_path / "theirs", graph(), labels_txt=LINES, model_json={"input": pixels, "name": "n"})
-        assert run_model("add", theirs, "--to", models).returncode == 0
-        assert classifier.load(models / "theirs").model == classifier.load(theirs).model
+        export = folder(tmp_path / "export", graph(), labels_txt=LINES, model_json={"input": pixels, "name": "n"})
+        assert run_model("add", export, "--to", models).returncode == 0
+        assert classifier.load(models / "export").model == classifier.load(export).model
 
 
 class TestPublished:
@@ -181,7 +181,7 @@ class TestUrl:
 
     def test_of_an_archive_is_unpacked_and_imported(self, site: Site, models: Path) -> None:
         content = self.archive(
-            **{"export/model.onnx": GRAPH, "export/labels.txt": LINES, "export/model.json": json.dumps(OURS)}
+            **{"export/model.onnx": GRAPH, "export/labels.txt": LINES, "export/model.json": json.dumps(MODEL_JSON)}
         )
         site.files["/my%20export.zip"] = content
         run = run_model("add", f"{site.url}/my%20export.zip?sig=hunter2", "--to", models, "--name", "mine")
@@ -198,7 +198,7 @@ class TestUrl:
         assert files_in(models) == ["net/net.onnx"]
         assert f"{models / 'net'} does not state" in run.stderr
         (models / "net" / "labels.txt").write_text(LINES)
-        (models / "net" / "model.json").write_text(json.dumps(OURS))
+        (models / "net" / "model.json").write_text(json.dumps(MODEL_JSON))
         assert classifier.load(models / "net").classify(png(BLUE)).label == "blue"
 
     @pytest.mark.parametrize(
@@ -247,15 +247,15 @@ class TestUrl:
     def test_of_optimums_layout_keeps_the_configuration_beside_the_graph_s_folder(
         self, site: Site, tmp_path: Path, models: Path
     ) -> None:
-        theirs = hugging_face_folder(tmp_path / "theirs")
-        files = {f"vit/{name}": (theirs / name).read_bytes() for name in ("config.json", "preprocessor_config.json")}
+        export = hugging_face_folder(tmp_path / "export")
+        files = {f"vit/{name}": (export / name).read_bytes() for name in ("config.json", "preprocessor_config.json")}
         site.files["/vit.zip"] = self.archive(**{"vit/onnx/model.onnx": GRAPH, **files})
         assert run_model("add", f"{site.url}/vit.zip", "--to", models).returncode == 0
         assert "vit/onnx/model.onnx" in files_in(models)
 
     def test_may_be_a_local_file(self, tmp_path: Path, models: Path) -> None:
         (tmp_path / "a.zip").write_bytes(
-            self.archive(**{"model.onnx": GRAPH, "labels.txt": LINES, "model.json": json.dumps(OURS)})
+            self.archive(**{"model.onnx": GRAPH, "labels.txt": LINES, "model.json": json.dumps(MODEL_JSON)})
         )
         assert run_model("add", tmp_path / "a.zip", "--to", models).returncode == 0
         assert (tmp_path / "a.zip").exists()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.inference.model.model_folders import OURS, folder, graph
+from tests.inference.model.model_folders import MODEL_JSON, folder, graph
 from tests.tools.model.model_command import LINES, run_model
 from tools.model.throughput import caller_counts
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_prints_json(colours: Path, tmp_path: Path, photos: Path) -> None:
-    other = folder(tmp_path / "other", graph(), labels_txt=LINES, model_json=OURS)
+    other = folder(tmp_path / "other", graph(), labels_txt=LINES, model_json=MODEL_JSON)
     run = run_model("bench", colours, other, "--image", photos / "red.png", "--seconds", "0.05", "--json")
     assert run.returncode == 0
     first, second = (json.loads(line) for line in run.stdout.splitlines())

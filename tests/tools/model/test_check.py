@@ -11,7 +11,7 @@ from PIL import Image
 
 from inference.classifier import Classifier
 from inference.model.folder import load_model
-from tests.inference.model.model_folders import BLUE, OURS, UINT8, encoded, folder, graph, noise
+from tests.inference.model.model_folders import BLUE, MODEL_JSON, UINT8, encoded, folder, graph, noise
 from tests.tools.model.model_command import LINES, run_model
 from tools.model.check import to_picture
 
@@ -49,8 +49,8 @@ def test_the_picture_undoes_the_preprocessing_exactly(
     tmp_path: Path, pixels: dict[str, Any], options: dict[str, Any]
 ) -> None:
     """The input has the size of the image, so that only the arithmetic is undone."""
-    ours = {"input": OURS["input"] | pixels, "output": {"activation": "softmax"}}
-    model = load_model(folder(tmp_path / "m", graph(**options), labels_txt=LINES, model_json=ours))
+    model_json = {"input": MODEL_JSON["input"] | pixels, "output": {"activation": "softmax"}}
+    model = load_model(folder(tmp_path / "m", graph(**options), labels_txt=LINES, model_json=model_json))
     picture = noise(8, 8)
     _, (tensor,) = Classifier([model]).preprocess(encoded(picture))
     assert np.array_equal(np.asarray(to_picture(model.spec.input, tensor)), np.asarray(picture))

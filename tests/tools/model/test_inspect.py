@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tests.inference.model.model_folders import OURS, folder, graph
+from tests.inference.model.model_folders import MODEL_JSON, folder, graph
 from tests.tools.model.model_command import LINES, hugging_face_folder, run_model
 
 if TYPE_CHECKING:
@@ -33,8 +33,10 @@ def test_prints_a_table(colours: Path) -> None:
 
 
 def test_escapes_control_characters(tmp_path: Path) -> None:
-    theirs = folder(tmp_path / "m", graph(), labels_txt="a\n\x1b[2Jb\nc\n", model_json={**OURS, "name": "\x1b[31mred"})
-    run = run_model("inspect", theirs)
+    export = folder(
+        tmp_path / "m", graph(), labels_txt="a\n\x1b[2Jb\nc\n", model_json={**MODEL_JSON, "name": "\x1b[31mred"}
+    )
+    run = run_model("inspect", export)
     assert run.returncode == 0
     assert "\x1b" not in run.stdout
 

@@ -25,7 +25,7 @@ from storage.pipeline.stores import Stores
 from storage.results.record import Image, Record, Status
 from storage.results.store import Results
 from storage.settings import DEFAULTS
-from tests.inference.model.model_folders import OURS, RED, folder, graph, png
+from tests.inference.model.model_folders import MODEL_JSON, RED, folder, graph, png
 from tests.tools.model.model_command import LINES, hugging_face_folder, run_model
 from tests.waiting import until
 
@@ -55,22 +55,22 @@ def place(names: Names, azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> st
 
 class TestCommand:
     def test_uploads_the_same_model(self, place: str, clients: Clients, tmp_path: Path) -> None:
-        theirs = hugging_face_folder(tmp_path / "vit")
-        run = run_model("publish", theirs, "--to", place, "--json")
+        export = hugging_face_folder(tmp_path / "vit")
+        run = run_model("publish", export, "--to", place, "--json")
         assert run.returncode == 0, run.stderr
         report = json.loads(run.stdout)
         blobs = BlobModel(clients.blobs, BlobFolder.parse(place), ModelCache(tmp_path / "cache"))
         fetched = blobs.current_version()
         assert fetched.version == report["blob_version"]
         identity = classifier.load(blobs.fetch(fetched)).model
-        assert identity == classifier.load(theirs).model
+        assert identity == classifier.load(export).model
         assert (report["model"], report["model_version"]) == (identity.name, identity.version)
 
     def test_the_target_is_the_setting(self, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        theirs = hugging_face_folder(tmp_path / "vit")
-        assert run_model("publish", theirs).returncode == 2
+        export = hugging_face_folder(tmp_path / "vit")
+        assert run_model("publish", export).returncode == 2
         monkeypatch.setenv("MODEL_BLOB", place)
-        run = run_model("publish", theirs)
+        run = run_model("publish", export)
         assert run.returncode == 0, run.stderr
         assert f"{place} is now vit version " in run.stdout
 
@@ -143,8 +143,12 @@ def app(clients: Clients, names: Names, place: str, tmp_path: Path) -> App:
 
 
 def colours(path: Path, order: str) -> Path:
-    ours: dict[str, Any] = {**OURS, "name": "colours", "input": {**OURS["input"], "color_order": order}}
-    return folder(path, graph(), labels_txt=LINES, model_json=ours)
+    model_json: dict[str, Any] = {
+        **MODEL_JSON,
+        "name": "colours",
+        "input": {**MODEL_JSON["input"], "color_order": order},
+    }
+    return folder(path, graph(), labels_txt=LINES, model_json=model_json)
 
 
 class TestSwap:

@@ -13,13 +13,13 @@ from inference import classifier
 from inference.errors import ModelError
 from inference.model.exporters.model_json import KEYS
 from tests.inference.model.loading import LINES, refusal, with_input
-from tests.inference.model.model_folders import OURS, folder, graph
+from tests.inference.model.model_folders import MODEL_JSON, folder, graph
 
 ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.mark.parametrize(
-    ("ours", "sentence"),
+    ("model_json", "sentence"),
     [
         pytest.param(with_input(colour_order="RGB"), 'unknown key "colour_order".*mean "color_order"', id="typo"),
         pytest.param({"inputs": {}}, 'unknown key "inputs".*"input"', id="typo at the top"),
@@ -39,15 +39,15 @@ ROOT = Path(__file__).resolve().parents[4]
         ),
         pytest.param(with_input(pad_color=[0, 0]), "red, green, blue", id="pad colour"),
         pytest.param({"input": []}, '"input" must be an object', id="not an object"),
-        pytest.param(OURS | {"graph": "../elsewhere.onnx"}, "leads out of the folder", id="a graph elsewhere"),
-        pytest.param(OURS | {"graph": "other.onnx"}, "not there", id="a graph that is not there"),
-        pytest.param(OURS | {"labels": "/etc/passwd"}, "leads out of the folder", id="labels elsewhere"),
-        pytest.param(OURS | {"output": {"name": "nothing"}}, "graph has logits", id="no such output"),
-        pytest.param(OURS | {"output": {"activation": "none"}}, None, id="probabilities, says its author"),
+        pytest.param(MODEL_JSON | {"graph": "../elsewhere.onnx"}, "leads out of the folder", id="a graph elsewhere"),
+        pytest.param(MODEL_JSON | {"graph": "other.onnx"}, "not there", id="a graph that is not there"),
+        pytest.param(MODEL_JSON | {"labels": "/etc/passwd"}, "leads out of the folder", id="labels elsewhere"),
+        pytest.param(MODEL_JSON | {"output": {"name": "nothing"}}, "graph has logits", id="no such output"),
+        pytest.param(MODEL_JSON | {"output": {"activation": "none"}}, None, id="probabilities, says its author"),
     ],
 )  # fmt: skip
-def test_an_invalid_value_is_refused_by_its_key(tmp_path: Path, ours: Any, sentence: str | None) -> None:
-    path = folder(tmp_path, graph(), labels_txt=LINES, model_json=ours)
+def test_an_invalid_value_is_refused_by_its_key(tmp_path: Path, model_json: Any, sentence: str | None) -> None:
+    path = folder(tmp_path, graph(), labels_txt=LINES, model_json=model_json)
     if sentence is None:
         classifier.load(path)
     else:
@@ -72,18 +72,20 @@ def test_the_schema_has_the_keys_of_the_reader() -> None:
         assert set(SCHEMA["properties"][section]["properties"]) == KEYS[section]
 
 
-@pytest.mark.parametrize("ours", [OURS, OURS | {"output": {"background": "last"}, "labels": ["a"]}], ids=str)
-def test_the_schema_accepts_a_valid_model_json(ours: dict[str, Any]) -> None:
-    jsonschema.Draft202012Validator(SCHEMA).validate(ours)
+@pytest.mark.parametrize(
+    "model_json", [MODEL_JSON, MODEL_JSON | {"output": {"background": "last"}, "labels": ["a"]}], ids=str
+)
+def test_the_schema_accepts_a_valid_model_json(model_json: dict[str, Any]) -> None:
+    jsonschema.Draft202012Validator(SCHEMA).validate(model_json)
 
 
 @pytest.mark.parametrize(
-    "ours",
+    "model_json",
     [with_input(scale=0), with_input(color_order="RBG"), {"inputs": {}}, with_input(size=[0, 8]), {"labels": 3}],
     ids=str,
 )
-def test_the_schema_refuses_an_invalid_model_json(ours: dict[str, Any]) -> None:
-    assert not jsonschema.Draft202012Validator(SCHEMA).is_valid(ours)
+def test_the_schema_refuses_an_invalid_model_json(model_json: dict[str, Any]) -> None:
+    assert not jsonschema.Draft202012Validator(SCHEMA).is_valid(model_json)
 
 
 def test_the_shipped_model_json_is_valid() -> None:

@@ -25,6 +25,6 @@ def test_the_metadata_is_enough(tmp_path: Path) -> None:
 
 def test_the_graph_of_tensorflow_js_is_not_read_as_model_json(tmp_path: Path) -> None:
     metadata = {"packageName": "@teachablemachine/image", "labels": NAMES, "imageSize": 8}
-    theirs = {"modelTopology": {}, "weightsManifest": [], "format": "layers-model"}
+    export = {"modelTopology": {}, "weightsManifest": [], "format": "layers-model"}
     model = graph(shape=("N", 8, 8, 3), layout="NHWC", operators=("Softmax",))
-    assert_distinguishes_colours(folder(tmp_path, model, metadata_json=metadata, model_json=theirs))
+    assert_distinguishes_colours(folder(tmp_path, model, metadata_json=metadata, model_json=export))
