@@ -23,7 +23,7 @@ def picture(width: float, height: float, label: str, shapes: Iterable[Element]) 
         width: In user units, which are also its pixels at natural size.
         height: The same.
         label: The text alternative (``aria-label``).
-        shapes: What is drawn, from back to front.
+        shapes: Elements, from back to front.
     """
     background = shape("rect", width=width, height=height, fill=_PAPER)
     root = shape(

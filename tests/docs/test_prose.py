@@ -73,7 +73,7 @@ ALLOWED_NAMES = {
 }
 # Occurrences that are not rewritten yet, by folder. The numbers fall as the folders are rewritten; none may rise.
 LEFT: dict[str, int] = {
-    "docs": 118,
+    "docs": 70,
     "inference/decoding": 14,
     "inference/decoding/formats": 16,
     "storage": 13,
@@ -94,22 +94,13 @@ LEFT: dict[str, int] = {
     "tests/storage/query": 9,
     "tests/storage/reconcile": 17,
     "tests/storage/results": 50,
-    "tests/tools": 15,
-    "tests/tools/backfill": 20,
-    "tests/tools/bench": 13,
-    "tests/tools/cost": 2,
+    "tests/tools": 13,
     "tests/tools/devhost": 4,
     "tests/tools/doctor": 1,
-    "tests/tools/package": 11,
     "tests/tools/query": 5,
-    "tools": 31,
-    "tools/backfill": 52,
-    "tools/bench": 63,
-    "tools/cost": 7,
+    "tools": 10,
     "tools/devhost": 32,
     "tools/doctor": 1,
-    "tools/maintainer/shapes": 5,
-    "tools/package": 25,
     "tools/query": 24,
     "tools/webjobs": 6,
 }

@@ -1,4 +1,4 @@
-"""Write docs/tools.md anew: the help of every command, as a terminal of 100 columns shows it.
+"""Rewrites docs/tools.md: the help of every command, as a terminal of 100 columns shows it.
 
 python -m tests.tools.regenerate_help
 """
@@ -26,7 +26,7 @@ Written by `python -m tests.tools.regenerate_help`; a test keeps it equal.
 
 
 def document() -> str:
-    """The whole of docs/tools.md as it should be now."""
+    """Return docs/tools.md with the current help."""
     parts = [_HEAD, _section("python -m tools")]
     for command in COMMANDS:
         parts.append(_section(f"python -m tools {command}"))
@@ -35,21 +35,21 @@ def document() -> str:
 
 
 def help_of(*words: str) -> str:
-    """What a command says with ``--help``."""
-    said = io.StringIO()
+    """Return the help of a command."""
+    output = io.StringIO()
     plain = {"COLUMNS": "100", "NO_COLOR": "1"}
-    with patch.dict(os.environ, plain), contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+    with patch.dict(os.environ, plain), contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
         main([*words, "--help"])
-    return said.getvalue()
+    return output.getvalue()
 
 
 def _section(command: str, level: int = 2) -> str:
-    said = help_of(*command.split()[3:]).rstrip()
-    return f"{'#' * level} {command.removeprefix('python -m tools').strip() or command}\n\n```text\n{said}\n```\n"
+    text = help_of(*command.split()[3:]).rstrip()
+    return f"{'#' * level} {command.removeprefix('python -m tools').strip() or command}\n\n```text\n{text}\n```\n"
 
 
 def _inner_commands(command: str) -> list[str]:
-    """The commands of a command that has any: ``model inspect`` ..."""
+    """Return the subcommands of a command, such as ``model inspect``."""
     from tools.__main__ import command_module
 
     parser = argparse.ArgumentParser()

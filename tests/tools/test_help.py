@@ -1,4 +1,4 @@
-"""What the commands say of themselves: complete, with an example, and what docs/tools.md holds."""
+"""The help of every command: its form, its example, and its copy in docs/tools.md."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.tools.regenerate_help import DOCUMENT, document, help_of
 from tools.__main__ import COMMANDS
 
 
-def test_the_document_is_what_the_commands_say() -> None:
+def test_the_document_is_the_help() -> None:
     """If this fails: python -m tests.tools.regenerate_help
 
     Word for word; Python's own layout of help changes between its versions (3.13 writes ``-o, --output FILE``).
@@ -24,9 +24,9 @@ def words(text: str) -> list[str]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_opens_with_a_verb_and_ends_with_an_example(command: str) -> None:
-    said = help_of(command)
-    assert said.startswith(f"usage: python -m tools {command}")
-    *_, last = said.split("\n\n")
+    text = help_of(command)
+    assert text.startswith(f"usage: python -m tools {command}")
+    *_, last = text.split("\n\n")
     assert last.startswith("example"), f"{command} --help ends with: {last!r}"
     assert f"python -m tools {command}" in last
 

@@ -71,7 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = (
         f"parts:\n{sections}\n\n"
-        "Exit 0 whatever the figures are. Only ratios of one run are comparable between machines.\n\n"
+        "Exit 0 with any figures. Only ratios of one run are comparable between machines.\n\n"
         "example:\n  python -m tools bench --only jpeg function --compare benchmarks/0.1.0.json"
     )
 

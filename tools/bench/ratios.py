@@ -35,7 +35,7 @@ class Ratio:
     """One ratio of a run.
 
     Attributes:
-        name: What is divided by what. Kept runs are compared by it.
+        name: Numerator / denominator. Kept runs are compared by it.
         value: The ratio; a difference or a count if the name has a unit.
         low: 5th percentile of its bootstrap.
         high: 95th percentile.

@@ -40,7 +40,7 @@ LOG_BYTES = 260 + 4 * 700
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be estimated.
+    """The work to estimate.
 
     Attributes:
         images: Number of fresh uploads.
@@ -110,7 +110,7 @@ class Bill:
     """The cost of a job in US dollars.
 
     Attributes:
-        job: What is priced.
+        job: The work.
         lines: If images arrive many at once, before free grants.
         alone_more_usd: In addition, if they arrive one at a time.
         granted_usd: The part that a month's free grants cover, as far as they are known.

@@ -1,4 +1,4 @@
-"""Trials, disturbances, rounds and ratios: what is counted, what is repeated, what is computed."""
+"""Trials, disturbances, rounds and ratios: which trials count, which are repeated, how ratios are computed."""
 
 from __future__ import annotations
 

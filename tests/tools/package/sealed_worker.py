@@ -21,7 +21,7 @@ def seal(allowed: list[Path]) -> None:
     def watch(event: str, args: tuple[object, ...]) -> None:
         if event not in {"open", "os.listdir", "os.scandir"} or not isinstance(args[0], (str, bytes, os.PathLike)):
             return
-        path = Path(os.path.abspath(os.fsdecode(args[0])))  # noqa: PTH100 - resolving would access the path, which is what is watched
+        path = Path(os.path.abspath(os.fsdecode(args[0])))  # noqa: PTH100 - resolving would access the path, and the hook would see it
         if path.is_relative_to(CHECKOUT) and not any(path.is_relative_to(each) for each in allowed):
             raise PermissionError(f"the package reached into the checkout for {path}")
 
