@@ -8,7 +8,9 @@ invalid settings.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
+import io
 import os
 import sys
 from pathlib import Path
@@ -68,6 +70,7 @@ def main(argv: list[str] | None = None) -> int:
         )
         if name == requested:
             command_module(name).configure(command)
+    _prepare_output()
     args = parser.parse_args(arguments)
     try:
         return int(command_module(args.command).run(args))
@@ -77,10 +80,29 @@ def main(argv: list[str] | None = None) -> int:
         return _report(error, args.debug, 1)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
+    except OSError as error:
+        if not _is_closed_pipe(error):
+            raise
         # The reader closed the pipe (`| head`). Python must not report that at exit when it flushes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+def _prepare_output() -> None:
+    """Let every character be printed: what the encoding of stdout or stderr lacks is escaped.
+
+    On Windows files and pipes get UTF-8. Python's default there is an old code page that other programs do not expect.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            encoding = "utf-8" if sys.platform == "win32" and not stream.isatty() else None
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
+def _is_closed_pipe(error: OSError) -> bool:
+    """Whether a write failed because the reader closed the pipe; Windows calls that an invalid argument."""
+    is_invalid = sys.platform == "win32" and error.errno == errno.EINVAL and error.filename is None
+    return is_invalid or isinstance(error, BrokenPipeError)
 
 
 def _report(error: Exception, debug: bool, code: int) -> int:  # noqa: FBT001 - a private helper with one caller

@@ -5,9 +5,7 @@ Azurite and the dev host are started for the demo alone, on ports of their own, 
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +23,7 @@ from storage.results.record import Image, Record, Status
 from storage.results.store import Results
 from storage.settings import APP_ROOT, DEFAULTS
 from tools.azurite.azurite import running
+from tools.devhost import process
 from tools.sample_photos.contact_sheet import Tile, contact_sheet
 from tools.sample_photos.samples import Sample, render_samples
 
@@ -67,26 +66,13 @@ def run(args: argparse.Namespace) -> int:
 
 @contextmanager
 def _host(connection_string: str) -> Iterator[None]:
-    """Run the dev host as a person would, its log in ``.demo/host.log``."""
-    environ = {
-        **{name: value for name, value in os.environ.items() if name not in DEFAULTS},
-        **DEFAULTS,
-        "AzureWebJobsStorage": connection_string,
-        "ImageStorage": connection_string,
-    }
+    """Run the dev host in a process of its own. It logs into ``.demo/host.log``."""
     with (HOME / "host.log").open("wb") as log:
-        host = subprocess.Popen(
-            [sys.executable, "-m", "tools", "host"], cwd=APP_ROOT, env=environ, stdout=log, stderr=subprocess.STDOUT
-        )
+        host = process.start(process.environment(connection_string), log)
         try:
             yield
         finally:
-            host.terminate()
-            try:
-                host.wait(30)
-            except subprocess.TimeoutExpired:
-                host.kill()
-                host.wait()
+            process.stop(host)
 
 
 def _upload(clients: Clients, samples: list[Sample]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import os
@@ -60,17 +59,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _invite(host: DevHost, emulator: azurite.Azurite, *, verbose: bool) -> None:
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a blob's name must not end us on a terminal without UTF-8
     if not verbose:
         for handler in logging.getLogger().handlers:
             handler.setLevel(logging.WARNING)
     logging.getLogger().addHandler(SettledLines())
     container = host.settings["INCOMING_CONTAINER"]
+    assign = "$env:INCOMING_URL = " if sys.platform == "win32" else "export INCOMING_URL="
     print(
         f"\nUpload images into the container {container!r}. Storage Explorer reaches everything with this\n"
         f"(the key is Azurite's own, the same on every machine):\n\n  {emulator.connection_string}\n\n"
-        f"azcopy with this URL:\n\n  export INCOMING_URL='{_signed_url(emulator, container)}'\n\n"
+        f"azcopy with this URL:\n\n  {assign}'{_signed_url(emulator, container)}'\n\n"
         f"{'image':<{_MAX_NAME}} {'status':<10} {'label':<20} {'score':>6} {'ms':>6}",
         flush=True,
     )

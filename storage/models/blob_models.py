@@ -179,9 +179,9 @@ class BlobModel:
         return ModelVersion(version, files, max(blob.last_modified for blob in blobs))
 
     def _checked_name(self, name: str) -> str:
-        """Return a name that lies in a folder and nowhere else: blob names are anybody's."""
+        """Return a name that lies in a folder and nowhere else, on Windows too: blob names are hostile."""
         parts = name.split("/")
-        if any(part in {"", ".", ".."} or "\\" in part or not part.isprintable() for part in parts):
+        if any(part in {"", ".", ".."} or {":", "\\"} & set(part) or not part.isprintable() for part in parts):
             raise ModelError(f"{self._folder} holds {name!r:.100}, which is no name for a file: rename or remove it.")
         return name
 

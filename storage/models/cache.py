@@ -1,34 +1,34 @@
-"""Fetched models on this machine's disk, shared by its processes: each version is downloaded once and appears whole.
+"""Downloaded models on this machine's disk, shared by its processes: each version is downloaded once and appears whole.
 
-ROOT/<place>/.lock                   held by whoever fetches; the kernel frees it when that process dies
+ROOT/<place>/.lock                   held by the process that downloads; the system frees it when that process dies
 ROOT/<place>/<version>/<name>/...    a whole version, renamed into place
-ROOT/<place>/<version>.partial/...   one being fetched; under the lock any other one is a dead process's, and removed
+ROOT/<place>/<version>.partial/...   a download; under the lock any other one belongs to a dead process and is removed
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from inference.errors import ConfigurationError
+from storage.models.file_lock import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
-_KEPT_VERSIONS = 3  # the one that serves, the one before it, and one that a slow neighbour may still be loading
+_KEPT_VERSIONS = 3  # the one that serves, the one before it, and one that another process may still be loading
 
 
 class ModelCache:
-    """A folder of fetched models. Safe for many threads and processes at once.
+    """A folder of downloaded models. Safe for many threads and processes at once.
 
     Args:
-        root: Where; ``None`` chooses one in the system's temporary folder that only this user can write.
+        root: The folder; ``None`` is one in the system's temporary folder that only this user can write.
     """
 
     def __init__(self, root: Path | None = None) -> None:
@@ -40,10 +40,10 @@ class ModelCache:
         """Return the folder of one version, after filling it if it is not there.
 
         Args:
-            place: Where versions of this model come from; any text.
-            version: Which one; a name for a folder.
-            name: What the returned folder is called.
-            sizes: The bytes of every file in it: what is there but not of this size is fetched again.
+            place: The origin of this model's versions; any text.
+            version: The version; a valid name of a folder.
+            name: The name of the returned folder.
+            sizes: The bytes of every file in it: a version with a missing file or another size is fetched again.
             fill: Writes the files into an empty folder. It runs in one process at a time.
 
         Raises:
@@ -52,7 +52,7 @@ class ModelCache:
         try:
             home = (self._root or _private_root()) / hashlib.sha256(place.encode()).hexdigest()[:16]
             home.mkdir(parents=True, exist_ok=True)
-            with _locked(home / ".lock"):
+            with locked(home / ".lock"):
                 found = home / version / name
                 if not _is_whole(found, sizes):
                     for leftover in (*home.glob("*.partial"), home / version):
@@ -61,32 +61,29 @@ class ModelCache:
                     (partial / name).mkdir(parents=True)
                     fill(partial / name)
                     partial.rename(home / version)
-                    _forget_old(home)
+                    _remove_old(home)
                 return found
         except OSError as error:
-            where = error.filename or self._root
+            path = error.filename or self._root
             raise ConfigurationError(
-                f"The model cache cannot be written ({error.strerror or error}: {where}): free the disk, or set"
+                f"The model cache cannot be written ({error.strerror or error}: {path}): free the disk, or set"
                 " MODEL_CACHE_DIR."
             ) from error
 
 
 def _private_root() -> Path:
-    """Return a folder in the temporary folder, which everybody can write, that nobody else could have planted."""
-    root = Path(tempfile.gettempdir()) / f"image-classifier-models-{os.getuid()}"
+    """Return a folder in the temporary folder that no other user could have put there."""
+    root = Path(tempfile.gettempdir())
+    if sys.platform == "win32":  # the temporary folder itself belongs to one user
+        root /= "image-classifier-models"
+        root.mkdir(exist_ok=True)
+        return root
+    root /= f"image-classifier-models-{os.getuid()}"
     root.mkdir(mode=0o700, exist_ok=True)
-    told = root.lstat()
-    if told.st_uid != os.getuid() or told.st_mode & 0o022 or root.is_symlink():
+    status = root.lstat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o022 or root.is_symlink():
         raise ConfigurationError(f"The model cache {root} is not this user's alone: remove it, or set MODEL_CACHE_DIR.")
     return root
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock that excludes threads and processes alike, and that no death can leave behind."""
-    with path.open("ab") as opened:
-        fcntl.flock(opened, fcntl.LOCK_EX)
-        yield
 
 
 def _is_whole(folder: Path, sizes: Mapping[str, int]) -> bool:
@@ -96,10 +93,10 @@ def _is_whole(folder: Path, sizes: Mapping[str, int]) -> bool:
         except OSError:
             return None
 
-    return all(size(name) == wanted for name, wanted in sizes.items())
+    return all(size(name) == expected for name, expected in sizes.items())
 
 
-def _forget_old(home: Path) -> None:
+def _remove_old(home: Path) -> None:
     versions = sorted((path for path in home.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
     for path in versions[:-_KEPT_VERSIONS]:
         shutil.rmtree(path, ignore_errors=True)

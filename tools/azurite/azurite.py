@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -26,6 +27,11 @@ ACCOUNT = "devstoreaccount1"
 ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
+
+if sys.platform == "win32":  # mypy knows this statement, not the expression
+    _CREATION_FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP
+else:
+    _CREATION_FLAGS = 0
 
 
 class Ports(NamedTuple):
@@ -128,7 +134,9 @@ def running(
                 stdin=subprocess.PIPE,  # its closing ends Azurite, see guard.cjs
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl+C must reach only this process, which stops Azurite after its last write
+                # Ctrl+C must reach only this process, which stops Azurite after its last write.
+                start_new_session=True,  # has no effect on Windows
+                creationflags=_CREATION_FLAGS,  # has no effect elsewhere
             )
         try:
             yield Azurite(_wait_for_ports(process, log, ports), process.pid)

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from storage.settings import APP_ROOT, DEFAULTS
 from tools.chaos.images import MAX_BYTES
 from tools.chaos.workload import HOST_ID, INCOMING, RESULTS
+from tools.devhost import process
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
 _UPTIME_SECONDS = (2.0, 8.0)  # between start and kill, drawn uniformly
 _START_SECONDS = 30.0
-_STOP_SECONDS = 30.0
 _EVENT = re.compile(
     r"(?<= )(?:outcome=\w+|image_(?:attempt_failed|retry_queued|failed)|message_poisoned|invocation_failed)(?= )"
 )
@@ -31,21 +28,18 @@ _EVENT = re.compile(
 
 def host_environment(connection_string: str, *, event_grid: bool = False) -> dict[str, str]:
     """Return the host's environment for the run, with retry delays of seconds instead of minutes."""
-    return {
-        **{name: value for name, value in os.environ.items() if name not in DEFAULTS},
-        **DEFAULTS,
-        "AzureWebJobsStorage": connection_string,
-        "ImageStorage": connection_string,
-        "AzureFunctionsWebHost__hostid": HOST_ID,
-        "INCOMING_CONTAINER": INCOMING,
-        "RESULTS_CONTAINER": RESULTS,
-        "BLOB_TRIGGER_SOURCE": "EventGrid" if event_grid else "LogsAndContainerScan",
-        "MAX_IMAGE_BYTES": str(MAX_BYTES),
-        "DEV_HOST_VISIBILITY_SECONDS": "4",
-        "RETRY_DELAYS_SECONDS": "2,4,8",
-        "PYTHON_THREADPOOL_THREAD_COUNT": "12",
-        "RECONCILE_SCHEDULE": "0 0 0 1 1 *",  # once a year: the timer must not repair anything during the run
-    }
+    return process.environment(
+        connection_string,
+        AzureFunctionsWebHost__hostid=HOST_ID,
+        INCOMING_CONTAINER=INCOMING,
+        RESULTS_CONTAINER=RESULTS,
+        BLOB_TRIGGER_SOURCE="EventGrid" if event_grid else "LogsAndContainerScan",
+        MAX_IMAGE_BYTES=str(MAX_BYTES),
+        DEV_HOST_VISIBILITY_SECONDS="4",
+        RETRY_DELAYS_SECONDS="2,4,8",
+        PYTHON_THREADPOOL_THREAD_COUNT="12",
+        RECONCILE_SCHEDULE="0 0 0 1 1 *",  # once a year: the timer must not repair anything during the run
+    )
 
 
 class HostProcess:
@@ -76,12 +70,7 @@ class HostProcess:
     def close(self) -> int:
         """Ask the host to stop and return its exit code."""
         self._join_killer()
-        self._process.terminate()
-        try:
-            return self._process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
+        return process.stop(self._process)
 
     def count_events(self) -> Counter[str]:
         """Count the log's events, with finished images by outcome."""
@@ -121,13 +110,7 @@ class HostProcess:
     def _start(self) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as output:
             self._log_start = output.tell()
-            return subprocess.Popen(
-                [sys.executable, "-m", "tools", "host"],
-                cwd=APP_ROOT,
-                env=self._environ,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+            return process.start(self._environ, output)
 
 
 @contextmanager

@@ -10,15 +10,18 @@ import json
 import os
 import re
 import socket
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from azure.core.utils import CaseInsensitiveDict
 
 from inference.errors import ConfigurationError
 from storage.setting import Parser, Setting, whole
 from storage.settings import DEFAULTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, MutableMapping
     from pathlib import Path
 
 VISIBILITY_SECONDS = Setting(
@@ -80,7 +83,7 @@ class HostJson:
     function_timeout_seconds: float | None = None
 
 
-def load_settings(root: Path, environ: Mapping[str, str], development_storage: str) -> dict[str, str]:
+def load_settings(root: Path, environ: Mapping[str, str], development_storage: str) -> MutableMapping[str, str]:
     """Return every app setting, from the environment, ``local.settings.json`` and the defaults, in this order.
 
     Args:
@@ -96,7 +99,11 @@ def load_settings(root: Path, environ: Mapping[str, str], development_storage: s
     values = local.get("Values", {})
     if local.get("IsEncrypted") or not isinstance(values, dict):
         raise ConfigurationError('local.settings.json must have plain "Values": run `func settings decrypt`.')
-    settings = {**DEFAULTS, **{str(name): _as_text(value) for name, value in values.items()}, **environ}
+    # Names of Windows's environment have no case, and Python lists them in upper case.
+    settings: MutableMapping[str, str] = CaseInsensitiveDict() if sys.platform == "win32" else {}
+    settings.update(DEFAULTS)
+    settings.update({str(name): _as_text(value) for name, value in values.items()})
+    settings.update(environ)
     for name, value in settings.items():
         if value.strip().rstrip(";").lower() == "usedevelopmentstorage=true":
             settings[name] = development_storage

@@ -34,7 +34,7 @@ from tools.doctor.probe import probe
 from tools.terminal import quiet_loggers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tools.doctor.findings import Finding
 
@@ -99,7 +99,7 @@ def _findings(args: argparse.Namespace) -> Iterator[Finding]:
             yield from probe(account, version, args.wait)
 
 
-def _host_account(environ: dict[str, str]) -> Iterator[Finding]:
+def _host_account(environ: Mapping[str, str]) -> Iterator[Finding]:
     """Check the host's account if it is a separate one; ``check_settings`` reports a wrong setting."""
     try:
         connection, app_connection = (

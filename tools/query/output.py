@@ -105,8 +105,6 @@ class Table:
     """Lines that fit the terminal; of a long name the end is shown. Without a terminal nothing is cut."""
 
     def __init__(self) -> None:
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")
         self._console = Console(highlight=False, soft_wrap=True)
         self._answer_cells, self._name_cells = _WIDE_ANSWER, None
         if sys.stdout.isatty():
