@@ -14,20 +14,20 @@ param eventGridTopicId string = ''
 @description('The recipient of alerts; empty shows alerts in the portal only.')
 param alertEmail string = ''
 
-@description('How long the app may give no sign of life; more than two periods of RECONCILE_SCHEDULE.')
+@description('Fires if the reconciliation has logged nothing for this long; more than two periods of RECONCILE_SCHEDULE.')
 param silentAfter string = 'PT3H'
 
-@description('How many messages all queues of the account may hold, delayed tries included.')
-param mostMessages int = 10000
+@description('Fires above this number of messages in all queues of the account, delayed retries included.')
+param maxMessages int = 10000
 
 var recipients = empty(alertEmail) ? [] : [people.id]
 var metricRecipients = empty(alertEmail) ? [] : [{ actionGroupId: people.id }]
 
-// Each fires when its query gives a row (or, for a sign of life, none) in the window.
+// Each alert fires when its query returns more rows than the threshold in the window; app-silent fires when it returns none.
 var rules = [
   {
     name: 'images-failed'
-    title: 'Images were given up'
+    title: 'The app gave up images'
     query: loadTextContent('queries/alert_failed.kql')
     severity: 2
     every: 'PT15M'
@@ -37,7 +37,7 @@ var rules = [
   }
   {
     name: 'poison-grows'
-    title: 'More than ten images came through a poison queue'
+    title: 'More than ten images went through a poison queue'
     query: loadTextContent('queries/alert_poison.kql')
     severity: 2
     every: 'PT15M'
@@ -56,8 +56,8 @@ var rules = [
     threshold: 0
   }
   {
-    name: 'needs-a-person'
-    title: 'The model or the access to storage needs a repair'
+    name: 'deployment-broken'
+    title: 'The model cannot be loaded, or storage denies access'
     query: loadTextContent('queries/alert_deployment.kql')
     severity: 1
     every: 'PT15M'
@@ -77,7 +77,7 @@ var rules = [
   }
   {
     name: 'app-silent'
-    title: 'The app gives no sign of life'
+    title: 'The app has logged nothing'
     query: loadTextContent('queries/alert_silent.kql')
     severity: 1
     every: 'PT1H'
@@ -140,7 +140,7 @@ resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
   }
 ]
 
-// Uploads that never reach the app: it is down, or its key or address is another one. Event Grid tries for a day.
+// Events that Event Grid cannot deliver: the app is down, or its key or address changed. Event Grid retries for a day.
 resource undelivered 'Microsoft.Insights/metricAlerts@2018-03-01' = if (!empty(eventGridTopicId)) {
   name: 'events-undelivered'
   location: 'global'
@@ -193,7 +193,7 @@ resource backlog 'Microsoft.Insights/metricAlerts@2018-03-01' = {
           metricName: 'QueueMessageCount'
           timeAggregation: 'Average'
           operator: 'GreaterThan'
-          threshold: mostMessages
+          threshold: maxMessages
         }
       ]
     }

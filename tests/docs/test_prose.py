@@ -85,7 +85,6 @@ LEFT: dict[str, int] = {
     "storage/results": 34,
     "tests": 44,
     "tests/inference/decoding": 28,
-    "tests/operations": 30,
     "tests/soak": 10,
     "tests/storage": 21,
     "tests/storage/host": 18,

@@ -1,8 +1,8 @@
-"""What Application Insights would hold after the app did everything it can do: its real lines, and nothing else.
+"""Captures the rows that Application Insights would hold after every outcome that the app can log.
 
-The functions run against Azurite, spoilt by the proxy where something has to go wrong. A line becomes a row as the
-Functions host makes it one: only within an invocation, with the function's name and the level; what is raised becomes
-an exception, in the worker's words.
+The functions run against Azurite, behind the chaos proxy where storage has to fail. As in the Functions host, a log
+line becomes a row only within an invocation, with the function's name and the level, and a raised error becomes an
+exception row in the worker's format.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ HOSTILE = [
 
 @dataclass
 class Rows(logging.Handler):
-    """Rows of ``traces`` and ``exceptions``."""
+    """A log handler that collects rows of ``traces`` and ``exceptions``."""
 
     traces: list[dict[str, Any]] = field(default_factory=list)
     exceptions: list[dict[str, Any]] = field(default_factory=list)
-    serving: threading.local = field(default_factory=threading.local)
+    current: threading.local = field(default_factory=threading.local)
 
     def __post_init__(self) -> None:
         super().__init__(logging.INFO)
@@ -64,20 +64,20 @@ class Rows(logging.Handler):
 
     @contextmanager
     def invocation(self, function: str) -> Iterator[None]:
-        self.serving.function = function
+        self.current.function = function
         try:
             yield
         except ClassificationError as error:
             stack = "".join(traceback.format_exception(error))
-            told = f"Result: Failure\nException: {type(error).__name__}: {error}\nStack: {stack}"
+            message = f"Result: Failure\nException: {type(error).__name__}: {error}\nStack: {stack}"
             outer = f"Exception while executing function: Functions.{function}"
-            row = self._row("exception", outerMessage=outer, innermostMessage=told)
+            row = self._row("exception", outerMessage=outer, innermostMessage=message)
             self.exceptions.append({**row, "type": "Microsoft.Azure.WebJobs.Script.Workers.Rpc.RpcException"})
         finally:
-            self.serving.function = ""
+            self.current.function = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if getattr(self.serving, "function", "") and record.name.partition(".")[0] in {"function_app", "storage"}:
+        if getattr(self.current, "function", "") and record.name.partition(".")[0] in {"function_app", "storage"}:
             self.traces.append(self._row("trace", message=record.getMessage(), severityLevel=SEVERITY[record.levelno]))
 
     def _row(self, kind: str, **columns: Any) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class Rows(logging.Handler):
             "timestamp": datetime.now(UTC).replace(tzinfo=None),
             "itemType": kind,
             "itemCount": 1,
-            "operation_Name": self.serving.function,
+            "operation_Name": self.current.function,
             "cloud_RoleInstance": f"instance-{threading.get_ident() % 2}",
             "_BilledSize": float(len(json.dumps(columns))),
             **columns,
@@ -93,12 +93,12 @@ class Rows(logging.Handler):
 
 
 @dataclass
-class Play:
-    """The app, and whatever can happen to it.
+class Scenario:
+    """Runs the app through every outcome.
 
     Attributes:
-        bench: The app and hands to upload.
-        rows: What was said so far.
+        bench: The app and its storage.
+        rows: The rows so far.
     """
 
     bench: Bench
@@ -112,7 +112,7 @@ class Play:
         return self.bench.upload(name, content)
 
     @contextmanager
-    def trouble(self, fault: FaultKind, method: str, path: str) -> Iterator[None]:
+    def failing(self, fault: FaultKind, method: str, path: str) -> Iterator[None]:
         self.bench.trouble.concerns = lambda call: call.method == method and path in call.path
         self.bench.trouble.fault = fault
         try:
@@ -120,8 +120,8 @@ class Play:
         finally:
             self.bench.trouble.fault = None
 
-    def everything(self, photo: bytes) -> None:
-        """Each line that the app can say about images, in each of the ways in which their work can end."""
+    def run(self, photo: bytes) -> None:
+        """Cause every line that the app can log about images, with every outcome."""
         for name in ("first.jpg", "trap 7/second.jpg", *HOSTILE):
             self.call("classify_uploaded", self.upload(name, photo))
         for name, content in (("notes.txt", b"Buy milk.\n"), ("empty.jpg", b""), (f"cut{HOSTILE[4]}", photo[:900])):
@@ -131,16 +131,16 @@ class Play:
         results = self.bench.settings["RESULTS_CONTAINER"]
         sidecar = BlobClient.from_connection_string(self.bench.direct, results, "notes.txt.json")
         self.call("classify_uploaded", self.upload("copied.json", sidecar.download_blob().readall()))
-        self.call("classify_uploaded", self._neighbour())
-        self._failures(photo)
-        self._without_a_model()
+        self.call("classify_uploaded", self._blob_of_other_container())
+        self._run_failures(photo)
+        self._run_without_model()
         self.upload("overlooked.jpg", photo)
         later = replace(self.bench.app.stores, now=lambda: datetime.now(UTC) + timedelta(hours=1))
         vars(self.bench.app)["stores"] = later
         self.call("reconcile", None)
 
-    def _without_a_model(self) -> None:
-        """Another worker process of the same app, whose model folder is not there."""
+    def _run_without_model(self) -> None:
+        """A second worker process of the app, whose model folder does not exist."""
         with pytest.MonkeyPatch.context() as patch:
             app = load(patch, **{**self.bench.settings, "MODEL_DIR": "models/not there"})
             with self.rows.invocation("classify_uploaded"):
@@ -148,22 +148,22 @@ class Play:
                 app.classify_uploaded(BlobClient.from_connection_string(self.bench.direct, incoming, "first.jpg"))
             app.clients.close()
 
-    def _neighbour(self) -> BlobClient:
-        """A blob of a container whose name begins with ours."""
+    def _blob_of_other_container(self) -> BlobClient:
+        """A blob of another container, whose name begins with the name of the app's container."""
         return BlobClient.from_connection_string(
             self.bench.direct, self.bench.settings["INCOMING_CONTAINER"] + "-old", "a b=c.jpg"
         )
 
-    def _failures(self, photo: bytes) -> None:
+    def _run_failures(self, photo: bytes) -> None:
         incoming = self.bench.settings["INCOMING_CONTAINER"]
         self.upload("stuck.jpg", photo)
         self.upload(HOSTILE[6], photo)
-        with self.trouble(FaultKind.BUSY, "GET", f"/{incoming}/"):
+        with self.failing(FaultKind.BUSY, "GET", f"/{incoming}/"):
             self.call("classify_uploaded", BlobClient.from_connection_string(self.bench.direct, incoming, "stuck.jpg"))
             for attempt in (0, 1):
                 message = self.bench.message("stuck.jpg", HOSTILE[6], attempt=attempt)
                 self.call("classify_requested", message)
-        with self.trouble(FaultKind.BUSY, "HEAD", f"/{incoming}/"):
+        with self.failing(FaultKind.BUSY, "HEAD", f"/{incoming}/"):
             self.call("record_abandoned", self.bench.message("trap 7/second.jpg"))
         poison = json.dumps({"ContainerName": incoming, "BlobName": "stuck.jpg"}).encode()
         self.call("recover_poisoned", func.QueueMessage(body=poison))
@@ -171,8 +171,8 @@ class Play:
         self.call("record_abandoned", self.bench.message("deadly.jpg"))
 
 
-def everything_that_happened(azurite: Azurite, photo: bytes) -> Rows:
-    """Play everything, under what looks like a real worker, and leave no trace of it in this process."""
+def capture_all_outcomes(azurite: Azurite, photo: bytes) -> Rows:
+    """Run the scenario as in a real worker process, and restore the logging of this process."""
     rows = Rows()
     root = logging.getLogger()
     level = root.level
@@ -182,11 +182,11 @@ def everything_that_happened(azurite: Azurite, photo: bytes) -> Rows:
         root.addHandler(rows)
         root.setLevel(logging.INFO)
         try:
-            deaf: Any = Ear(None, None)  # type: ignore[arg-type]
-            with benched(azurite, Names(), patch, deaf, with_key) as (bench, _):
+            no_capture: Any = Ear(None, None)  # type: ignore[arg-type]
+            with benched(azurite, Names(), patch, no_capture, with_key) as (bench, _):
                 service = BlobServiceClient.from_connection_string(azurite.connection_string)
                 service.create_container(bench.settings["INCOMING_CONTAINER"] + "-old")
-                Play(bench, rows).everything(photo)
+                Scenario(bench, rows).run(photo)
         finally:
             root.removeHandler(rows)
             root.setLevel(level)

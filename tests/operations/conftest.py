@@ -1,4 +1,4 @@
-"""One play of everything the app can say, shared by all tests of this folder."""
+"""One run of all outcomes, shared by the tests of this folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image as Picture
 
-from tests.operations.captured import everything_that_happened
+from tests.operations.captured import capture_all_outcomes
 from tests.operations.kusto import Insights
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 def rows(azurite: Azurite) -> Rows:
     file = io.BytesIO()
     Picture.effect_mandelbrot((160, 120), (-2, -1, 1, 1), 40).convert("RGB").save(file, "JPEG")
-    return everything_that_happened(azurite, file.getvalue())
+    return capture_all_outcomes(azurite, file.getvalue())
 
 
 @pytest.fixture(scope="session")
 def insights(rows: Rows) -> Insights:
-    """Application Insights, with what was said in it."""
+    """Application Insights with the captured rows."""
     made = Insights()
     made.add("traces", rows.traces)
     made.add("exceptions", rows.exceptions)

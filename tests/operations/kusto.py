@@ -1,4 +1,4 @@
-"""Kusto without Azure: Microsoft's language service checks a query, and a translation to DuckDB runs it.
+"""Checks Kusto queries with Microsoft's language service, and runs them in DuckDB, without Azure.
 
 The language service is an npm package, installed once into ``.cache``. The tables have those of Application Insights'
 columns that our queries name; what a column is called there is in its documentation ("traces", "exceptions").
@@ -43,12 +43,12 @@ _DUCKDB = {"datetime": "TIMESTAMP", "string": "VARCHAR", "int": "INTEGER", "real
 
 
 def queries() -> dict[str, str]:
-    """Every query that is kept, by name."""
+    """Return every query of the repository by name."""
     return {path.stem: path.read_text(encoding="utf-8") for path in sorted(QUERIES.glob("*.kql"))}
 
 
 def diagnostics(texts: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return what the language service finds wrong, by the query's name."""
+    """Return the language service's diagnostics by query name."""
     node, npm = node_and_npm()
     home = ROOT / ".cache" / f"kusto-{VERSION}"
     library = home / "node_modules" / PACKAGE
@@ -72,7 +72,7 @@ def diagnostics(texts: Mapping[str, str]) -> dict[str, list[str]]:
 
 @dataclass
 class Insights:
-    """An Application Insights of our own."""
+    """A local replacement for Application Insights."""
 
     connection: Any = field(default_factory=duckdb_kql.connect)
 
@@ -82,7 +82,7 @@ class Insights:
             self.connection.execute(f"CREATE TABLE {name} ({columns})")
 
     def add(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Add rows; a column that is not given is empty."""
+        """Add rows; missing columns are empty."""
         columns = list(TABLES[table])
         marks = ", ".join("?" for _ in columns)
         values = [[row.get(column) for column in columns] for row in rows]
@@ -90,18 +90,18 @@ class Insights:
         self.connection.executemany(f"INSERT INTO {table} VALUES ({marks})", values)
 
     def clear(self) -> None:
-        """Forget all rows."""
+        """Delete all rows."""
         for table in TABLES:
             self.connection.execute(f"DELETE FROM {table}")
 
     def run(self, query: str) -> list[dict[str, Any]]:
-        """Return the rows a query gives, by column."""
-        answer = self.connection.execute(_translated(query))
-        columns = [column[0] for column in answer.description]
-        return [dict(zip(columns, row, strict=True)) for row in answer.fetchall()]
+        """Run a query and return its rows by column."""
+        result = self.connection.execute(_to_sql(query))
+        columns = [column[0] for column in result.description]
+        return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
 
 
 @cache
-def _translated(query: str) -> str:
-    """DuckDB's SQL for a query; working it out takes longer than running it."""
+def _to_sql(query: str) -> str:
+    """Translate a query to DuckDB's SQL; cached, because translating takes longer than running."""
     return duckdb_kql.to_sql(query, {name: list(table) for name, table in TABLES.items()})

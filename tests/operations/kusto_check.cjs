@@ -1,5 +1,5 @@
-// Parses and binds queries with Microsoft's own language service, against tables that are given: { schema, queries } on
-// stdin, { name: [diagnostic, ...] } on stdout.
+// Parses and binds queries with Microsoft's language service. Reads { schema, queries } from stdin, and writes
+// { name: [diagnostic, ...] } to stdout.
 const library = process.argv[2];
 require(`${library}/bridge.js`);
 require(`${library}/Kusto.Language.Bridge.js`);
@@ -11,9 +11,9 @@ const globals = GlobalState.Default.WithDatabase(new Symbols.DatabaseSymbol.ctor
 
 const found = {};
 for (const [name, text] of Object.entries(queries)) {
-  const said = KustoCode.ParseAndAnalyze(text, globals).GetDiagnostics();
-  found[name] = Array.from({ length: said.Count }, (_, index) => {
-    const each = said.getItem(index);
+  const diagnostics = KustoCode.ParseAndAnalyze(text, globals).GetDiagnostics();
+  found[name] = Array.from({ length: diagnostics.Count }, (_, index) => {
+    const each = diagnostics.getItem(index);
     return `${each.Severity}: ${each.Message} (at ${text.substr(each.Start, each.Length)})`;
   });
 }

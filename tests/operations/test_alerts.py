@@ -1,4 +1,4 @@
-"""What ``infra/alerts.bicep`` asks Azure to watch, read from its parse tree: queries, windows, metrics, people."""
+"""The alerts of ``infra/alerts.bicep``, read from its parse tree: queries, windows, metrics and recipients."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ OPERATIONS = (INFRA.parent / "docs" / "operations.md").read_text(encoding="utf-8
 SCHEDULED = "Microsoft.Insights/scheduledQueryRules"
 METRIC = "Microsoft.Insights/metricAlerts"
 
-# What Azure takes for a log alert (scheduledQueryRules 2023-12-01), in minutes.
+# Values that Azure accepts for a log alert (scheduledQueryRules 2023-12-01), in minutes.
 WINDOWS = {1, 5, 10, 15, 30, 45, 60, 120, 180, 240, 300, 360, 1440, 2880}
 FREQUENCIES = {1, 5, 10, 15, 30, 45, 60, 120, 180, 240, 300, 360, 1440}
-# Metrics by the resource they belong to, and the finest grain they come in, in minutes (Azure Monitor's own lists).
+# Metrics by resource type, with their finest granularity in minutes (from Azure Monitor's lists).
 METRICS = {
     ("Microsoft.EventGrid/systemTopics", "DeliveryAttemptFailCount"): 1,
     ("Microsoft.Storage/storageAccounts/queueServices", "QueueMessageCount"): 60,
@@ -29,7 +29,7 @@ METRICS = {
 def minutes(written: str) -> int:
     duration = FILE.params[written] if isinstance(written, Expression) else written
     match = re.fullmatch(r"P(?:(\d+)D|T(\d+)(H|M))", duration)
-    assert match, f"{duration} is no duration"
+    assert match, f"{duration} is not a duration"
     days, number, unit = match.groups()
     return int(days) * 1440 if days else int(number) * (60 if unit == "H" else 1)
 
@@ -57,23 +57,23 @@ def test_every_alert_query_has_a_rule_and_every_rule_a_query() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["name"]))
-def test_a_window_is_one_that_azure_takes_and_looked_at_often_enough(rule: dict[str, Any]) -> None:
+def test_azure_accepts_each_window_and_evaluates_all_of_it(rule: dict[str, Any]) -> None:
     window, every = minutes(rule["window"]), minutes(rule["every"])
     assert window in WINDOWS
     assert every in FREQUENCIES
-    assert every <= window, "what happens between two looks would be missed"
+    assert every <= window, "rows between two evaluations would be missed"
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["name"]))
-def test_a_rule_fires_on_rows_or_for_a_sign_of_life_on_none(rule: dict[str, Any]) -> None:
-    alive = loaded(rule) == "alert_silent"
-    assert (rule["operator"], rule["threshold"] >= 1 if alive else rule["threshold"] >= 0) == (
-        ("LessThan", True) if alive else ("GreaterThan", True)
+def test_a_rule_fires_on_rows_and_the_silence_rule_on_none(rule: dict[str, Any]) -> None:
+    is_silence_rule = loaded(rule) == "alert_silent"
+    assert (rule["operator"], rule["threshold"] >= 1 if is_silence_rule else rule["threshold"] >= 0) == (
+        ("LessThan", True) if is_silence_rule else ("GreaterThan", True)
     )
 
 
-def test_the_sign_of_life_may_be_missed_once() -> None:
-    """The reconciliation runs once an hour; one that is late or interrupted is no reason to wake somebody."""
+def test_the_silence_rule_tolerates_one_missed_reconciliation() -> None:
+    """The reconciliation runs once an hour; a late or interrupted one must not wake a person."""
     (rule,) = [rule for rule in RULES if loaded(rule) == "alert_silent"]
     assert minutes(rule["window"]) >= 2 * 60 + 30
 
@@ -93,16 +93,16 @@ def test_log_alerts_take_everything_from_their_rule() -> None:
 
 
 @pytest.mark.parametrize("alert", metric_alerts(), ids=lambda alert: str(alert["name"]))
-def test_a_metric_is_one_that_is_there_and_looked_at_in_its_own_grain(alert: dict[str, Any]) -> None:
+def test_each_metric_exists_and_its_window_has_its_granularity(alert: dict[str, Any]) -> None:
     properties = alert["properties"]
     (criterion,) = properties["criteria"]["allOf"]
-    grain = METRICS[criterion["metricNamespace"], criterion["metricName"]]
-    assert minutes(properties["windowSize"]) >= max(grain, minutes(properties["evaluationFrequency"]))
+    granularity = METRICS[criterion["metricNamespace"], criterion["metricName"]]
+    assert minutes(properties["windowSize"]) >= max(granularity, minutes(properties["evaluationFrequency"]))
     assert alert["location"] == "global"
     assert properties["actions"] == "metricRecipients"
 
 
-def test_nobody_is_told_where_no_address_is_given() -> None:
+def test_without_an_address_alerts_have_no_recipient() -> None:
     assert FILE.params["alertEmail"] == ""
     assert {FILE.variables["recipients"], FILE.variables["metricRecipients"]} == {
         "empty(alertEmail) ? [] : [people.id]",
@@ -111,18 +111,18 @@ def test_nobody_is_told_where_no_address_is_given() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(names()))
-def test_the_runbook_says_what_to_do(name: str) -> None:
+def test_the_runbook_explains_each_alert(name: str) -> None:
     section = re.search(rf"^### {name}$(.+?)(?=^##)", OPERATIONS, re.MULTILINE | re.DOTALL)
-    assert section, f"docs/operations.md says nothing of {name}"
+    assert section, f"docs/operations.md does not explain {name}"
     assert len(section[1]) > 100
 
 
-def test_the_runbook_knows_no_other_alert() -> None:
+def test_the_runbook_explains_no_other_alert() -> None:
     alerts = OPERATIONS.split("\n## Alerts")[1].split("\n## ")[0]
     assert set(re.findall(r"^### (\S+)$", alerts, re.MULTILINE)) == names()
 
 
-def test_the_main_file_gives_every_parameter_that_is_needed() -> None:
+def test_the_main_file_passes_every_required_parameter() -> None:
     given = {
         name
         for module in read(INFRA / "main.bicep").modules.values()

@@ -1,4 +1,4 @@
-"""The events that the code logs and those that the runbook explains are one list."""
+"""The runbook explains exactly the events that the code logs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ METHODS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 
 
 def logged(source: str) -> list[tuple[str, str]]:
-    """Every logging call: its level, and the text it begins with."""
+    """Return the level and the format string of every logging call."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
@@ -34,8 +34,8 @@ def logged(source: str) -> list[tuple[str, str]]:
     return found
 
 
-def of_the_app() -> dict[str, set[str]]:
-    """Levels by event."""
+def app_events() -> dict[str, set[str]]:
+    """Return the levels of each event."""
     events: dict[str, set[str]] = {}
     files = [ROOT / "function_app.py", *(ROOT / "storage").rglob("*.py"), *(ROOT / "inference").rglob("*.py")]
     for path in files:
@@ -44,39 +44,39 @@ def of_the_app() -> dict[str, set[str]]:
     return events
 
 
-def explained() -> dict[str, str]:
-    """Events of the runbook's table, and what it says of each."""
-    section = OPERATIONS.split("\n## What the app says")[1].split("\n## ")[0]
+def runbook_events() -> dict[str, str]:
+    """Return the events of the runbook's table, with their explanations."""
+    section = OPERATIONS.split("\n## Log events")[1].split("\n## ")[0]
     rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
     return {re.findall(r"`(\w+)`", row[0])[0]: " ".join(row[1:]) for row in rows}
 
 
 def test_the_runbook_explains_every_event_and_no_other() -> None:
-    assert explained().keys() == of_the_app().keys()
-    assert all(len(words) > 30 for words in explained().values())
+    assert runbook_events().keys() == app_events().keys()
+    assert all(len(words) > 30 for words in runbook_events().values())
 
 
-def test_the_runbook_states_the_levels_that_are_logged() -> None:
+def test_the_runbook_states_the_levels_of_each_event() -> None:
     words = {"info": "Information", "warning": "Warning", "error": "Error"}
-    for event, levels in of_the_app().items():
-        said = explained()[event].split()
-        assert {words[level] for level in levels - {"log"}} <= set(said), event
+    for event, levels in app_events().items():
+        explanation = runbook_events()[event].split()
+        assert {words[level] for level in levels - {"log"}} <= set(explanation), event
 
 
 def test_every_line_begins_with_its_event() -> None:
-    assert [name for name in of_the_app() if not re.fullmatch(r"[a-z]+(_[a-z]+)+", name)] == []
+    assert [name for name in app_events() if not re.fullmatch(r"[a-z]+(_[a-z]+)+", name)] == []
 
 
-def test_every_event_a_query_looks_for_is_logged() -> None:
-    asked = set()
+def test_the_app_logs_every_event_of_a_query() -> None:
+    queried = set()
     for text in queries().values():
-        asked |= set(re.findall(r'"([a-z]+(?:_[a-z]+)+) ?"', text)) - TRIGGERS.keys()
-    asked -= {"image_"}
-    assert asked
-    assert asked <= of_the_app().keys()
+        queried |= set(re.findall(r'"([a-z]+(?:_[a-z]+)+) ?"', text)) - TRIGGERS.keys()
+    queried -= {"image_"}
+    assert queried
+    assert queried <= app_events().keys()
 
 
-def test_every_function_a_query_names_is_there() -> None:
+def test_every_function_in_a_query_exists() -> None:
     named = set()
     for text in queries().values():
         for listed in re.findall(r"operation_Name in \(([^)]*)\)", text):
@@ -85,29 +85,29 @@ def test_every_function_a_query_names_is_there() -> None:
     assert named <= TRIGGERS.keys()
 
 
-def test_every_query_stands_in_the_runbook_as_it_is_kept() -> None:
+def test_the_runbook_contains_every_query_unchanged() -> None:
     shown = re.findall(r"<!-- infra/queries/(\w+)\.kql -->\n```kusto\n(.*?)```", OPERATIONS, re.DOTALL)
     assert {name for name, _ in shown} == {name for name in queries() if not name.startswith("alert_")}
     for name, text in shown:
-        assert text == queries()[name], f"python -m tests.operations.regenerate_runbook writes {name} anew"
+        assert text == queries()[name], f"run python -m tests.operations.regenerate_runbook to update {name}"
 
 
 class TestHostJson:
-    """What becomes a row in Application Insights: ``logging`` in host.json, read as .NET's filter rules are."""
+    """``logging`` in host.json, evaluated like .NET's filter rules: which lines become rows in Application Insights."""
 
     LOGGING = json.loads((ROOT / "host.json").read_text())["logging"]
 
     def level(self, category: str) -> str:
-        """The rule with the longest name that the category begins with, else the default."""
+        """Return the level of the rule with the longest matching prefix, else the default."""
         rules = {name: level for name, level in self.LOGGING["logLevel"].items() if category.startswith(name)}
         return str(rules[max(rules, key=len)] if rules else self.LOGGING["logLevel"]["default"])
 
     @pytest.mark.parametrize("function", TRIGGERS)
-    def test_keeps_what_a_function_says_and_drops_what_the_host_says_of_each_call(self, function: str) -> None:
+    def test_keeps_the_lines_of_a_function_and_drops_the_lines_of_the_host(self, function: str) -> None:
         assert self.level(f"Function.{function}.User") == "Information"
         assert self.level(f"Function.{function}") == "Warning"
 
-    def test_names_no_function_that_is_not_there(self) -> None:
+    def test_names_exactly_the_functions_of_the_app(self) -> None:
         named = {name.split(".")[1] for name in self.LOGGING["logLevel"] if name.startswith("Function.")}
         assert named == TRIGGERS.keys()
 
@@ -121,10 +121,10 @@ class TestHostJson:
             ("Microsoft.Azure.WebJobs.Extensions.Storage.Blobs", "Warning"),
         ],
     )
-    def test_keeps_calls_and_starts_and_no_chatter(self, category: str, level: str) -> None:
+    def test_keeps_results_and_starts_and_drops_details(self, category: str, level: str) -> None:
         assert self.level(category) == level
 
-    def test_samples_neither_our_lines_nor_errors(self) -> None:
+    def test_samples_neither_log_lines_nor_errors(self) -> None:
         excluded = self.LOGGING["applicationInsights"]["samplingSettings"]["excludedTypes"].split(";")
         assert {"Trace", "Exception"} <= set(excluded)
 
@@ -169,19 +169,19 @@ def test_the_recommended_sizes_cause_no_warning(size: dict[str, str]) -> None:
         ("logger.error(text)", [("error", "logger.error(text)")]),
     ],
 )
-def test_the_check_sees(source: str, found: list[tuple[str, str]]) -> None:
+def test_logging_calls_are_found(source: str, found: list[tuple[str, str]]) -> None:
     assert logged(source) == found
 
 
 def commands() -> list[str]:
-    """Every ``python -m tools ...`` of the runbook, without what follows as a comment."""
+    """Return every ``python -m tools ...`` of the runbook, without comments."""
     found = re.findall(r"python -m tools ([^`#\n]+)", OPERATIONS)
     return sorted({command.strip() for command in found} - {""})
 
 
 @pytest.mark.parametrize("command", commands())
-def test_every_command_of_the_runbook_is_understood(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parsed by the command's own parser; what it would do is done in its own tests."""
+def test_every_command_of_the_runbook_is_valid(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command's own parser accepts it; other tests run the commands."""
     words = shlex.split(command)
     module = command_module(words[0])
     monkeypatch.setattr(module, "run", lambda _args: 0)

@@ -1,4 +1,4 @@
-"""Whatever a blob is called, the line about it is read aright: an adversary names blobs, the kept queries read them."""
+"""Hostile blob names cannot forge fields of a log line: the queries of the repository still read it correctly."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from tests.operations.kusto import Insights, queries
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# What a line is made of, in any order, and whatever else there is: the adversary has read the code.
-_WORDS = st.sampled_from(
+# Pieces of log lines in any order, and other characters: the attacker knows the code.
+_PIECES = st.sampled_from(
     [
         *('"', "\\", "'", " ", "=", "\n", "\r", "\t", "\u2028", "\x85", "\x00", "|", "(503 ServerBusy).", "🦊", "é"),
         *(
@@ -52,11 +52,11 @@ _WORDS = st.sampled_from(
         *("image_finished ", "image_failed ", "\\u0022", "%", "#", "/"),
     ]
 )
-NAMES = st.one_of(st.lists(_WORDS, min_size=1, max_size=8).map("".join), st.text(min_size=1), st.sampled_from(HOSTILE))
+NAMES = st.one_of(st.lists(_PIECES, min_size=1, max_size=8).map("".join), st.text(min_size=1), st.sampled_from(HOSTILE))
 
 
 class Case(NamedTuple):
-    """One image and what became of it."""
+    """One image and the outcome of one delivery."""
 
     name: str
     label: str
@@ -84,24 +84,24 @@ CASES = st.builds(
 
 
 @contextmanager
-def heard() -> Iterator[list[dict[str, Any]]]:
-    """The rows of what is logged meanwhile."""
+def captured_rows() -> Iterator[list[dict[str, Any]]]:
+    """Collect the rows of all lines logged in the block."""
     rows: list[dict[str, Any]] = []
 
-    class Ear(logging.Handler):
+    class Capture(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             row = {"timestamp": datetime.now(UTC).replace(tzinfo=None), "itemCount": 1, "itemType": "trace"}
-            told = {"message": record.getMessage(), "severityLevel": SEVERITY[record.levelno]}
-            rows.append({**row, **told, "operation_Name": "classify_requested", "cloud_RoleInstance": "i"})
+            columns = {"message": record.getMessage(), "severityLevel": SEVERITY[record.levelno]}
+            rows.append({**row, **columns, "operation_Name": "classify_requested", "cloud_RoleInstance": "i"})
 
-    ear, logger = Ear(), logging.getLogger("storage")
+    handler, logger = Capture(), logging.getLogger("storage")
     level = logger.level
-    logger.addHandler(ear)
+    logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
         yield rows
     finally:
-        logger.removeHandler(ear)
+        logger.removeHandler(handler)
         logger.setLevel(level)
 
 
@@ -127,40 +127,42 @@ def log_case(case: Case) -> None:
     log_finished(Image("incoming", case.name), case.attempt, finished, _Timings(), case.total_ms)
 
 
-OWN = Insights()
+INSIGHTS = Insights()
 
 
 def insights(rows: list[dict[str, Any]]) -> Insights:
-    OWN.clear()
-    OWN.add("traces", rows)
-    return OWN
+    INSIGHTS.clear()
+    INSIGHTS.add("traces", rows)
+    return INSIGHTS
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(CASES, min_size=1, max_size=12))
-def test_of_a_delivery_cannot_be_forged(cases: list[Case]) -> None:
-    with heard() as rows:
+def test_the_line_of_a_delivery_cannot_be_forged(cases: list[Case]) -> None:
+    with captured_rows() as rows:
         for case in cases:
             log_case(case)
-    asked = insights(rows)
-    settled = [case for case in cases if case.outcome is Outcome.COMMITTED]
+    application_insights = insights(rows)
+    committed = [case for case in cases if case.outcome is Outcome.COMMITTED]
 
     assert all(len(row["message"].splitlines()) == 1 and row["message"].isascii() for row in rows)
     assert Counter(
-        (row["outcome"], row["status"]) for row in asked.run(queries()["throughput"]) for _ in range(row["images"])
+        (row["outcome"], row["status"])
+        for row in application_insights.run(queries()["throughput"])
+        for _ in range(row["images"])
     ) == (Counter((str(case.outcome), "" if case.outcome is Outcome.GONE else str(case.status)) for case in cases))
-    found = asked.run(queries()["slowest"])
+    found = application_insights.run(queries()["slowest"])
     assert sorted((json.loads(f'"{row["image"]}"'), row["total_ms"]) for row in found) == sorted(
         (f"incoming/{case.name}", case.total_ms) for case in cases
     )
-    assert {row["reason"]: row["images"] for row in asked.run(queries()["rejections"])} == Counter(
-        str(case.reason) for case in settled if case.status is Status.REJECTED
+    assert {row["reason"]: row["images"] for row in application_insights.run(queries()["rejections"])} == Counter(
+        str(case.reason) for case in committed if case.status is Status.REJECTED
     )
-    assert {json.loads(f'"{row["model"]}"'): row["images"] for row in asked.run(queries()["models"])} == Counter(
-        case.model for case in cases if case.status is Status.CLASSIFIED and case.outcome is not Outcome.GONE
-    )
-    first = [case for case in settled if case.attempt == 0]
-    latency = asked.run(queries()["latency"])
+    assert {
+        json.loads(f'"{row["model"]}"'): row["images"] for row in application_insights.run(queries()["models"])
+    } == Counter(case.model for case in cases if case.status is Status.CLASSIFIED and case.outcome is not Outcome.GONE)
+    first = [case for case in committed if case.attempt == 0]
+    latency = application_insights.run(queries()["latency"])
     assert sum(row["images"] for row in latency) == len(first)
     if first:
         assert max(row["p99_s"] for row in latency) == pytest.approx(
@@ -168,16 +170,16 @@ def test_of_a_delivery_cannot_be_forged(cases: list[Case]) -> None:
         )
 
 
-def _away(_stores: object, _classifier: object, image: Image, **_: object) -> Finished:
+def _unavailable(_stores: object, _classifier: object, image: Image, **_: object) -> Finished:
     """``classify_blob`` while storage is unavailable, with the error that the SDK's error is translated to."""
-    error = HttpResponseError("away")
+    error = HttpResponseError("unavailable")
     error.status_code = 503
     raise translate(error, f"reading {image}")
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(NAMES, min_size=1, max_size=6, unique=True))
-def test_of_a_failure_cannot_be_forged(names: list[str]) -> None:
+def test_the_line_of_a_failure_cannot_be_forged(names: list[str]) -> None:
     blob = SimpleNamespace(etag="0x1", last_modified=datetime.now(UTC), content_length=1)
     results = SimpleNamespace(read_row=lambda _image: None, sidecar_path=lambda _image: "results/x.json")
     source = SimpleNamespace(info=lambda _image: blob)
@@ -185,16 +187,18 @@ def test_of_a_failure_cannot_be_forged(names: list[str]) -> None:
     queue: Any = SimpleNamespace(send=lambda *_, **__: None)
     retries = Retries(stores, queue, (60,))
     request = Request("incoming", tuple(names))
-    with pytest.MonkeyPatch.context() as patch, heard() as rows:
-        patch.setattr("storage.pipeline.retries.classify_blob", _away)
+    with pytest.MonkeyPatch.context() as patch, captured_rows() as rows:
+        patch.setattr("storage.pipeline.retries.classify_blob", _unavailable)
         patch.setattr("storage.pipeline.retries.commit", lambda _results, _source, record, _row: record)
         retries.classify_request(request, SimpleNamespace)
         retries.classify_request(replace(request, attempt=1), SimpleNamespace)
-    asked = insights(rows)
+    application_insights = insights(rows)
 
     assert all(len(row["message"].splitlines()) == 1 for row in rows)
-    assert {row["cause"]: row["tries"] for row in asked.run(queries()["retries"])} == {"503": 2 * len(names)}
-    assert {row["attempt"]: row["images"] for row in asked.run(queries()["delays"])} == {1: len(names)}
-    failed = asked.run(queries()["failures"])
+    assert {row["cause"]: row["tries"] for row in application_insights.run(queries()["retries"])} == {
+        "503": 2 * len(names)
+    }
+    assert {row["attempt"]: row["images"] for row in application_insights.run(queries()["delays"])} == {1: len(names)}
+    failed = application_insights.run(queries()["failures"])
     assert Counter(json.loads(f'"{row["image"]}"') for row in failed) == Counter(f"incoming/{name}" for name in names)
     assert all(row["why"].endswith("failed for now (503).") for row in failed)

@@ -1,6 +1,6 @@
-"""Each query that is kept: correct by Microsoft's own language service, and run on what the app really says.
+"""Each query of the repository passes Microsoft's language service, and runs on real lines of the app.
 
-What a query must find is worked out from the lines by other means: the event, then JSON strings and words, one by one.
+The expected results come from the same lines through an independent parser.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from tests.operations.captured import Rows
 
 ALERTS = sorted(name for name in queries() if name.startswith("alert_"))
-ASKED = sorted(queries().keys() - set(ALERTS))
+QUESTIONS = sorted(queries().keys() - set(ALERTS))
 
 
-def told(line: str) -> dict[str, Any]:
-    """A line's fields, read from the front: a JSON string where a quote opens, else a word."""
+def parse_line(line: str) -> dict[str, Any]:
+    """Return the fields of a line; a value is a JSON string if it begins with a quote, else a word."""
     event, _, rest = line.partition(" ")
     fields: dict[str, Any] = {"event": event}
     while rest:
@@ -37,69 +37,71 @@ def told(line: str) -> dict[str, Any]:
     return fields
 
 
-def named(text: str) -> Any:
-    """An image's name as a query shows it, which is as JSON writes it."""
+def image_name(text: str) -> Any:
+    """Decode an image's name from a query's result, which is JSON without its quotes."""
     return json.loads(f'"{text}"')
 
 
 @pytest.fixture(scope="module")
-def settled(rows: Rows) -> list[dict[str, Any]]:
-    return [told(line) for line in lines(rows, "image_finished")]
+def finished(rows: Rows) -> list[dict[str, Any]]:
+    return [parse_line(line) for line in lines(rows, "image_finished")]
 
 
 MISTAKES = {
-    "a column that is not there": "traces | where mesage has 'x'",
-    "a table that is not there": "trace | take 1",
-    "a bracket that is not closed": "traces | summarize count( by itemType",
-    "an argument too few": "traces | extend x = extract(@'(a)')",
-    "a comparison that cannot be": "traces | where itemCount startswith 'a'",
+    "an unknown column": "traces | where mesage has 'x'",
+    "an unknown table": "trace | take 1",
+    "an unclosed bracket": "traces | summarize count( by itemType",
+    "a missing argument": "traces | extend x = extract(@'(a)')",
+    "a comparison of different types": "traces | where itemCount startswith 'a'",
 }
 
 
 @pytest.fixture(scope="module")
-def objections() -> dict[str, list[str]]:
-    """What the language service says of each query, in one call: it takes seconds to load."""
+def found_diagnostics() -> dict[str, list[str]]:
+    """The diagnostics of all queries, in one call: the language service takes seconds to load."""
     return diagnostics(queries() | MISTAKES)
 
 
 class TestLanguageService:
     @pytest.mark.parametrize("name", queries())
-    def test_has_no_objection(self, objections: dict[str, list[str]], name: str) -> None:
-        assert objections[name] == []
+    def test_accepts_each_query(self, found_diagnostics: dict[str, list[str]], name: str) -> None:
+        assert found_diagnostics[name] == []
 
-    def test_objects_to_mistakes(self, objections: dict[str, list[str]]) -> None:
-        assert {name for name, said in objections.items() if said} == MISTAKES.keys()
+    def test_finds_mistakes(self, found_diagnostics: dict[str, list[str]]) -> None:
+        assert {name for name, texts in found_diagnostics.items() if texts} == MISTAKES.keys()
 
 
-class TestAsked:
-    @pytest.mark.parametrize("name", ASKED)
-    def test_finds_something_in_what_the_app_said(self, insights: Insights, rows: Rows, name: str) -> None:
+class TestQuestions:
+    @pytest.mark.parametrize("name", QUESTIONS)
+    def test_finds_rows(self, insights: Insights, rows: Rows, name: str) -> None:
         query = queries()[name].replace("incoming/trap 7/a.jpg", self.name_in_log(rows, "first.jpg"))
         assert insights.run(query)
 
     @pytest.mark.parametrize("name", queries())
-    def test_begins_with_what_it_is_for(self, name: str) -> None:
+    def test_begins_with_its_purpose(self, name: str) -> None:
         assert re.match(r"// [A-Z].*", queries()[name])
 
-    @pytest.mark.parametrize("name", ASKED)
-    def test_says_how_far_back_it_looks(self, name: str) -> None:
+    @pytest.mark.parametrize("name", QUESTIONS)
+    def test_limits_its_period(self, name: str) -> None:
         assert "timestamp > ago(" in queries()[name]
 
     def name_in_log(self, rows: Rows, outcome: str) -> str:
-        (line, *_) = [line for line in lines(rows, "image_finished") if told(line)["image"].endswith(f"/{outcome}")]
-        return json.dumps(told(line)["image"])[1:-1]
+        (line, *_) = [
+            line for line in lines(rows, "image_finished") if parse_line(line)["image"].endswith(f"/{outcome}")
+        ]
+        return json.dumps(parse_line(line)["image"])[1:-1]
 
-    def test_throughput(self, insights: Insights, settled: list[dict[str, Any]]) -> None:
+    def test_throughput(self, insights: Insights, finished: list[dict[str, Any]]) -> None:
         found: Counter[tuple[str, str]] = Counter()
         for row in insights.run(queries()["throughput"]):
             found[row["outcome"], row["status"]] += row["images"]
-        assert found == Counter((each["outcome"], each.get("status", "")) for each in settled)
+        assert found == Counter((each["outcome"], each.get("status", "")) for each in finished)
         assert {outcome for outcome, _ in found} == {"committed", "duplicate", "gone", "ignored"}
 
-    def test_latency(self, insights: Insights, settled: list[dict[str, Any]]) -> None:
+    def test_latency(self, insights: Insights, finished: list[dict[str, Any]]) -> None:
         waits = [
             (float(each["queue_delay_ms"]) + float(each["total_ms"])) / 1000
-            for each in settled
+            for each in finished
             if each["outcome"] == "committed" and each["attempt"] == "0"
         ]
         found = insights.run(queries()["latency"])
@@ -107,16 +109,18 @@ class TestAsked:
         assert max(row["p99_s"] for row in found) == pytest.approx(max(waits))
         assert all(row["p50_s"] <= row["p95_s"] <= row["p99_s"] for row in found)
 
-    def test_rejections(self, insights: Insights, settled: list[dict[str, Any]]) -> None:
-        rejected = [each for each in settled if each.get("status") == "rejected"]
+    def test_rejections(self, insights: Insights, finished: list[dict[str, Any]]) -> None:
+        rejected = [each for each in finished if each.get("status") == "rejected"]
         found = insights.run(queries()["rejections"])
         assert {row["reason"]: row["images"] for row in found} == Counter(each["reason"] for each in rejected)
         for row in found:
-            assert (row["reason"], named(row["an_example"])) in {(each["reason"], each["image"]) for each in rejected}
+            assert (row["reason"], image_name(row["an_example"])) in {
+                (each["reason"], each["image"]) for each in rejected
+            }
         assert len(found) == 3
 
     def test_failures(self, insights: Insights, rows: Rows) -> None:
-        found = {named(row["image"]).partition("/")[2]: row["why"] for row in insights.run(queries()["failures"])}
+        found = {image_name(row["image"]).partition("/")[2]: row["why"] for row in insights.run(queries()["failures"])}
         assert found.keys() == {"stuck.jpg", HOSTILE[6], "deadly.jpg"}
         assert found["deadly.jpg"].startswith("The worker ended every try")
         assert found[HOSTILE[6]].endswith("failed for now (503 ServerBusy).")
@@ -134,19 +138,21 @@ class TestAsked:
     def test_starts(self, insights: Insights, rows: Rows) -> None:
         found = insights.run(queries()["starts"])
         assert sorted(row["load_ms"] for row in found) == sorted(
-            int(told(line)["load_ms"]) for line in lines(rows, "app_started")
+            int(parse_line(line)["load_ms"]) for line in lines(rows, "app_started")
         )
         assert {row["pool_threads"] for row in found} == {2}
         assert all(row["cpus"] >= 1 and row["budget_mib"] >= 64 for row in found)
         assert {row["model_version"] for row in found} > {""}, "one process had no model"
 
-    def test_complaints(self, insights: Insights) -> None:
-        found = {row["event"]: row["times"] for row in insights.run(queries()["complaints"])}
+    def test_warnings(self, insights: Insights) -> None:
+        found = {row["event"]: row["times"] for row in insights.run(queries()["warnings"])}
         assert found == {"settings_warning": 2, "model_not_loaded": 1, "event_ignored": 1}
 
     def test_poison(self, insights: Insights) -> None:
         found = insights.run(queries()["poison"])
-        assert {(row["operation_Name"], row["event"], named(row["an_example"]).partition("/")[2]) for row in found} == {
+        assert {
+            (row["operation_Name"], row["event"], image_name(row["an_example"]).partition("/")[2]) for row in found
+        } == {
             ("recover_poisoned", "image_retry_queued", "stuck.jpg"),
             ("record_abandoned", "image_failed", "deadly.jpg"),
             ("record_abandoned", "image_row_not_written", "trap 7/second.jpg"),
@@ -155,44 +161,44 @@ class TestAsked:
     def test_delays(self, insights: Insights, rows: Rows) -> None:
         (row,) = insights.run(queries()["delays"])
         assert (row["attempt"], row["images"]) == (1, len(lines(rows, "image_retry_queued")))
-        said = max(each["timestamp"] for each in rows.traces if each["message"].startswith("image_retry_queued"))
-        assert row["hidden_until"] == said + timedelta(seconds=600)
+        last = max(each["timestamp"] for each in rows.traces if each["message"].startswith("image_retry_queued"))
+        assert row["hidden_until"] == last + timedelta(seconds=600)
 
-    def test_models(self, insights: Insights, settled: list[dict[str, Any]]) -> None:
+    def test_models(self, insights: Insights, finished: list[dict[str, Any]]) -> None:
         (row,) = insights.run(queries()["models"])
-        classified = [each for each in settled if each.get("status") == "classified"]
+        classified = [each for each in finished if each.get("status") == "classified"]
         assert (row["model"], row["model_version"]) == ("shapes", classified[0]["model_version"])
         assert row["images"] == len(classified)
 
-    def test_slowest(self, insights: Insights, settled: list[dict[str, Any]]) -> None:
+    def test_slowest(self, insights: Insights, finished: list[dict[str, Any]]) -> None:
         found = insights.run(queries()["slowest"])
-        wanted = sorted(settled, key=lambda each: -float(each["total_ms"]))[:20]
-        assert [row["total_ms"] for row in found] == [float(each["total_ms"]) for each in wanted]
-        (one,) = {row["decode_ms"] for row in found if named(row["image"]).endswith(HOSTILE[3])}
-        (said,) = {each["decode_ms"] for each in settled if each["image"].endswith(HOSTILE[3])}
-        assert one == float(said)
+        expected = sorted(finished, key=lambda each: -float(each["total_ms"]))[:20]
+        assert [row["total_ms"] for row in found] == [float(each["total_ms"]) for each in expected]
+        (found_ms,) = {row["decode_ms"] for row in found if image_name(row["image"]).endswith(HOSTILE[3])}
+        (logged_ms,) = {each["decode_ms"] for each in finished if each["image"].endswith(HOSTILE[3])}
+        assert found_ms == float(logged_ms)
 
-    def test_instances(self, insights: Insights, settled: list[dict[str, Any]]) -> None:
-        assert sum(row["images"] for row in insights.run(queries()["instances"])) == len(settled)
+    def test_instances(self, insights: Insights, finished: list[dict[str, Any]]) -> None:
+        assert sum(row["images"] for row in insights.run(queries()["instances"])) == len(finished)
 
     def test_coverage(self, insights: Insights, rows: Rows) -> None:
         (row,) = insights.run(queries()["coverage"])
         (line,) = lines(rows, "container_reconciled")
-        said = told(line)
+        fields = parse_line(line)
         assert (row["images"], row["lost"], row["stale"]) == (
-            *(int(said["images"]), int(said["missing"]), int(said["stale"])),
+            *(int(fields["images"]), int(fields["missing"]), int(fields["stale"])),
         )
-        assert row["coverage"] == pytest.approx(float(said["coverage"]))
+        assert row["coverage"] == pytest.approx(float(fields["coverage"]))
         assert row["lost"] > 0
 
     @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
     def test_one_image(self, insights: Insights, rows: Rows, name: str) -> None:
-        escaped = self.name_in_log(rows, name).replace("'", "''")  # as a verbatim string is written
+        escaped = self.name_in_log(rows, name).replace("'", "''")  # as in a verbatim string
         found = insights.run(queries()["one_image"].replace("incoming/trap 7/a.jpg", escaped))
-        (incoming,) = {told(line)["image"].partition("/")[0] for line in lines(rows, "image_finished")}
-        wanted = [row for row in rows.traces if told(row["message"]).get("image") == f"{incoming}/{name}"]
-        assert [row["message"] for row in found] == [row["message"] for row in wanted]
-        assert wanted
+        (incoming,) = {parse_line(line)["image"].partition("/")[0] for line in lines(rows, "image_finished")}
+        expected = [row for row in rows.traces if parse_line(row["message"]).get("image") == f"{incoming}/{name}"]
+        assert [row["message"] for row in found] == [row["message"] for row in expected]
+        assert expected
 
     def test_volume(self, insights: Insights, rows: Rows) -> None:
         found = insights.run(queries()["volume"])
@@ -203,39 +209,41 @@ class TestAsked:
 
 
 class TestAlert:
-    """A rule fires on the rows a query gives, so it must give some when there is trouble, and none when all is well."""
+    """A rule fires on the rows of its query, so a query must return rows for problems only."""
 
     @pytest.fixture
-    def quiet(self, rows: Rows) -> Insights:
-        """An hour in which everything went well, and one image was no image."""
+    def normal_hour(self, rows: Rows) -> Insights:
+        """An hour without problems, in which one file was not an image."""
         insights = Insights()
-        well = [row for row in rows.traces if told(row["message"])["event"] in {"image_finished", "app_started"}]
-        insights.add("traces", well)
+        normal = [
+            row for row in rows.traces if parse_line(row["message"])["event"] in {"image_finished", "app_started"}
+        ]
+        insights.add("traces", normal)
         return insights
 
     @pytest.fixture
-    def day(self, quiet: Insights, rows: Rows) -> Insights:
-        """The same, and the reconciliation found nothing to do."""
+    def normal_day(self, normal_hour: Insights, rows: Rows) -> Insights:
+        """The same, with a reconciliation that found no work."""
         (line,) = [row for row in rows.traces if row["message"].startswith("container_reconciled")]
         clean = re.sub(r"missing=\d+", "missing=0", line["message"])
-        quiet.add("traces", [{**line, "message": clean}])
-        return quiet
+        normal_hour.add("traces", [{**line, "message": clean}])
+        return normal_hour
 
     @pytest.mark.parametrize("name", [name for name in ALERTS if name != "alert_silent"])
-    def test_is_quiet_when_all_is_well(self, day: Insights, name: str) -> None:
-        assert day.run(queries()[name]) == []
+    def test_returns_nothing_without_problems(self, normal_day: Insights, name: str) -> None:
+        assert normal_day.run(queries()[name]) == []
 
     @pytest.mark.parametrize("name", [name for name in ALERTS if name not in {"alert_silent", "alert_stalled"}])
-    def test_fires_in_trouble(self, insights: Insights, name: str) -> None:
+    def test_returns_rows_for_problems(self, insights: Insights, name: str) -> None:
         assert insights.run(queries()[name])
 
-    def test_that_looks_for_signs_of_life_finds_them_and_misses_them(self, quiet: Insights, insights: Insights) -> None:
-        assert len(insights.run(queries()["alert_silent"])) == 1
-        assert quiet.run(queries()["alert_silent"]) == []
-
-    def test_of_a_standstill_fires_when_nothing_is_settled_and_not_when_something_is(
-        self, insights: Insights, rows: Rows
+    def test_of_silence_returns_nothing_without_a_reconciliation(
+        self, normal_hour: Insights, insights: Insights
     ) -> None:
+        assert len(insights.run(queries()["alert_silent"])) == 1
+        assert normal_hour.run(queries()["alert_silent"]) == []
+
+    def test_of_a_standstill_returns_rows_only_when_no_image_is_finished(self, insights: Insights, rows: Rows) -> None:
         assert insights.run(queries()["alert_stalled"]) == []
         standstill = Insights()
         standstill.add("exceptions", rows.exceptions)
