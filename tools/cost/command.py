@@ -12,7 +12,7 @@ from inference.decoding.header import read_header
 from inference.errors import ConfigurationError, PermanentError
 from inference.limits import Limits
 from tools.cost.estimate import CORES, LOG_BYTES, REQUEST_S, Job, bill
-from tools.cost.measure import MAX_MEGAPIXELS, MIN_MEGAPIXELS, measure, photo
+from tools.cost.measure import MAX_MEGAPIXELS, MIN_MEGAPIXELS, measure, rendered_photos
 from tools.cost.prices import price_list
 from tools.cost.tables import lines, show, show_prices, sizes
 from tools.terminal import printable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from tools.cost.estimate import Bill
 
-_PHOTOS = 3
 _RANGES = {
     "images": (1, 10**12),
     "megapixels": (MIN_MEGAPIXELS, MAX_MEGAPIXELS),
@@ -72,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigurationError(f"--{name.replace('_', '-')} is {value:g}, but must be from {low:g} to {high:g}.")
     photos = _photos(args)
     loaded = classifier.load(args.model)
-    measured = measure(args.model, loaded, photos)
+    measured = measure(loaded, photos)
     bills = [
         bill(
             Job(
@@ -114,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _photos(args: argparse.Namespace) -> list[bytes]:
     if not args.image:
-        return [photo(args.megapixels, seed) for seed in range(_PHOTOS)]
+        return rendered_photos(args.megapixels)
     try:
         content: bytes = args.image.read_bytes()
         read_header(content, Limits())

@@ -152,7 +152,7 @@ def bill(job: Job, prices: PriceList) -> Bill:
     )
     alone = rates["flex_gb_second"].cost(job.gb_seconds(job.alone_s) - job.gb_seconds(job.busy_s))
     granted = sum(
-        rates[name].cost(min(grant.free or 0, sum(line.quantity for line in lines if line.rate == name)))
+        rates[name].cost(min(grant["free"] or 0, sum(line.quantity for line in lines if line.rate == name)))
         for name, grant in prices.grants.items()
     )
     return Bill(job, lines, alone, granted)

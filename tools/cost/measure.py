@@ -1,24 +1,19 @@
-"""Measures CPU time and memory of one classification on this machine, and renders photos to measure with.
-
-``python -m tools.cost.measure MODEL_DIR < photo.jpg`` prints by how many MiB the resident memory of a fresh process
-rises. In a process that has rendered photos, decoding would reuse their memory and seem to need none.
-"""
+"""Measures CPU time and memory of one classification on this machine, and renders photos to measure with."""
 
 from __future__ import annotations
 
 import math
 import statistics
-import subprocess
-import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from inference import classifier
 from inference.decoding.header import read_header
 from inference.limits import Limits
 from inference.resources.memory import return_freed_memory
@@ -32,9 +27,7 @@ if TYPE_CHECKING:
     from inference.classifier import Classifier
 
 MIN_MEGAPIXELS, MAX_MEGAPIXELS = 0.05, 100.0
-_RUNS = 15
-_TIMEOUT_S = 120
-_ROOT = Path(__file__).resolve().parents[2]
+_PHOTOS, _RUNS = 3, 15
 _RENDERED_PX = 1600  # long side: 100 megapixels would take minutes, and the grain hides the enlargement
 _GRAIN = 9.0  # standard deviation, of 255
 
@@ -56,30 +49,45 @@ class Measured:
     peak_mib: float | None = None
 
 
-def measure(model: Path, loaded: Classifier, photos: Sequence[bytes]) -> Measured:
+def measure(classifier: Classifier, photos: Sequence[bytes]) -> Measured:
     """Classify the photos in turns, one at a time, as the app does it.
 
     CPU time is measured because other programs disturb it less than the wall clock. A busy sibling core adds to it.
 
     Args:
-        model: A model folder.
-        loaded: The same model.
+        classifier: Its model is loaded.
         photos: At least one, all of one size.
     """
     return_freed_memory()  # the app sets the same
-    loaded.classify(photos[0])  # the first image has costs of its own
+    peak_mib = _peak_mib(classifier, photos[0])
     spans = []
     for number in range(_RUNS):
         started = time.process_time()
-        loaded.classify(photos[number % len(photos)])
+        classifier.classify(photos[number % len(photos)])
         spans.append(time.process_time() - started)
     info = read_header(photos[0], Limits()).info
     return Measured(
         megapixels=info.width * info.height / 1e6,
         photo_bytes=round(statistics.median(map(len, photos))),
         cpu_s=statistics.median(spans),
-        peak_mib=_peak_mib(model, photos[0]),
+        peak_mib=peak_mib,
     )
+
+
+def _peak_mib(classifier: Classifier, content: bytes) -> float | None:
+    classifier.classify(camera_jpeg(Image.new("RGB", (64, 48))))  # the first image has costs of its own
+    try:
+        before = restart_peak().now
+    except OSError:
+        return None
+    classifier.classify(content)
+    return max(0, resident().peak - before) / 2**20
+
+
+def rendered_photos(megapixels: float) -> list[bytes]:
+    """Render a few photos in another process: decoding would otherwise reuse the memory of rendering."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(partial(photo, megapixels), range(_PHOTOS)))
 
 
 def photo(megapixels: float, seed: int = 0) -> bytes:
@@ -94,25 +102,3 @@ def photo(megapixels: float, seed: int = 0) -> bytes:
     scene = render("spring", (EVALUATION, seed), *rendered).resize((width, height), Image.Resampling.BICUBIC)
     grain = np.random.default_rng(seed).normal(0, _GRAIN, (height, width, 1)).astype(np.int16)
     return camera_jpeg(Image.fromarray(np.clip(np.asarray(scene, np.int16) + grain, 0, 255).astype(np.uint8)))
-
-
-def _peak_mib(model: Path, content: bytes) -> float | None:
-    if not resident().now:
-        return None
-    command = [sys.executable, "-m", "tools.cost.measure", str(model.resolve())]
-    done = subprocess.run(command, input=content, capture_output=True, timeout=_TIMEOUT_S, check=True, cwd=_ROOT)
-    return float(done.stdout)
-
-
-def _print_peak(model: Path) -> None:
-    content = sys.stdin.buffer.read()
-    return_freed_memory()
-    loaded = classifier.load(model)
-    loaded.classify(photo(MIN_MEGAPIXELS))
-    before = restart_peak().now
-    loaded.classify(content)
-    print(max(0, resident().peak - before) / 2**20)
-
-
-if __name__ == "__main__":
-    _print_peak(Path(sys.argv[1]))

@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inference.errors import ConfigurationError
 
@@ -45,25 +45,6 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """Units of a rate that are free each month; ``None`` if no source states how many."""
-
-    free: float | None
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Alternative:
-    """The price of another service for a thousand images; ``None`` if no published price was found."""
-
-    name: str
-    usd_per_1000: float | None
-    tiers: str
-    dated: str | None
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
 class Request:
     """A kind of request that each fresh upload causes ``times`` times; ``by`` the app, the host or Event Grid."""
 
@@ -75,7 +56,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class PriceList:
-    """The content of ``prices.json``; a grant has the name of its rate.
+    """The content of ``prices.json``.
+
+    A grant counts the units of the rate of the same name that are free each month; ``None`` if no source states it.
+    Alternatives are other services; their price is ``None`` if no published one was found.
 
     The app's requests are those of ``storage.pipeline.classify_blob`` and ``storage.results.commit``; a test counts
     them. The host's are from its source (azure-sdk-for-net, Microsoft.Azure.WebJobs.Extensions.Storage.Blobs 5.x, Event
@@ -83,8 +67,8 @@ class PriceList:
     """
 
     rates: dict[str, Rate]
-    grants: dict[str, Grant]
-    alternatives: list[Alternative]
+    grants: dict[str, dict[str, Any]]
+    alternatives: list[dict[str, Any]]
     fresh_upload: list[Request]
 
 
@@ -110,6 +94,5 @@ def price_list(overrides: Sequence[str] = ()) -> PriceList:
         if not (math.isfinite(usd) and usd >= 0):
             raise ConfigurationError(f"--rate {override}: give a price in US dollars, as in --rate blob_write=0.05.")
         rates[name] = replace(rates[name], usd=usd, where="your own", dated="given by --rate", source="--rate")
-    grants = {name: Grant(**fields) for name, fields in stored["grants"].items()}
-    alternatives = [Alternative(**fields) for fields in stored["alternatives"]]
-    return PriceList(rates, grants, alternatives, [Request(**fields) for fields in stored["fresh_upload"]])
+    requests = [Request(**fields) for fields in stored["fresh_upload"]]
+    return PriceList(rates, stored["grants"], stored["alternatives"], requests)

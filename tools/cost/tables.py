@@ -73,9 +73,9 @@ def alternatives(prices: PriceList) -> Table:
     """Return the prices of other services."""
     rows = [
         (
-            each.name,
-            "not found" if each.usd_per_1000 is None else f"{each.usd_per_1000:.2f}",
-            "; ".join(filter(None, (each.tiers, each.dated))),
+            each["name"],
+            "not found" if each["usd_per_1000"] is None else f"{each['usd_per_1000']:.2f}",
+            "; ".join(filter(None, (each["tiers"], each["dated"]))),
         )
         for each in prices.alternatives
     ]
@@ -89,8 +89,8 @@ def show_prices(prices: PriceList) -> None:
     ]
     show(_table(("rate", "USD", "free a month", "what", "where", "dated"), rows), alternatives(prices))
     sources = {name: rate.source for name, rate in prices.rates.items()}
-    sources |= {f"{name}, free": grant.source for name, grant in prices.grants.items()}
-    sources |= {each.name: each.source for each in prices.alternatives}
+    sources |= {f"{name}, free": grant["source"] for name, grant in prices.grants.items()}
+    sources |= {each["name"]: each["source"] for each in prices.alternatives}
     for name, source in sources.items():
         print(f"{name}: {source}")
 
@@ -108,7 +108,7 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], numbers: int 
 def _free(prices: PriceList, name: str) -> str:
     if name not in prices.grants:
         return ""
-    free = prices.grants[name].free
+    free = prices.grants[name]["free"]
     return "unknown" if free is None else f"{free:,.0f}"
 
 

@@ -150,8 +150,8 @@ def test_every_figure_names_its_source_and_its_date() -> None:
         assert rate.where, name
     assert set(prices.grants) <= set(prices.rates)
     for other in prices.alternatives:
-        assert other.source.startswith("https://")
-        assert (other.usd_per_1000 is None) == (other.dated is None)
+        assert other["source"].startswith("https://")
+        assert (other["usd_per_1000"] is None) == (other["dated"] is None)
     assert {request.rate for request in prices.fresh_upload} <= set(prices.rates)
 
 
@@ -191,7 +191,7 @@ def test_it_measures_and_prices_as_json(capsys: pytest.CaptureFixture[str]) -> N
     assert main(["cost", "--images", "5000", "--megapixels", "0.3", "--cpu-factor", "2", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     measured = document["measured"]
-    assert measured["peak_mib"] is None or measured["peak_mib"] > 0
+    assert measured["peak_mib"] is None or measured["peak_mib"] >= 0
     assert measured["cpu_s"] > 0
     assert measured["megapixels"] == pytest.approx(0.3, rel=0.01)
     assert measured["photo_bytes"] * 8 / 300_000 == pytest.approx(2.5, rel=0.2)
