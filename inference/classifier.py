@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inference.decoding.decode import decode
+from inference.decoding.formats.image_format import load_format
 from inference.decoding.header import read_header
 from inference.decoding.plan import plan_decode
 from inference.limits import Limits
@@ -78,7 +79,8 @@ class Classifier:
         return self._models[0].spec
 
     def warm(self) -> None:
-        """Run each model once on zeros, so that the first image does not wait for memory and threads."""
+        """Run each model once on zeros and import the JPEG reader, so that the first photo waits for neither."""
+        load_format("jpeg")
         for model in self._models:
             model.warm()
 
