@@ -114,17 +114,15 @@ def _read_run(rows: TableReader, run: Sequence[RowKeys], max_short_pages: float)
     requested = set(run)
     remaining = list(run)
     short_pages = 0
-    passed_none = False
+    read_to: RowKeys | None = None
     while remaining:
-        span, end = _next_range(remaining, of_one_partition=passed_none)
-        passed_none = True
+        span, end = _next_range(remaining, read_to)
         for page in rows.pages(span):
-            useful = [entity for entity in page if _address(entity) in requested]
-            found |= {_address(entity): entity for entity in useful}
+            useful = {address: entity for entity in page if (address := _address(entity)) in requested}
+            found |= useful
             if page:
-                passed = bisect_right(remaining, _address(page[-1]))
-                passed_none = passed_none and passed == 0
-                del remaining[:passed]
+                read_to = _address(page[-1])
+                del remaining[: bisect_right(remaining, read_to)]
             short_pages += len(page) < PAGE
             if short_pages > max_short_pages:
                 return found
@@ -132,18 +130,18 @@ def _read_run(rows: TableReader, run: Sequence[RowKeys], max_short_pages: float)
                 break  # an empty page is different: it may be a pause of the service, with more to come
         else:
             del remaining[: bisect_right(remaining, end)]
-            passed_none = False
     return found
 
 
-def _next_range(ordered: Sequence[RowKeys], *, of_one_partition: bool) -> tuple[Span, RowKeys]:
-    """The range to read next, and the last of the addresses that it covers.
+def _next_range(ordered: Sequence[RowKeys], read_to: RowKeys | None) -> tuple[Span, RowKeys]:
+    """The range to read next, and the last of the sorted addresses that it covers.
 
-    Whole partitions are read from their beginning, so a range of several may return a page before its first address.
-    ``of_one_partition`` then limits the next range to the keys of the first partition.
+    A range of several partitions begins with a whole one, so it may return a page before its first address. A partition
+    that is already read in part is therefore continued by row key.
     """
     first = ordered[0]
-    if of_one_partition or ordered[min(len(ordered) - 1, _PARTITION_RUN)].partition_key == first.partition_key:
+    partly_read = read_to is not None and read_to.partition_key == first.partition_key
+    if partly_read or ordered[min(len(ordered) - 1, _PARTITION_RUN)].partition_key == first.partition_key:
         end = ordered[bisect_right(ordered, first.partition_key, key=_partition) - 1]
         return Span(first.partition_key, first.partition_key, first.row_key, end.row_key), end
     end = ordered[-1]

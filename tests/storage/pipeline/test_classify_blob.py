@@ -1,10 +1,12 @@
+"""One image through ``classify_blob`` on the emulator: its requests, its outcome and its log line."""
+
 from __future__ import annotations
 
 import json
 import logging
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -15,10 +17,12 @@ from storage.clients import connect
 from storage.connection import Connection
 from storage.pipeline.classify_blob import Finished, Outcome, classify_blob
 from storage.pipeline.stores import Stores
-from storage.results.record import Record, Status
+from storage.results.record import Image, Record, Status
 from storage.results.serialization import to_sidecar
 from tests.storage.conftest import MAX_BYTES
+from tests.storage.fakes import MemoryAccount, MemoryResults, MemorySource
 from tests.storage.samples import AWKWARD_NAMES, MODEL, FixedClassifier, record
+from tools.azurite.azurite import ACCOUNT_KEY  # public, but a real key would be logged in the same places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,16 +30,13 @@ if TYPE_CHECKING:
     from tests.storage.conftest import Account
     from tools.azurite.azurite import Azurite
 
-# The emulator's key is public, yet no log line may hold it: a real one would be there too.
-from tools.azurite.azurite import ACCOUNT_KEY
-
 
 @pytest.fixture
 def stores(account: Account, azurite: Azurite, sent: list[str]) -> Iterator[Stores]:
-    """A desk whose requests are counted, in an account that has its tables and container already."""
+    """Stores whose requests are counted, in an account that has its tables and container already."""
     clients = connect(Connection("ImageStorage", azurite.connection_string), max_blob_bytes=MAX_BYTES)
-    mine = account.over(clients)
-    made = Stores(mine.source, mine.results)
+    counted = account.over(clients)
+    made = Stores(counted.source, counted.results)
     account.upload("first.jpg", b"first")
     classify_blob(made, FixedClassifier(), account.image("first.jpg"))
     sent.clear()
@@ -43,8 +44,8 @@ def stores(account: Account, azurite: Azurite, sent: list[str]) -> Iterator[Stor
     clients.close()
 
 
-def stands(account: Account, blob_name: str = "cat.jpg") -> Record:
-    """The row's record, after a look that the sidecar says the same and that the index holds its rows."""
+def committed(account: Account, blob_name: str = "cat.jpg") -> Record:
+    """The row's record, which its sidecar and its index rows must match."""
     row = account.results.read_row(account.image(blob_name))
     sidecar = account.results.read_sidecar(account.image(blob_name))
     assert row is not None
@@ -57,7 +58,7 @@ def stands(account: Account, blob_name: str = "cat.jpg") -> Record:
 
 def test_a_fresh_upload_costs_six_requests(stores: Stores, account: Account, sent: list[str]) -> None:
     etag = account.upload("a/cat.jpg", b"miaow")
-    settled = classify_blob(stores, FixedClassifier(), account.image("a/cat.jpg"))
+    finished = classify_blob(stores, FixedClassifier(), account.image("a/cat.jpg"))
     index = f"{account.table}index("
     row = f"{account.table}(PartitionKey='{account.incoming}|a',RowKey='cat.jpg')"
     assert [line.partition(index)[0] + (index if index in line else "") for line in sent] == [
@@ -68,9 +69,9 @@ def test_a_fresh_upload_costs_six_requests(stores: Stores, account: Account, sen
         f"PUT {index}",
         f"POST {account.table}",
     ]
-    assert settled.outcome is Outcome.COMMITTED
-    written = stands(account, "a/cat.jpg")
-    assert settled.record == written
+    assert finished.outcome is Outcome.COMMITTED
+    written = committed(account, "a/cat.jpg")
+    assert finished.record == written
     assert (written.etag, written.label, written.score, written.model) == (etag, "cat", 0.75, MODEL.name)
     assert (written.width, written.height, written.format, written.content_length) == (8, 6, "png", 5)
     assert written.sidecar == f"{account.container}/a/cat.jpg.json"
@@ -91,14 +92,14 @@ def test_a_duplicate_costs_two_requests_and_no_inference(stores: Stores, account
 def test_an_overwrite_replaces_row_sidecar_and_index_rows(stores: Stores, account: Account, sent: list[str]) -> None:
     account.upload("cat.jpg", b"miaow")
     classify_blob(stores, FixedClassifier("cat"), account.image())
-    others = account.index_keys() - {tuple(row.keys) for row in stands(account).index_rows()}
+    others = account.index_keys() - {tuple(row.keys) for row in committed(account).index_rows()}
     account.upload("cat.jpg", b"woof")
     sent.clear()
     classify_blob(stores, FixedClassifier("dog"), account.image())
     assert [line.split()[0] for line in sent] == [
         *["GET", "GET", "GET", "HEAD", "PUT", "PUT", "PUT", "DELETE", "DELETE", "PUT"]
     ]
-    written = stands(account)
+    written = committed(account)
     assert written.label == "dog"
     assert account.index_keys() == others | {tuple(row.keys) for row in written.index_rows()}
     sent.clear()
@@ -106,20 +107,20 @@ def test_an_overwrite_replaces_row_sidecar_and_index_rows(stores: Stores, accoun
     assert len(sent) == 2
 
 
-def test_a_new_model_is_a_new_truth(stores: Stores, account: Account) -> None:
+def test_a_new_model_replaces_the_result(stores: Stores, account: Account) -> None:
     account.upload("cat.jpg", b"miaow")
     classify_blob(stores, FixedClassifier("cat"), account.image())
     newer = ModelIdentity("shapes", "ba9876543210")
     classify_blob(stores, FixedClassifier("lynx", newer), account.image())
-    assert (stands(account).label, stands(account).model_version) == ("lynx", newer.version)
+    assert (committed(account).label, committed(account).model_version) == ("lynx", newer.version)
 
 
-def test_a_redo_asks_the_same_model_again(stores: Stores, account: Account) -> None:
+def test_a_redo_classifies_again_with_the_same_model(stores: Stores, account: Account) -> None:
     account.upload("cat.jpg", b"miaow")
     classify_blob(stores, FixedClassifier("cat"), account.image())
     later = datetime.now(UTC)
     classify_blob(stores, FixedClassifier("tiger"), account.image(), redo_before=later)
-    assert stands(account).label == "tiger"
+    assert committed(account).label == "tiger"
     assert (
         classify_blob(stores, FixedClassifier("lion"), account.image(), redo_before=later).outcome is Outcome.DUPLICATE
     )
@@ -128,9 +129,9 @@ def test_a_redo_asks_the_same_model_again(stores: Stores, account: Account) -> N
 def test_a_bad_image_is_rejected_once_with_what_is_known_of_it(stores: Stores, account: Account) -> None:
     account.upload("cat.jpg", b"half a ca")
     broken = PermanentError(Reason.TRUNCATED, "The file ends early.", ImageInfo(8, 6, "jpeg"))
-    settled = classify_blob(stores, FixedClassifier(error=broken), account.image())
-    assert settled.outcome is Outcome.COMMITTED
-    written = stands(account)
+    finished = classify_blob(stores, FixedClassifier(error=broken), account.image())
+    assert finished.outcome is Outcome.COMMITTED
+    written = committed(account)
     assert (written.status, written.reason, written.detail) == (Status.REJECTED, "truncated", "The file ends early.")
     assert (written.width, written.height, written.format) == (8, 6, "jpeg")
     assert (written.label, written.score, written.predictions) == (None, None, ())
@@ -142,26 +143,26 @@ def test_an_image_that_is_too_large_is_rejected_unread(stores: Stores, account: 
     account.upload("huge.jpg", bytes(MAX_BYTES + 1))
     never = FixedClassifier()
     classify_blob(stores, never, account.image("huge.jpg"))
-    written = stands(account, "huge.jpg")
+    written = committed(account, "huge.jpg")
     assert (written.reason, written.content_length) == ("too_many_bytes", MAX_BYTES + 1)
     assert never.asked == []
 
 
-def test_an_empty_blob_is_judged_and_its_content_is_a_new_truth(stores: Stores, account: Account) -> None:
+def test_an_empty_blob_is_rejected_until_it_has_content(stores: Stores, account: Account) -> None:
     account.upload("cat.jpg", b"")
     classify_blob(stores, FixedClassifier(error=PermanentError(Reason.EMPTY, "The file is empty.")), account.image())
-    assert stands(account).reason == "empty"
+    assert committed(account).reason == "empty"
     account.upload("cat.jpg", b"miaow")
     classify_blob(stores, FixedClassifier(), account.image())
-    assert stands(account).status is Status.CLASSIFIED
+    assert committed(account).status is Status.CLASSIFIED
 
 
-def test_a_deleted_blob_ends_quietly_and_writes_nothing(stores: Stores, account: Account, sent: list[str]) -> None:
+def test_a_deleted_blob_is_no_error_and_writes_nothing(stores: Stores, account: Account, sent: list[str]) -> None:
     assert classify_blob(stores, FixedClassifier(), account.image("gone.jpg")) == Finished(Outcome.GONE)
     assert {line.split()[0] for line in sent} == {"GET"}
 
 
-def test_a_blob_deleted_during_inference_leaves_all_or_nothing(stores: Stores, account: Account) -> None:
+def test_a_blob_deleted_during_inference_leaves_a_complete_result(stores: Stores, account: Account) -> None:
     account.upload("cat.jpg", b"miaow")
 
     class Deleting(FixedClassifier):
@@ -170,14 +171,14 @@ def test_a_blob_deleted_during_inference_leaves_all_or_nothing(stores: Stores, a
             return super().classify(content)
 
     classify_blob(stores, Deleting(), account.image())
-    assert stands(account).label == "cat"
+    assert committed(account).label == "cat"
 
 
-def test_what_was_begun_at_a_blob_that_is_gone_is_finished(stores: Stores, account: Account) -> None:
+def test_an_interrupted_attempt_at_a_deleted_blob_is_finished(stores: Stores, account: Account) -> None:
     """A worker died between sidecar and row, then the blob was deleted: without a row it could not be pruned."""
     account.results.write_sidecar(record(container=account.incoming), None)
     assert classify_blob(stores, FixedClassifier(), account.image()).outcome is Outcome.GONE
-    assert stands(account).label == "cat"
+    assert committed(account).label == "cat"
 
 
 def test_a_sidecar_copied_into_incoming_is_ignored(stores: Stores, account: Account, sent: list[str]) -> None:
@@ -188,12 +189,12 @@ def test_a_sidecar_copied_into_incoming_is_ignored(stores: Stores, account: Acco
     assert {line.split()[0] for line in sent} == {"GET"}
 
 
-def test_other_json_is_judged_like_any_upload(stores: Stores, account: Account) -> None:
+def test_other_json_is_classified_like_any_upload(stores: Stores, account: Account) -> None:
     account.upload("notes.json", b'{"a":' * 50_000)
     asked = FixedClassifier(error=PermanentError(Reason.NOT_AN_IMAGE, "These bytes are no image."))
     classify_blob(stores, asked, account.image("notes.json"))
     assert len(asked.asked) == 1
-    assert stands(account, "notes.json").reason == "not_an_image"
+    assert committed(account, "notes.json").reason == "not_an_image"
 
 
 def test_a_storage_failure_is_raised_for_the_host_to_deliver_again(account: Account, azurite: Azurite) -> None:
@@ -209,7 +210,7 @@ def test_a_storage_failure_is_raised_for_the_host_to_deliver_again(account: Acco
     assert account.results.read_row(account.image()) is None
 
 
-def test_memory_is_reserved_before_the_body_and_given_back(account: Account) -> None:
+def test_memory_is_reserved_before_the_body_and_released(account: Account) -> None:
     held: list[int] = []
 
     @contextmanager
@@ -229,24 +230,19 @@ def test_memory_is_reserved_before_the_body_and_given_back(account: Account) -> 
     assert held == [5, -5, 4, -4]
 
 
-def test_a_clock_behind_storages_gives_no_negative_delay(account: Account) -> None:
+def test_a_clock_behind_that_of_storage_gives_no_negative_delay(account: Account) -> None:
     account.upload("cat.jpg", b"miaow")
     stores = Stores(account.source, account.results, now=lambda: datetime.now(UTC) - timedelta(days=1))
     classify_blob(stores, FixedClassifier(), account.image())
-    assert stands(account).queue_delay_ms == 0
+    assert committed(account).queue_delay_ms == 0
 
 
-HOSTILE = {**AWKWARD_NAMES, "forged line": "a\nimage_settled image=x", "escape": "\x1b[2Jcat.jpg", "tab": "a\tb"}
+HOSTILE = {**AWKWARD_NAMES, "forged line": "a\nimage_finished image=x", "escape": "\x1b[2Jcat.jpg", "tab": "a\tb"}
 
 
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE.keys())
-def test_one_line_says_how_it_ended(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Names are hostile: whatever is in them, one image is one line, and its fields can be told apart."""
-    from typing import Any, cast
-
-    from storage.results.record import Image
-    from tests.storage.fakes import MemoryAccount, MemoryResults, MemorySource
-
+def test_one_line_reports_the_outcome(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Names are hostile: any name gives one line whose fields can be separated."""
     memory, image = MemoryAccount(), Image("incoming", name)
     memory.upload(image, b"miaow")
     stores = Stores(cast(Any, MemorySource(memory)), cast(Any, MemoryResults(memory)))
@@ -269,7 +265,7 @@ def test_one_line_says_how_it_ended(name: str, caplog: pytest.LogCaptureFixture)
         assert field in message
 
 
-def test_a_rejection_is_a_warning_that_says_why(
+def test_a_rejection_is_a_warning_with_its_reason(
     stores: Stores, account: Account, caplog: pytest.LogCaptureFixture
 ) -> None:
     account.upload("cat.jpg", b"half")

@@ -1,4 +1,4 @@
-"""The side-by-side comparison: right for any names and page sizes, linear in requests, flat in memory."""
+"""The join of blobs with rows: correct for any names and page sizes, linear in requests, in constant memory."""
 
 from __future__ import annotations
 
@@ -11,19 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage import tables
-from storage.keys import RowKeys, image_keys
+from storage.keys import RowKeys
 from storage.query.join import join_blobs_with_rows
-from storage.query.lookup import RowLookup
 from storage.results.serialization import SUMMARY_COLUMNS
-from tests.storage.results.store_fakes import LISTING_PAGE, TABLE_PAGE, FakeListing, FakeTable, listed, row_of, table_of
+from tests.storage.query.fake_table import LISTING_PAGE, TABLE_PAGE, FakeListing, FakeTable, listed, row_of, table_of
+from tests.storage.query.folders import NAMES, folders
 from tests.storage.samples import AWKWARD_NAMES, record
 
 if TYPE_CHECKING:
     from tests.storage.conftest import Account
-
-# Letters around every border: what is escaped, what sorts before and after it, what sorts differently as UTF-16.
-LETTERS = "/aZ09 -.#%=|'\\~}\u00e9\u0301\ud7ff\ue000\uffee\U0001f431"
-NAMES = st.text(st.sampled_from(LETTERS), min_size=1, max_size=12).filter(lambda name: not name.startswith("/"))
 
 
 @given(
@@ -35,32 +31,17 @@ NAMES = st.text(st.sampled_from(LETTERS), min_size=1, max_size=12).filter(lambda
     pause=st.integers(0, 3),
 )
 @settings(max_examples=300, deadline=None)
-def test_every_blob_meets_exactly_its_own_row(  # noqa: PLR0917 - hypothesis draws them by name
+def test_every_blob_is_joined_with_its_own_row(  # noqa: PLR0917 - hypothesis draws them by name
     listing: set[str], others: set[str], without: set[int], listing_page: int, table_page: int, pause: int
 ) -> None:
     names = sorted(listing, key=lambda name: name.encode("utf-16-be"))
     with_row = (set(names) - {name for place, name in enumerate(names) if place in without}) | others
     table = table_of(with_row, table_page, pause if pause != 1 else 0)
     pages = FakeListing(map(listed, names), listing_page)
-    met = [(blob.name, row.blob_name if row else None) for blob, row in join_blobs_with_rows(pages, "incoming", table)]
-    assert met == [(name, name if name in with_row else None) for name in names]
-
-
-def rows_at(table: FakeTable, addresses: list[RowKeys]) -> set[RowKeys]:
-    with RowLookup(table) as lookup:
-        return set(lookup.records(addresses))
-
-
-@given(st.sets(NAMES, min_size=1, max_size=60), st.sets(NAMES, max_size=60), st.integers(1, 7))
-@settings(max_examples=200, deadline=None)
-def test_no_blob_costs_more_than_two_table_requests(wanted: set[str], others: set[str], page: int) -> None:
-    table = table_of(others, page)
-    rows_at(table, [image_keys("incoming", name) for name in wanted])
-    assert table.requests <= 2 * len(wanted)
-
-
-def folders(images: int, per_folder: int) -> list[str]:
-    return [f"site-{i // per_folder:05d}/IMG_{i % per_folder:06d}.JPG" for i in range(images)]
+    joined = [
+        (blob.name, row.blob_name if row else None) for blob, row in join_blobs_with_rows(pages, "incoming", table)
+    ]
+    assert joined == [(name, name if name in with_row else None) for name in names]
 
 
 @pytest.mark.parametrize(
@@ -70,12 +51,12 @@ def folders(images: int, per_folder: int) -> list[str]:
         (folders(20_000, 1_000), 24),
         (folders(20_000, 50), 28),
         (folders(20_000, 1), 28),
-        # Listed before the digits, stored after them: a comparison that trusts either order drowns in strangers here.
+        # Listed before the digits, stored after them: a join that relies on either order reads many unrelated rows.
         (sorted([f"x#{i:05d}" for i in range(10_000)] + [f"x-{i:05d}" for i in range(10_000)]), 28),
     ],
     ids=["one folder", "twenty folders", "small folders", "a folder for each image", "escapes that change the order"],
 )
-def test_rows_are_read_a_thousand_at_a_time(names: list[str], most_requests: int) -> None:
+def test_a_request_reads_a_thousand_rows(names: list[str], most_requests: int) -> None:
     table = table_of(names)
     listing = FakeListing(map(listed, names))
     assert all(row for _, row in join_blobs_with_rows(listing, "incoming", table))
@@ -83,18 +64,11 @@ def test_rows_are_read_a_thousand_at_a_time(names: list[str], most_requests: int
     assert table.requests <= most_requests
 
 
-def test_an_empty_table_costs_one_request_for_a_page_of_the_listing() -> None:
+def test_an_empty_table_costs_one_request_per_page_of_the_listing() -> None:
     table = table_of([])
     names = folders(20_000, 100)
     assert not any(row for _, row in join_blobs_with_rows(FakeListing(map(listed, names)), "incoming", table))
     assert table.requests == 4
-
-
-def test_a_few_names_in_a_full_folder_do_not_read_the_folder() -> None:
-    table = table_of(folders(20_000, 20_000))
-    wanted = [image_keys("incoming", f"site-00000/IMG_{place:06d}.JPG") for place in (0, 9_000, 19_999)]
-    assert rows_at(table, wanted) == set(wanted)
-    assert table.requests <= 6
 
 
 class Addresses(Sequence[RowKeys]):
@@ -112,12 +86,12 @@ class Addresses(Sequence[RowKeys]):
 
 
 def test_memory_does_not_grow_with_the_container() -> None:
-    peak_of_comparing(1_000)  # whatever is made once
-    # Ten times as many; what the collector has not come to yet makes a tenth of difference.
-    assert peak_of_comparing(10_000) < peak_of_comparing(1_000) * 1.5
+    peak_of_join(1_000)  # for the objects that the first run creates
+    # With ten times as many images the difference is a tenth: objects that are not collected yet.
+    assert peak_of_join(10_000) < peak_of_join(1_000) * 1.5
 
 
-def peak_of_comparing(images: int, per_folder: int = 300) -> int:
+def peak_of_join(images: int, per_folder: int = 300) -> int:
     """Bytes at the peak, with pages a tenth of the real ones: a listing of 10,000 stands for one of 100,000."""
     entity = row_of("site-00000/IMG_000000.JPG")
 
@@ -130,36 +104,25 @@ def peak_of_comparing(images: int, per_folder: int = 300) -> int:
     tracemalloc.start()
     try:
         pages = FakeListing(map(listed, names), LISTING_PAGE // 10)
-        met = sum(1 for _, found in join_blobs_with_rows(pages, "incoming", table) if found)
+        joined = sum(1 for _, found in join_blobs_with_rows(pages, "incoming", table) if found)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert met == images
+    assert joined == images
     return peak
 
 
-def test_awkward_names_meet_their_rows_in_the_emulator(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_awkward_names_are_joined_in_the_emulator(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "PAGE", 4)
-    typed = [name for name in AWKWARD_NAMES.values() if "\\" not in name]  # storage makes a slash of a backslash
-    names = [*typed, "x" * 700, "x" * 700 + "y", "deep/" * 120 + "a.jpg", "z\ue000.jpg", "z\U0001f431.jpg"]
+    short = [name for name in AWKWARD_NAMES.values() if "\\" not in name]  # storage replaces a backslash by a slash
+    names = [*short, "x" * 700, "x" * 700 + "y", "deep/" * 120 + "a.jpg", "z\ue000.jpg", "z\U0001f431.jpg"]
     for name in names:
         account.upload(name, b"x")
     for name in names[::2]:
         account.results.write_row(record(name, container=account.incoming), None)
     pages, rows = account.source.pages(account.incoming), account.results.row_reader(SUMMARY_COLUMNS)
-    met = list(join_blobs_with_rows(pages, account.incoming, rows))
-    assert sorted(blob.name for blob, _ in met) == sorted(names)
-    assert {blob.name: row.blob_name if row else None for blob, row in met} == {
+    joined = list(join_blobs_with_rows(pages, account.incoming, rows))
+    assert sorted(blob.name for blob, _ in joined) == sorted(names)
+    assert {blob.name: row.blob_name if row else None for blob, row in joined} == {
         name: name if place % 2 == 0 else None for place, name in enumerate(names)
     }
-
-
-def test_a_row_that_is_not_ours_is_no_row(account: Account, caplog: pytest.LogCaptureFixture) -> None:
-    account.upload("a.jpg", b"x")
-    partition_key, row_key = image_keys(account.incoming, "a.jpg")
-    table = account.clients.tables.create_table(account.table)
-    table.create_entity({"PartitionKey": partition_key, "RowKey": row_key, "note": "mine"})
-    pages, rows = account.source.pages(account.incoming), account.results.row_reader(SUMMARY_COLUMNS)
-    met = list(join_blobs_with_rows(pages, account.incoming, rows))
-    assert [row for _, row in met] == [None]
-    assert "row_unreadable" in caplog.text

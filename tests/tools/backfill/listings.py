@@ -9,7 +9,7 @@ from storage.listing import Listed
 from storage.pipeline.stores import Stores
 from storage.results.record import Image, Record
 from storage.results.serialization import to_entity
-from tests.storage.results.store_fakes import FakeTable, service_order
+from tests.storage.query.fake_table import FakeTable, service_order
 from tests.storage.samples import NOON
 from tools.backfill.selection import Found, Reason
 

@@ -1,4 +1,4 @@
-"""A listing and a table of any size that exist only while they are read, and count the requests they would take."""
+"""A listing and a table of any size that are made while they are read, and count the requests they would take."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def listed(name: str, etag: str = "0x8DE1") -> Listed:
 
 
 class FakeListing:
-    """Pages of blobs made as they are asked for."""
+    """Pages of blobs, made one at a time."""
 
     def __init__(self, blobs: Iterable[Listed], page: int = LISTING_PAGE) -> None:
         self._blobs = blobs
@@ -50,13 +50,13 @@ class FakeListing:
 
 
 class FakeTable(TableReader):
-    """Rows at sorted addresses, made as they are read.
+    """Rows at sorted addresses, made while they are read.
 
     Args:
-        addresses: In ``service_order``; anything that has a length and an index.
+        addresses: In ``service_order``; anything with a length and an index.
         entity: Makes the row at an address.
-        page: Entities a request.
-        pause: An empty page that is not the last is served before every so many requests; 0 for never.
+        page: Entities per request.
+        pause: Before every so many requests an empty page is returned that is not the last; 0 for never.
     """
 
     def __init__(
@@ -71,7 +71,6 @@ class FakeTable(TableReader):
         self._page = page
         self._pause = pause
         self.requests = 0
-        self.read = 0
 
     def where(self, condition: Condition | None) -> TableReader:
         assert condition is None
@@ -92,9 +91,6 @@ class FakeTable(TableReader):
             partition, row = service_order(address)
             return partition <= last[0] and (span.last_row is None or row <= last[1])
 
-        return self._read(first, belongs)
-
-    def _read(self, first: RowKeys, belongs: Callable[[RowKeys], bool]) -> Iterator[Entities]:
         position = bisect_left(self._addresses, service_order(first), key=service_order)
         while True:
             self.requests += 1
@@ -108,7 +104,6 @@ class FakeTable(TableReader):
                     break
                 page.append(self._entity(address))
                 position += 1
-            self.read += len(page)
             yield page
             if position >= len(self._addresses) or not belongs(self._addresses[position]):
                 return

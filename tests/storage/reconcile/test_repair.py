@@ -1,4 +1,4 @@
-"""Mending while the app is at work: what somebody else does between our look and our step is never undone."""
+"""Repairs while the app is working: a change between the check and the write is never undone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Interrupted:
-    """Results that let somebody else act once, just before a step."""
+    """Results that call ``meanwhile`` once, just before a step."""
 
     def __init__(self, results: Results, step: str, meanwhile: Callable[[], object]) -> None:
         self._results, self._step = results, step
@@ -35,7 +35,7 @@ class Interrupted:
 
 @pytest.fixture
 def stores(account: Account) -> Stores:
-    """One image, ``cat.jpg``, is settled."""
+    """One image, ``cat.jpg``, is classified."""
     made = Stores(account.source, account.results)
     account.upload("cat.jpg", b"first")
     classify_blob(made, FixedClassifier("cat"), account.image())
@@ -47,7 +47,7 @@ def overwrite(account: Account, stores: Stores) -> None:
     classify_blob(stores, FixedClassifier("dog"), account.image())
 
 
-def must_be_whole(account: Account, stores: Stores, label: str) -> None:
+def assert_consistent(account: Account, stores: Stores, label: str) -> None:
     row = account.results.read_row(account.image())
     sidecar = account.results.read_sidecar(account.image())
     assert row is not None
@@ -55,7 +55,7 @@ def must_be_whole(account: Account, stores: Stores, label: str) -> None:
     assert sidecar is not None
     assert row.record.label == label
     assert sidecar.record == row.record
-    assert account.index_keys() == {each.keys for each in row.record.index_rows()}
+    assert account.index_keys() == row.record.index_keys()
     assert Reconciliation(stores, None, account.incoming, prune=True).run() == Summary(images=1, rows=1)
 
 
@@ -64,36 +64,38 @@ def repair_interrupted_before(step: str, account: Account, stores: Stores) -> Re
     return Repair(Stores(account.source, interrupted))  # type: ignore[arg-type]
 
 
-def test_an_image_that_is_there_is_not_pruned_whatever_was_suspected(account: Account, stores: Stores) -> None:
+def test_an_image_that_exists_is_not_pruned(account: Account, stores: Stores) -> None:
     assert not Repair(stores).prune_deleted(account.image())
-    must_be_whole(account, stores, "cat")
+    assert_consistent(account, stores, "cat")
 
 
 @pytest.mark.parametrize("step", ["delete_sidecar", "delete_index_row", "delete_row"])
-def test_an_image_uploaded_again_while_it_is_pruned_ends_whole(account: Account, stores: Stores, step: str) -> None:
+def test_an_image_uploaded_again_while_it_is_pruned_keeps_its_result(
+    account: Account, stores: Stores, step: str
+) -> None:
     account.delete("cat.jpg")
     pruned = repair_interrupted_before(step, account, stores).prune_deleted(account.image())
     assert not pruned
-    must_be_whole(account, stores, "dog")
+    assert_consistent(account, stores, "dog")
 
 
 def test_a_sidecar_written_meanwhile_is_not_replaced(account: Account, stores: Stores) -> None:
     name = f"{account.image().blob_name}.json"
     account.clients.blobs.get_blob_client(account.container, name).upload_blob(b"{}", overwrite=True)
     assert not repair_interrupted_before("write_sidecar", account, stores).repair_sidecar(account.image())
-    must_be_whole(account, stores, "dog")
+    assert_consistent(account, stores, "dog")
 
 
 def test_index_rows_of_a_row_replaced_meanwhile_do_not_come_back(account: Account, stores: Stores) -> None:
     for address in account.index_keys():
         account.clients.tables.get_table_client(f"{account.table}index").delete_entity(*address)
     repair_interrupted_before("write_index_row", account, stores).repair_index(account.image())
-    must_be_whole(account, stores, "dog")
+    assert_consistent(account, stores, "dog")
 
 
-def test_index_rows_that_stand_for_something_are_no_lies(account: Account, stores: Stores) -> None:
+def test_the_index_rows_of_a_row_are_not_removed(account: Account, stores: Stores) -> None:
     row = account.results.read_row(account.image())
     assert row is not None
     assert row.record is not None
     assert not any(Repair(stores).remove_false_index_row(index_row) for index_row in row.record.index_rows())
-    must_be_whole(account, stores, "cat")
+    assert_consistent(account, stores, "cat")

@@ -1,6 +1,6 @@
-"""A table service in memory that answers over the SDK's own transport, and pages as the real one may.
+"""A table service in memory that answers through the SDK's own transport, with pages as the real service returns them.
 
-Azurite fills every page. The real service gives up to 1,000 entities, or fewer, or none, and a continuation token.
+Azurite fills every page. The real service returns up to 1,000 entities, or fewer, or none, and a continuation token.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class PagingService(BaseAdapter):
 
     Attributes:
         asked: The path of every request.
-        empty_every: Every so many pages of one question, one is empty and goes on; 0 is never. By question, so that
-            how the threads of a lookup interleave does not decide which of them meets how many.
-        patience: How many entities are looked at for one page; the real service stops after five seconds.
+        empty_every: One in so many pages of a query is empty and not the last; 0 for never. Counted by query, so that
+            the result does not depend on how the threads of a lookup interleave.
+        patience: How many entities are scanned for one page; the real service stops after five seconds.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class PagingService(BaseAdapter):
         self.patience = 1_000_000
 
     def put(self, table: str, entities: Iterable[Mapping[str, Any]]) -> None:
-        """Make a table that holds these entities."""
+        """Create a table with these entities."""
         ordered = sorted(entities, key=lambda entity: (entity["PartitionKey"], entity["RowKey"]))
         self._tables[table] = ([(entity["PartitionKey"], entity["RowKey"]) for entity in ordered], ordered)
 
@@ -84,11 +84,11 @@ class PagingService(BaseAdapter):
     def close(self) -> None:
         """See ``BaseAdapter``."""
 
-    def _number(self, question: tuple[str, str]) -> int:
-        """Number the pages of a question from wherever it begins, so that for some the first is empty."""
+    def _number(self, query: tuple[str, str]) -> int:
+        """Number the pages of a query from a different start for each, so that for some the first page is empty."""
         with self._giving:
-            self._given[question] = self._given.get(question, len(self._given)) + 1
-            return self._given[question]
+            self._given[query] = self._given.get(query, len(self._given)) + 1
+            return self._given[query]
 
     def _point(self, table: str, key: tuple[str, str]) -> Mapping[str, Any] | None:
         keys, entities = self._tables.get(table, ([], []))
@@ -117,7 +117,7 @@ class PagingService(BaseAdapter):
             while start < min(end, looked_to) and len(found) < top:
                 entity = entities[start]
                 if all(compare(entity["RowKey"], bound) for compare, bound in rows) and all(
-                    entity.get(name) is not None and compare(entity[name], wanted) for name, compare, wanted in columns
+                    entity.get(name) is not None and compare(entity[name], value) for name, compare, value in columns
                 ):
                     found.append(_written(entity))
                 start += 1

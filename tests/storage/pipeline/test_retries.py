@@ -1,0 +1,138 @@
+"""Failed images are queued again after growing delays, and have a ``failed`` row after the last attempt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from inference.errors import ConfigurationError, TransientError
+from storage.pipeline.classify_blob import classify_blob
+from storage.pipeline.messages import Request
+from storage.pipeline.retries import Retries, give_up
+from storage.pipeline.stores import Stores
+from storage.results.record import Image, Record, Status
+from tests.storage.fakes import MemoryAccount, MemoryResults, MemorySource
+from tests.storage.samples import FixedClassifier
+
+if TYPE_CHECKING:
+    from inference.predictions import Classification
+
+DELAYS = (60, 300)
+CAT, DOG = Image("incoming", "cat.jpg"), Image("incoming", "dog.jpg")
+
+
+class SentRequests:
+    """Keeps the requests that are sent, with their delays."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Request, int]] = []
+        self.error: Exception | None = None
+
+    def send(self, request: Request, *, delay_seconds: int = 0) -> None:
+        if self.error is not None:
+            raise self.error
+        self.sent.append((request, delay_seconds))
+
+
+class FailingFor(FixedClassifier):
+    """Fails for one content, and classifies every other."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self.failing = content
+
+    def classify(self, content: bytes) -> Classification:
+        if content == self.failing:
+            raise TransientError("The model is unavailable.")
+        return super().classify(content)
+
+
+class TwoImages:
+    """Two images in memory, and a queue that keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.account = MemoryAccount()
+        for image in (CAT, DOG):
+            self.account.upload(image, image.blob_name.encode())
+        self.results = MemoryResults(self.account)
+        self.stores = Stores(cast("Any", MemorySource(self.account)), cast("Any", self.results))
+        self.queue = SentRequests()
+        self.retries = Retries(self.stores, cast("Any", self.queue), DELAYS)
+
+    def record(self, image: Image) -> Record | None:
+        row = self.results.read_row(image)
+        return row.record if row else None
+
+
+@pytest.fixture
+def images() -> TwoImages:
+    return TwoImages()
+
+
+def both(attempt: int = 0) -> Request:
+    return Request("incoming", ("cat.jpg", "dog.jpg"), attempt=attempt)
+
+
+@pytest.mark.parametrize(("attempt", "delay"), list(enumerate(DELAYS)))
+def test_only_the_image_that_failed_is_queued_again(images: TwoImages, attempt: int, delay: int) -> None:
+    images.retries.classify_request(both(attempt), lambda: FailingFor(b"dog.jpg"))
+    cat = images.record(CAT)
+    assert cat is not None
+    assert cat.status is Status.CLASSIFIED
+    assert images.record(DOG) is None
+    assert images.queue.sent == [(Request("incoming", ("dog.jpg",), attempt=attempt + 1), delay)]
+
+
+def test_a_model_that_cannot_be_loaded_delays_every_image(images: TwoImages) -> None:
+    def load() -> FixedClassifier:
+        raise ConfigurationError("There is no model.")
+
+    images.retries.classify_request(both(), load)
+    assert images.queue.sent == [(both(attempt=1), DELAYS[0])]
+
+
+def test_the_last_attempt_writes_a_failed_row(images: TwoImages, caplog: pytest.LogCaptureFixture) -> None:
+    images.retries.classify_request(both(len(DELAYS)), lambda: FailingFor(b"dog.jpg"))
+    dog = images.record(DOG)
+    assert dog is not None
+    assert (dog.status, dog.reason, dog.detail) == (Status.FAILED, "gave_up", "The model is unavailable.")
+    assert images.queue.sent == []
+    assert 'image_failed image="incoming/dog.jpg" error=The model is unavailable. do=redrive' in caplog.messages
+
+
+def test_a_request_that_cannot_be_queued_stays_with_the_host(images: TwoImages) -> None:
+    images.queue.error = TransientError("The queue is unavailable.")
+    with pytest.raises(TransientError, match="queue is unavailable"):
+        images.retries.classify_request(both(), lambda: FailingFor(b"dog.jpg"))
+
+
+def test_a_failed_row_that_cannot_be_written_is_tried_again_after_the_longest_delay(
+    images: TwoImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(self: MemoryResults, image: Image) -> None:
+        raise TransientError(f"reading the row of {image} failed for now (503).")
+
+    monkeypatch.setattr(MemoryResults, "read_row", unavailable)
+    images.retries.give_up(both(), {DOG: "The worker crashed."})
+    assert images.queue.sent == [(Request("incoming", ("dog.jpg",), attempt=len(DELAYS)), DELAYS[-1])]
+
+
+def test_giving_up_keeps_another_outcome(images: TwoImages) -> None:
+    classify_blob(images.stores, FixedClassifier("cat"), CAT)
+    committed = give_up(images.stores, CAT, "The worker crashed.")
+    assert committed == images.record(CAT)
+    assert committed is not None
+    assert committed.status is Status.CLASSIFIED
+
+
+def test_giving_up_a_deleted_blob_writes_nothing(images: TwoImages) -> None:
+    images.account.delete(DOG)
+    assert give_up(images.stores, DOG, "The worker crashed.") is None
+    assert images.record(DOG) is None
+
+
+def test_a_long_error_is_cut(images: TwoImages) -> None:
+    record = give_up(images.stores, DOG, "x" * 5000)
+    assert record is not None
+    assert record.detail == "x" * 1000

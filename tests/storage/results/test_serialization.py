@@ -1,0 +1,290 @@
+"""Row and sidecar hold the same values, come back unchanged, and refuse what this app did not write."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference.predictions import Answer, Classification, ImageInfo, ModelIdentity, Prediction
+from storage.keys import RowKeys, image_keys
+from storage.pipeline.classify_blob import classify_blob
+from storage.pipeline.stores import Stores
+from storage.reconcile.repair import same_outcome
+from storage.results.record import Record, Status
+from storage.results.serialization import (
+    MAX_TEXT_UNITS,
+    from_any_entity,
+    from_entity,
+    from_sidecar,
+    is_sidecar,
+    to_entity,
+    to_sidecar,
+)
+from tests.storage.samples import AWKWARD_NAMES, NOON, record, rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.storage.conftest import Account
+
+SCHEMA = json.loads((Path(__file__).parents[3] / "docs/sidecar.schema.json").read_text())
+_VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+failed = rejected(status=Status.FAILED, reason="gave_up", model="", model_version="")
+raced = record(
+    shared=True, superseded=(RowKeys("status|classified|79738879", "1|a"), RowKeys("label|d\u00f6g|79738879", "1|a"))
+)
+BIRDS = Answer(ModelIdentity("birds", "1" * 12), "wren", 3, 0.875, (Prediction("wren", 3, 0.875),))
+UNSURE = Answer(ModelIdentity("bats", "2" * 12), "unknown", None, 0.25, (Prediction("noctule", 0, 0.25),))
+two_models = record(model="birds+bats", answers=(BIRDS, UNSURE))
+OUTCOMES = {"classified": record(), "rejected": rejected(), "failed": failed, "after a race": raced}
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+times = st.datetimes(datetime(2020, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
+predictions = st.lists(st.builds(Prediction, texts, st.integers(0, 9999), st.floats(0, 1)), min_size=1, max_size=5)
+records = st.one_of(
+    st.sampled_from(list(OUTCOMES.values())),
+    st.builds(
+        record,
+        texts.filter(bool),
+        label=texts,
+        score=st.floats(0, 1),
+        predictions=predictions.map(tuple),
+        classified_at=times,
+        content_length=st.integers(0, 2**53),
+        blob_last_modified=times.map(lambda modified: modified.replace(microsecond=0)),
+    ),
+)
+
+
+@pytest.fixture(params=["Asia/Kolkata", "America/St_Johns", "UTC"])
+def time_zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The process in another time zone."""
+    if not hasattr(time, "tzset"):
+        pytest.skip("this system cannot change the time zone of a process")
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield request.param
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES.values(), ids=OUTCOMES.keys())
+def test_row_and_sidecar_come_back_from_storage_unchanged(time_zone: str, outcome: Record, account: Account) -> None:
+    account.results.write_sidecar(outcome, None)
+    account.results.write_row(outcome, None)
+    for stored in (account.results.read_row(outcome.image), account.results.read_sidecar(outcome.image)):
+        assert stored is not None
+        assert stored.record == outcome
+        assert stored.record.classified_at.utcoffset() == timedelta(0)
+        assert type(stored.record.classified_at) is datetime
+        assert type(stored.record.content_length) is int
+
+
+def test_names_of_all_kinds_come_back_from_row_sidecar_and_index(account: Account) -> None:
+    names = [*AWKWARD_NAMES.values(), "\U0001f431" * 500 + ".jpg", "n" * 1024, "d/" * 400 + "x" * 200]
+    expected = set()
+    for name in names:
+        outcome = record(name)
+        account.results.write_sidecar(outcome, None)
+        account.results.write_row(outcome, None)
+        for row in outcome.index_rows():
+            account.results.write_index_row(row)
+            expected.add(tuple(row.keys))
+        row_stored = account.results.read_row(outcome.image)
+        sidecar_stored = account.results.read_sidecar(outcome.image)
+        assert row_stored is not None
+        assert sidecar_stored is not None
+        assert row_stored.record == sidecar_stored.record == outcome
+    assert account.index_keys() == expected
+    table = account.clients.tables.get_table_client(account.table)
+    assert {entity["blob_name"] for entity in table.list_entities()} == set(names)
+
+
+@given(records)
+def test_any_record_comes_back_and_its_sidecar_fits_the_published_schema(outcome: Record) -> None:
+    assert from_entity(to_entity(outcome)) == outcome
+    sidecar = to_sidecar(outcome)
+    assert from_sidecar(sidecar) == outcome
+    _VALIDATOR.validate(json.loads(sidecar))
+
+
+def test_the_schema_is_valid_and_refuses_wrong_values() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    document = json.loads(to_sidecar(record()))
+    for change in ({"score": 1.5}, {"label": None}, {"classified_at": "2026-11-20T12:00:00"}, {"extra": 1}):
+        assert not _VALIDATOR.is_valid(document | change)
+
+
+def test_row_and_sidecar_hold_the_same_values_under_the_same_names() -> None:
+    for outcome in OUTCOMES.values():
+        row = {name: getattr(value, "value", value) for name, value in to_entity(outcome).items()}
+        del row["PartitionKey"], row["RowKey"]
+        document = json.loads(to_sidecar(outcome))
+        del document["schema_version"], document["predictions"]
+        for name in {*row, *document} - {"superseded"}:
+            value = row.get(name)
+            assert document[name] == (value.isoformat() if isinstance(value, datetime) else value)
+
+
+def test_absent_values_are_left_out_of_the_row_and_null_in_the_sidecar() -> None:
+    row, document = to_entity(rejected()), json.loads(to_sidecar(rejected()))
+    for name in ("label", "label_index", "score", "top_k", "width", "height", "format"):
+        assert name not in row
+        assert document[name] is None
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf")])
+def test_a_prediction_that_is_not_finite_is_not_written(score: float) -> None:
+    broken = record(predictions=(Prediction("cat", 0, score),))
+    for write in (to_sidecar, to_entity):
+        with pytest.raises(ValueError, match="JSON compliant"):
+            write(broken)
+
+
+def test_a_long_top_k_is_cut_in_the_row_and_complete_in_the_sidecar(account: Account) -> None:
+    """A string column holds 64 KiB, less than a thousand long labels take. The row keeps the best ones."""
+    many = tuple(
+        Prediction(f"a label of many words \U0001f431\u00e9 number {n} " + "x" * 40, n, 1 / (n + 2))
+        for n in range(1000)
+    )
+    outcome = record(predictions=many)
+    account.results.write_row(outcome, None)
+    stored = account.results.read_row(outcome.image)
+    assert stored is not None
+    assert stored.record is not None
+    kept = stored.record.predictions
+    assert 100 < len(kept) < 1000
+    assert kept == many[: len(kept)]
+    assert len(str(to_entity(outcome)["top_k"]).encode("utf-16-le")) <= 65536
+    assert from_sidecar(to_sidecar(outcome)).predictions == many
+
+
+def test_the_longest_list_of_superseded_keys_fits_a_column(account: Account) -> None:
+    latest = record(label="\u00e9" * 1000)
+    for minute in range(60):
+        latest = record(label="\u00e9" * 1000, classified_at=NOON + timedelta(minutes=minute)).superseding(latest)
+    account.results.write_row(latest, None)
+    stored = account.results.read_row(latest.image)
+    assert stored is not None
+    assert stored.record is not None
+    assert stored.record.superseded == latest.superseded
+
+
+NOT_SIDECARS: dict[str, bytes] = {
+    "nothing": b"",
+    "not JSON": b"{",
+    "not UTF-8": b'{"\xff": 1}',
+    "a list": b"[]",
+    "a number": b"1",
+    "another object": b'{"name": "notes"}',
+    "nested without end": b'{"a":' * 100_000,
+    "a huge number": b'{"a": ' + b"9" * 5000 + b"}",
+}
+
+
+def _changed(**changes: Any) -> bytes:
+    return json.dumps(json.loads(to_sidecar(two_models)) | changes).encode()
+
+
+NOT_SIDECARS |= {
+    "an unknown status": _changed(status="lost"),
+    "a time without a zone": _changed(classified_at="2026-11-20T12:00:00"),
+    "a time that is a number": _changed(classified_at=5),
+    "no time": _changed(classified_at=None),
+    "no predictions": _changed(predictions=None),
+    "odd predictions": _changed(predictions=[{"label": "cat"}]),
+    "odd keys": _changed(superseded=[["one"]]),
+    "a name that is a number": _changed(blob_name=5),
+    "another version": _changed(schema_version=99),
+    "answers that are a number": _changed(answers=1),
+    "answers that are text": _changed(answers="x"),
+    "an answer that is a number": _changed(answers=[1]),
+    "an empty answer": _changed(answers=[{}]),
+    "an answer without a label": _changed(answers=[{"model": "a"}]),
+    "no answers": _changed(answers=None),
+}
+
+
+@pytest.mark.parametrize("content", NOT_SIDECARS.values(), ids=NOT_SIDECARS.keys())
+def test_every_other_document_is_refused_with_one_class(content: bytes) -> None:
+    with pytest.raises(ValueError):
+        from_sidecar(content)
+    assert not is_sidecar("cat.jpg.json", content)
+
+
+def test_a_copied_sidecar_is_recognised_by_name_and_content() -> None:
+    assert is_sidecar("cat.jpg.json", to_sidecar(record()))
+    assert not is_sidecar("cat.jpg", to_sidecar(record()))
+
+
+@pytest.mark.parametrize("columns", [{"note": "mine"}, {**to_entity(record()), "blob_name": 7}, {"status": "lost"}])
+def test_a_row_of_another_program_is_skipped_with_a_warning(
+    columns: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    partition_key, row_key = image_keys("incoming", "a.jpg")
+    assert from_any_entity({**columns, "PartitionKey": partition_key, "RowKey": row_key}) is None
+    (message,) = caplog.messages
+    assert message.startswith("row_unreadable partition_key='incoming' row_key='a.jpg' error=")
+
+
+class TestAnswersOfSeveralModels:
+    def test_a_row_holds_one_answer_per_model(self) -> None:
+        assert json.loads(to_entity(two_models)["answers"]) == [
+            {"model": "birds", "model_version": "1" * 12, "label": "wren", "label_index": 3, "score": 0.875},
+            {"model": "bats", "model_version": "2" * 12, "label": "unknown", "label_index": None, "score": 0.25},
+        ]
+
+    def test_a_sidecar_holds_predictions_too_and_comes_back(self) -> None:
+        document = json.loads(to_sidecar(two_models))
+        _VALIDATOR.validate(document)
+        assert document["answers"][1]["predictions"] == [{"label": "noctule", "label_index": 0, "score": 0.25}]
+        assert from_sidecar(to_sidecar(two_models)) == two_models
+
+    def test_a_row_comes_back_without_predictions_and_agrees_with_its_sidecar(self) -> None:
+        """Otherwise ``reconcile`` would repair it in every run."""
+        row = from_entity(to_entity(two_models))
+        assert row == replace(two_models, answers=tuple(answer._replace(predictions=()) for answer in (BIRDS, UNSURE)))
+        assert same_outcome(from_sidecar(to_sidecar(two_models)), row)
+
+    @pytest.mark.parametrize("outcome", [record(), rejected()], ids=["one model", "no answer"])
+    def test_with_one_model_nothing_is_added(self, outcome: Record) -> None:
+        assert "answers" not in to_entity(outcome)
+        assert "answers" not in json.loads(to_sidecar(outcome))
+
+    def test_a_column_holds_only_complete_answers(self) -> None:
+        many = replace(two_models, answers=(BIRDS._replace(label="w" * 10_000),) * 5)
+        text = to_entity(many)["answers"]
+        assert len(text.encode("utf-16-le")) // 2 <= MAX_TEXT_UNITS
+        assert len(json.loads(text)) == 3
+        assert len(from_sidecar(to_sidecar(many)).answers) == 5
+
+    def test_classify_blob_writes_them(self, account: Account) -> None:
+        class TwoModels:
+            model = ModelIdentity("birds+bats", "3" * 12)
+
+            def classify(self, _content: bytes) -> Classification:
+                return Classification(
+                    "wren", 3, 0.875, BIRDS.predictions, ImageInfo(8, 6, "png"), self.model, answers=(BIRDS, UNSURE)
+                )
+
+        account.upload("wren.png", b"any bytes")
+        classify_blob(Stores(account.source, account.results), TwoModels(), account.image("wren.png"))
+        row = account.results.read_row(account.image("wren.png"))
+        sidecar = account.results.read_sidecar(account.image("wren.png"))
+        assert row is not None
+        assert row.record is not None
+        assert sidecar is not None
+        assert sidecar.record is not None
+        assert (row.record.label, row.record.model, row.record.model_version) == ("wren", "birds+bats", "3" * 12)
+        assert [answer.label for answer in row.record.answers] == ["wren", "unknown"]
+        assert sidecar.record.answers == (BIRDS, UNSURE)
