@@ -6,5 +6,5 @@ if (-not $env:EXISTING_IMAGE_ACCOUNT) { exit 0 }
 $images = if ($env:EXISTING_IMAGE_RESOURCE_GROUP) { $env:EXISTING_IMAGE_RESOURCE_GROUP } else { 'the resource group' }
 $group = if ($env:AZURE_RESOURCE_GROUP) { $env:AZURE_RESOURCE_GROUP } else { '<group>' }
 [Console]::Error.WriteLine("Nothing was deleted: azd down would take $images with it, where $env:EXISTING_IMAGE_ACCOUNT and your images are.")
-[Console]::Error.WriteLine("Delete the app's own group instead, az group delete --name $group, and what docs/deploy.md lists under `"Taking it down`".")
+[Console]::Error.WriteLine("Delete the app's own group instead, az group delete --name $group, and what docs/deploy.md lists under `"Delete the deployment`".")
 exit 1

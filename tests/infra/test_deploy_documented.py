@@ -16,7 +16,7 @@ PARAMETERS: dict[str, Any] = json.loads((INFRA / "main.parameters.json").read_te
 CHOICES = {re.findall(r"\w+", each["value"])[0]: name for name, each in PARAMETERS.items()}
 
 
-def test_every_choice_is_in_the_guide_and_every_one_there_exists() -> None:
+def test_the_guide_lists_exactly_the_existing_choices() -> None:
     by_azd = {"AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_PRINCIPAL_ID"}
     table = GUIDE.partition("## Choices")[2].partition("###")[0]
     listed = {name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
@@ -24,13 +24,13 @@ def test_every_choice_is_in_the_guide_and_every_one_there_exists() -> None:
     assert set(re.findall(r"azd env set (\w+)", GUIDE)) - {"NAME"} <= listed
 
 
-def test_the_guide_states_the_defaults_that_hold() -> None:
+def test_the_guide_states_the_defaults() -> None:
     table = GUIDE.partition("## Choices")[2].partition("###")[0]
     for name in ("MODEL_DIR", "MAXIMUM_INSTANCE_COUNT", "INSTANCE_MEMORY_MB", "ALWAYS_READY_INSTANCES"):
         assert f"| `{name}` | `{MAIN.params[CHOICES[name]]}` |" in table
 
 
-def test_the_tools_can_use_what_azd_prints() -> None:
+def test_the_tools_can_use_the_values_of_azd() -> None:
     """``azd env get-values`` prints the outputs of main.bicep under their own names."""
     known = MAIN.params | {
         "imageContents.outputs.blobUri": "https://a.blob.core.windows.net/",
@@ -46,16 +46,16 @@ def test_the_tools_can_use_what_azd_prints() -> None:
     assert read_connection(printed, "AzureWebJobsStorage").queue_uri == "https://sthost.queue.core.windows.net"
 
 
-def test_what_the_guide_lists_as_left_behind_is_what_is_made() -> None:
-    left = GUIDE.partition("What then remains")[2]
+def test_the_guide_lists_the_resources_that_remain() -> None:
+    remaining = GUIDE.partition("These resources remain")[2]
     contents = read(INFRA / "images" / "contents.bicep")
     names = {evaluate(each.body["name"], MAIN.params | MAIN.variables) for each in contents.resources.values()}
-    kept = {name for name in names if f"`{name}`" in left}
+    kept = {name for name in names if f"`{name}`" in remaining}
     assert kept == names - {"default", "accountName", "incoming", "classifications", "classificationsindex"}
 
 
-def test_what_the_scripts_point_at_is_there() -> None:
+def test_the_guide_has_the_headings_that_the_scripts_name() -> None:
     for script in sorted((INFRA / "hooks").iterdir()):
         for heading in re.findall(r'docs/deploy\.md lists under [\\`]*"(.+?)[\\`]*"', script.read_text()):
             assert f"## {heading}\n" in GUIDE
-    assert '"Taking it down' in (INFRA / "hooks" / "spare.sh").read_text().replace("\\", "")
+    assert '"Delete the deployment' in (INFRA / "hooks" / "spare.sh").read_text().replace("\\", "")
