@@ -2,7 +2,7 @@
 
 The steps are separate, so that a caller can reserve memory in between::
 
-    header = read_header(content, limits)                          # cheap, no pixels; refuses what is too large
+    header = read_header(content, limits)                          # cheap, no pixels; refuses too large images
     plan = plan_decode(header, needed=(341, 256))                  # 4000 x 3000, whose shortest side becomes 256
     with admission.reserve(plan.memory_bytes):
         decoded = decode(content, plan)

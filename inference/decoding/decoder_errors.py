@@ -39,7 +39,7 @@ def decoder_errors(name: str) -> Iterator[None]:
 
     Raises:
         PermanentError: ``truncated``, ``decompression_bomb``, ``too_many_pixels``, ``unsupported_format``, ``corrupt``.
-        TransientError: Memory ran out, which says nothing about the image.
+        TransientError: Memory ran out; the image is not at fault.
     """
     try:
         yield

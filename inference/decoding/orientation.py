@@ -1,7 +1,7 @@
 """The orientation of a stored image: its value, its geometry, and how it is read from EXIF and XMP.
 
-EXIF is parsed here, the first directory only. A general reader copies what every tag points at, and a block of 64 KiB
-may hold five thousand tags that all point at the same 60 KiB. XMP is searched, not parsed: a packet may be broken, or
+Only the first directory of EXIF is parsed. A general reader copies the data of every tag, and a block of 64 KiB may
+hold five thousand tags that all point at the same 60 KiB. XMP is searched, not parsed: a packet may be broken, or
 megabytes long, and is still searched in one pass.
 """
 

@@ -33,8 +33,6 @@ FOLDERS = (
 )
 # Paths that an example makes up.
 MADE_UP = {"models/mine", "models/mine/model.json", "models/birds-int8"}
-# Documents that are being rewritten. The tests of paths and commands come to them when that is done.
-LEFT = {"docs/images.md"}
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 SPAN = re.compile(r"`([^`\n]+)`")
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
@@ -81,8 +79,6 @@ def test_links_lead_somewhere(document: str) -> None:
 @pytest.mark.parametrize("document", documents())
 def test_paths_in_a_document_exist(document: str) -> None:
     """Paths in backquotes, from the root of the repository; of a test, the function too."""
-    if document in LEFT:
-        pytest.skip("this document is being rewritten")
     missing = []
     for span in SPAN.findall(prose(document)):
         path, _, function = span.partition("::")
@@ -142,8 +138,6 @@ def complaint(command: str) -> str:
 
 @pytest.mark.parametrize("document", [name for name in documents() if name != "docs/tools.md"])
 def test_commands_in_a_document_are_accepted(document: str) -> None:
-    if document in LEFT:
-        pytest.skip("this document is being rewritten")
     assert [text for text in map(complaint, commands(document)) if text] == []
 
 

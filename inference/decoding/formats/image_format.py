@@ -36,8 +36,8 @@ class Header(NamedTuple):
         frames: Frames or pages in the file, at least 1; only the first is decoded.
         decoder_memory: The bytes that the decoder takes.
         decoder_scales: The numbers by which the decoder can divide both axes, largest first; empty where it cannot.
-        coded_pixels: The pixels that an AVIF or HEIC is decoded to, whatever size it states; 0 in the other formats,
-            whose stated size is the decoded one.
+        coded_pixels: The pixels that an AVIF or HEIC is decoded to, which its stated size does not bind; 0 in the other
+            formats.
     """
 
     info: ImageInfo
@@ -160,7 +160,7 @@ class ImageFormat:
 
         Args:
             content: A file whose header was read.
-            mode: The mode that the caller converts the image to; a decoder may deliver it at once.
+            mode: The mode that the caller converts the image to; a decoder may decode to it directly.
             scale: One of the header's ``decoder_scales``, or 1.
         """
         image = self.open(content)

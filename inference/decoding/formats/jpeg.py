@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from inference.decoding.pixels import Mode
     from inference.limits import Limits
 
-_MARKER = re.compile(rb"\xff+[^\xff]")  # any number of 0xFF may stand before a marker's code
+_MARKER = re.compile(rb"\xff+[^\xff]")  # any number of 0xFF may precede a marker's code
 _END = b"\xff\xd9"
 _START_OF_SCAN = 0xDA
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # ITU-T T.81, table B.1
@@ -36,7 +36,7 @@ _OTHER_BYTES = bytes(number * number % 251 for number in range(1024))  # any byt
 
 
 class _Reader(JpegImagePlugin.JpegImageFile):
-    """Pillow's reader, which reads a resolution from EXIF that nothing here uses: broken EXIF must not cost a photo."""
+    """Pillow's reader, which reads no resolution from EXIF: nothing uses it, and broken EXIF must not cost a photo."""
 
     def _read_dpi_from_exif(self) -> None:
         pass
@@ -126,7 +126,7 @@ FORMAT = Jpeg()
 
 
 class _Scan(NamedTuple):
-    """The first scan: where its header stands, and whether others follow (progressive, or one for each channel)."""
+    """The first scan: the offset of its header, and whether others follow (progressive, or one for each channel)."""
 
     start: int
     is_one_of_several: bool

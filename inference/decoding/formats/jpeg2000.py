@@ -81,7 +81,7 @@ class Codestream(NamedTuple):
 
 _SMALLEST_BLOCK = 16
 # Levels, the exponents of a block's width and height (less two), style, transform; a size of precincts for each level
-# may follow, as Scod or Scoc says.
+# may follow, as Scod or Scoc states.
 _STYLE = rb"([\x00-\x20])([\x00-\x08])([\x00-\x08])[\x00-\x3f][\x00\x01]"
 _STYLES = (
     re.compile(rb"(?=\xff\x52\x00[\x0c-\x2d]([\x00-\x07])[\x00-\x04]..[\x00\x01]" + _STYLE + rb")", re.DOTALL),

@@ -1,4 +1,4 @@
-"""Images made on the spot, in every way the writers at hand can make them, with the pixels they should give.
+"""Images encoded in every way that the installed writers support, with their expected pixels.
 
 The expected pixels are computed with numpy from the source arrays, never with the code under test.
 """
@@ -108,7 +108,7 @@ def cmyk(pixels: Pixels) -> Image.Image:
 
 
 def exif_orientation(value: object, byte_order: str = ">") -> bytes:
-    """A minimal EXIF block that says nothing but the orientation."""
+    """A minimal EXIF block that states only the orientation."""
     kind, packed = (3, struct.pack(byte_order + "HH", value, 0)) if isinstance(value, int) else (2, b"six\0")
     start = b"MM\x00*" if byte_order == ">" else b"II*\x00"
     body = struct.pack(byte_order + "IHHHI", 8, 1, 0x0112, kind, 1 if kind == 3 else 4) + packed + bytes(4)
@@ -116,7 +116,7 @@ def exif_orientation(value: object, byte_order: str = ">") -> bytes:
 
 
 def without_adobe(jpeg: bytes) -> bytes:
-    """Take out the segment in which Adobe tells how the inks are coded."""
+    """Remove the Adobe segment, which states how the inks are coded."""
     at = jpeg.index(b"\xff\xee")
     (length,) = struct.unpack_from(">H", jpeg, at + 2)
     return jpeg[:at] + jpeg[at + 2 + length :]

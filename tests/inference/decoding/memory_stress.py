@@ -1,9 +1,9 @@
-"""Sixteen large images at once against a memory budget: what the peak really is.
+"""Measures the peak memory of sixteen concurrent decodes of large images within a budget.
 
     python -m tests.inference.decoding.memory_stress --megapixels 50 --budget-mib 768
 
 One process writes the images to a temporary folder, another decodes them and prints one line of JSON: the budget,
-the resident set before and at its peak, and how many images came through. ``test_memory_cost.py`` has its small form.
+the resident set before and at its peak, and how many images were decoded. ``test_memory_cost.py`` has its small form.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def write_images(folder: Path, megapixels: float, kinds: tuple[str, ...] = KINDS
     coarse = rng.integers(0, 255, (height // 40 + 1, width // 40 + 1, 3), dtype=np.uint8)
     picture = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
     if grain:
-        tile = np.asarray(rng.normal(0, grain, (1024, 1024, 3)), np.int16)  # larger than what any encoder remembers
+        tile = np.asarray(rng.normal(0, grain, (1024, 1024, 3)), np.int16)  # larger than any encoder's window
         noise = np.tile(tile, (height // 1024 + 1, width // 1024 + 1, 1))[:height, :width]
         picture = Image.fromarray(np.clip(np.asarray(picture) + noise, 0, 255).astype(np.uint8))
     writers = {
@@ -99,7 +99,7 @@ def _needed(width: int, height: int) -> tuple[int, int]:
 
 
 def main() -> None:
-    """Write in a child, so that only decoding is measured, then decode."""
+    """Write the images in a child process, so that only decoding is measured, then decode."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megapixels", type=float, default=50)
     parser.add_argument("--grain", type=float, default=0, help="spread of the noise on the photo, in levels of 0..255")

@@ -1,7 +1,7 @@
-"""Small files of every format, and ways to damage them: what the fuzzers feed to the classifier.
+"""Small files of every format, and ways to damage them, for the fuzzers.
 
-A blind change rarely gets past a checksum or a length, so some mutations know a little: they claim other sizes for the
-picture, and mend PNG checksums and RIFF lengths afterwards.
+A blind change rarely passes a checksum or a length check. So some mutations write other sizes for the picture, and
+correct PNG checksums and RIFF lengths afterwards.
 """
 
 from __future__ import annotations
@@ -98,14 +98,14 @@ def mutate(content: bytes, dice: random.Random, corpus: list[bytes] = SEEDS) -> 
                 start = dice.randrange(len(other))
                 changed[at : at + length] = other[start : start + length]
             case 6:
-                _claim_another_size(changed, dice)
+                _state_another_size(changed, dice)
             case _:
                 del changed[at if dice.random() < 0.3 else -1 :]
-    return mended(bytes(changed)) if dice.random() < 0.7 else bytes(changed)
+    return with_valid_checksums(bytes(changed)) if dice.random() < 0.7 else bytes(changed)
 
 
-def _claim_another_size(content: bytearray, dice: random.Random) -> None:
-    """Write another width, height or both, wherever one stands in the way some format writes it."""
+def _state_another_size(content: bytearray, dice: random.Random) -> None:
+    """Write another width, height or both, at every place that holds one in the encoding of some format."""
     forms = [struct.Struct(form) for form in (">I", "<I", ">H", "<H")]
     for old in dice.sample([WIDTH, HEIGHT], dice.choice([1, 2, 2])):
         claim = dice.choice(_SIZES)
@@ -119,8 +119,8 @@ def _claim_another_size(content: bytearray, dice: random.Random) -> None:
         content[:] = changed
 
 
-def mended(content: bytes) -> bytes:
-    """Make a PNG's checksums and a RIFF's length right, so that a change gets past them."""
+def with_valid_checksums(content: bytes) -> bytes:
+    """Correct a PNG's checksums and a RIFF's length, so that a change passes them."""
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         return _with_png_checksums(content)
     if content[:4] == b"RIFF" and len(content) > 12:
@@ -141,7 +141,7 @@ def _with_png_checksums(content: bytes) -> bytes:
 
 
 def giants(megapixels: int) -> dict[str, bytes]:
-    """Honest pictures of one colour, as large as they may be: a few kilobytes that claim, and are, that many pixels."""
+    """Return valid pictures of one colour and of this size, in a few kilobytes each."""
     width = 16_000 if megapixels >= 100 else 8_000
     flat = Image.new("RGB", (width, megapixels * 1_000_000 // width), (70, 140, 90))
     writers = {

@@ -1,4 +1,4 @@
-"""Small files that ask for much are refused by name, from the header where that tells, at next to no cost."""
+"""Small files that would take much memory or time are refused, from the header where possible, at little cost."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LITTLE_MIB = 16
 
 
 def tiff(width: int, height: int, *tags: tuple[int, int, int, int], then: bytes = b"") -> bytes:
-    """A TIFF of RGB pixels by hand: each tag is number, type, count, value; ``then`` stands behind the directory."""
+    """A TIFF of RGB pixels by hand: each tag is number, type, count, value; ``then`` follows the directory."""
     plain = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, 8), (262, 3, 1, 2), (277, 3, 1, 3)]
     entries = sorted([*plain, *tags])
     packed = b"".join(struct.pack("<HHII", *entry) for entry in entries)
@@ -37,7 +37,7 @@ def tiff(width: int, height: int, *tags: tuple[int, int, int, int], then: bytes 
 
 
 def behind(count: int) -> int:
-    """Where ``then`` begins in a ``tiff`` with so many tags of its own."""
+    """The offset of ``then`` in a ``tiff`` with this many tags of its own."""
     return 8 + 2 + 12 * (5 + count) + 4
 
 
@@ -71,7 +71,7 @@ def with_box_number(content: bytes, box: bytes, width: int, height: int) -> byte
 
 
 def lossless_webp(width: int, height: int) -> bytes:
-    """A flat picture: its pixels take no bits at all, so any size fits the same few bytes."""
+    """A flat picture, whose pixels take no bits: any size fits the same few bytes."""
     flat = encode(Image.new("RGB", (8, 8), (1, 2, 3)), "WEBP", lossless=True)
     bits = (width - 1) | (height - 1) << 14
     return flat[:21] + struct.pack("<I", bits) + flat[25:]
@@ -93,7 +93,7 @@ def icon_of_a_bitmap(side: int) -> bytes:
     return struct.pack("<HHHBBBBHHII", 0, 1, 1, 16, 16, 0, 0, 1, 32, len(picture), 22) + picture
 
 
-HEADER_TELLS = {
+REFUSED_FROM_HEADER = {
     "TIFF of 30,000 x 30,000": (
         tiff(30_000, 30_000, (259, 3, 1, 8), (273, 4, 1, 8), (279, 4, 1, 8)),
         Reason.TOO_MANY_PIXELS,
@@ -130,7 +130,7 @@ HEADER_TELLS = {
     "ICO whose bitmap claims 8,000 x 8,000": (icon_of_a_bitmap(8000), Reason.DECOMPRESSION_BOMB),
 }
 
-DECODER_TELLS = {
+REFUSED_BY_DECODER = {
     "TIFF of one packed tile of 40,000 x 40,000": (tiff_of_one_tile(40_000, 8), Reason.CORRUPT),
     "TIFF of one plain tile of 40,000 x 40,000": (tiff_of_one_tile(40_000, 1), Reason.TRUNCATED),
     "AVIF whose size no decoder takes": (
@@ -150,9 +150,9 @@ DECODER_TELLS = {
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of the resident set from /proc")
-@pytest.mark.parametrize("name", HEADER_TELLS)
+@pytest.mark.parametrize("name", REFUSED_FROM_HEADER)
 def test_a_bomb_is_refused_from_its_header(name: str) -> None:
-    content, reason = HEADER_TELLS[name]
+    content, reason = REFUSED_FROM_HEADER[name]
     before = restart_peak().now
     with pytest.raises(PermanentError) as caught:
         read_header(content, Limits())
@@ -162,11 +162,11 @@ def test_a_bomb_is_refused_from_its_header(name: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of the resident set from /proc")
-@pytest.mark.parametrize("name", DECODER_TELLS)
-def test_a_bomb_that_passes_the_header_takes_no_memory_either(name: str) -> None:
-    content, reason = DECODER_TELLS[name]
+@pytest.mark.parametrize("name", REFUSED_BY_DECODER)
+def test_a_bomb_that_passes_the_header_takes_no_memory(name: str) -> None:
+    content, reason = REFUSED_BY_DECODER[name]
     taken = []
-    for _ in range(2):  # once for the heap: what was trimmed off it before comes back with the first large image
+    for _ in range(2):  # the first run restores the heap that an earlier test trimmed
         before = restart_peak().now
         with pytest.raises(PermanentError) as caught:
             decode_image(content, (8, 8))
@@ -201,5 +201,5 @@ def test_exif_whose_tags_share_their_bytes_is_harmless(kind: str) -> None:
         pytest.param(png(struct.pack(">II", 4, 4) + b"\x08\0\0\0\0", *[png_rows([bytes(4)] * 4)]), id="tiny PNG"),
     ],
 )
-def test_blank_pages_are_no_bombs(content: bytes) -> None:
+def test_blank_pages_are_not_refused(content: bytes) -> None:
     assert decode_image(content, (64, 64)).image

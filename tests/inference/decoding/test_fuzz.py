@@ -1,4 +1,4 @@
-"""Whatever the bytes, only a classification or a named refusal comes out. Short and deterministic.
+"""Damaged files are classified or refused: a short, deterministic run of the fuzzer.
 
 The long run is ``python -m tests.inference.decoding.fuzz``, in a process that may crash;
 ``FUZZ_INPUTS`` makes this one longer.
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from inference.limits import Limits
-from tests.inference.decoding.fuzz import ROOT, Judge, measure
+from tests.inference.decoding.fuzz import ROOT, FuzzTarget, measure
 from tests.inference.decoding.mutations import SEEDS, mutate
 
 if TYPE_CHECKING:
@@ -28,35 +28,35 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="reads the resident s
 
 
 @pytest.fixture(scope="module")
-def judge() -> Judge:
-    return Judge(Limits(max_pixels=10_000_000))  # what is larger and valid is slow by right
+def target() -> FuzzTarget:
+    return FuzzTarget(Limits(max_pixels=10_000_000))  # larger valid images are slow
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=range(len(SEEDS)))
-def test_what_is_damaged_here_can_be_classified(judge: Judge, seed: bytes) -> None:
-    """Or the mutations would only ever show how broken files are refused."""
-    assert judge.outcome(seed)[0] == "classified"
+def test_the_undamaged_seeds_are_classified(target: FuzzTarget, seed: bytes) -> None:
+    """Otherwise the mutations would only test refusals."""
+    assert target.outcome(seed)[0] == "classified"
 
 
 @linux
 @pytest.mark.parametrize("warn", ["ignore", "error"])
-def test_only_a_classification_or_a_named_refusal_comes_out(judge: Judge, warn: str) -> None:
-    """Nor more memory than was asked for; the CPU time is held by the long run, where nothing else is running."""
+def test_damaged_files_are_classified_or_refused(target: FuzzTarget, warn: str) -> None:
+    """They take no more memory than they reserve. The long run checks the CPU time, on an idle machine."""
     dice = random.Random(20_240_229 if warn == "ignore" else 11)
     outcomes: Counter[str] = Counter()
     with warnings.catch_warnings():
         warnings.simplefilter(warn)  # type: ignore[arg-type]
         for _ in range(INPUTS // 2):
-            measured = measure(judge, mutate(dice.choice(SEEDS), dice), slowest_cpu_s=float("inf"))
+            measured = measure(target, mutate(dice.choice(SEEDS), dice), slowest_cpu_s=float("inf"))
             assert measured.problem is None
             outcomes[measured.outcome[0]] += 1
-    assert 0.05 < outcomes["classified"] / (INPUTS // 2) < 0.9  # the mutations neither break all nor touch nothing
+    assert 0.05 < outcomes["classified"] / (INPUTS // 2) < 0.9  # the mutations break some files and spare others
     assert outcomes.keys() > {"truncated", "corrupt", "too_many_pixels"}
 
 
 @linux
-def test_the_long_run_attributes_a_crash_and_goes_on(tmp_path: Path) -> None:
-    """A fuzzer that dies with its decoder finds nothing: here the classifier itself is made to end the process."""
+def test_the_long_run_keeps_the_input_of_a_crash_and_continues(tmp_path: Path) -> None:
+    """The classifier itself ends the process, as a decoder that crashes would."""
     program = """
 import os, sys
 from tests.inference.decoding import fuzz
@@ -67,8 +67,8 @@ def outcome(self, content):
     return "classified", "jpeg"
 
 if "--slot" in sys.argv:
-    fuzz.Judge.__init__ = lambda self, limits: setattr(self, "admission", fuzz.Asked(1, 1))
-    fuzz.Judge.outcome = outcome
+    fuzz.FuzzTarget.__init__ = lambda self, limits: setattr(self, "admission", fuzz.RecordingAdmission(1, 1))
+    fuzz.FuzzTarget.outcome = outcome
     fuzz.mutate = lambda content, dice, corpus: content
     fuzz.SEEDS[:] = [b"\\xff fine", b"not so"]
 else:

@@ -1,4 +1,4 @@
-"""The cost formula bounds what a fresh process really takes, and is not absurdly above it."""
+"""The estimate of a decode's memory is an upper bound of the measured peak, and not far above it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def decode_to_256(content):
     width, height = header.info.width, header.info.height
     decode(content, plan_decode(header, (width * 256 // min(width, height), height * 256 // min(width, height))))
 
-decode_to_256(Path(sys.argv[1]).read_bytes())  # a small image first: lazy imports are no cost of the large one
+decode_to_256(Path(sys.argv[1]).read_bytes())  # a small image first, so that lazy imports are not measured
 content = Path(sys.argv[2]).read_bytes()
 before = restart_peak().now
 decode_to_256(content)
@@ -80,7 +80,7 @@ NAMES = [
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of the resident set from /proc")
 @pytest.mark.parametrize("name", NAMES)
-def test_the_formula_bounds_what_a_decode_takes(name: str, tmp_path: Path) -> None:
+def test_the_estimate_bounds_the_memory_of_a_decode(name: str, tmp_path: Path) -> None:
     content = written(photo(WIDTH, HEIGHT), name)
     small, large = tmp_path / "small", tmp_path / "large"
     small.write_bytes(written(photo(200, 160), name))
@@ -94,8 +94,8 @@ def test_the_formula_bounds_what_a_decode_takes(name: str, tmp_path: Path) -> No
     assert cost <= 3 * measured + 20 * 1024 * 1024  # three: a TIFF that is neither turned nor in one strip
 
 
-def test_the_rows_of_a_narrow_picture_are_paid_for() -> None:
-    """A picture of 1 x 16,711,704 took 382 MiB and had asked for 326: Pillow keeps a pointer to each row."""
+def test_the_estimate_includes_the_row_pointers_of_a_narrow_picture() -> None:
+    """Pillow keeps a pointer to each row: a picture of 1 x 16,711,704 took 382 MiB."""
     narrow, square = (
         memory_bytes(encode(Image.new("RGB", size), "PNG"), (256, 256)) for size in ((1, 100_000), (400, 250))
     )
@@ -103,8 +103,8 @@ def test_the_rows_of_a_narrow_picture_are_paid_for() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the resident set from /proc")
-def test_sixteen_images_at_once_all_finish_within_the_budget() -> None:
-    """One WebP of 5 megapixels takes 80 MiB: without admission the sixteen would take some 700."""
+def test_sixteen_concurrent_images_finish_within_the_budget() -> None:
+    """One WebP of 5 megapixels takes 80 MiB; without admission the sixteen would take about 700."""
     run = subprocess.run(
         [sys.executable, "-m", "tests.inference.decoding.memory_stress", "--megapixels", "5", "--budget-mib", "120"],
         cwd=ROOT,

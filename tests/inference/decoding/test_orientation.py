@@ -1,4 +1,4 @@
-"""Eight orientations, one upright picture: the label must not depend on how the phone was held."""
+"""All eight orientations decode to the same upright picture."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageFile, ImageOps, PngImagePlugin, TiffImagePlugin
 
 from inference.decoding.header import read_header
+from inference.decoding.orientation import Orientation
 from inference.limits import Limits
 from tests.inference.decoding.image_samples import (
     decode_image,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 SCENE = Image.fromarray(scene())
 TOLERANCE = 8
 
-# How a camera held in orientation N stores the upright scene: by numpy, from the EXIF specification's own words
+# The stored pixels of the upright scene for each orientation, with numpy, as the EXIF specification defines them
 # ("the 0th row is the visual <...> of the image, the 0th column the visual <...>").
 STORED: dict[int, Callable[[Any], Any]] = {
     1: lambda upright: upright,  # top, left
@@ -58,7 +59,7 @@ def encoded(kind: str, orientation: int) -> bytes:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIC"])
-def test_every_orientation_comes_out_upright(kind: str, orientation: int) -> None:
+def test_every_orientation_is_decoded_upright(kind: str, orientation: int) -> None:
     content = encoded(kind, orientation)
     header = read_header(content, Limits())
     decoded = decode_image(content)
@@ -69,8 +70,8 @@ def test_every_orientation_comes_out_upright(kind: str, orientation: int) -> Non
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "I;16", "L"])
 @pytest.mark.parametrize("size", [(101, 67), (100, 64), (99, 203)], ids=str)
-def test_reduced_by_averaging_all_eight_are_the_same_to_the_bit(mode: str, size: tuple[int, int]) -> None:
-    """Blocks that begin at the stored corner average other neighbours, and a touchy model's score moves by tenths."""
+def test_all_orientations_are_reduced_to_the_same_pixels(mode: str, size: tuple[int, int]) -> None:
+    """Blocks that began at the stored corner would average other pixels, and scores would depend on the orientation."""
     dice = np.random.default_rng(7)
     upright = dice.integers(0, 65536 if mode == "I;16" else 256, (size[1], size[0], 4), np.uint16)
     picture = upright[..., 0] if mode in {"I;16", "L", "P"} else upright[..., : len(mode)]
@@ -88,7 +89,17 @@ def test_reduced_by_averaging_all_eight_are_the_same_to_the_bit(mode: str, size:
     assert all(np.array_equal(pictures[0], each) for each in pictures)
 
 
-def test_png_exif_may_stand_behind_the_pixels() -> None:
+@pytest.mark.parametrize("orientation", Orientation)
+def test_a_box_converted_to_stored_and_back_is_the_same(orientation: Orientation) -> None:
+    box, upright_size = (3.0, 5.0, 40.0, 17.0), (96, 64)
+    stored_box = orientation.to_stored(box, upright_size)
+    assert orientation.to_upright(stored_box, upright_size) == box
+    left, top, right, bottom = map(int, stored_box)
+    cut = orientation.apply(stored(orientation).crop((left, top, right, bottom)))
+    assert np.array_equal(np.asarray(cut), scene()[5:17, 3:40])
+
+
+def test_png_exif_behind_the_pixels_is_read() -> None:
     content = encode(stored(6), "PNG")
     end = content.rindex(b"IEND") - 4
     block = exif_orientation(6)[6:]
@@ -103,7 +114,7 @@ def test_an_orientation_that_does_not_exist_is_upright(value: int) -> None:
     assert read_header(encode(SCENE, "JPEG", exif=exif_orientation(value)), Limits()).orientation == 1
 
 
-def test_a_little_endian_exif_counts_too() -> None:
+def test_little_endian_exif_is_read() -> None:
     content = with_segments(encode(stored(8), "JPEG"), (0xE1, exif_orientation(8, "<")))
     assert read_header(content, Limits()).orientation == 8
 
@@ -112,40 +123,40 @@ ATTRIBUTE = b'<x:xmpmeta><rdf:Description tiff:Orientation="%d"/></x:xmpmeta>'
 ELEMENT = b"<x:xmpmeta><rdf:Description><tiff:Orientation>%d</tiff:Orientation></rdf:Description></x:xmpmeta>"
 
 
-def with_xmp(kind: str, packet: bytes, picture: Image.Image = SCENE, said: int | None = None) -> bytes:
-    exif = None if said is None else exif_orientation(said)
+def with_xmp(kind: str, packet: bytes, picture: Image.Image = SCENE, exif_value: int | None = None) -> bytes:
+    exif = None if exif_value is None else exif_orientation(exif_value)
     if kind == "PNG":
         text = PngImagePlugin.PngInfo()
         text.add_itxt("XML:com.adobe.xmp", packet.decode())
         return encode(picture, kind, pnginfo=text, exif=exif)
     options: dict[str, Any] = {"exif": exif} if exif else {}
     if kind == "TIFF":
-        options["tiffinfo"] = {700: packet} | ({} if said is None else {274: said})
+        options["tiffinfo"] = {700: packet} | ({} if exif_value is None else {274: exif_value})
     else:
         options["xmp"] = packet
     return encode(picture, kind, **options)
 
 
-def as_pillow_turns(content: bytes) -> Image.Image:
+def transposed_by_pillow(content: bytes) -> Image.Image:
     return ImageOps.exif_transpose(Image.open(BytesIO(content))).convert("RGB")
 
 
 @pytest.mark.parametrize("packet", [ATTRIBUTE, ELEMENT], ids=["attribute", "element"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
-def test_xmp_turns_what_exif_says_nothing_of_as_in_pillow(kind: str, orientation: int, packet: bytes) -> None:
+def test_xmp_orientation_without_exif_is_applied_as_in_pillow(kind: str, orientation: int, packet: bytes) -> None:
     content = with_xmp(kind, packet % orientation, stored(orientation))
     header = read_header(content, Limits())
     decoded = decode_image(content)
     assert (header.info.width, header.info.height) == decoded.image.size == SCENE.size
-    assert np.array_equal(np.asarray(decoded.image), np.asarray(as_pillow_turns(content)))
+    assert np.array_equal(np.asarray(decoded.image), np.asarray(transposed_by_pillow(content)))
     assert np.abs(np.asarray(decoded.image).astype(int) - scene()).mean() <= TOLERANCE
 
 
-@pytest.mark.parametrize("said", [1, 3, 99])
+@pytest.mark.parametrize("exif_value", [1, 3, 99])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
-def test_exif_wins_over_xmp_whatever_it_says(kind: str, said: int) -> None:
-    content = with_xmp(kind, ATTRIBUTE % 6, said=said)
+def test_exif_orientation_takes_precedence_over_xmp(kind: str, exif_value: int) -> None:
+    content = with_xmp(kind, ATTRIBUTE % 6, exif_value=exif_value)
     header = read_header(content, Limits())
     assert (header.info.width, header.info.height) == SCENE.size
     assert decode_image(content).image.size == SCENE.size
@@ -170,7 +181,7 @@ def test_broken_xmp_is_upright(kind: str, packet: bytes) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Metadata Warning")
-def test_a_tiff_whose_xmp_is_of_numbers_is_upright() -> None:
+def test_a_tiff_whose_xmp_has_the_wrong_type_is_upright() -> None:
     packet = TiffImagePlugin.ImageFileDirectory_v2()
     packet.tagtype[700] = 4
     packet[700] = (6, 6)
@@ -178,7 +189,7 @@ def test_a_tiff_whose_xmp_is_of_numbers_is_upright() -> None:
     assert decode_image(content).image.size == SCENE.size
 
 
-def test_megabytes_of_xmp_are_searched_in_no_time() -> None:
+def test_megabytes_of_xmp_are_searched_in_one_pass() -> None:
     content = with_xmp("WEBP", b"tiff:Orientation" * 1_000_000 + ATTRIBUTE % 6)
     assert read_header(content, Limits()).orientation == 6
 
@@ -202,7 +213,7 @@ def test_broken_international_text_is_upright(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(("body", "orientation"), [(exif_orientation(6)[6:].hex(), 6), ("zz", 1)])
-def test_exif_as_imagemagick_wrote_it_into_png_counts(body: str, orientation: int) -> None:
+def test_exif_in_the_old_png_text_of_imagemagick_is_read(body: str, orientation: int) -> None:
     text = PngImagePlugin.PngInfo()
     text.add_text("Raw profile type exif", f"\nexif\n{len(body) // 2:8}\n{body}\n", zip=True)
     assert read_header(encode(SCENE, "PNG", pnginfo=text), Limits()).orientation == orientation

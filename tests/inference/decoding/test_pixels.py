@@ -1,4 +1,4 @@
-"""The right pixels, per format and mode, against what numpy says they should be."""
+"""Every format and mode decodes to the pixels that numpy computes from the source."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def worst(content: bytes, expected: Pixels) -> int:
         pytest.param(encode(cmyk(scene()), "JPEG2000"), LOSSLESS, id="CMYK JPEG 2000"),
     ],
 )
-def test_colours_come_out_as_they_went_in(content: bytes, tolerance: int) -> None:
+def test_colours_are_decoded_as_they_were_encoded(content: bytes, tolerance: int) -> None:
     assert worst(content, scene()) <= tolerance
 
 
@@ -136,7 +136,7 @@ def test_colours_come_out_as_they_went_in(content: bytes, tolerance: int) -> Non
         pytest.param(encode_heif(GREY), LOSSY, id="HEIC"),
     ],
 )
-def test_grey_becomes_equal_channels(content: bytes, tolerance: int) -> None:
+def test_grey_is_decoded_to_equal_channels(content: bytes, tolerance: int) -> None:
     assert worst(content, as_rgb(grey_scene())) <= tolerance
 
 
@@ -152,16 +152,16 @@ def test_grey_becomes_equal_channels(content: bytes, tolerance: int) -> None:
         pytest.param(encode(RGBA, "ICO", sizes=[(WIDTH, HEIGHT)], bitmap_format="bmp"), 1, id="32-bit ICO"),
     ],
 )
-def test_what_is_transparent_lies_on_white(content: bytes, tolerance: int) -> None:
+def test_transparent_pixels_are_composited_on_white(content: bytes, tolerance: int) -> None:
     assert worst(content, over(scene(), alpha_ramp())) <= tolerance
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "JPEG2000"])
-def test_transparent_grey_lies_on_white(kind: str) -> None:
+def test_transparent_grey_is_composited_on_white(kind: str) -> None:
     assert worst(encode(GREY_ALPHA, kind), over(as_rgb(grey_scene()), alpha_ramp())) <= 1
 
 
-def test_the_background_is_the_caller_s() -> None:
+def test_the_caller_chooses_the_background() -> None:
     content = encode(RGBA, "PNG")
     image = decode_image(content, background=(10, 200, 30)).image
     expected = over(scene(), alpha_ramp(), (10, 200, 30)).astype(int)
@@ -169,31 +169,31 @@ def test_the_background_is_the_caller_s() -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF"])
-def test_palettes_are_looked_up(kind: str) -> None:
+def test_palettes_are_applied(kind: str) -> None:
     assert worst(encode(PALETTE, kind), PALETTE_PIXELS) == LOSSLESS
 
 
 @pytest.mark.parametrize("bits", [2, 4])
-def test_small_palettes_of_png_are_looked_up(bits: int) -> None:
+def test_small_palettes_of_png_are_applied(bits: int) -> None:
     few = SCENE.quantize(2**bits)
     expected = np.array(few.getpalette(), dtype=np.uint8).reshape(-1, 3)[np.asarray(few)]
     assert worst(encode(few, "PNG", bits=bits), expected) == LOSSLESS
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])
-def test_a_transparent_palette_entry_lies_on_white(kind: str) -> None:
+def test_a_transparent_palette_entry_is_composited_on_white(kind: str) -> None:
     expected = PALETTE_PIXELS.copy()
     expected[np.asarray(PALETTE) == 5] = 255
     assert worst(encode(PALETTE, kind, transparency=5), expected) == LOSSLESS
 
 
-def test_palette_entries_may_each_have_their_own_opacity() -> None:
+def test_every_palette_entry_has_its_own_opacity() -> None:
     opacity = np.linspace(0, 255, 64).round().astype(np.uint8)
     content = encode(PALETTE, "PNG", transparency=opacity.tobytes())
     assert worst(content, over(PALETTE_PIXELS, opacity[np.asarray(PALETTE)])) <= 1
 
 
-def test_a_transparent_grey_level_lies_on_white() -> None:
+def test_a_transparent_grey_level_is_composited_on_white() -> None:
     expected = as_rgb(np.where(grey_scene() == 100, 255, grey_scene()).astype(np.uint8))
     assert worst(encode(GREY, "PNG", transparency=100), expected) == LOSSLESS
 
@@ -208,7 +208,7 @@ def test_a_transparent_grey_level_lies_on_white() -> None:
         pytest.param(encode(BITS, "GIF"), id="GIF"),
     ],
 )
-def test_one_bit_is_black_and_white(content: bytes) -> None:
+def test_one_bit_is_decoded_to_black_and_white(content: bytes) -> None:
     assert worst(content, as_rgb(BLACK_AND_WHITE)) == LOSSLESS
 
 
@@ -233,8 +233,8 @@ def test_deep_grey_is_scaled_not_clipped(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
-def test_a_transparent_level_of_few_bits_lies_on_white(bits: int) -> None:
-    """Pillow scales the pixels to 0..255 and leaves the transparent level as it was."""
+def test_a_transparent_level_of_few_bits_is_composited_on_white(bits: int) -> None:
+    """Pillow scales the pixels to 0..255 and not the transparent level."""
     levels = np.arange(8, dtype=np.uint8) % 2**bits
     row = np.packbits(np.unpackbits(levels[:, None], axis=1)[:, -bits:].ravel()).tobytes()
     header = struct.pack(">IIBBBBB", 8, 2, bits, 0, 0, 0, 0)
@@ -250,8 +250,8 @@ def test_a_transparent_level_of_few_bits_lies_on_white(bits: int) -> None:
         pytest.param(Image.fromarray(DEEP), DEEP_PIXELS, id="16 bits"),
     ],
 )
-def test_a_tiff_whose_zero_is_white_is_turned_round(grey: Image.Image, pixels: Pixels) -> None:
-    """Pillow sees to it in eight bits only; ImageMagick and libvips in both."""
+def test_a_tiff_whose_zero_is_white_is_inverted(grey: Image.Image, pixels: Pixels) -> None:
+    """Pillow inverts 8 bits only; ImageMagick and libvips invert 16 bits as well."""
     content = encode(grey, "TIFF")
     at = content.index(struct.pack("<HHI", 262, 3, 1)) + 8
     negative = content[:at] + bytes(2) + content[at + 2 :]
@@ -263,25 +263,25 @@ DISPLAY_P3_LIKE = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobyte
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIC"])
 def test_an_embedded_profile_changes_no_pixel(kind: str) -> None:
-    """As in torchvision and timm, which trained the models: they open with Pillow and convert nothing."""
+    """torchvision and timm, which train the models, open files with Pillow and convert no colours."""
     write = encode_heif if kind == "HEIC" else lambda image, **options: encode(image, kind, **options)
     plain, tagged = write(SCENE), write(SCENE, icc_profile=DISPLAY_P3_LIKE)
     assert len(tagged) > len(plain)
     assert np.array_equal(np.asarray(decode_image(plain).image), np.asarray(decode_image(tagged).image))
 
 
-def test_a_profile_of_inks_changes_no_pixel() -> None:
+def test_an_embedded_ink_profile_changes_no_pixel() -> None:
     content = encode(cmyk(scene()), "JPEG", quality=95, subsampling=0, icc_profile=DISPLAY_P3_LIKE)
     assert worst(content, scene()) <= LOSSY
 
 
-def test_a_phone_s_mpo_is_a_jpeg() -> None:
-    """It is one, with a second picture behind it, and people filter on what their phone calls .jpg."""
+def test_an_mpo_is_reported_as_jpeg() -> None:
+    """An MPO is a JPEG with more pictures behind it; phones name it .jpg, and people filter on that."""
     content = encode(SCENE, "MPO", save_all=True, append_images=[SCENE.rotate(180)])
     assert read_header(content, Limits()).info.format == "jpeg"
 
 
-def test_a_transparent_16_bit_level_lies_on_white() -> None:
+def test_a_transparent_16_bit_level_is_composited_on_white() -> None:
     rows = png_rows([DEEP[0].astype(">u2").tobytes()] * HEIGHT)
     content = png(
         struct.pack(">IIBBBBB", WIDTH, HEIGHT, 16, 0, 0, 0, 0), (b"tRNS", struct.pack(">H", int(DEEP[0, 10]))), rows
@@ -308,7 +308,7 @@ def test_10_bit_heic_keeps_its_range() -> None:
     assert worst(stream.getvalue(), DEEP_PIXELS) <= 3
 
 
-def test_an_interlaced_png_is_put_together() -> None:
+def test_an_interlaced_png_is_deinterlaced() -> None:
     # Eight by eight pixels in Adam7's seven passes, written by hand.
     picture = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
     passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
@@ -317,7 +317,7 @@ def test_an_interlaced_png_is_put_together() -> None:
     assert worst(content, as_rgb(picture)) == LOSSLESS
 
 
-def test_a_run_length_coded_bmp_is_unpacked() -> None:
+def test_a_run_length_coded_bmp_is_decoded() -> None:
     palette = b"".join(bytes([255 - value, value, 7, 0]) for value in range(256))
     runs = b"".join(bytes([4, 10 * row, 4, 200]) + b"\0\0" for row in range(8)) + b"\0\1"
     header = struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, 8, 1, len(runs), 0, 0, 256, 0)
@@ -328,7 +328,7 @@ def test_a_run_length_coded_bmp_is_unpacked() -> None:
     assert worst(content, expected) == LOSSLESS
 
 
-def test_the_first_frame_of_a_gif_is_taken() -> None:
+def test_the_first_frame_of_a_gif_is_decoded() -> None:
     content = encode(PALETTE, "GIF", save_all=True, append_images=[PALETTE.rotate(180)])
     assert worst(content, PALETTE_PIXELS) == LOSSLESS
     assert read_header(content, Limits()).frames == 2
@@ -341,7 +341,7 @@ def test_lab_tiff_is_converted_by_its_definition() -> None:
     assert worst(encode(lab, "TIFF"), scene()) <= 16  # eight bits of L*a*b* are coarse
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow remarks on the EXIF
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns about the EXIF
 @pytest.mark.parametrize(
     "segment",
     [
@@ -355,16 +355,16 @@ def test_lab_tiff_is_converted_by_its_definition() -> None:
         pytest.param((0xE1, b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02\0\0\0\x04six\0\0\0\0\0"), id="is a word"),
     ],
 )
-def test_a_photo_survives_exif_that(segment: tuple[int, bytes]) -> None:
+def test_broken_exif_does_not_cost_the_photo(segment: tuple[int, bytes]) -> None:
     assert worst(with_segments(encode(SCENE, "JPEG", quality=95), segment), scene()) <= LOSSY
 
 
-def test_a_photo_survives_many_exif_segments() -> None:
+def test_many_exif_segments_do_not_cost_the_photo() -> None:
     segments = [(0xE1, b"Exif\0\0" + b"\0" * 60_000)] * 100
     assert worst(with_segments(encode(SCENE, "JPEG", quality=95), *segments), scene()) <= LOSSY
 
 
-def test_grey_is_made_where_a_model_wants_it() -> None:
+def test_a_colour_image_is_decoded_to_grey_on_request() -> None:
     content = encode(SCENE, "JPEG", quality=95)
     image = decode_image(content, mode="L").image
     luma = scene() @ np.array([0.299, 0.587, 0.114])

@@ -1,4 +1,4 @@
-"""A reduced decode changes nothing that matters: sizes, registration, and the pixels that the next resize gives."""
+"""A reduced decode keeps sizes, registration and the pixels of the next resize."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_result_is_at_least_twice_the_needed_size_or_the_original(
 
 
 def detailed(width: int, height: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """A photo-like picture: coarse colours with detail down to a few pixels, and no symmetry."""
+    """A picture like a photo: coarse colours with detail down to a few pixels, and no symmetry."""
     random = np.random.default_rng(5)
     layers = [
         np.asarray(
@@ -59,8 +59,8 @@ def detailed(width: int, height: int) -> np.ndarray[tuple[int, ...], np.dtype[np
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_a_reduced_image_lies_exactly_where_the_original_does(kind: str, orientation: int) -> None:
-    """Sizes that are no multiple of the factor, seen through ``box``, give what the full image gives."""
+def test_a_reduced_image_and_its_box_are_registered_with_the_original(kind: str, orientation: int) -> None:
+    """A resize of ``box`` equals a resize of the original, also for sizes that are no multiple of the factor."""
     upright = detailed(1277, 941)
     stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](upright)))
     options = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {"compress_level": 1}
@@ -72,15 +72,15 @@ def test_a_reduced_image_lies_exactly_where_the_original_does(kind: str, orienta
     got = np.asarray(decoded.image.resize(size, Image.Resampling.BICUBIC, decoded.box)).astype(int)
     expected = np.asarray(Image.fromarray(upright).resize(size, Image.Resampling.BICUBIC)).astype(int)
     assert np.abs(got - expected).mean() < 0.8
-    assert np.abs(got[:, [0, -1]] - expected[:, [0, -1]]).mean() < 1.2  # the edges are where a slip would show
+    assert np.abs(got[:, [0, -1]] - expected[:, [0, -1]]).mean() < 1.2  # a shift would show at the edges
     assert np.abs(got[[0, -1]] - expected[[0, -1]]).mean() < 1.2
 
 
 @settings(max_examples=30, deadline=None)
-@given(width=st.integers(1, 90), height=st.integers(1, 60), wanted=st.integers(1, 12))
-def test_any_size_decodes_to_a_box_inside_the_image(width: int, height: int, wanted: int) -> None:
+@given(width=st.integers(1, 90), height=st.integers(1, 60), side=st.integers(1, 12))
+def test_any_size_decodes_to_a_box_inside_the_image(width: int, height: int, side: int) -> None:
     content = encode(Image.fromarray(scene(width, height)), "JPEG")
-    decoded = decode_image(content, (wanted, wanted))
+    decoded = decode_image(content, (side, side))
     assert decoded.box is not None
     left, top, right, bottom = decoded.box
     assert 0 <= left < right <= decoded.image.width
@@ -90,8 +90,8 @@ def test_any_size_decodes_to_a_box_inside_the_image(width: int, height: int, wan
 
 
 @pytest.mark.parametrize("mode", ["P", "RGBA", "L", "CMYK"])
-def test_bands_join_without_a_seam(mode: str) -> None:
-    """More rows than one band holds, converted band by band, are what converting at once gives."""
+def test_conversion_in_bands_equals_conversion_at_once(mode: str) -> None:
+    """The image has more rows than one band."""
     picture = Image.fromarray(scene(700, 1500))
     source = picture.convert("P", palette=Image.Palette.ADAPTIVE) if mode == "P" else picture.convert(mode)
     content = encode(source, "TIFF")

@@ -1,4 +1,4 @@
-"""What cannot be classified is refused: a stable reason, a sentence in its own numbers, and never half a picture."""
+"""An image that cannot be classified is refused with a stable reason and a sentence with its own numbers."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def refusal(content: bytes, limits: Limits | None = None) -> PermanentError:
     return caught.value
 
 
-def test_an_empty_file_is_empty() -> None:
+def test_a_file_without_content_is_empty() -> None:
     assert refusal(b"").reason is Reason.EMPTY
 
 
 @pytest.mark.parametrize(
     "content", [b"hello, I am a text file named .jpg", b"<html></html>", b"\0" * 100, b"B", b"BM and text after it"]
 )
-def test_what_is_no_image_is_not_an_image(content: bytes) -> None:
+def test_unknown_content_is_not_an_image(content: bytes) -> None:
     assert refusal(content).reason is Reason.NOT_AN_IMAGE
 
 
@@ -76,7 +76,7 @@ def test_what_is_no_image_is_not_an_image(content: bytes) -> None:
         (b"SDPX\0\0", "DPX"),
     ],
 )
-def test_what_is_known_but_not_decoded_is_named(content: bytes, name: str) -> None:
+def test_a_known_format_that_is_not_supported_is_named(content: bytes, name: str) -> None:
     error = refusal(content + bytes(64))
     assert error.reason is Reason.UNSUPPORTED_FORMAT
     assert name in error.detail
@@ -88,7 +88,7 @@ def tiff_with_tag(tag: int, kind: int, value: int, *, also: tuple[int, int, int]
     return b"II*\0" + struct.pack("<I", 8) + body
 
 
-def test_raw_photos_that_look_like_tiff_are_named_not_taken_for_their_thumbnail() -> None:
+def test_raw_photos_inside_tiff_are_named() -> None:
     assert "DNG" in refusal(tiff_with_tag(50706, 1, 0x401)).detail
     assert "NEF" in refusal(tiff_with_tag(254, 4, 1, also=(330, 4, 8))).detail
 
@@ -107,7 +107,7 @@ def test_float_tiff_is_refused_by_name() -> None:
         pytest.param([(258, 8), (259, 1), (262, 6), (277, 3), (530, 2)], "chroma", id="plain YCbCr 4:2:0"),
     ],
 )
-def test_a_kind_of_tiff_that_is_not_decoded_is_not_called_damaged(tags: list[tuple[int, int]], name: str) -> None:
+def test_an_unsupported_variant_of_tiff_is_not_called_damaged(tags: list[tuple[int, int]], name: str) -> None:
     entries = sorted([(256, 4), (257, 4), (273, 8), (279, 48), *tags])
     body = b"".join(struct.pack("<HHII", tag, 3, 1, value) for tag, value in entries)
     error = refusal(b"II*\0" + struct.pack("<IH", 8, len(entries)) + body + bytes(300))
@@ -145,7 +145,7 @@ WHOLE = {
 
 @pytest.mark.parametrize("name", WHOLE)
 @pytest.mark.parametrize("share", [0.05, 0.25, 0.5, 0.75, 0.99])
-def test_a_cut_file_is_truncated_at_any_point(name: str, share: float) -> None:
+def test_a_file_cut_at_any_point_is_truncated(name: str, share: float) -> None:
     content = WHOLE[name]
     assert refusal(content[: max(20, int(len(content) * share))]).reason is Reason.TRUNCATED
 
@@ -157,8 +157,8 @@ def test_a_file_without_its_last_byte_is_truncated(name: str) -> None:
 
 @pytest.mark.parametrize("share", [0.1, 0.4, 0.7, 0.9])
 @pytest.mark.parametrize("side", [8, 100], ids=["reduced", "whole"])
-def test_a_cut_jpeg_that_was_closed_properly_is_truncated_all_the_same(share: float, side: int) -> None:
-    """libjpeg fills the rest with one colour and says nothing: the half-grey picture of a camera that lost power."""
+def test_a_cut_jpeg_with_an_end_marker_is_truncated(share: float, side: int) -> None:
+    """libjpeg fills the rest with one colour and reports no error: a camera that lost power writes such files."""
     content = encode(Image.fromarray(scene(600, 400)), "JPEG", quality=90)
     start = content.index(b"\xff\xda")
     cut = content[: start + int((len(content) - start) * share)] + b"\xff\xd9"
@@ -169,12 +169,12 @@ def test_a_cut_jpeg_that_was_closed_properly_is_truncated_all_the_same(share: fl
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 1}, {"subsampling": 0}])
 @pytest.mark.parametrize("colour", [(255, 255, 255), (12, 200, 90)])
-def test_a_flat_picture_is_whole(colour: tuple[int, int, int], options: dict[str, Any]) -> None:
+def test_a_flat_picture_is_not_truncated(colour: tuple[int, int, int], options: dict[str, Any]) -> None:
     content = encode(Image.new("RGB", (123, 77), colour), "JPEG", **options) + b"and what a camera appends \xff\xd9"
     assert decode_image(content, (8, 8)).image
 
 
-def test_trailing_bytes_harm_nobody() -> None:
+def test_bytes_behind_the_picture_are_ignored() -> None:
     for name in ("baseline JPEG", "PNG", "GIF", "lossy WebP", "TIFF", "AVIF", "HEIC", "JPEG 2000", "BMP", "ICO"):
         content = WHOLE[name] + b"appended by a camera"
         assert decode_image(content, (8, 8)).image
@@ -190,7 +190,7 @@ def test_damaged_pixels_are_corrupt() -> None:
     assert (error.image.width, error.image.height) == (96, 64)
 
 
-def test_too_many_bytes_are_counted() -> None:
+def test_a_file_above_the_byte_limit_is_refused() -> None:
     error = refusal(WHOLE["PNG"], Limits(max_bytes=1000))
     assert error.reason is Reason.TOO_MANY_BYTES
     assert "1,000" in error.detail
@@ -225,7 +225,7 @@ HUGE = struct.pack(">II", 30_000, 30_000)
         ),
     ],
 )
-def test_too_many_pixels_are_counted_before_any_exists(content: bytes) -> None:
+def test_an_image_above_the_pixel_limit_is_refused_before_decoding(content: bytes) -> None:
     tracemalloc.start()
     error = refusal(content)
     _, peak = tracemalloc.get_traced_memory()
@@ -237,7 +237,7 @@ def test_too_many_pixels_are_counted_before_any_exists(content: bytes) -> None:
     assert peak < 1_000_000
 
 
-def test_too_many_frames_are_counted() -> None:
+def test_an_animation_above_the_frame_limit_is_refused() -> None:
     assert refusal(WHOLE["animated GIF"], Limits(max_frames=1)).reason is Reason.TOO_MANY_FRAMES
 
 
@@ -251,16 +251,16 @@ def test_too_many_frames_are_counted() -> None:
         pytest.param(b"GIF89a\4\0\4\0\0\0\0" + b"!\xfe\0" * 60_000 + b";", id="GIF of empty comments"),
     ],
 )
-def test_too_many_chunks_are_counted(content: bytes) -> None:
+def test_a_file_above_the_chunk_limit_is_refused(content: bytes) -> None:
     assert refusal(content).reason is Reason.TOO_MANY_FRAMES
 
 
-def test_a_run_of_fill_bytes_does_not_keep_us_busy() -> None:
+def test_a_long_run_of_fill_bytes_is_corrupt() -> None:
     assert refusal(b"\xff\xd8" + b"\xff" * 10_000_000 + b"\xda").reason is Reason.CORRUPT
 
 
 @pytest.mark.parametrize("kind", [b"iCCP", b"zTXt", b"iTXt"])
-def test_metadata_that_inflates_beyond_use_is_a_bomb_or_harmless(kind: bytes) -> None:
+def test_metadata_that_inflates_too_much_is_a_bomb(kind: bytes) -> None:
     flat = zlib.compress(bytes(50_000_000), 9)
     body = {b"iCCP": b"x\0\0", b"zTXt": b"x\0\0", b"iTXt": b"x\0\1\0\0\0"}[kind] + flat
     content = png(struct.pack(">II", 4, 4) + b"\x08\0\0\0\0", (kind, body), png_rows([bytes(4)] * 4))
@@ -272,18 +272,18 @@ def test_metadata_that_inflates_beyond_use_is_a_bomb_or_harmless(kind: bytes) ->
     assert peak < 8_000_000
 
 
-def test_an_icon_s_picture_cannot_be_larger_than_an_icon() -> None:
+def test_a_picture_larger_than_any_icon_is_a_bomb() -> None:
     picture = png(HUGE + b"\x08\x02\0\0\0")
     content = struct.pack("<HHHBBBBHHII", 0, 1, 1, 16, 16, 0, 0, 1, 32, len(picture), 22) + picture
     assert refusal(content).reason is Reason.DECOMPRESSION_BOMB
 
 
-def test_no_memory_is_no_verdict_on_the_image() -> None:
+def test_out_of_memory_is_transient() -> None:
     with pytest.raises(TransientError), decoder_errors("png"):
         raise MemoryError
 
 
-def test_a_user_s_own_limits_and_filters_of_pillow_do_not_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_global_pillow_limits_and_warning_filters_have_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -292,7 +292,7 @@ def test_a_user_s_own_limits_and_filters_of_pillow_do_not_decide(monkeypatch: py
         assert refusal(WHOLE["lossy WebP"]).reason is Reason.TOO_MANY_PIXELS  # that reader asks the global by itself
 
 
-def test_nothing_global_in_pillow_is_changed() -> None:
+def test_no_global_of_pillow_is_changed() -> None:
     before = (
         Image.MAX_IMAGE_PIXELS,
         ImageFile.LOAD_TRUNCATED_IMAGES,

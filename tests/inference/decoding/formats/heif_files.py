@@ -1,4 +1,4 @@
-"""AVIF and HEIC files put together by hand around real streams, to say of them what no writer would."""
+"""AVIF and HEIC files assembled around real streams, with statements about them that no writer makes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def written(kind: str, picture: Image.Image) -> bytes:
 
 
 def with_stated_size(content: bytes, width: int, height: int) -> bytes:
-    """Let every ``ispe`` box say another size."""
+    """Write another size into every ``ispe`` box."""
     at = content.index(b"ispe") + 8  # behind its name, version and flags
     while at > 7:
         content = content[:at] + struct.pack(">II", width, height) + content[at + 8 :]

@@ -42,18 +42,18 @@ SIZES_AT = SUBSAMPLED.index(b"\xff\x4f\xff\x51") + 8
 
 
 def laid_out(right: int, tile_width: int, *, left: int = 0, tile_left: int = 0) -> bytes:
-    """Let the codestream say that it is so wide; its samples stay what they are."""
+    """Write another layout into the codestream; its samples stay the same."""
     sizes = struct.pack(">8I", right, HEIGHT, left, 0, tile_width, 512, tile_left, 0)
     return SUBSAMPLED[:SIZES_AT] + sizes + SUBSAMPLED[SIZES_AT + len(sizes) :]
 
 
-def test_subsampled_chroma_comes_out_where_it_belongs() -> None:
+def test_subsampled_chroma_is_decoded_in_place() -> None:
     decoded = decode_image(SUBSAMPLED)
     assert decoded.image.size == (WIDTH, HEIGHT)
     assert np.abs(np.asarray(decoded.image).astype(int) - scene(WIDTH, HEIGHT)).mean() <= LOSS
 
 
-def test_what_its_decoder_would_shear_is_refused_from_its_header() -> None:
+def test_a_width_that_the_decoder_would_shear_is_refused_from_the_header() -> None:
     content = laid_out(WIDTH + 1, 512)
     box = content.index(b"ihdr") + 4
     content = content[:box] + struct.pack(">II", HEIGHT, WIDTH + 1) + content[box + 8 :]
@@ -71,7 +71,7 @@ def test_what_its_decoder_would_shear_is_refused_from_its_header() -> None:
         pytest.param(laid_out(2000, 512, tile_left=1, left=2), id="tiles that begin at an odd column"),
     ],
 )
-def test_any_edge_between_two_samples_is_refused(content: bytes) -> None:
+def test_an_edge_inside_a_chroma_sample_is_refused(content: bytes) -> None:
     with pytest.raises(PermanentError):
         refuse_sheared_chroma(read_codestream(content))
 
@@ -86,13 +86,13 @@ def test_any_edge_between_two_samples_is_refused(content: bytes) -> None:
         pytest.param(b"\xff\x4f\xff\x51", id="nothing"),
     ],
 )
-def test_whole_samples_pass(content: bytes) -> None:
+def test_edges_between_chroma_samples_are_accepted(content: bytes) -> None:
     refuse_sheared_chroma(read_codestream(content))
 
 
 @pytest.mark.parametrize(("blocks", "samples"), [((64, 64), 4096), ((8, 4), 32), ((4, 4), 16)], ids=str)
-def test_small_blocks_are_asked_memory_for(blocks: tuple[int, int], samples: int) -> None:
-    """OpenJPEG keeps 400 bytes of each: in blocks of 4 x 4, a few KB of file take 76 bytes a pixel more."""
+def test_the_estimate_includes_small_code_blocks(blocks: tuple[int, int], samples: int) -> None:
+    """OpenJPEG keeps 400 bytes for each block: in blocks of 4 x 4, a file of a few KB takes 76 bytes a pixel more."""
     content = encode(Image.new("RGB", (512, 512)), "JPEG2000", codeblock_size=blocks)
     assert read_codestream(content).block_samples == samples
     usual = encode(Image.new("RGB", (512, 512)), "JPEG2000")
@@ -111,7 +111,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("style", OTHERS.values(), ids=OTHERS.keys())
-def test_the_smallest_block_of_any_header_counts(style: bytes) -> None:
+def test_the_smallest_code_block_of_all_headers_is_used(style: bytes) -> None:
     content = encode(Image.new("RGB", (512, 512)), "JPEG2000")
     at = content.index(b"\xff\x90")  # where the first tile begins
     assert read_codestream(content).block_samples == 4096
@@ -119,7 +119,7 @@ def test_the_smallest_block_of_any_header_counts(style: bytes) -> None:
 
 
 def jpeg2000_in_tiles(width: int, height: int, tile_width: int, tile_height: int, *, boxed: bool) -> bytes:
-    """A picture of a few bytes whose header says that it is that large and cut up that small."""
+    """A picture of a few bytes whose header states this size and these tiles."""
     content = encode(Image.new("RGB", (40, 24), (70, 140, 90)), "JPEG2000", no_jp2=not boxed)
     at = content.index(b"\xff\x4f\xff\x51") + 8
     sizes = struct.pack(">8I", width, height, 0, 0, tile_width, tile_height, 0, 0)
@@ -128,8 +128,8 @@ def jpeg2000_in_tiles(width: int, height: int, tile_width: int, tile_height: int
 
 
 @pytest.mark.parametrize("boxed", [True, False], ids=["in a JP2 file", "a bare codestream"])
-def test_every_tile_of_a_jpeg_2000_is_paid_for(*, boxed: bool) -> None:
-    """3 KB of one million pixels in 43,691 tiles took 486 MiB and had asked for 36: OpenJPEG keeps 11 KiB per tile."""
+def test_the_estimate_includes_every_tile(*, boxed: bool) -> None:
+    """OpenJPEG keeps 11 KiB per tile: a file of 3 KB with one million pixels in 43,691 tiles took 486 MiB."""
     tiles = (1_048_576, 24)
     costs = [memory_bytes(jpeg2000_in_tiles(1, 1_048_576, 1, tile, boxed=boxed), (256, 256)) for tile in tiles]
     assert costs[0] < 60 * 2**20
@@ -137,7 +137,7 @@ def test_every_tile_of_a_jpeg_2000_is_paid_for(*, boxed: bool) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of the resident set from /proc")
-def test_many_tiles_take_no_more_memory_than_was_asked_for(tmp_path: Path) -> None:
+def test_many_tiles_take_no_more_memory_than_estimated(tmp_path: Path) -> None:
     small, large = tmp_path / "small", tmp_path / "large"
     small.write_bytes(jpeg2000_in_tiles(40, 24, 40, 24, boxed=True))
     large.write_bytes(jpeg2000_in_tiles(1, 1_048_576, 1, 24, boxed=True))
@@ -145,15 +145,15 @@ def test_many_tiles_take_no_more_memory_than_was_asked_for(tmp_path: Path) -> No
 import json, sys
 from pathlib import Path
 from inference.limits import Limits
-from tests.inference.decoding.fuzz import Judge
+from tests.inference.decoding.fuzz import FuzzTarget
 from tools.process_stats import resident, restart_peak
 
-judge = Judge(Limits())
-judge.outcome(Path(sys.argv[1]).read_bytes())
+target = FuzzTarget(Limits())
+target.outcome(Path(sys.argv[1]).read_bytes())
 before = restart_peak().now
-outcome = judge.outcome(Path(sys.argv[2]).read_bytes())
+outcome = target.outcome(Path(sys.argv[2]).read_bytes())
 taken = resident().peak - before
-print(json.dumps([outcome[0], judge.admission.asked_bytes, taken]))
+print(json.dumps([outcome[0], target.admission.reserved_bytes, taken]))
 """
     run = subprocess.run(
         [sys.executable, "-c", program, small, large], cwd=ROOT, check=True, capture_output=True, text=True

@@ -1,4 +1,4 @@
-"""TIFF: every part of the picture must be listed."""
+"""TIFF: the file must list every strip or tile of its picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from inference.limits import Limits
 
 
 def tiff(height: int, tags: dict[int, tuple[int, ...]]) -> bytes:
-    """Grey, 16 pixels wide; the parts that are listed lie in the file, all in one place."""
+    """A grey TIFF, 16 pixels wide; all listed parts point at the same bytes of the file."""
     layout = {256: (16,), 257: (height,), 258: (8,), 259: (1,), 262: (1,), **tags}
     behind = 8 + 2 + 12 * len(layout) + 4
     entries, values = b"", b""
@@ -35,7 +35,7 @@ def tiff(height: int, tags: dict[int, tuple[int, ...]]) -> bytes:
     ids=["strips", "strips in planes", "tiles"],
 )
 def test_a_tiff_must_list_all_parts_of_its_picture(parts: dict[int, tuple[int, ...]], listed: int) -> None:
-    """Pillow left the rows black for which there was no strip: 3 KB of 24 rows declared 16,711,704."""
+    """Pillow leaves rows without a strip black: a file of 3 KB with 24 rows stated 16,711,704 rows."""
     whole = read_header(tiff(32, parts), Limits())
     assert whole.stored_size == (16, 32)
     fewer = {tag: numbers[:-1] if len(numbers) == listed else numbers for tag, numbers in parts.items()}
