@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tools.bench.runner import Figure
 
 _STDOUT = "-"
+_WIDTH = 120  # columns of tables in a file or pipe
 _CACHE = APP_ROOT / ".cache" / "bench"
 _ON_STORAGE = {"function_path", "bare_sdk", "backfill"}  # workers that need the emulator
 
@@ -85,16 +86,18 @@ def run(args: argparse.Namespace) -> int:
     effort = benchmarks.SHORT if args.short else benchmarks.FULL
     result = measure(sections, effort, _python_with_torch(args.torch_python), Console(stderr=True))
     document = result.to_json()
+    stream = sys.stderr if args.json == _STDOUT else sys.stdout
+    console = Console(file=stream, width=None if stream.isatty() else _WIDTH)
     if args.json == _STDOUT:
         print(json.dumps(document, indent=1))
     else:
-        show(Console(), result)
+        show(console, result)
         if args.json:
             Path(args.json).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     if args.plot:
         args.plot.write_text(plot(document), encoding="utf-8")
     if kept:
-        Console(stderr=args.json == _STDOUT).print(comparison(kept, result))
+        console.print(comparison(kept, result))
     return 0
 
 
