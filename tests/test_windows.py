@@ -63,7 +63,8 @@ for name in FUNCTIONS:
     if hasattr(os, name):
         delattr(os, name)
 for name in SIGNALS:
-    delattr(signal, name)
+    if hasattr(signal, name):
+        delattr(signal, name)
 signal.SIGBREAK, signal.CTRL_BREAK_EVENT, signal.CTRL_C_EVENT = 21, 1, 0
 subprocess.CREATE_NEW_PROCESS_GROUP = 0x200
 sys.modules["msvcrt"] = ModuleType("msvcrt")

@@ -71,6 +71,15 @@ def test_ci_runs_the_commands_of_the_makefile_on_every_python_that_is_promised()
     assert re.findall(r"^make \w+", run, re.MULTILINE)[:3] == ["make lint", "make types", "make test"]
 
 
+def test_windows_runs_tests_that_exist_and_need_no_emulator() -> None:
+    install, tests, demo = [step["run"] for step in workflow("ci")["jobs"]["windows"]["steps"] if "run" in step]
+    assert install == "python -m pip install -r requirements-dev.txt"
+    assert demo == "python -m tools demo"
+    paths = tests.removeprefix('python -m pytest -m "not azurite" ').split()
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
 def test_every_make_target_that_is_called_exists() -> None:
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     called = {

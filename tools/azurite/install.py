@@ -97,7 +97,9 @@ def _install(npm: list[str], installed: Path) -> None:
 def _run(command: list[str], failure: str, cwd: Path | None = None, environ: dict[str, str] | None = None) -> None:
     """Run a command; ``failure`` begins the message of the ``ConfigurationError`` if it fails."""
     try:
-        done = subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=cwd, env=environ, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
     except OSError as error:
         raise ConfigurationError(f"{failure}: {error}") from error
     if done.returncode:
@@ -112,6 +114,8 @@ def _major_version(node: str) -> int:
 def _output(command: list[str]) -> str:
     """Return a command's standard output, or an empty text if it fails."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+        return subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", check=True, timeout=60
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return ""

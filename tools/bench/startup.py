@@ -90,7 +90,7 @@ def measure_imports(cache: Path) -> list[Imports]:
         cwd=APP_ROOT,
         env=_environ(cache),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     spent: defaultdict[str, list[float]] = defaultdict(list)
@@ -144,7 +144,7 @@ def _environ(cache: Path) -> Mapping[str, str]:
 def _start(command: Sequence[str], environ: Mapping[str, str]) -> Trial:
     started = time.perf_counter()
     with subprocess.Popen(
-        command, cwd=APP_ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, cwd=APP_ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8"
     ) as process:
         assert process.stdout is not None
         line = process.stdout.readline()

@@ -142,7 +142,7 @@ def _reconcile(environ: dict[str, str], *options: str) -> dict[str, Any]:
     """Run ``python -m tools reconcile`` through the proxy, and return its summary."""
     command = [sys.executable, "-m", "tools", "reconcile", "--json", *options]
     for _ in range(_RECONCILE_ATTEMPTS):  # it may fail under the faults; an operator or the timer would run it again
-        done = subprocess.run(command, cwd=APP_ROOT, env=environ, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=APP_ROOT, env=environ, capture_output=True, encoding="utf-8", check=False)
         if done.returncode == 0:
             summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
             return {name: summary[name] for name in ("missing", "stale", "repaired", "index_removed", "pruned")}

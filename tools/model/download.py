@@ -94,7 +94,7 @@ class _Partial:
         self._note = target.with_name(f"{target.name}.partial.json")
         self._key = hashlib.sha256(url.encode()).hexdigest()  # the URL itself may hold a signature
         try:
-            note = json.loads(self._note.read_text())
+            note = json.loads(self._note.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             note = None
         if not isinstance(note, dict) or note.get("url") != self._key:
@@ -111,7 +111,7 @@ class _Partial:
         """Start from no bytes, with a new validator."""
         self.validator = validator
         self.path.write_bytes(b"")
-        self._note.write_text(json.dumps({"url": self._key, "validator": validator}))
+        self._note.write_text(json.dumps({"url": self._key, "validator": validator}), encoding="utf-8")
 
     def forget(self) -> None:
         """Delete the received bytes and the note."""

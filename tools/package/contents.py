@@ -47,7 +47,7 @@ def untracked_files(root: Path = ROOT) -> list[str]:
 def _git_files(root: Path, *options: str) -> list[str]:
     command = ["git", "-C", str(root), "ls-files", "-z", *options, "--", *APP]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     except FileNotFoundError as error:
         raise ConfigurationError("The package contains the files that git tracks: install git.") from error
     if done.returncode:

@@ -110,7 +110,7 @@ def _head() -> str:
 
 def _pip_install(*options: str) -> str:
     command = [sys.executable, "-m", "pip", "install", "-qq", *TARGET, *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if done.returncode:
         message = done.stderr.strip().splitlines() or ["pip failed without a message."]
         raise ConfigurationError("pip could not get the packages: " + "\n".join(message[-_ERROR_LINES:]))

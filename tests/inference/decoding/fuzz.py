@@ -16,7 +16,6 @@ import json
 import mmap
 import random
 import re
-import resource
 import struct
 import subprocess
 import sys
@@ -136,6 +135,8 @@ def measure(target: FuzzTarget, content: bytes, slowest_cpu_s: float = SLOWEST_C
 
 def child(args: argparse.Namespace) -> None:
     """Classify and write findings; the last line of stdout counts the outcomes."""
+    import resource  # Windows has none
+
     if not args.giants:  # making them takes more
         resource.setrlimit(resource.RLIMIT_AS, (CEILING_BYTES + PROCESS_BYTES,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

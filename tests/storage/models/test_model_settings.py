@@ -31,7 +31,7 @@ def test_the_model_that_ships_is_the_default() -> None:
     ],
 )
 def test_folders_are_told_apart_by_semicolons(value: str, folders: list[str]) -> None:
-    assert settings(MODEL_DIR=value).model_dirs == tuple(Path(folder) for folder in folders)
+    assert settings(MODEL_DIR=value).model_dirs == tuple(Path(folder).resolve() for folder in folders)
 
 
 def test_blob_storage_wins_over_the_folder_that_nobody_chose() -> None:

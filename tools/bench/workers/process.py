@@ -71,7 +71,7 @@ def start_worker(
         env={**os.environ, **(environ or {})},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
     try:
         yield WorkerProcess(name, process)
