@@ -1,6 +1,6 @@
-"""``.ci/run`` on machines that lack programs: what it installs, requires of the tests and reports.
+"""``.ci/run`` on machines without some programs: what is installed, required and reported?
 
-The script runs in a folder of its own, where ``make``, ``apt-get`` and the tests' own search are stand-ins.
+The script runs in a temporary folder with stand-ins for ``make``, ``apt-get`` and the tests' own search.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STAND_INS = {
 
 
 class Machine:
-    """A checkout with the script, and programs of the test's choice."""
+    """A checkout with the script, and a choice of programs."""
 
     def __init__(self, folder: Path) -> None:
         self._bin, self._done = folder / "bin", folder / "done"
@@ -47,7 +47,7 @@ class Machine:
         (self._bin / name).unlink()
 
     def ci(self, there: str = "", *, has: str = "", user: int = 0, apt_exit: int = 0) -> tuple[int, str, list[str]]:
-        """Exit code, output, and the calls of make and apt-get."""
+        """Run the script; return its exit code, its output, and the calls of make and apt-get."""
         for tool in ("bash", "env", "dirname"):
             path = self._bin / tool
             if not path.exists():
@@ -67,14 +67,14 @@ def machine(tmp_path: Path) -> Machine:
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the script needs bash")
 
 
-def test_what_is_there_is_required_and_nothing_installed(machine: Machine) -> None:
+def test_programs_of_the_machine_are_required_and_not_installed(machine: Machine) -> None:
     code, _, done = machine.ci("chromium python3.13 webjobs-host")
     assert code == 0
     assert [line.split(" CI_REQUIRE=")[0] for line in done] == ["make lint", "make types", "make test"]
     assert done[-1].split("=")[1].split() == ["chromium", "python3.13", "webjobs-host"]
 
 
-def test_what_is_missing_is_installed_and_required(machine: Machine) -> None:
+def test_missing_programs_are_installed_and_required(machine: Machine) -> None:
     code, _, done = machine.ci("", has="chromium python3.13")
     assert code == 0
     installed = [line.split()[-1] for line in done if line.startswith("apt-get")]
@@ -82,7 +82,7 @@ def test_what_is_missing_is_installed_and_required(machine: Machine) -> None:
     assert done[-1].split("=")[1].split() == ["chromium", "python3.13"]
 
 
-def test_what_the_system_has_no_package_of_is_reported(machine: Machine) -> None:
+def test_a_program_without_a_package_is_reported(machine: Machine) -> None:
     code, output, done = machine.ci("", has="chromium")
     assert code == 0
     assert "no package of it: python3.13" in output
@@ -90,7 +90,7 @@ def test_what_the_system_has_no_package_of_is_reported(machine: Machine) -> None
 
 
 @pytest.mark.parametrize("way", ["no right", "no apt-get"])
-def test_what_may_not_be_installed_is_reported(machine: Machine, way: str) -> None:
+def test_a_program_is_reported_if_installing_is_not_allowed(machine: Machine, way: str) -> None:
     if way == "no apt-get":
         machine.without("apt-get")
     code, output, done = machine.ci("python3.13", has="chromium", user=1000 if way == "no right" else 0)
@@ -99,14 +99,14 @@ def test_what_may_not_be_installed_is_reported(machine: Machine, way: str) -> No
     assert done[-1].split("=")[1].split() == ["python3.13"]
 
 
-def test_an_installation_that_fails_ends_the_run(machine: Machine) -> None:
+def test_a_failed_installation_ends_the_run(machine: Machine) -> None:
     code, _, done = machine.ci("python3.13", has="chromium", apt_exit=100)
     assert code != 0
     assert not any(line.startswith("make test") for line in done)
 
 
 @pytest.mark.parametrize(("required", "outcome"), [("chromium", pytest.fail.Exception), ("", pytest.skip.Exception)])
-def test_a_program_that_is_missing_fails_its_tests_only_where_it_is_required(
+def test_a_missing_program_fails_tests_only_if_it_is_required(
     monkeypatch: pytest.MonkeyPatch, required: str, outcome: type[BaseException]
 ) -> None:
     monkeypatch.setenv("CI_REQUIRE", f"python3.13 {required}")

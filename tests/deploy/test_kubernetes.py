@@ -1,4 +1,4 @@
-"""The manifests: against Kubernetes' own schemas, KEDA's rules, our settings, our memory formula, and each other."""
+"""The manifests fit Kubernetes' schemas, KEDA's rules, the app's settings, the memory formula and each other."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ HOST: dict[str, Any] = json.loads((ROOT / "host.json").read_text())
 OLDEST, NEWEST = "1.31", "1.37"
 MIB = 1024 * 1024
 
-# By hand from KEDA's documentation (2.17: ScaledObject spec, azure-queue scaler, workload identity): its own schema
-# takes any metadata, so that a misspelt name would be found in the cluster only.
+# From KEDA's documentation (2.17: ScaledObject spec, azure-queue scaler, workload identity). KEDA's schema accepts any
+# metadata, so only a cluster would find a misspelt name.
 AZURE_QUEUE = {
     "type": "object",
     "required": ["type", "metadata", "authenticationRef"],
@@ -58,7 +58,7 @@ SCALED_OBJECT = {
     },
 }
 
-# Read by the Functions host and its worker, not by the app.
+# Settings of the Functions host and its worker.
 IDENTITY = ("blobServiceUri", "queueServiceUri", "tableServiceUri", "credential")
 HOSTS_OWN = {"AzureFunctionsWebHost__hostid", "PYTHON_THREADPOOL_THREAD_COUNT"} | {
     f"AzureWebJobsStorage__{name}" for name in IDENTITY
@@ -89,31 +89,31 @@ def settings() -> dict[str, str]:
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 @pytest.mark.parametrize("kind", ["Namespace", "ServiceAccount", "ConfigMap", "Deployment"])
-def test_kubernetes_takes_it_and_knows_every_word(kind: str, version: str) -> None:
+def test_kubernetes_accepts_every_field(kind: str, version: str) -> None:
     kubernetes_validate.validate(the(kind), version, strict=True)
 
 
-def test_the_schemas_would_notice() -> None:
+def test_the_schemas_find_mistakes() -> None:
     wrong = the("Deployment")
     wrong["spec"]["template"]["spec"]["containers"][0]["livenesProbe"] = {}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(wrong, NEWEST, strict=True)
 
 
-def test_keda_takes_its_part() -> None:
+def test_keda_accepts_its_objects() -> None:
     jsonschema.validate(the("ScaledObject")["spec"], SCALED_OBJECT)
     assert the("ScaledObject")["apiVersion"] == the("TriggerAuthentication")["apiVersion"] == "keda.sh/v1alpha1"
     assert the("TriggerAuthentication")["spec"] == {"podIdentity": {"provider": "azure-workload"}}
 
 
-def test_everything_is_applied_together_in_one_namespace() -> None:
+def test_one_kustomization_applies_everything_in_one_namespace() -> None:
     kustomization = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
     assert sorted(kustomization["resources"]) == sorted(SOURCES)
     named = {each["metadata"].get("namespace", each["metadata"]["name"]) for each in resources()}
     assert named == {kustomization["namespace"]}
 
 
-def test_the_parts_name_each_other() -> None:
+def test_the_objects_refer_to_each_other() -> None:
     deployment = the("Deployment")
     pod = deployment["spec"]["template"]
     assert deployment["spec"]["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
@@ -133,7 +133,7 @@ def test_every_setting_is_read_by_the_app_or_by_the_host() -> None:
     assert settings().keys() - declared - HOSTS_OWN == set()
 
 
-def test_the_app_understands_its_settings_and_polls() -> None:
+def test_the_settings_are_valid_and_select_polling() -> None:
     read = Settings.from_environ(settings())
     assert read.blob_trigger_source == "LogsAndContainerScan", "the cluster has no public endpoint for a webhook"
     assert read.image_storage.connection_string is None
@@ -142,7 +142,7 @@ def test_the_app_understands_its_settings_and_polls() -> None:
     assert stated.items() <= DEFAULTS.items()
 
 
-def test_the_queues_that_are_measured_are_the_queues_that_are_read() -> None:
+def test_keda_measures_the_queues_that_the_app_reads() -> None:
     uploads, asked_for = the("ScaledObject")["spec"]["triggers"]
     host_id = settings()["AzureFunctionsWebHost__hostid"]
     assert re.fullmatch(r"[a-z0-9-]{1,32}", host_id), "the host would cut or change it"
@@ -157,14 +157,14 @@ def test_it_never_scales_to_zero() -> None:
     assert the("ScaledObject")["spec"]["minReplicaCount"] == 1
 
 
-def test_the_probes_ask_the_port_that_the_host_listens_on() -> None:
+def test_the_probes_use_the_port_of_the_host() -> None:
     (port,) = container()["ports"]
     assert [str(port["containerPort"])] == instructions("EXPOSE")
     for probe in ("startupProbe", "livenessProbe"):
         assert container()[probe]["httpGet"] == {"path": "/admin/host/ping", "port": port["name"]}
 
 
-def test_it_runs_as_the_user_of_the_image_with_nothing_granted() -> None:
+def test_it_runs_as_the_user_of_the_image_without_capabilities() -> None:
     pod, own = the("Deployment")["spec"]["template"]["spec"]["securityContext"], container()["securityContext"]
     assert pod["runAsNonRoot"] is True
     assert [f"{pod['runAsUser']}:{pod['runAsGroup']}"] == instructions("USER")
@@ -174,14 +174,14 @@ def test_it_runs_as_the_user_of_the_image_with_nothing_granted() -> None:
 
 
 def stated(text: str) -> int:
-    """A number of the document's sum, in its unit."""
+    """Return a number that the document states."""
     found = re.search(text, DOCUMENT)
     assert found, f"docs/kubernetes.md does not say {text}"
     return int(found[1])
 
 
-def test_memory_is_enough_by_our_own_formula() -> None:
-    """Peak = host + process + the larger of the whole budget, and an eighth of it beside the dearest image."""
+def test_the_memory_limit_fits_the_documented_formula() -> None:
+    """Peak = host + process + the larger of the whole budget, and an eighth of it plus the most expensive image."""
     resources = container()["resources"]
     assert resources["limits"]["memory"] == resources["requests"]["memory"] == "2Gi"
     host, process = stated(r"Functions host, (\d+) MiB"), stated(r"app's process, (\d+) MiB")
@@ -193,11 +193,11 @@ def test_memory_is_enough_by_our_own_formula() -> None:
     assert budget == stated(r"DECODE_BUDGET_MIB`, (\d+) MiB")
 
 
-def test_the_thread_pool_takes_what_the_host_sends() -> None:
+def test_the_thread_pool_has_a_thread_per_concurrent_blob() -> None:
     assert settings()["PYTHON_THREADPOOL_THREAD_COUNT"] == str(HOST["extensions"]["blobs"]["maxDegreeOfParallelism"])
 
 
-def test_a_request_of_the_second_queue_fits_its_remark() -> None:
+def test_the_comment_on_the_second_queue_is_true() -> None:
     remark = (FOLDER / "scaling.yaml").read_text()
     assert f"up to {messages._MAX_BLOBS} images in a message" in remark
     assert the("ScaledObject")["spec"]["triggers"][1]["metadata"]["queueLength"] == str(

@@ -1,4 +1,4 @@
-"""No secret in what git tracks: detect-secrets looks through every file; what it may find has its reason here."""
+"""detect-secrets finds no secret in any tracked file, except for the findings listed here with their reasons."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from storage.connection import DEVELOPMENT_STORAGE
 ROOT = Path(__file__).resolve().parents[2]
 AZURITE_KEY = DEVELOPMENT_STORAGE.partition("AccountKey=")[2].partition(";")[0]
 
-# By the digest that the scan reports, so that the reason holds for this one text and no other.
+# By the digest that the scan reports, so that a reason applies to one text only.
 HARMLESS = {
     sha1(text.encode()).hexdigest(): reason
     for text, reason in {
@@ -29,7 +29,7 @@ HARMLESS = {
         "hunter2": "a made-up password in a URL, tests/tools/model/test_download.py",
     }.items()
 }
-# Hexadecimal digests are everywhere here (wheels, models, Azurite); no key of Azure or GitHub looks like one.
+# The repository contains many hexadecimal digests (wheels, models, Azurite); no key of Azure or GitHub looks like one.
 LEFT_OUT = ("HexHighEntropyString",)
 NOT_READ = (".png", ".onnx", "package-lock.json")  # pictures, weights, and a list of digests
 
@@ -50,12 +50,12 @@ def tracked() -> list[str]:
     return [name for name in names if not name.endswith(NOT_READ)]
 
 
-def test_nothing_that_git_tracks_holds_a_secret(tracked: list[str]) -> None:
+def test_no_tracked_file_contains_a_secret(tracked: list[str]) -> None:
     found = [secret for secret in scan(ROOT, *tracked) if secret["hashed_secret"] not in HARMLESS]
     assert [f"{each['filename']}:{each['line_number']} {each['type']} {each['hashed_secret']}" for each in found] == []
 
 
-def test_the_scan_would_notice(tmp_path: Path) -> None:
+def test_the_scan_finds_a_secret(tmp_path: Path) -> None:
     key = base64.b64encode(os.urandom(64)).decode()
     (tmp_path / "settings.py").write_text(
         f'CONNECTION = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey={key}"\n'

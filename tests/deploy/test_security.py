@@ -18,7 +18,7 @@ def test_every_named_test_exists(file: str, name: str) -> None:
     assert re.search(rf"^ *def {name}\(", source, re.MULTILINE), f"{file} has no {name}"
 
 
-def test_every_line_of_the_table_names_a_test() -> None:
+def test_every_row_of_the_table_names_a_test() -> None:
     table = DOCUMENT.partition("## Threats and protections")[2].partition("\n\n`pip-audit`")[0]
     lines = [line for line in table.splitlines() if line.startswith("| ")][1:]
     assert len(lines) > 25

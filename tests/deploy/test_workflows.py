@@ -1,4 +1,4 @@
-"""The workflows for GitHub: by its schemas, by zizmor, and in step with the Makefile and the Pythons we promise."""
+"""The GitHub workflows fit GitHub's schemas, zizmor's rules, the Makefile and the supported Python versions."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def steps(of: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("path", "schema"), CHECKS, ids=[path.name for path, _ in CHECKS])
-def test_it_is_what_github_understands(path: Path, schema: str) -> None:
+def test_it_fits_githubs_schema(path: Path, schema: str) -> None:
     check = [str(BIN / "check-jsonschema"), "--builtin-schema", schema, str(path)]
     done = subprocess.run(check, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
 def test_zizmor_finds_nothing() -> None:
-    """Unpinned actions, words of strangers in a shell, stored tokens, rights that no step needs."""
+    """zizmor finds unpinned actions, template injection, stored credentials and unneeded permissions."""
     done = subprocess.run(
         [BIN / "zizmor", "--offline", "--persona", "pedantic", "--no-progress", "--quiet", GITHUB],
         capture_output=True,
@@ -51,7 +51,7 @@ def test_zizmor_finds_nothing() -> None:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_nothing_may_be_done_that_is_not_needed(path: Path) -> None:
+def test_each_workflow_has_only_the_permissions_it_needs(path: Path) -> None:
     of = workflow(path.stem)
     assert of["permissions"] == {}
     for name, job in of["jobs"].items():
@@ -62,7 +62,7 @@ def test_nothing_may_be_done_that_is_not_needed(path: Path) -> None:
         assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step.get("uses", f"a@{'0' * 40}")), "an action that can change"
 
 
-def test_ci_runs_the_commands_of_the_makefile_on_every_python_that_is_promised() -> None:
+def test_ci_runs_the_make_targets_on_every_supported_python() -> None:
     job = workflow("ci")["jobs"]["test"]
     assert tuple(job["strategy"]["matrix"]["python"]) == PYTHONS
     assert [step["run"] for step in job["steps"] if "run" in step] == ["make lint", "make types", "make test"]
@@ -80,7 +80,7 @@ def test_windows_runs_tests_that_exist_and_need_no_emulator() -> None:
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
-def test_every_make_target_that_is_called_exists() -> None:
+def test_every_called_make_target_exists() -> None:
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     called = {
         match
@@ -91,12 +91,12 @@ def test_every_make_target_that_is_called_exists() -> None:
     assert {"package", "test", "install"} <= called <= targets
 
 
-def test_package_and_measurements_are_kept() -> None:
+def test_package_and_measurements_are_uploaded() -> None:
     kept = [step["with"]["path"] for step in steps(workflow("ci")) if "upload-artifact" in step.get("uses", "")]
     assert kept == [ZIP, "bench.json"]
 
 
-def test_a_release_carries_the_package_and_the_sources_of_its_copyleft_parts() -> None:
+def test_a_release_contains_the_package_and_the_sources_of_its_copyleft_parts() -> None:
     *_, release = steps(workflow("release"))
     assert f"{ZIP} docs/licences.md sources/*" in release["run"]
     urls = re.findall(r"https://[^>]*\.tar\.gz", (ROOT / "docs" / "licences.md").read_text())

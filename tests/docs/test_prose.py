@@ -82,7 +82,6 @@ LEFT: dict[str, int] = {
     "storage/reconcile": 45,
     "storage/results": 34,
     "tests": 44,
-    "tests/soak": 10,
     "tests/storage": 21,
     "tests/storage/host": 18,
     "tests/storage/models": 12,

@@ -1,4 +1,4 @@
-"""The contents of a Bicep file, read from its parse tree: no registry that we can install from has a compiler.
+"""Reads Bicep files from their parse tree, because no package registry offers a Bicep compiler.
 
 Values become Python's: objects are dicts, arrays lists, plain strings ``str``, numbers ``int``, booleans ``bool``.
 Computed values stay as they are written, as an ``Expression``; ``evaluate`` resolves the simple ones.
@@ -25,14 +25,14 @@ _PARSER = tree_sitter.Parser(tree_sitter.Language(tree_sitter_bicep.language()))
 
 
 class Expression(str):
-    """Source text of what Bicep computes."""
+    """Source text of an expression."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True)
 class Resource:
-    """One ``resource``; ``body`` is that of its condition or loop, where it has one."""
+    """One ``resource``; ``body`` is the object inside its condition or loop."""
 
     symbol: str
     type: str
@@ -54,7 +54,7 @@ class Module:
 
 @dataclass(frozen=True)
 class File:
-    """One file. ``params`` holds the default of each, ``None`` where there is none."""
+    """One file. ``params`` maps each parameter to its default, or ``None``."""
 
     path: Path
     root: tree_sitter.Node
@@ -65,7 +65,7 @@ class File:
     outputs: dict[str, Any]
 
     def only(self, type_: str) -> Resource:
-        """The one resource of a type that is made here."""
+        """Return the only resource of a type in this file."""
         (found,) = [each for each in self.resources.values() if each.type == type_ and not each.existing]
         return found
 
@@ -131,7 +131,7 @@ def value(node: tree_sitter.Node) -> Any:
 
 
 def evaluate(written: Any, known: dict[str, Any]) -> Any:
-    """Resolve a symbol, an interpolated string or ``string(symbol)``; anything else stays as it is."""
+    """Resolve a symbol, an interpolated string or ``string(symbol)``; return any other value unchanged."""
     if not isinstance(written, Expression):
         return written
     if called := re.fullmatch(r"string\((\w+)\)", written):
@@ -142,7 +142,7 @@ def evaluate(written: Any, known: dict[str, Any]) -> Any:
 
 
 def leaves(written: Any) -> Iterator[Any]:
-    """Everything in a value that is no object or array, keys included."""
+    """Yield every scalar in a value, keys included."""
     if isinstance(written, dict):
         for name, inner in written.items():
             yield name

@@ -1,4 +1,4 @@
-"""A fake Azure CLI: gives the planned answers and records every call, bodies included.
+"""A fake Azure CLI that prints prepared answers and records every call with its body.
 
 A two-line script named ``az`` runs it. ``FAKE_AZ`` is a folder: ``plan.json`` maps each command to its
 answers, in order, the last one repeated; ``calls.jsonl`` records the calls.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def command(arguments: list[str]) -> str:
-    """The words before the first option; of ``rest`` the method too."""
+    """Return the words before the first option, and for ``rest`` the method."""
     words = arguments[: [*(word[0] == "-" for word in arguments), True].index(True)]
     return " ".join([*words, arguments[arguments.index("--method") + 1]] if words == ["rest"] else words)
 

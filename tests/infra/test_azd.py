@@ -1,4 +1,4 @@
-"""azure.yaml, and what the hooks do to what azd deploys."""
+"""azure.yaml and its hooks."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ HOOKS = {
 }
 
 
-def test_the_service_is_a_python_function_app_that_brings_its_own_packages() -> None:
+def test_the_service_is_a_python_function_app_with_its_own_packages() -> None:
     assert (SERVICE["host"], SERVICE["language"], SERVICE["project"]) == ("function", "python", ".")
     assert SERVICE["remoteBuild"] is False
     assert (AZURE["infra"]["path"], AZURE["infra"]["module"]) == ("infra", "main")
 
 
-def test_the_function_app_carries_the_services_name() -> None:
-    """azd finds what to deploy to by this tag."""
+def test_the_function_app_has_the_name_of_the_service() -> None:
+    """azd finds the function app by this tag."""
     (name,) = AZURE["services"]
     assert f"'azd-service-name': '{name}'" in read(INFRA / "main.bicep").modules["app"].params["tags"]
     assert "'azd-env-name'" in str(read(INFRA / "main.bicep").path.read_text())
@@ -46,15 +46,15 @@ def test_a_hook_names_one_script_for_each_kind_of_system(hook: str) -> None:
     assert os.access(ROOT / posix["run"], os.X_OK)
 
 
-def test_what_the_hook_builds_is_where_azd_looks() -> None:
+def test_the_hook_builds_the_folder_that_azd_deploys() -> None:
     for script in HOOKS["prepackage"]["posix"]["run"], HOOKS["prepackage"]["windows"]["run"]:
         assert SERVICE["dist"] in (ROOT / script).read_text()
     ignored = subprocess.run(["git", "check-ignore", "-q", SERVICE["dist"]], cwd=ROOT, check=False)
     assert ignored.returncode == 0
 
 
-def test_the_package_hook_builds_with_our_tool_and_unpacks(tmp_path: Path) -> None:
-    """The tool itself has tests of its own; here it is one that leaves a zip."""
+def test_the_package_hook_runs_make_package_and_unpacks(tmp_path: Path) -> None:
+    """``make package`` has its own tests; a stand-in for it writes a zip here."""
     programs = tmp_path / ".venv" / "bin"
     programs.mkdir(parents=True)
     (tmp_path / ".cache" / "azure").mkdir(parents=True)
@@ -78,7 +78,7 @@ def test_the_package_hook_builds_with_our_tool_and_unpacks(tmp_path: Path) -> No
     assert [each.name for each in (tmp_path / ".cache" / "azure").iterdir()] == ["host.json"]
 
 
-def test_the_scripts_read_nothing_that_azd_does_not_have() -> None:
+def test_the_scripts_read_only_values_of_azd() -> None:
     script = (ROOT / HOOKS["postdeploy"]["posix"]["run"]).read_text(encoding="utf-8")
     needed = re.search(r"for name in ([A-Z_ ]+);", script)
     assert needed
@@ -87,15 +87,15 @@ def test_the_scripts_read_nothing_that_azd_does_not_have() -> None:
 
 
 @pytest.mark.parametrize("folder", ["tools", "tests", "docs", "infra", "deploy"])
-def test_publishing_the_folder_itself_leaves_a_packages_folders_alone(folder: str) -> None:
-    """onnxruntime has a folder named tools, and numpy one named tests."""
+def test_funcignore_keeps_folders_of_packages(folder: str) -> None:
+    """onnxruntime contains a folder ``tools``, and numpy a folder ``tests``."""
     lines = (ROOT / ".funcignore").read_text().splitlines()
     assert f"/{folder}/" in lines
     assert f"{folder}/" not in lines
 
 
 @pytest.mark.parametrize(("account", "code"), [("", 0), ("stphotos", 1)], ids=["our own account", "one that was there"])
-def test_images_that_were_there_before_are_spared(account: str, code: int) -> None:
+def test_azd_down_is_refused_for_an_existing_image_account(account: str, code: int) -> None:
     environment = {
         "EXISTING_IMAGE_ACCOUNT": account,
         "EXISTING_IMAGE_RESOURCE_GROUP": "rg-photos",

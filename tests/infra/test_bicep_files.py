@@ -1,4 +1,4 @@
-"""What a compiler would say of the Bicep files, as far as a parse tree can: no error, nothing undeclared or unused."""
+"""Checks of a compiler on the Bicep files, as far as a parse tree allows: no errors, no undeclared or unused names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAIN = read(INFRA / "main.bicep")
 MODULES = [(file, module) for file in map(read, FILES) for module in file.modules.values()]
 PARAMETERS: dict[str, Any] = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
 
-# Bicep's own functions and namespaces, as far as they are used here.
+# Bicep's functions and namespaces that these files use.
 FUNCTIONS = {
     *(
         "description",
@@ -36,7 +36,7 @@ FUNCTIONS = {
     *("resourceGroup", "subscription", "subscriptionResourceId", "environment", "guid", "uniqueString", "toLower"),
     *("string", "union", "loadTextContent"),
 }
-# Each was seen in public templates with the same properties (November 2026): a wrong one shows only in a deployment.
+# Public templates use each with the same properties (November 2026); only a deployment would reveal a wrong one.
 API_VERSIONS = {
     "Microsoft.Authorization/roleAssignments": "2022-04-01",
     "Microsoft.EventGrid/systemTopics": "2025-02-15",
@@ -71,7 +71,7 @@ by_name = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relat
 
 
 def symbols_used(path: Path) -> set[str]:
-    """Every identifier that stands for something: no key of an object, no name that is just being given."""
+    """Yield every identifier that refers to a declaration, without object keys and declared names."""
     used = set()
     for node in walk(read(path).root):
         if node.type == "identifier" and not names_something(node):
@@ -100,36 +100,36 @@ def declared(path: Path) -> set[str]:
 
 
 @by_name
-def test_it_parses_whole(path: Path) -> None:
+def test_it_parses_completely(path: Path) -> None:
     faults = [node for node in walk(read(path).root) if node.type == "ERROR" or node.is_missing]
     assert [(node.start_point.row + 1, text(node)[:60]) for node in faults] == []
 
 
 @by_name
-def test_it_says_first_what_it_holds(path: Path) -> None:
+def test_it_begins_with_its_purpose(path: Path) -> None:
     assert re.match(r"// [A-Z].{30,}", path.read_text(encoding="utf-8"))
 
 
 @by_name
-def test_it_names_nothing_that_is_not_declared(path: Path) -> None:
+def test_every_name_is_declared(path: Path) -> None:
     assert symbols_used(path) - declared(path) - FUNCTIONS == set()
 
 
 @by_name
-def test_everything_it_takes_and_reckons_is_used(path: Path) -> None:
+def test_every_parameter_and_variable_is_used(path: Path) -> None:
     file = read(path)
     assert {*file.params, *file.variables} - symbols_used(path) == set()
 
 
 @by_name
-def test_resources_are_of_versions_known_to_have_what_is_written(path: Path) -> None:
+def test_the_api_versions_have_the_properties_used(path: Path) -> None:
     for resource in read(path).resources.values():
         if resource.type not in NESTED:
             assert API_VERSIONS[resource.type] == resource.api_version, resource.symbol
 
 
 @pytest.mark.parametrize(("file", "module"), MODULES, ids=lambda each: getattr(each, "symbol", ""))
-def test_a_module_is_given_what_it_takes(file: Any, module: Any) -> None:
+def test_a_module_gets_its_parameters(file: Any, module: Any) -> None:
     taken = read(module.path).params
     assert module.params.keys() - taken.keys() == set(), "it does not take these"
     assert {name for name, default in taken.items() if default is None} - module.params.keys() == set(), (
@@ -138,17 +138,17 @@ def test_a_module_is_given_what_it_takes(file: Any, module: Any) -> None:
 
 
 @by_name
-def test_what_is_read_of_a_module_is_put_out_by_it(path: Path) -> None:
+def test_every_output_read_from_a_module_exists(path: Path) -> None:
     file = read(path)
     for symbol, output in re.findall(r"\b(\w+)!?\.outputs\.(\w+)", path.read_text(encoding="utf-8")):
         assert output in read(file.modules[symbol].path).outputs, f"{symbol}.outputs.{output}"
 
 
-def test_every_file_is_part_of_the_whole() -> None:
+def test_main_uses_every_file() -> None:
     assert {module.path for _, module in MODULES} | {MAIN.path} == set(FILES)
 
 
-def test_a_module_that_may_be_left_out_is_read_only_where_it_is_there() -> None:
+def test_a_conditional_module_is_read_only_under_its_condition() -> None:
     source = MAIN.path.read_text(encoding="utf-8")
     conditional = {
         name for name, condition in re.findall(r"^module (\w+) '[^']+' = (if)?", source, re.MULTILINE) if condition
@@ -158,7 +158,7 @@ def test_a_module_that_may_be_left_out_is_read_only_where_it_is_there() -> None:
     assert not re.findall(rf"\b({'|'.join(conditional)})\.outputs", source)
 
 
-def test_azd_gives_what_main_takes() -> None:
+def test_azd_passes_the_parameters_of_main() -> None:
     assert PARAMETERS.keys() == MAIN.params.keys()
     for name, default in MAIN.params.items():
         written = re.fullmatch(r"\$\{(\w+)(?:=(.*))?\}", PARAMETERS[name]["value"])
@@ -167,8 +167,8 @@ def test_azd_gives_what_main_takes() -> None:
             assert written[2] == (str(default).lower() if isinstance(default, bool) else str(default)), name
 
 
-def test_an_output_that_comes_back_as_an_input_is_the_same_thing() -> None:
-    """azd writes outputs into the environment that it reads parameters from."""
+def test_an_output_that_is_also_an_input_has_the_same_meaning() -> None:
+    """azd writes outputs into the environment from which it reads parameters."""
     inputs = {re.findall(r"\w+", each["value"])[0]: name for name, each in PARAMETERS.items()}
     both = inputs.keys() & MAIN.outputs.keys()
     assert {MAIN.outputs[name] for name in both} == {inputs[name] for name in both}
@@ -176,7 +176,7 @@ def test_an_output_that_comes_back_as_an_input_is_the_same_thing() -> None:
 
 
 @by_name
-def test_no_key_is_asked_for_and_no_secret_is_handed_on(path: Path) -> None:
+def test_no_key_is_read_and_no_secret_is_passed_on(path: Path) -> None:
     file = read(path)
     called = {text(node.named_children[0]) for node in walk(file.root) if node.type == "call_expression"}
     called |= {text(node) for node in walk(file.root) if node.type == "property_identifier"}
@@ -186,6 +186,6 @@ def test_no_key_is_asked_for_and_no_secret_is_handed_on(path: Path) -> None:
     )
     assert [name for name, written in file.outputs.items() if secret.search(f"{name} {written}")] == []
     found = {str(leaf) for each in file.resources.values() for leaf in leaves(each.body) if secret.search(str(leaf))}
-    # Where Application Insights is, which opens nothing there: local authentication is off.
+    # The address of Application Insights, which is no secret because local authentication is disabled.
     insights = {"APPLICATIONINSIGHTS_CONNECTION_STRING", "applicationInsights.properties.ConnectionString"}
     assert found - insights - {"allowSharedKeyAccess"} == set()

@@ -24,7 +24,7 @@ CONFIG: dict[str, Any] = SITE["functionAppConfig"]
 HOST: dict[str, Any] = json.loads((ROOT / "host.json").read_text())["extensions"]
 MEMORY = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 
-# As main.bicep hands its own defaults on, with something in the place of what only Azure knows.
+# main.bicep's defaults as it passes them on, with placeholders for values that only Azure knows.
 PASSED = {name: MAIN.params.get(str(written), written) for name, written in MAIN.modules["app"].params.items()}
 KNOWN = PASSED | {
     "imageBlobUri": "https://a.blob.core.windows.net/",
@@ -42,12 +42,12 @@ OF_THE_HOST = {
     "ORT_DISABLE_TELEMETRY",
     *(f"AzureWebJobsStorage__{each}" for each in IDENTITY),
 }
-# What the app reads and Azure does not need to say: the code's own default is right there.
+# Settings that the deployment leaves at the code's default.
 LEFT_TO_THE_CODE = {"MAX_IMAGE_BYTES", "MAX_IMAGE_PIXELS", "MODEL_CACHE_DIR", "MODEL_REFRESH_SECONDS"}
 
 
 def names_of(kind: str) -> set[str]:
-    """The names of containers, queues or tables with main.bicep's defaults."""
+    """Return the names of containers, queues or tables with main.bicep's defaults."""
     known = MAIN.params | MAIN.variables
     found = [each for each in CONTENTS.resources.values() if each.type.endswith(f"/{kind}")]
     return {evaluate(each.body["name"], known) for each in found}
@@ -66,7 +66,7 @@ def test_the_containers_queues_and_tables_are_those_of_the_code() -> None:
     assert names_of("tables") == {settings.results_table, settings.index_table}
 
 
-def test_the_app_can_read_its_settings_as_they_are_there() -> None:
+def test_the_app_can_read_its_deployed_settings() -> None:
     settings = Settings.from_environ({name: str(each) for name, each in SETTINGS.items()})
     assert settings.blob_trigger_source == "EventGrid"
     assert settings.image_storage.managed_identity
@@ -76,7 +76,7 @@ def test_the_app_can_read_its_settings_as_they_are_there() -> None:
     assert {name: str(SETTINGS[name]) for name in unchanged} == unchanged
 
 
-def test_every_setting_is_one_that_the_app_or_the_host_reads_and_none_is_forgotten() -> None:
+def test_the_settings_are_exactly_those_of_the_app_and_the_host() -> None:
     read_by_the_app = {each.name for each in DECLARED} - {"ImageStorage"}
     read_by_the_app |= {f"ImageStorage__{each}" for each in IDENTITY}
     assert SETTINGS.keys() - read_by_the_app == OF_THE_HOST
@@ -101,7 +101,7 @@ def test_the_plan_is_flex_consumption_with_python_3_13() -> None:
     assert SITE["httpsOnly"] is True
 
 
-def test_the_scale_can_be_chosen_within_what_the_plan_has() -> None:
+def test_the_scale_parameters_have_the_limits_of_the_plan() -> None:
     source = MAIN.path.read_text(encoding="utf-8")
     limits = r"@minValue\(1\)\n@maxValue\(1000\)\n@description\('[^\n]+'\)\nparam maximumInstanceCount int"
     assert re.search(limits, source)
@@ -110,7 +110,7 @@ def test_the_scale_can_be_chosen_within_what_the_plan_has() -> None:
         assert CONFIG["scaleAndConcurrency"][name] == Expression(name)
 
 
-def test_an_instance_holds_what_the_memory_formula_asks_for() -> None:
+def test_an_instance_has_the_memory_of_the_formula() -> None:
     measured = re.search(r"`process` is (\d+) MiB", MEMORY)
     assert measured
     process, budget = int(measured[1]), int(SETTINGS["DECODE_BUDGET_MIB"])
@@ -128,7 +128,7 @@ def test_an_instance_holds_what_the_memory_formula_asks_for() -> None:
     assert f"512 MB would leave {512 * 10**6 // 2**20 - process - files} MiB" in source
 
 
-def test_threads_are_as_many_as_the_host_lets_images_in() -> None:
+def test_there_is_a_thread_per_concurrent_blob() -> None:
     threads = int(SETTINGS["PYTHON_THREADPOOL_THREAD_COUNT"])
     assert threads == HOST["blobs"]["maxDegreeOfParallelism"]
     assert threads >= HOST["queues"]["batchSize"] + HOST["queues"]["newBatchThreshold"]
@@ -147,7 +147,7 @@ def test_an_account_has_no_keys_no_public_blobs_and_tls_1_2(account: Resource) -
     assert account.body["kind"] == "StorageV2"
 
 
-def test_both_accounts_are_made_and_nothing_else_is() -> None:
+def test_exactly_two_accounts_are_created() -> None:
     assert len(accounts()) == 2
     assert {each.body["properties"].get("publicAccess", "None") for each in containers()} == {"None"}
 
@@ -157,8 +157,8 @@ def containers() -> list[Resource]:
     return [each for file in files for each in file.resources.values() if each.type.endswith("/containers")]
 
 
-def test_an_account_that_was_there_keeps_its_own_rules() -> None:
-    """Lifecycle rules and retention are one document per account: writing ours would remove its owner's."""
+def test_an_existing_account_keeps_its_rules() -> None:
+    """Lifecycle rules and retention are one document per account; writing ours would remove the owner's."""
     assert MAIN.modules["imageStorage"].path.name == "account.bicep"
     assert "module imageStorage 'images/account.bicep' = if (empty(existingImageAccount))" in MAIN.path.read_text()
     for name in ("contents", "access", "events"):
@@ -166,7 +166,7 @@ def test_an_account_that_was_there_keeps_its_own_rules() -> None:
         assert not {each for each in kept if each.endswith(("storageAccounts", "blobServices", "managementPolicies"))}
 
 
-def test_telemetry_is_taken_from_identities_only() -> None:
+def test_telemetry_requires_an_identity() -> None:
     monitoring = read(INFRA / "monitoring.bicep")
     assert monitoring.only("Microsoft.Insights/components").body["properties"]["DisableLocalAuth"] is True
     assert (
@@ -175,7 +175,7 @@ def test_telemetry_is_taken_from_identities_only() -> None:
     )
 
 
-def test_the_one_system_topic_is_the_image_accounts() -> None:
+def test_the_system_topic_belongs_to_the_image_account() -> None:
     topic = read(INFRA / "images" / "events.bicep").only("Microsoft.EventGrid/systemTopics")
     assert topic.body["properties"] == {"source": "account.id", "topicType": "Microsoft.Storage.StorageAccounts"}
     assert topic.body["identity"] == {"type": "SystemAssigned"}

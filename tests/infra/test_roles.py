@@ -1,4 +1,4 @@
-"""Who may do what: every assignment is expected here, by name, and none is wider or more than that."""
+"""Role assignments: exactly the roles listed here, at exactly these scopes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROLES = {
     "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3": "Storage Table Data Contributor",
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
 }
-# (file, who, on what): roles
+# (file, principal, scope): roles
 EXPECTED = {
     ("images/access.bicep", "appPrincipalId", "account"): {
         "Storage Blob Data Owner",
@@ -60,7 +60,7 @@ def role(assigned: Resource) -> str:
     return found[1]
 
 
-def test_everybody_has_the_roles_they_need_and_no_other() -> None:
+def test_each_identity_has_exactly_the_roles_it_needs() -> None:
     found: dict[tuple[str, str, str], set[str]] = {}
     for file, assigned in ASSIGNED:
         who = str(assigned.body["properties"]["principalId"])
@@ -69,20 +69,20 @@ def test_everybody_has_the_roles_they_need_and_no_other() -> None:
 
 
 @each_one
-def test_its_comment_names_the_role_and_says_why(file: str, assigned: Resource) -> None:
+def test_its_comment_names_the_role_and_the_reason(file: str, assigned: Resource) -> None:
     name = ROLES[role(assigned)]
     assert re.match(rf"{name}(:|, on this one container:) \S.{{20,}}", assigned.comment)
 
 
 @each_one
-def test_its_own_name_tells_it_from_every_other(file: str, assigned: Resource) -> None:
-    """Assignments are named by a hash: of the wrong parts, and two of them collide or a second deployment fails."""
+def test_its_name_is_unique(file: str, assigned: Resource) -> None:
+    """A name is a hash. With the wrong inputs two assignments collide, or a second deployment fails."""
     assert f"'{role(assigned)}'" in assigned.body["name"]
     assert re.match(r"guid\((account|applicationInsights)\.id, \w+", assigned.body["name"])
 
 
 @each_one
-def test_an_identity_that_was_made_just_now_is_waited_for(file: str, assigned: Resource) -> None:
-    """Without its type Azure looks the principal up, and may not find it yet; a person's kind is not known here."""
+def test_the_assignment_waits_for_a_new_identity(file: str, assigned: Resource) -> None:
+    """Without a principal type Azure looks the new principal up and may not find it; a user's type is unknown here."""
     kind = assigned.body["properties"].get("principalType")
     assert kind == (None if assigned.body["properties"]["principalId"] == "userPrincipalId" else "ServicePrincipal")

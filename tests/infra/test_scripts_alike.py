@@ -1,5 +1,6 @@
-"""subscribe.ps1 does what subscribe.sh does. No PowerShell can be installed from our registries, so it has never run:
-it is parsed, and held line by line against the one that is tested: the same comments, sentences, requests and document.
+"""subscribe.ps1 equals subscribe.sh line by line: the same comments, messages, requests and document.
+
+No package registry offers PowerShell, so subscribe.ps1 has never run; it is parsed and compared with the tested script.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ PARSER = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language
 
 
 def plain(line: str) -> str:
-    """A line without what only one of the languages needs around a name."""
+    """Return a line without the syntax that only one of the languages needs around a name."""
     line = re.sub(r"\$\{env:(\w+)\}|\$env:(\w+)|\$\{(\w+)\}", lambda name: f"${name[1] or name[2] or name[3]}", line)
     return line.replace("$script:", "$")
 
 
 def sentences(line: str) -> list[str]:
-    """The texts that a line prints."""
+    """Return the texts that a line prints."""
     texts = re.findall(r"\b(?:say|stop|wait_or_stop) (\"[^\"]*\"|'[^']*')", plain(line))
-    # A function's own argument has another name in each, and so has "if there is one" (in wait_or_stop).
+    # A function's argument has a different name in each language, and so has "if there is one" (in wait_or_stop).
     return [re.sub(r"\$1|\$text", "$text", re.sub(r"(\$again)\$[({].*", r"\1", sentence[1:-1])) for sentence in texts]
 
 
 def request(line: str) -> str | None:
-    """The request that a line sends with the Azure CLI."""
+    """Return the request that a line sends with the Azure CLI."""
     asked = re.search(r"\bask ((?:account|functionapp|rest) .*?)(?:;|\)+ \{|\)$|$)", plain(line))
     return asked[1].replace('"', "").rstrip(")") if asked else None
 
@@ -44,16 +45,16 @@ def document(lines: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("path", sorted(HOOKS.glob("*.ps1")), ids=lambda path: path.name)
-def test_it_parses_whole(path: object) -> None:
+def test_it_parses_completely(path: object) -> None:
     root = PARSER.parse((HOOKS / str(path)).read_bytes()).root_node
     assert [text(node) for node in walk(root) if node.type == "ERROR" or node.is_missing] == []
 
 
-def test_they_are_as_long_but_for_the_end_of_try() -> None:
+def test_they_have_the_same_length_except_for_the_end_of_try() -> None:
     assert [line.startswith("} finally {") for line in PS1].index(True) == len(SH) == len(PS1) - 1
 
 
-def test_each_line_says_asks_and_explains_the_same() -> None:
+def test_each_line_has_the_same_messages_and_calls() -> None:
     checked = 0
     for number, (sh, ps1) in enumerate(zip(SH, PS1, strict=False), 1):
         assert sentences(sh) == sentences(ps1), f"line {number}"
@@ -74,7 +75,7 @@ def test_they_need_the_same_from_azd() -> None:
     assert re.findall(r"[A-Z][A-Z_]+", sh) == re.findall(r"[A-Z][A-Z_]+", ps1)
 
 
-def test_they_know_the_same_ends() -> None:
+def test_they_have_the_same_exit_codes() -> None:
     patterns = [re.findall(r"\*'?\"?([\w'. ]+?)['\"]?\*", line) for line in SH if line.lstrip().startswith("*")]
     for known in patterns:
         assert any(all(f"*{each}*" in line for each in known) for line in PS1), known

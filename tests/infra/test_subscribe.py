@@ -1,8 +1,7 @@
-"""infra/hooks/subscribe.sh against an Azure CLI that answers, and fails, in the ways the real one does.
+"""infra/hooks/subscribe.sh with a fake Azure CLI that answers and fails as the real one does.
 
-The wording of its errors is azure-cli 2.91.0's, which the script has driven against a pretend Azure Resource Manager;
-what Azure itself says inside them is from public issues.
-``golden/az_calls.txt`` is what the script asks for when all goes well: to be read.
+The error messages have the wording of azure-cli 2.91.0, recorded against a stand-in for Azure Resource Manager; Azure's
+messages inside them come from public issues. ``golden/az_calls.txt`` records the calls of a run without errors.
 """
 
 from __future__ import annotations
@@ -88,7 +87,7 @@ ALL_WELL: dict[str, list[dict[str, Any]]] = {
 
 
 class Cli:
-    """A place of its own, with an ``az`` in it."""
+    """A temporary folder with an ``az`` on its path."""
 
     def __init__(self, folder: Path, shell: str) -> None:
         self.shell = shell
@@ -144,12 +143,12 @@ def cli(tmp_path: Path) -> Cli:
 
 @pytest.fixture(params=SHELLS)
 def each_cli(tmp_path: Path, request: pytest.FixtureRequest) -> Cli:
-    """In every shell there is: for what covers all of the script."""
+    """The script in every installed shell, for tests of the whole script."""
     return Cli(tmp_path, request.param)
 
 
 def transcript(calls: list[dict[str, Any]]) -> str:
-    """The calls as a person would type them, each body below its own."""
+    """Return the calls as command lines, each followed by its body."""
     lines = []
     for call in calls:
         words = ["@subscription.json" if word.startswith("@") else word for word in call["arguments"]]
@@ -159,7 +158,7 @@ def transcript(calls: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def test_when_all_goes_well_it_asks_for_this(each_cli: Cli) -> None:
+def test_without_errors_it_makes_the_recorded_calls(each_cli: Cli) -> None:
     done = each_cli.run({})
     assert done.returncode == 0, done.stderr
     assert transcript(each_cli.calls()) == GOLDEN.read_text()
@@ -167,7 +166,7 @@ def test_when_all_goes_well_it_asks_for_this(each_cli: Cli) -> None:
     assert {call["mode"] for call in each_cli.calls() if "mode" in call} == {"-rw-------"}
 
 
-def test_what_it_asks_for_is_what_the_code_and_event_grid_need(cli: Cli) -> None:
+def test_its_calls_have_the_values_of_the_code_and_event_grid(cli: Cli) -> None:
     cli.run({})
     (body,) = [call["body"]["properties"] for call in cli.calls() if "body" in call]
     (function,) = [name for name, each in TRIGGERS.items() if each["type"] == "blobTrigger"]
@@ -185,8 +184,8 @@ def test_what_it_asks_for_is_what_the_code_and_event_grid_need(cli: Cli) -> None
     assert put[put.index("--url") + 1].endswith(f"?api-version={topic.api_version}")
 
 
-def test_a_second_run_asks_for_the_same(cli: Cli) -> None:
-    """Creating what exists already replaces it by itself: a PUT of the whole."""
+def test_a_second_run_makes_the_same_calls(cli: Cli) -> None:
+    """Creating an existing subscription replaces it, because the request is a PUT."""
     cli.run({})
     first = cli.calls()
     cli.run({"rest get": [{"out": "Updating\n"}, {"out": "Updating\n"}, {"out": "Succeeded\n"}]})
@@ -225,7 +224,7 @@ def test_a_second_run_asks_for_the_same(cli: Cli) -> None:
         ),
     ],
 )
-def test_what_mends_itself_is_waited_for(
+def test_it_waits_for_temporary_errors(
     each_cli: Cli, plan: dict[str, list[dict[str, Any]]], commands: list[str]
 ) -> None:
     done = each_cli.run(plan)
@@ -247,7 +246,7 @@ def test_what_mends_itself_is_waited_for(
         pytest.param({"rest put": [FORBIDDEN]}, "rest put", "Contributor", id="not allowed"),
     ],
 )
-def test_what_waiting_cannot_mend_ends_it_at_once_with_the_way_out(
+def test_it_ends_at_once_with_a_remedy_on_other_errors(
     cli: Cli, plan: dict[str, list[dict[str, Any]]], last: str, sentence: str
 ) -> None:
     done = cli.run(plan)
@@ -269,7 +268,7 @@ def test_what_waiting_cannot_mend_ends_it_at_once_with_the_way_out(
         pytest.param({"rest get": [{"out": "Failed\n"}]}, "has not accepted", id="the subscription fails for ever"),
     ],
 )
-def test_no_wait_is_without_end(cli: Cli, plan: dict[str, list[dict[str, Any]]], sentence: str) -> None:
+def test_each_wait_has_a_limit(cli: Cli, plan: dict[str, list[dict[str, Any]]], sentence: str) -> None:
     done = cli.run(plan, SUBSCRIBE_WAIT_SECONDS="0")
     assert done.returncode == 1
     assert sentence in done.stderr
@@ -278,20 +277,20 @@ def test_no_wait_is_without_end(cli: Cli, plan: dict[str, list[dict[str, Any]]],
 
 
 @pytest.mark.parametrize("name", ENVIRONMENT)
-def test_a_value_that_azd_did_not_give_is_named(cli: Cli, name: str) -> None:
+def test_a_missing_value_of_azd_is_named(cli: Cli, name: str) -> None:
     done = cli.run({}, **{name: ""})
     assert (done.returncode, cli.calls()) == (1, [])
     assert f"{name} is not set" in done.stderr
 
 
-def test_without_the_azure_cli_it_says_where_to_get_it(cli: Cli) -> None:
+def test_without_the_azure_cli_it_prints_where_to_get_it(cli: Cli) -> None:
     (cli.programs / "az").unlink()
     done = cli.run({})
     assert done.returncode == 1
     assert "The Azure CLI is not installed" in done.stderr
 
 
-def test_ended_by_hand_it_leaves_no_key_behind(each_cli: Cli) -> None:
+def test_an_interrupted_run_leaves_no_key_behind(each_cli: Cli) -> None:
     each_cli.plan({"rest put": [THROTTLED]})
     environment = each_cli.environment(SUBSCRIBE_PAUSE_SECONDS="600")
     running = subprocess.Popen(
@@ -308,7 +307,7 @@ def test_ended_by_hand_it_leaves_no_key_behind(each_cli: Cli) -> None:
     assert list(each_cli.temporary.iterdir()) == []
 
 
-def test_shellcheck_has_nothing_to_say() -> None:
+def test_shellcheck_finds_nothing() -> None:
     checker = Path(sys.executable).with_name("shellcheck")
     scripts = sorted((INFRA / "hooks").glob("*.sh"))
     assert len(scripts) == 3

@@ -1,11 +1,11 @@
-"""How much memory the worker holds after many 12-megapixel photos at full concurrency, with a model of usual size."""
+"""Measures the worker's memory after many 12-megapixel photos at full concurrency, with a model of common size."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
 
-from tests.soak.stand import stand
+from tests.soak.soak_worker import soak_worker
 from tools.bench.inputs.networks import model_folder
 from tools.bench.inputs.photos import KINDS, photos
 from tools.process_stats import resident
@@ -14,7 +14,7 @@ from tools.webjobs.worker import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-THREADS = 6  # what the worker chooses on two CPUs: CPUs + 4
+THREADS = 6  # the worker's default on two CPUs: CPUs + 4
 AT_ONCE = 16
 _CACHE: Path = ROOT / ".cache" / "bench"
 
@@ -23,9 +23,11 @@ def footprint(images: int, threads: int = THREADS, network: str = "MobileNetV2")
     """Return the resident set before, at its peak, and after ``images`` photos, sixteen at a time."""
     contents = photos(KINDS["12 MP"], _CACHE)
     folder = model_folder(network, _CACHE)
-    with stand({"MODEL_DIR": str(folder), "PYTHON_THREADPOOL_THREAD_COUNT": str(threads)}, in_memory=False) as run:
+    with soak_worker(
+        {"MODEL_DIR": str(folder), "PYTHON_THREADPOOL_THREAD_COUNT": str(threads)}, in_memory=False
+    ) as run:
         before = resident(run.worker.process_id).now
-        started = time.monotonic()
+        start = time.monotonic()
         outcomes: dict[str, int] = {}
         for first in range(0, images, AT_ONCE):
             names = [f"{number}.jpg" for number in range(first, min(first + AT_ONCE, images))]
@@ -44,5 +46,5 @@ def footprint(images: int, threads: int = THREADS, network: str = "MobileNetV2")
         "peak_mib": after.peak // 2**20,
         "after_mb": round(after.now / 1e6),
         "after_mib": after.now // 2**20,
-        "seconds": round(time.monotonic() - started),
+        "seconds": round(time.monotonic() - start),
     }

@@ -1,4 +1,4 @@
-"""Thousands of small images of every kind, good and bad, each under a name of its own: does the worker grow?"""
+"""Measures the growth of the worker's memory over thousands of small images, valid and damaged, with distinct names."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tests.inference.decoding.mutations import SEEDS, mutate
-from tests.soak.stand import stand
+from tests.soak.soak_worker import soak_worker
 from tools.process_stats import resident
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.soak.stand import Stand
+    from tests.soak.soak_worker import SoakWorker
 
 AT_ONCE = 16
-_DAMAGED = 0.25  # of the images
+_DAMAGED_SHARE = 0.25
 
 
 def leak(images: int, samples_to: Path | None = None) -> dict[str, Any]:
     """Return the least-squares slope of the resident set over the second half of the images, in KiB per image."""
-    dice = random.Random(5)
+    rng = random.Random(5)
     samples: list[tuple[int, int]] = []
     outcomes: dict[str, int] = {}
-    started = time.monotonic()
-    with stand({"PYTHON_THREADPOOL_THREAD_COUNT": "6"}) as run:
+    start = time.monotonic()
+    with soak_worker({"PYTHON_THREADPOOL_THREAD_COUNT": "6"}) as run:
         for first in range(0, images, AT_ONCE):
-            names = [_upload(run, number, dice) for number in range(first, min(first + AT_ONCE, images))]
+            names = [_upload(run, number, rng) for number in range(first, min(first + AT_ONCE, images))]
             run.classify(names)
             samples.append((first + len(names), resident(run.worker.process_id).now // 1024))
             if samples_to:
                 with samples_to.open("a") as file:
                     file.write(f"{samples[-1][0]},{samples[-1][1]}\n")
-            if first % (AT_ONCE * 10) == 0:  # every tenth lot: reading rows is not measured
+            if first % (AT_ONCE * 10) == 0:  # every tenth batch, because reading the rows takes time
                 for outcome, count in run.outcomes(names).items():
                     outcomes[outcome] = outcomes.get(outcome, 0) + count
         collected = run.worker.ask("uploads", id=run.function, container="somewhere-else", first=0, count=0)
@@ -48,14 +48,14 @@ def leak(images: int, samples_to: Path | None = None) -> dict[str, Any]:
         "resident_mib_by_tenth": tenths,
         "clients_left": collected["clients"],
         "rows_sampled": outcomes,
-        "seconds": round(time.monotonic() - started),
+        "seconds": round(time.monotonic() - start),
     }
 
 
-def _upload(run: Stand, number: int, dice: random.Random) -> str:
-    content = dice.choice(SEEDS)
-    if dice.random() < _DAMAGED:
-        content = mutate(content, dice)
+def _upload(run: SoakWorker, number: int, rng: random.Random) -> str:
+    content = rng.choice(SEEDS)
+    if rng.random() < _DAMAGED_SHARE:
+        content = mutate(content, rng)
     name = f"folder {number // 500}/{number}.image"
     run.incoming.upload_blob(name, content)
     return name

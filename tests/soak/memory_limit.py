@@ -1,8 +1,8 @@
-"""A hard limit on the memory of one process: a control group of its own, or, where none can be made, a watchdog.
+"""Limits the memory of one process by a control group, or by a watchdog if no group can be created.
 
-The group is made below the one this process is in, so the limits of this process apply to it too, and is removed
-afterwards. Version 1 needs write access to the ``memory`` hierarchy; version 2 lets only the root group have both
-processes and children, so it works only where this process was given a group to manage.
+The group is a child of this process's group, whose limits therefore apply too, and is removed afterwards. Version 1
+needs write access to the ``memory`` hierarchy. In version 2 only the root group may have both processes and children,
+so the limit works only if this process may manage its group.
 """
 
 from __future__ import annotations
@@ -24,26 +24,28 @@ _MOUNT = Path("/sys/fs/cgroup")
 
 
 @dataclass
-class Cage:
-    """A limit that a process can be started under.
+class MemoryLimit:
+    """A memory limit for a process to be started.
 
     Attributes:
-        kind: How the limit is held: ``cgroup v1``, ``cgroup v2`` or ``watchdog``.
-        before: A command that starts the command behind it under the limit.
-        peak_mib: Of all memory charged, file pages and the kernel's own included; 0 for the watchdog.
-        killed: How many times the limit ended a process.
+        kind: ``cgroup v1``, ``cgroup v2`` or ``watchdog``.
+        limit_bytes: The limit.
+        folder: Of the control group; ``None`` for the watchdog.
+        prefix: A command prefix that starts a command under the limit.
+        peak_mib: Peak of all charged memory, including file pages and kernel memory; 0 for the watchdog.
+        killed: How many processes the limit has killed.
     """
 
     kind: str
     limit_bytes: int
     folder: Path | None = None
-    before: tuple[str, ...] = ()
+    prefix: tuple[str, ...] = ()
     peak_mib: int = 0
     killed: int = 0
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def read(self) -> dict[str, Any]:
-        """Return what the group says of itself."""
+        """Return the limit, the peak and the number of kills."""
         if self.folder is not None:
             peak = self.folder / ("memory.max_usage_in_bytes" if self.kind == "cgroup v1" else "memory.peak")
             events = self.folder / ("memory.oom_control" if self.kind == "cgroup v1" else "memory.events")
@@ -51,14 +53,19 @@ class Cage:
             counts = dict(line.split() for line in events.read_text().splitlines())
             self.killed = int(counts.get("oom_kill", 0))
         limit_mib = self.limit_bytes // _MIB
-        return {"held_by": self.kind, "limit_mib": limit_mib, "group_peak_mib": self.peak_mib, "oom_kills": self.killed}
+        return {
+            "limited_by": self.kind,
+            "limit_mib": limit_mib,
+            "group_peak_mib": self.peak_mib,
+            "oom_kills": self.killed,
+        }
 
     def watch(self, process_id: int) -> None:
-        """Start the watchdog, where there is no group: it ends the process that is seen above the limit."""
+        """Start the watchdog, unless there is a group; it kills the process when it exceeds the limit."""
         if self.folder is None:
-            threading.Thread(target=self._guard, args=(process_id,), daemon=True).start()
+            threading.Thread(target=self._run_watchdog, args=(process_id,), daemon=True).start()
 
-    def _guard(self, process_id: int) -> None:
+    def _run_watchdog(self, process_id: int) -> None:
         import os
         import signal
 
@@ -70,43 +77,45 @@ class Cage:
 
 
 @contextmanager
-def cage(limit_bytes: int) -> Iterator[Cage]:
-    """Make a limit for the length of a block."""
+def memory_limit(limit_bytes: int) -> Iterator[MemoryLimit]:
+    """Create a limit for the length of the block."""
     try:
-        kind, folder = _make_group(limit_bytes)
+        kind, folder = _create_group(limit_bytes)
     except OSError:
-        watchdog = Cage("watchdog", limit_bytes)
+        watchdog = MemoryLimit("watchdog", limit_bytes)
         try:
             yield watchdog
         finally:
             watchdog._stop.set()
         return
     try:
-        yield Cage(kind, limit_bytes, folder, ("sh", "-c", f'echo $$ > "{folder}/cgroup.procs" && exec "$@"', "cage"))
+        yield MemoryLimit(
+            kind, limit_bytes, folder, ("sh", "-c", f'echo $$ > "{folder}/cgroup.procs" && exec "$@"', "memory-limit")
+        )
     finally:
         _remove(folder)
 
 
-def _make_group(limit_bytes: int) -> tuple[str, Path]:
+def _create_group(limit_bytes: int) -> tuple[str, Path]:
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         own = path.lstrip("/")
         if "memory" in controllers.split(","):
             folder = _MOUNT / "memory" / own / f"soak-{time.time_ns()}"
             folder.mkdir()
-            return "cgroup v1", _limited(folder, "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", limit_bytes)
+            return "cgroup v1", _set_limit(folder, "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", limit_bytes)
         if not controllers and (_MOUNT / "cgroup.controllers").is_file():
             parent = _MOUNT / own
             (parent / "cgroup.subtree_control").write_text("+memory")
             folder = parent / f"soak-{time.time_ns()}"
             folder.mkdir()
-            folder = _limited(folder, "memory.max", "memory.swap.max", limit_bytes)
+            folder = _set_limit(folder, "memory.max", "memory.swap.max", limit_bytes)
             (folder / "memory.swap.max").write_text("0")
             return "cgroup v2", folder
     raise FileNotFoundError("no control group for memory")
 
 
-def _limited(folder: Path, memory: str, swap: str, limit_bytes: int) -> Path:
+def _set_limit(folder: Path, memory: str, swap: str, limit_bytes: int) -> Path:
     try:
         (folder / memory).write_text(str(limit_bytes))
         if (folder / swap).is_file():
@@ -118,7 +127,7 @@ def _limited(folder: Path, memory: str, swap: str, limit_bytes: int) -> Path:
 
 
 def _remove(folder: Path) -> None:
-    """Remove the group as soon as its processes have left it."""
+    """Remove the group once its processes have ended."""
     for _ in range(100):
         try:
             folder.rmdir()

@@ -1,4 +1,4 @@
-"""The whole worker under load: the real library on Python 3.13, our function app, Azurite beside it."""
+"""Runs the whole worker under load: the real worker library on Python 3.13 with the function app, on Azurite."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from storage.connection import Connection
 from storage.results.record import Image
 from storage.results.store import Results
 from storage.settings import DEFAULTS
-from tests.soak.cage import Cage, cage
+from tests.soak.memory_limit import MemoryLimit, memory_limit
 from tools.azurite import azurite
 from tools.webjobs.worker import ROOT, Worker, environment_of, find_python, running
 
@@ -30,24 +30,24 @@ NO_LIMIT_BYTES = 1 << 40
 
 
 @dataclass
-class Stand:
-    """A worker that has indexed the app, and the storage it works on."""
+class SoakWorker:
+    """A worker that has indexed the app, with its storage."""
 
     worker: Worker
-    cage: Cage
+    limit: MemoryLimit
     incoming: ContainerClient
     results: Results
     function: str
 
     def classify(self, names: list[str]) -> list[str]:
-        """Send uploads to the worker all at once; what could not even be invoked is a failure of the run."""
+        """Invoke the upload function for all names at once; exits the run if an invocation fails."""
         answer = self.worker.ask("together", id=self.function, container=INCOMING, blobs=names)
         if answer["succeeded"] != len(names):
             sys.exit(f"{len(names) - answer['succeeded']} of {len(names)} invocations failed: {answer['failures'][:3]}")
         return names
 
     def outcomes(self, names: list[str]) -> dict[str, int]:
-        """Count what the rows say: ``classified``, or the reason of the rejection."""
+        """Count the rows by ``classified`` or the reason of the rejection."""
         counted: dict[str, int] = {}
         for name in names:
             row = self.results.read_row(Image(INCOMING, name))
@@ -58,28 +58,30 @@ class Stand:
 
 
 @contextmanager
-def stand(settings: Mapping[str, str], limit_bytes: int = NO_LIMIT_BYTES, *, in_memory: bool = True) -> Iterator[Stand]:
-    """Start everything; the limit is the worker's alone.
+def soak_worker(
+    settings: Mapping[str, str], limit_bytes: int = NO_LIMIT_BYTES, *, in_memory: bool = True
+) -> Iterator[SoakWorker]:
+    """Start Azurite and a worker; the memory limit applies to the worker only.
 
-    Azurite in memory is right for many small blobs (on disk it writes its whole index again and again), on disk for
-    large ones.
+    Use Azurite in memory for many small blobs, because on disk it rewrites its whole index often, and on disk for large
+    blobs.
     """
     base = find_python()
     if base is None:
         sys.exit("Python 3.13 is not on this machine, and the worker library runs on nothing older.")
     python = environment_of(base)
-    with tempfile.TemporaryDirectory(prefix="soak-") as name, cage(limit_bytes) as limit:
+    with tempfile.TemporaryDirectory(prefix="soak-") as name, memory_limit(limit_bytes) as limit:
         folder = Path(name)
         with azurite.running(folder / "storage", in_memory=in_memory) as emulator:
             text = emulator.connection_string
             incoming = BlobServiceClient.from_connection_string(text).create_container(INCOMING)
             environ = {**DEFAULTS, "AzureWebJobsStorage": text, "ImageStorage": text, **settings}
             clients = connect(Connection("ImageStorage", connection_string=text))
-            with running(python, environ, folder / "log", before=limit.before) as worker:
+            with running(python, environ, folder / "log", before=limit.prefix) as worker:
                 limit.watch(worker.process_id)
                 answer = worker.ask("start", directory=str(ROOT))
                 if answer["status"] != "Success":
                     sys.exit(answer["trace"])
                 results = Results(clients, table=environ["RESULTS_TABLE"], container=environ["RESULTS_CONTAINER"])
-                yield Stand(worker, limit, incoming, results, worker.ids()["classify_uploaded"])
+                yield SoakWorker(worker, limit, incoming, results, worker.ids()["classify_uploaded"])
             clients.close()
