@@ -1,6 +1,7 @@
-"""``python -m tools classify``: local files and folders, no storage. One line per image, in input order, as it comes.
+"""``python -m tools classify``: classifies local files and folders, without storage.
 
-Exit 0: every image classified. 1: some rejected, or could not be read. 2: misuse, or a model that is refused.
+Prints one line per image in input order, as soon as it is known. Exit codes: 0 every image was classified, 1 some were
+rejected or could not be read, 2 misuse or a model that is refused.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "shapes"
 
-_READ_AHEAD = 4  # per thread: enough that no thread waits for a slow neighbour, few enough to bound memory
+_READ_AHEAD = 4  # files per thread: no thread waits for a slow file, and memory stays bounded
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -59,8 +60,8 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigurationError(f"--min-score is {args.min_score:g}, but must be from 0 to 1.")
     for path in args.paths:
         _check_path(path)
-    # numpy would start a thread of OpenBLAS for each CPU. They spin, and nothing here multiplies matrices: a fifth of
-    # the CPU time until the first line.
+    # Without this, numpy starts an OpenBLAS thread for each CPU. The threads spin, although no matrix is multiplied:
+    # they took a fifth of the CPU time until the first line.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from inference import classifier
 
@@ -70,28 +71,28 @@ def run(args: argparse.Namespace) -> int:
     )
     started = time.perf_counter()
     counts = {"classified": 0, "rejected": 0, "failed": 0}
-    troubles: list[str] = []
+    problems: list[str] = []
     show = _show_json if args.json else _show_row
-    for outcome in _classify_all(model, admission, _files(args.paths, troubles)):
+    for outcome in _classify_all(model, admission, _files(args.paths, problems)):
         counts[outcome.status] += 1
         print(show(outcome, model), flush=True)
-    for trouble in troubles:
-        print(trouble, file=sys.stderr)
+    for problem in problems:
+        print(problem, file=sys.stderr)
     seconds = time.perf_counter() - started
-    said = ", ".join(f"{count} {status}" for status, count in counts.items() if count or status == "classified")
-    print(f"{said} in {seconds:.1f} s by {model.model.name} {model.model.version}", file=sys.stderr)
-    return 1 if troubles or counts["rejected"] or counts["failed"] else 0
+    summary = ", ".join(f"{count} {status}" for status, count in counts.items() if count or status == "classified")
+    print(f"{summary} in {seconds:.1f} s by {model.model.name} {model.model.version}", file=sys.stderr)
+    return 1 if problems or counts["rejected"] or counts["failed"] else 0
 
 
 class Outcome(NamedTuple):
-    """What became of one file.
+    """The outcome of one file.
 
     Attributes:
-        image: The path as it was given, joined.
-        status: ``classified``, ``rejected`` (the image's fault) or ``failed`` (it could not be read).
-        classification: The answer, when classified.
-        reason: The stable code, when not.
-        detail: The sentence, when not.
+        image: The path as given, joined with the path below a folder.
+        status: ``classified``, ``rejected`` (the image is at fault) or ``failed`` (the file could not be read).
+        classification: The result of a classified image.
+        reason: The stable code of any other status.
+        detail: The sentence of any other status.
         info: Size and format as far as they are known.
     """
 
@@ -106,22 +107,22 @@ class Outcome(NamedTuple):
 def _check_path(path: str) -> None:
     if not os.path.lexists(path):
         raise ConfigurationError(f"{printable(path)} does not exist.")
-    if not os.path.exists(path):  # noqa: PTH110 - the path is text to the end: it may hold bytes that are no characters
+    if not os.path.exists(path):  # noqa: PTH110 - a path may hold bytes that are no characters, so it stays text
         raise ConfigurationError(f"{printable(path)} is a link to something that does not exist.")
     if not (os.path.isfile(path) or os.path.isdir(path)):  # noqa: PTH112, PTH113
         raise ConfigurationError(f"{printable(path)} is neither a file nor a folder.")
 
 
-def _files(paths: list[str], troubles: list[str]) -> Iterator[str]:
-    """Yield every regular file, links to files included, in path order; folders are walked as they are reached."""
+def _files(paths: list[str], problems: list[str]) -> Iterator[str]:
+    """Yield every regular file, links to files included, in path order; each folder is listed when its turn comes."""
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112
-            yield from _below(path, troubles)
+            yield from _below(path, problems)
         else:
             yield path
 
 
-def _below(folder: str, troubles: list[str]) -> Iterator[str]:
+def _below(folder: str, problems: list[str]) -> Iterator[str]:
     pending = [folder]
     while pending:
         path = pending.pop()
@@ -131,9 +132,9 @@ def _below(folder: str, troubles: list[str]) -> Iterator[str]:
             try:
                 pending += sorted((os.path.join(path, name) for name in os.listdir(path)), reverse=True)  # noqa: PTH118, PTH208
             except OSError as error:
-                troubles.append(f"{printable(path)} cannot be listed: {error.strerror or error}.")
+                problems.append(f"{printable(path)} cannot be listed: {error.strerror or error}.")
         elif os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114
-            troubles.append(f"{printable(path)} is a link to something that does not exist; skipped.")
+            problems.append(f"{printable(path)} is a link to something that does not exist; skipped.")
 
 
 def _classify_all(model: ImageClassifier, admission: Admission, files: Iterator[str]) -> Iterator[Outcome]:
@@ -161,14 +162,14 @@ def _classify_all(model: ImageClassifier, admission: Admission, files: Iterator[
 
 def _classify_file(model: ImageClassifier, admission: Admission, file: str) -> Outcome:
     try:
-        size = os.stat(file).st_size  # noqa: PTH116 - the path stays the text that was given
+        size = os.stat(file).st_size  # noqa: PTH116 - the path stays text
         if size > Limits().max_bytes:
-            # Refused unread: nobody has to read a disk image to its end to know that it is no photo.
+            # Refused unread: a disk image may be larger than the memory.
             detail = f"The file has {size:,} bytes; the limit is {Limits().max_bytes:,}."
             return Outcome(file, "rejected", reason=Reason.TOO_MANY_BYTES.value, detail=detail)
         with admission.reserve_content(size):
             with open(file, "rb") as opened:  # noqa: PTH123
-                content = opened.read(size + 1)  # one more shows a file that grows, and no more memory than asked for
+                content = opened.read(size + 1)  # one more byte reveals a file that grows, within the reserved memory
             answer = model.classify(content)
     except OSError as error:
         detail = f"The file cannot be read: {error.strerror or error}."
@@ -200,7 +201,7 @@ def _show_json(outcome: Outcome, model: ImageClassifier) -> str:
     }
     if answer and answer.answers:
         row["answers"] = [_answer_json(one) for one in answer.answers]
-    return json.dumps(row, allow_nan=False)  # ASCII: a file name may hold bytes that no encoding can print
+    return json.dumps(row, allow_nan=False)  # ASCII, because a file name may hold bytes that no encoding can print
 
 
 def _answer_json(answer: Answer) -> dict[str, Any]:

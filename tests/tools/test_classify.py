@@ -1,4 +1,4 @@
-"""``python -m tools classify``: its two streams and its exit code."""
+"""``python -m tools classify``: stdout, stderr and exit code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def model_dir(tmp_path: Path) -> Path:
 
 
 def classify(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run the command in this process, which is what takes no second to start."""
+    """Run the command in this process, which starts faster than a process of its own."""
     command = ["classify", *map(str, arguments)]
     with redirect_stdout(StringIO()) as stdout, redirect_stderr(StringIO()) as stderr, chdir(cwd):
         try:
@@ -68,7 +68,7 @@ def test_a_folder_is_every_file_below_it_in_path_order(photos: Path, model_dir: 
     assert all(list(row) == KEYS for row in found)
 
 
-def test_as_a_process(photos: Path, model_dir: Path) -> None:
+def test_the_command_runs_as_a_process(photos: Path, model_dir: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "tools", "classify", str(photos), "--model", str(model_dir), "--json"],
         cwd=ROOT,
@@ -116,7 +116,7 @@ def test_the_path_stays_as_it_was_given(photos: Path, model_dir: Path) -> None:
     ]  # fmt: skip
 
 
-def test_a_name_that_is_no_text_is_still_a_row(photos: Path, model_dir: Path) -> None:
+def test_a_name_with_undecodable_bytes_is_a_row(photos: Path, model_dir: Path) -> None:
     odd = os.path.join(os.fsencode(photos / "a"), b"\xff\n.png")  # noqa: PTH118 - bytes that no Path decodes
     with open(odd, "wb") as file:  # noqa: PTH123
         file.write(png(RED))
@@ -152,7 +152,7 @@ def test_a_refused_model_is_one_sentence_and_nothing_on_stdout(photos: Path, tmp
         assert str(model) in run.stderr
 
 
-def test_what_cannot_be_walked_is_said_and_the_rest_is_done(photos: Path, model_dir: Path) -> None:
+def test_an_unreadable_entry_is_reported_and_the_rest_is_classified(photos: Path, model_dir: Path) -> None:
     (photos / "a" / "dangling.png").symlink_to(photos / "gone")
     (photos / "a" / "loop").symlink_to(photos, target_is_directory=True)
     (photos / "a" / "linked.png").symlink_to(photos / "b.png")
@@ -165,8 +165,8 @@ def test_what_cannot_be_walked_is_said_and_the_rest_is_done(photos: Path, model_
     assert "dangling.png" in run.stderr
 
 
-@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that nobody can read")
-def test_a_file_that_cannot_be_read_has_failed_and_is_not_rejected(model_dir: Path) -> None:
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that cannot be read")
+def test_a_file_that_cannot_be_read_is_failed_and_not_rejected(model_dir: Path) -> None:
     run = classify("/proc/self/mem", "--model", model_dir, "--json")
     assert run.returncode == 1
     assert (rows(run)[0]["status"], rows(run)[0]["reason"]) == ("failed", "unreadable")
@@ -203,12 +203,12 @@ def test_lines_arrive_while_later_images_are_still_waiting(photos: Path, model_d
     )
     assert process.stdout is not None
     first = process.stdout.readline()
-    process.stdout.close()  # the reader has seen enough, as `head -1` has
+    process.stdout.close()  # the reader closes the pipe, as `head -1` does
     assert json.loads(first)["image"].endswith("0000.png")
     assert process.stderr is not None
-    said = process.stderr.read()
+    messages = process.stderr.read()
     assert process.wait(timeout=DEADLINE_SECONDS) in (0, 141)
-    assert "Traceback" not in said
+    assert "Traceback" not in messages
     process.stderr.close()
 
 
