@@ -19,8 +19,6 @@ from typing import NamedTuple
 MAX_KEY_UNITS = 512
 MAX_BLOB_NAME = 1024  # UTF-16 units
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\#?%|=']")
-_ESCAPE = re.compile(r"(?:=[0-9A-F]{2})+")
-_HASHED = re.compile(r"==[0-9a-f]{64}$")
 
 
 class RowKeys(NamedTuple):
@@ -35,25 +33,9 @@ def encode_component(text: str) -> str:
     return _UNSAFE.sub(lambda match: "".join(f"={byte:02X}" for byte in match[0].encode()), text)
 
 
-def decode_component(key: str) -> str:
-    """Undo ``encode_component``."""
-    return _ESCAPE.sub(lambda match: bytes.fromhex(match[0].replace("=", "")).decode(), key)
-
-
 def encode_path(path: str) -> str:
     """Encode a path of names; slashes become ``|``. At most 512 UTF-16 units."""
     return _bounded("|".join(map(encode_component, path.split("/"))), path)
-
-
-def decode_path(key: str) -> str:
-    """Undo ``encode_path``.
-
-    Raises:
-        ValueError: The key was cut; only the name column holds the path.
-    """
-    if _HASHED.search(key):
-        raise ValueError(f"the key {key!r} was cut to fit: read the name from its column")
-    return "/".join(map(decode_component, key.split("|")))
 
 
 def folder_of(blob_name: str) -> str | None:

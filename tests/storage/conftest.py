@@ -1,4 +1,4 @@
-"""One emulated account for the storage tests, and a count of what is asked of it."""
+"""One emulated account for the storage tests, and a record of the requests it gets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAX_BYTES = 256 * 1024
 
 @pytest.fixture(scope="session")
 def clients(azurite: Azurite) -> Iterator[Clients]:
-    """Clients exactly as the app makes them."""
+    """Clients as the app creates them."""
     made = connect(Connection("ImageStorage", azurite.connection_string), max_blob_bytes=MAX_BYTES)
     yield made
     made.close()
@@ -37,7 +37,7 @@ def clients(azurite: Azurite) -> Iterator[Clients]:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every HTTP request, as ``METHOD path``, that clients made after this fixture send."""
+    """Every HTTP request, as ``METHOD path``, of clients that are created after this fixture."""
     seen: list[str] = []
 
     class Recording(PreparedRequestSession):
@@ -61,7 +61,7 @@ class Account:
         self.results = Results(clients, table=self.table, container=self.container)
 
     def over(self, clients: Clients) -> Account:
-        """The same places, reached through other clients."""
+        """The same containers and tables, through other clients."""
         other = object.__new__(Account)
         vars(other).update(vars(self))
         other.clients = clients
@@ -95,7 +95,7 @@ def account(clients: Clients, names: Names) -> Account:
 
 @pytest.fixture
 def nothing_but_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Code that is played back sees no clock but its desk's, and does not log each of a million attempts."""
+    """Replayed code has no clock but that of its stores, and does not log each of a million attempts."""
     monkeypatch.setattr(classify_blob, "time", types.SimpleNamespace(perf_counter=lambda: 0.0))
     for module in (classify_blob, retries):
         monkeypatch.setattr(module.logger, "disabled", True)

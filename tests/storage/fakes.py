@@ -1,7 +1,7 @@
-"""An account in memory: the same public surface as ``Results`` and ``SourceBlobs``, and a state that can be wound back.
+"""An account in memory: the public methods of ``Results`` and ``SourceBlobs``, and a state that can be restored.
 
 ``test_storage_contract.py`` runs one suite on this and on Azurite, and compares the signatures. ETags count up per
-place and are never used again, so that two histories which end alike are alike.
+place and are never reused, so equal final states have equal ETags.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Kept:
 
 
 class MemoryAccount:
-    """What an account holds. Not thread-safe: whoever drives it takes one step at a time."""
+    """The content of an account. Not thread-safe."""
 
     def __init__(self) -> None:
         self.blobs: dict[Hashable, Kept] = {}  # Image: bytes
@@ -61,9 +61,9 @@ class MemoryAccount:
         return place[key].etag
 
     def guarded_put(self, place: dict[Hashable, Kept], key: Hashable, value: Any, replaced: Stored | None) -> None:
-        """Store something where nothing is, or in place of exactly what was read."""
-        standing = place.get(key)
-        if (standing and standing.etag) != (replaced and replaced.etag):
+        """Store a value where there is none, or replace exactly the version that was read."""
+        existing = place.get(key)
+        if (existing and existing.etag) != (replaced and replaced.etag):
             raise ConflictError(str(key))
         self.put(place, key, value)
 
@@ -142,7 +142,7 @@ class MemorySource:
         return SourceInfo(kept.etag, UPLOADED, len(kept.value)) if kept else None
 
 
-# What is written is what storage would keep of it, so that a value lost on the way is lost here too.
+# Values pass through their written form, so that a value that storage would lose is lost here too.
 @lru_cache(10_000)
 def _as_row(record: Record) -> Record:
     return from_entity(to_entity(record))

@@ -11,7 +11,7 @@ from storage.results.record import Record, Status
 MODEL = ModelIdentity("shapes", "0123456789ab")
 NOON = datetime(2026, 11, 20, 12, 0, 0, 123456, UTC)
 
-# Each of these is a legal blob name that some client, key or URL has been known to mangle.
+# Legal blob names that clients, keys or URLs have changed.
 AWKWARD_NAMES = {
     "plain": "cat.jpg",
     "nested": "2026/11/20/site a/cat.jpg",
@@ -81,7 +81,7 @@ def rejected(blob_name: str = "notes.txt", **changes: Any) -> Record:
 
 
 class FixedClassifier:
-    """Says what it was told to say, and counts how often it was asked."""
+    """Returns a fixed label or raises a fixed error, and keeps the contents it was called with."""
 
     def __init__(self, label: str = "cat", model: ModelIdentity = MODEL, error: Exception | None = None) -> None:
         self.model = model

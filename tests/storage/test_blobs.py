@@ -1,3 +1,5 @@
+"""Reading source blobs on the emulator; rules that the memory account shares are in ``test_storage_contract``."""
+
 from __future__ import annotations
 
 import gzip
@@ -35,21 +37,12 @@ def between(azurite: Azurite) -> Iterator[Wire]:
 
 @pytest.fixture
 def open_account(azurite: Azurite, between: Wire, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clients]:
-    """Clients whose blob requests pass the wire, and whose patience is short."""
+    """Clients whose blob requests pass through the wire, and that retry without waiting."""
     text = connection_string(azurite.ports._replace(blob=between.port))
     monkeypatch.setattr("azure.storage.blob._shared.policies.StorageRetryPolicy.sleep", lambda *_: None)
     made = connect(Connection("ImageStorage", text), max_blob_bytes=MAX_BYTES)
     yield made
     made.close()
-
-
-def test_bytes_come_with_their_own_etag_length_and_time(account: Account) -> None:
-    etag = account.upload("cat.jpg", b"miaow")
-    blob = account.source.read(account.image())
-    assert blob is not None
-    assert blob.content == b"miaow"
-    assert (blob.info.etag, blob.info.content_length) == (etag, 5)
-    assert account.source.info(account.image()) == blob.info
 
 
 def test_reading_is_one_request(account: Account, azurite: Azurite, sent: list[str]) -> None:
@@ -77,14 +70,14 @@ def test_names_of_all_kinds_are_read(account: Account, name: str) -> None:
     assert account.source.is_current(account.image(name), etag)
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the peak")
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux reports the peak")
 def test_a_body_is_held_once(account: Account, azurite: Azurite) -> None:
-    """What admission counts is what it takes: pieces that are joined would take it twice."""
+    """Admission counts the length once; joining several chunks would need it twice."""
     size = 16 * 1024 * 1024
     account.upload("large.jpg", bytes(size))
     fresh = connect(Connection("ImageStorage", azurite.connection_string), max_blob_bytes=size)
     source = SourceBlobs(fresh.blobs, size)
-    source.info(account.image("large.jpg"))  # what a first request leaves behind is not the body's
+    source.info(account.image("large.jpg"))  # so that memory of a first request does not count
     before = restart_peak()
     blob = source.read(account.image("large.jpg"))
     peak_bytes = resident().peak - before.now
@@ -101,21 +94,14 @@ def test_an_unchanged_blob_is_not_downloaded(
     quoted: bool,  # noqa: FBT001
 ) -> None:
     etag = account.upload("cat.jpg", b"miaow")
-    asked = f'"{etag}"' if quoted else etag
-    assert SourceBlobs(open_account.blobs, MAX_BYTES).read(account.image(), unless_etag=asked) is None
+    known = f'"{etag}"' if quoted else etag
+    assert SourceBlobs(open_account.blobs, MAX_BYTES).read(account.image(), unless_etag=known) is None
     assert between.body_bytes == 0
     assert len(between.requests) == 1
+    assert account.source.is_current(account.image(), known)
 
 
-def test_a_changed_blob_is_downloaded(account: Account) -> None:
-    old = account.upload("cat.jpg", b"miaow")
-    new = account.upload("cat.jpg", b"purr")
-    blob = account.source.read(account.image(), unless_etag=old)
-    assert blob is not None
-    assert (blob.info.etag, blob.content) == (new, b"purr")
-
-
-def test_an_empty_blob_that_is_unchanged_is_nothing_to_do(account: Account) -> None:
+def test_an_unchanged_empty_blob_is_not_downloaded(account: Account) -> None:
     etag = account.upload("empty.jpg", b"")
     assert account.source.read(account.image("empty.jpg"), unless_etag=etag) is None
 
@@ -123,7 +109,7 @@ def test_an_empty_blob_that_is_unchanged_is_nothing_to_do(account: Account) -> N
 def test_a_blob_that_is_too_large_is_refused_before_its_body(
     account: Account, azurite: Azurite, open_account: Clients, between: Wire
 ) -> None:
-    """The wire counts what came: a little may already be under way in socket buffers, the blob is not."""
+    """The wire counts the bytes it passed on: socket buffers may hold a little of the body, never all of it."""
     size = 8 * 1024 * 1024
     account.upload("huge.jpg", bytes(size))
     lengths: list[int] = []
@@ -136,14 +122,7 @@ def test_a_blob_that_is_too_large_is_refused_before_its_body(
     assert len(between.requests) == 1
 
 
-def test_the_length_is_told_once_before_the_body(account: Account, open_account: Clients, between: Wire) -> None:
-    account.upload("cat.jpg", b"x" * 1000)
-    lengths: list[int] = []
-    SourceBlobs(open_account.blobs, MAX_BYTES).read(account.image(), on_length=lengths.append)
-    assert lengths == [1000]
-
-
-def test_a_refusal_for_lack_of_memory_comes_through(account: Account) -> None:
+def test_an_error_of_on_length_is_raised(account: Account) -> None:
     def refuse(_length: int) -> None:
         raise TransientError("no memory")
 
@@ -152,7 +131,7 @@ def test_a_refusal_for_lack_of_memory_comes_through(account: Account) -> None:
         account.source.read(account.image(), on_length=refuse)
 
 
-def test_bytes_that_do_not_match_the_stored_md5_are_no_image(account: Account, clients: Clients) -> None:
+def test_bytes_that_do_not_match_the_stored_md5_are_an_error(account: Account, clients: Clients) -> None:
     account.upload("cat.jpg", b"miaow")
     blob = clients.blobs.get_blob_client(account.incoming, "cat.jpg")
     blob.set_http_headers(ContentSettings(content_md5=bytearray(16)))
@@ -160,9 +139,7 @@ def test_bytes_that_do_not_match_the_stored_md5_are_no_image(account: Account, c
         account.source.read(account.image())
 
 
-def test_a_body_that_breaks_off_is_an_error_never_an_image(
-    account: Account, open_account: Clients, between: Wire
-) -> None:
+def test_a_truncated_body_is_an_error(account: Account, open_account: Clients, between: Wire) -> None:
     account.upload("cat.jpg", b"x" * 10_000)
     between.body_limit = 5000
     with pytest.raises(TransientError, match=r"^reading .*/cat.jpg "):
@@ -170,7 +147,7 @@ def test_a_body_that_breaks_off_is_an_error_never_an_image(
 
 
 @pytest.mark.parametrize("missing", ["blob", "container"])
-def test_a_blob_that_is_not_there_is_a_file_that_is_not_found(account: Account, missing: str) -> None:
+def test_a_missing_blob_is_a_file_not_found_error(account: Account, missing: str) -> None:
     image = account.image("gone.jpg") if missing == "blob" else Image("no-such-container", "cat.jpg")
     with pytest.raises(FileNotFoundError):
         account.source.read(image)
@@ -178,22 +155,7 @@ def test_a_blob_that_is_not_there_is_a_file_that_is_not_found(account: Account, 
     assert not account.source.is_current(image, "0x1")
 
 
-def test_a_deleted_blob_is_not_found_even_when_its_etag_is_known(account: Account) -> None:
-    etag = account.upload("cat.jpg", b"miaow")
-    account.delete("cat.jpg")
-    with pytest.raises(FileNotFoundError):
-        account.source.read(account.image(), unless_etag=etag)
-
-
-def test_only_the_current_etag_is_current(account: Account) -> None:
-    old = account.upload("cat.jpg", b"miaow")
-    new = account.upload("cat.jpg", b"purr")
-    assert not account.source.is_current(account.image(), old)
-    assert account.source.is_current(account.image(), new)
-    assert account.source.is_current(account.image(), f'"{new}"')
-
-
-def test_a_server_that_is_not_there_is_transient(account: Account, open_account: Clients, between: Wire) -> None:
+def test_an_unavailable_server_is_transient(account: Account, open_account: Clients, between: Wire) -> None:
     between.close()
     source = SourceBlobs(open_account.blobs, MAX_BYTES)
     for call in (source.read, source.info):
@@ -204,10 +166,8 @@ def test_a_server_that_is_not_there_is_transient(account: Account, open_account:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
-def test_bytes_are_taken_as_they_are_stored_whatever_their_encoding(
-    account: Account, clients: Clients, encoding: str
-) -> None:
-    """Unpacked on the way, they would never have the length that storage promised, and be tried for ever."""
+def test_bytes_are_read_as_stored_with_any_encoding(account: Account, clients: Clients, encoding: str) -> None:
+    """Decoded bytes would not have the length in the headers, and the image would be retried without end."""
     stored = gzip.compress(b"pixels" * 100)
     blob = clients.blobs.get_blob_client(account.incoming, "cat.jpg")
     blob.upload_blob(stored, content_settings=ContentSettings(content_encoding=encoding))

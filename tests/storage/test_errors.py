@@ -1,3 +1,5 @@
+"""Every error of the SDK is mapped to one class, and no secret leaves with it."""
+
 from __future__ import annotations
 
 import inspect
@@ -31,7 +33,7 @@ SDK_EXCEPTIONS = {
 
 
 class Response:
-    """As much of an HTTP response as the SDK's exceptions look at."""
+    """The part of an HTTP response that the SDK's exceptions read."""
 
     reason = "because"
     headers: dict[str, str] = {}  # noqa: RUF012
@@ -50,7 +52,7 @@ def http_error(status: int, kind: type[HttpResponseError] = HttpResponseError) -
 
 
 def made(kind: type[Exception]) -> Exception:
-    """An instance of any SDK exception, without the arguments its constructor would want."""
+    """An instance of any SDK exception, without the arguments of its constructor."""
     error = kind.__new__(kind)
     error.args = ("https://photos/?sig=SECRET",)
     for name in ("status_code", "reason", "response", "error"):
@@ -59,7 +61,7 @@ def made(kind: type[Exception]) -> Exception:
     return error
 
 
-def test_there_are_sdk_exceptions_to_look_at() -> None:
+def test_the_sdks_exceptions_are_found() -> None:
     assert len(SDK_EXCEPTIONS) > 20
 
 
@@ -75,14 +77,14 @@ def test_every_sdk_exception_gets_exactly_one_class(kind: type[Exception]) -> No
 
 
 @pytest.mark.parametrize("status", [408, 409, 412, 429, 500, 502, 503, 504, 404])
-def test_the_worlds_fault_is_transient(status: int) -> None:
+def test_an_unavailable_service_is_transient(status: int) -> None:
     error = translate(http_error(status), "reading incoming/a.jpg")
     assert type(error) is TransientError
     assert str(error) == f"reading incoming/a.jpg failed for now ({status})."
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 405, 411, 413, 414, 415, 416])
-def test_the_deployments_fault_is_configuration(status: int) -> None:
+def test_a_refused_request_is_a_configuration_error(status: int) -> None:
     error = translate(http_error(status), "reading incoming/a.jpg")
     assert type(error) is ConfigurationError
     assert str(status) in str(error)
@@ -90,26 +92,26 @@ def test_the_deployments_fault_is_configuration(status: int) -> None:
 
 
 @pytest.mark.parametrize("kind", [ServiceRequestError, ServiceResponseError])
-def test_an_error_without_an_answer_is_transient_and_named(kind: type[AzureError]) -> None:
+def test_an_error_without_a_response_is_transient_and_named(kind: type[AzureError]) -> None:
     error = translate(kind("https://photos/?sig=SECRET"), "reading incoming/a.jpg")
     assert str(error) == f"reading incoming/a.jpg failed for now ({kind.__name__})."
 
 
-def test_the_services_own_code_is_told() -> None:
+def test_the_message_holds_the_services_error_code() -> None:
     error = http_error(503)
     error.error_code = "ServerBusy"  # type: ignore[attr-defined]
     assert "(503 ServerBusy)" in str(translate(error, "writing"))
 
 
-def test_a_hostile_name_cannot_begin_a_line_of_its_own() -> None:
-    told = str(translate(http_error(503), "reading incoming/caf\u00e9\nimage_settled\u2028\x1b[2J"))
-    assert told == "reading incoming/caf\u00e9\\nimage_settled\\u2028\\x1b[2J failed for now (503)."
+def test_a_hostile_name_cannot_begin_a_line() -> None:
+    message = str(translate(http_error(503), "reading incoming/caf\u00e9\nimage_finished\u2028\x1b[2J"))
+    assert message == "reading incoming/caf\u00e9\\nimage_finished\\u2028\\x1b[2J failed for now (503)."
 
 
-def test_an_answer_that_is_cut_short_is_transient_although_the_tables_client_stumbles_over_it() -> None:
-    """It looks for the response of an error that has none, and raises an error of its own while it handles that."""
+def test_a_truncated_response_is_transient_although_the_tables_client_fails_on_it() -> None:
+    """The client reads the response of an error that has none, and so raises another error."""
 
-    def stumble() -> None:
+    def fail() -> None:
         try:
             raise IncompleteReadError("https://photos/?sig=SECRET")
         except HttpResponseError as error:
@@ -119,11 +121,11 @@ def test_an_answer_that_is_cut_short_is_transient_although_the_tables_client_stu
         pytest.raises(TransientError, match=r"^writing failed for now \(IncompleteReadError\)\.$"),
         translate_errors("writing"),
     ):
-        stumble()
+        fail()
     with pytest.raises(AttributeError), translate_errors("writing"):
         raise AttributeError("ours")
 
 
-def test_what_is_not_the_sdks_is_left_alone() -> None:
+def test_other_errors_are_not_changed() -> None:
     with pytest.raises(KeyError), translate_errors("reading"):
         raise KeyError("ours")

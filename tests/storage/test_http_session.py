@@ -1,4 +1,4 @@
-"""The session under the SDK: the environment's proxies and certificates count, are asked for once, and nothing else."""
+"""The session below the SDK: proxies and certificates of the environment are used, and read once per host."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ IMAGE = Image("incoming", "site a/cat 1+2=3%.jpg")
 PATH = "/account/incoming/site%20a/cat%201%2B2%3D3%25.jpg"
 
 
-class Nothing:
-    """A server without blobs: it answers 404, and remembers what it was asked."""
+class EmptyServer:
+    """A server without blobs: it answers 404 and keeps the requests."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str]] = []
-        asked = self.asked
+        self.requests: list[tuple[str, str]] = []
+        requests = self.requests
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_HEAD(self) -> None:
-                asked.append((self.path, self.headers["Authorization"]))
+                requests.append((self.path, self.headers["Authorization"]))
                 self.send_response(404)
                 self.send_header("x-ms-error-code", "BlobNotFound")
                 self.send_header("Content-Length", "0")
@@ -62,7 +62,7 @@ class Nothing:
 
 
 @contextmanager
-def serving(server: Nothing) -> Iterator[Nothing]:
+def serving(server: EmptyServer) -> Iterator[EmptyServer]:
     thread = threading.Thread(target=server.server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -74,13 +74,13 @@ def serving(server: Nothing) -> Iterator[Nothing]:
 
 
 @pytest.fixture
-def server() -> Iterator[Nothing]:
-    with serving(Nothing()) as running:
+def server() -> Iterator[EmptyServer]:
+    with serving(EmptyServer()) as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
-def no_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_proxies_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -92,60 +92,58 @@ def source(endpoint: str) -> SourceBlobs:
     return SourceBlobs(connect(Connection("ImageStorage", text)).blobs, 1000)
 
 
-def test_a_proxy_of_the_environment_is_used(server: Nothing, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_of_the_environment_is_used(server: EmptyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", server.url)
     assert source("http://storage.invalid").info(IMAGE) is None
-    assert [path for path, _ in server.asked] == [f"http://storage.invalid{PATH}"]
+    assert [path for path, _ in server.requests] == [f"http://storage.invalid{PATH}"]
 
 
-def test_no_proxy_keeps_a_host_off_the_proxy(server: Nothing, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_keeps_a_host_off_the_proxy(server: EmptyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:1")
     monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
     assert source(server.url).info(IMAGE) is None
-    assert [path for path, _ in server.asked] == [PATH]
+    assert [path for path, _ in server.requests] == [PATH]
 
 
-def test_the_environment_is_asked_once_per_host(server: Nothing, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_read_once_per_host(server: EmptyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     blobs = source(server.url)
     blobs.info(IMAGE)
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:1")
     blobs.info(IMAGE)
-    assert [path for path, _ in server.asked] == [PATH] * 2
+    assert [path for path, _ in server.requests] == [PATH] * 2
 
 
-def test_a_netrc_does_not_stand_in_for_our_signature(
-    server: Nothing, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_netrc_does_not_replace_the_signature(
+    server: EmptyServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login somebody password else\n", encoding="utf-8")
+    netrc.write_text("machine 127.0.0.1 login user password word\n", encoding="utf-8")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     source(server.url).info(IMAGE)
-    assert [signed.partition(":")[0] for _, signed in server.asked] == ["SharedKey account"]
+    assert [signed.partition(":")[0] for _, signed in server.requests] == ["SharedKey account"]
 
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_certificates_of_the_environment_are_trusted(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    with serving(over_tls(Nothing(), tmp_path)) as server:
+    with serving(over_tls(EmptyServer(), tmp_path)) as server:
         monkeypatch.setenv(name, str(tmp_path / "certificate.pem"))
         assert source(server.url).info(IMAGE) is None
-        assert [path for path, _ in server.asked] == [PATH]
+        assert [path for path, _ in server.requests] == [PATH]
 
 
-def test_a_server_whose_certificate_nobody_vouches_for_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("time.sleep", lambda _seconds: None)  # the SDK's, between its tries
-    with serving(over_tls(Nothing(), tmp_path)) as server:
+def test_a_server_with_an_untrusted_certificate_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)  # of the SDK, between its attempts
+    with serving(over_tls(EmptyServer(), tmp_path)) as server:
         with pytest.raises(TransientError):
             source(server.url).info(IMAGE)
-        assert not server.asked
+        assert not server.requests
 
 
 def test_a_name_with_dots_for_folders_reaches_its_own_blob(azurite: Azurite, names: Names) -> None:
-    """A URL that is made ready twice loses them, and with them its signature."""
+    """A URL that is prepared twice loses them, and its signature no longer matches."""
     clients = connect(Connection("ImageStorage", azurite.connection_string))
     container = clients.blobs.create_container(names.container())
     container.upload_blob("a/../b.jpg", b"dots")
@@ -153,8 +151,8 @@ def test_a_name_with_dots_for_folders_reaches_its_own_blob(azurite: Azurite, nam
     assert container.download_blob("a/../b.jpg").readall() == b"dots"
 
 
-def over_tls(server: Nothing, folder: Path) -> Nothing:
-    """Let a server speak TLS, with a certificate of its own that is left in ``certificate.pem``."""
+def over_tls(server: EmptyServer, folder: Path) -> EmptyServer:
+    """Let a server use TLS, with a new certificate that is written to ``certificate.pem``."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "here")])
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""One suite for the account in memory and the real one, so that what is proved on the first holds on the second."""
+"""One suite for the account in memory and the real one: proofs on the first then hold on the second."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from storage.results.record import Image, Record
 from storage.results.store import Results, Stored
 from tests.storage.conftest import MAX_BYTES
 from tests.storage.fakes import MemoryAccount, MemoryResults, MemorySource
-from tests.storage.samples import NOON, record
+from tests.storage.samples import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,25 +73,25 @@ PLACES = {"row": ("read_row", "write_row"), "sidecar": ("read_sidecar", "write_s
 
 
 @pytest.mark.parametrize(("read", "write"), PLACES.values(), ids=PLACES.keys())
-class TestGuardedPlaces:
+class TestConditionalWrites:
     """Rows and sidecars obey the same rules."""
 
     def test_nothing_is_there_at_first(self, rig: Rig, read: str, write: str) -> None:
         assert getattr(rig.results, read)(rig.image) is None
 
-    def test_what_was_written_is_read(self, rig: Rig, read: str, write: str) -> None:
+    def test_a_record_is_read_as_written(self, rig: Rig, read: str, write: str) -> None:
         raced = rig.record().superseding(other(rig.record()))
         outcome = replace(raced, shared=True)
         getattr(rig.results, write)(outcome, None)
         assert getattr(rig.results, read)(rig.image).record == outcome
 
-    def test_a_first_write_loses_where_something_is(self, rig: Rig, read: str, write: str) -> None:
+    def test_a_first_write_loses_where_something_exists(self, rig: Rig, read: str, write: str) -> None:
         getattr(rig.results, write)(rig.record(), None)
         with pytest.raises(ConflictError):
             getattr(rig.results, write)(other(rig.record()), None)
         assert getattr(rig.results, read)(rig.image).record == rig.record()
 
-    def test_a_replacement_replaces_what_was_read(self, rig: Rig, read: str, write: str) -> None:
+    def test_a_replacement_replaces_the_version_that_was_read(self, rig: Rig, read: str, write: str) -> None:
         getattr(rig.results, write)(rig.record(), None)
         stored = getattr(rig.results, read)(rig.image)
         getattr(rig.results, write)(other(rig.record()), stored)
@@ -107,7 +107,7 @@ class TestGuardedPlaces:
             getattr(rig.results, write)(rig.record(), stored)
         assert getattr(rig.results, read)(rig.image).record == other(rig.record())
 
-    def test_the_same_write_again_is_guarded_too(self, rig: Rig, read: str, write: str) -> None:
+    def test_the_same_write_again_is_conditional_too(self, rig: Rig, read: str, write: str) -> None:
         """An ETag changes with each write, also with one that changes nothing."""
         getattr(rig.results, write)(rig.record(), None)
         stored = getattr(rig.results, read)(rig.image)
@@ -115,7 +115,7 @@ class TestGuardedPlaces:
         with pytest.raises(ConflictError):
             getattr(rig.results, write)(rig.record(), stored)
 
-    def test_a_replacement_of_what_was_never_there_loses(self, rig: Rig, read: str, write: str) -> None:
+    def test_a_replacement_of_nothing_loses(self, rig: Rig, read: str, write: str) -> None:
         getattr(rig.results, write)(replace(rig.record(), blob_name="other.jpg"), None)
         with pytest.raises(ConflictError):
             getattr(rig.results, write)(rig.record(), Stored(None, 'W/"0"' if "row" in read else "0x0"))
@@ -136,11 +136,11 @@ def test_an_index_row_can_be_removed_before_there_is_a_table(rig: Rig) -> None:
     rig.results.delete_index_row(address)
 
 
-def test_a_sidecars_place_is_told_without_asking(rig: Rig) -> None:
+def test_a_sidecars_path_needs_no_request(rig: Rig) -> None:
     assert rig.results.sidecar_path(rig.image) == f"{rig.results.container}/cat.jpg.json"
 
 
-def test_a_source_tells_content_and_etag(rig: Rig) -> None:
+def test_a_source_returns_content_and_etag(rig: Rig) -> None:
     etag = rig.upload(b"miaow")
     blob = rig.source.read(rig.image)
     assert blob.content == b"miaow"
@@ -151,7 +151,7 @@ def test_a_source_tells_content_and_etag(rig: Rig) -> None:
     assert rig.source.is_current(rig.image, etag)
 
 
-def test_a_source_moves_on(rig: Rig) -> None:
+def test_a_source_follows_overwrites_and_deletions(rig: Rig) -> None:
     old = rig.upload(b"miaow")
     new = rig.upload(b"miaow")
     assert not same_etag(old, new)
@@ -164,7 +164,7 @@ def test_a_source_moves_on(rig: Rig) -> None:
         rig.source.read(rig.image, unless_etag=new)
 
 
-def test_a_source_refuses_what_is_too_large(rig: Rig) -> None:
+def test_a_source_refuses_a_large_blob(rig: Rig) -> None:
     rig.upload(bytes(MAX_BYTES + 1))
     lengths: list[int] = []
     with pytest.raises(TooLargeError):
@@ -178,8 +178,8 @@ def test_a_source_refuses_what_is_too_large(rig: Rig) -> None:
 def shape(signature: inspect.Signature) -> list[Any]:
     """Names, kinds and types; a default that is a function has no value to compare."""
     parameters = signature.parameters.values()
-    told = [(one.name, one.kind, one.annotation, one.default is one.empty) for one in parameters]
-    return [*told, signature.return_annotation]
+    shapes = [(one.name, one.kind, one.annotation, one.default is one.empty) for one in parameters]
+    return [*shapes, signature.return_annotation]
 
 
 def _public(kind: type) -> dict[str, inspect.Signature]:
@@ -195,9 +195,3 @@ def test_the_fakes_have_the_signatures_of_the_real_ones(fake: type, real: type, 
     for name, signature in _public(fake).items():
         assert shape(signature) == shape(real_methods[name]), name
     assert _public(port).keys() <= _public(fake).keys()
-
-
-def test_moments_within_a_second_differ() -> None:
-    assert (
-        record(classified_at=NOON).index_rows() != record(classified_at=NOON + timedelta(microseconds=1)).index_rows()
-    )

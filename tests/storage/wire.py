@@ -1,4 +1,4 @@
-"""A loopback wire between the SDK and the emulator that counts bytes and can lose an answer."""
+"""A loopback connection between the SDK and the emulator that counts bytes and can lose a response."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Wire:
     Attributes:
         port: Where to connect, on 127.0.0.1.
         requests: The request lines seen.
-        body_bytes: Bytes of answers' bodies that were passed on.
-        lose_answer: Asked with each request line; true lets the request take effect and drops its answer.
-        body_limit: An answer's body is cut after this many bytes and the connection dropped; ``None`` passes all.
+        body_bytes: Bytes of response bodies that were passed on.
+        lose_answer: Called with each request line; true lets the request take effect and drops its response.
+        body_limit: A response body is cut after this many bytes and the connection dropped; ``None`` passes all.
     """
 
     def __init__(self, target: int) -> None:
@@ -36,7 +36,7 @@ class Wire:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        """Stop listening; a thread that waits for the next connection is woken."""
+        """Stop listening, and end the thread that waits for the next connection."""
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -86,7 +86,7 @@ def wire(target: int) -> Iterator[Wire]:
 
 
 def _head(source: socket.socket) -> tuple[bytes, bytes, int]:
-    """Headers with their blank line, what came of the body with them, and the body's length."""
+    """Headers with their blank line, the part of the body received with them, and the body's length."""
     received = b""
     while b"\r\n\r\n" not in received:
         piece = source.recv(65536)

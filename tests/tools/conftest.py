@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def empty_wiring(azurite: Azurite, names: Names, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+def empty_account(azurite: Azurite, names: Names, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     """A reachable account without any container, queue or table of this test's."""
     monkeypatch.setenv("AzureWebJobsStorage", azurite.connection_string)
     monkeypatch.setenv("ImageStorage", azurite.connection_string)
@@ -28,7 +28,7 @@ def empty_wiring(azurite: Azurite, names: Names, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture
-def account(empty_wiring: Account) -> Account:
+def account(empty_account: Account) -> Account:
     """The same with an incoming container to put blobs in."""
-    empty_wiring.clients.blobs.create_container(empty_wiring.settings.incoming_container)
-    return empty_wiring
+    empty_account.clients.blobs.create_container(empty_account.settings.incoming_container)
+    return empty_account

@@ -1,4 +1,4 @@
-"""``python -m tools reconcile`` as a person runs it."""
+"""``python -m tools reconcile`` from the command line."""
 
 from __future__ import annotations
 
@@ -27,13 +27,15 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_lost_images_are_told_and_the_summary_comes_last(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_images_are_printed_and_the_summary_comes_last(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
     upload(account, "a.jpg", "b.jpg")
     assert main(["reconcile", "--json"]) == 0
-    *told, summary = lines(capsys)
-    assert told == [{"event": "missing", "image": "a.jpg"}, {"event": "missing", "image": "b.jpg"}]
-    wanted = {"images": 2, "rows": 0, **NOTHING, "missing": 2, "enqueued": 2, "coverage": 0.0}
-    assert summary == {"event": "summary", **wanted, "dry_run": False}
+    *findings, summary = lines(capsys)
+    assert findings == [{"event": "missing", "image": "a.jpg"}, {"event": "missing", "image": "b.jpg"}]
+    counts = {"images": 2, "rows": 0, **NOTHING, "missing": 2, "enqueued": 2, "coverage": 0.0}
+    assert summary == {"event": "summary", **counts, "dry_run": False}
 
 
 def test_an_empty_account_is_no_error(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
@@ -43,9 +45,7 @@ def test_an_empty_account_is_no_error(account: Account, capsys: pytest.CaptureFi
     assert lines(capsys) == [summary]
 
 
-def test_a_person_reads_coverage_rounded_down_and_names_that_cannot_move_the_cursor(
-    account: Account, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_text_rounds_coverage_down_and_escapes_names(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     from tests.storage.samples import FixedClassifier
 
     upload(account, "a.jpg", "b.jpg", "c\u202e.jpg")
@@ -53,17 +53,17 @@ def test_a_person_reads_coverage_rounded_down_and_names_that_cannot_move_the_cur
         for image in request.images:
             classify_blob(account.stores, FixedClassifier(), image)
     assert main(["reconcile", "--dry-run"]) == 0
-    said = capsys.readouterr().out
-    assert "missing        c\\u202e.jpg\n" in said
-    assert " 66.66 %" in said
-    assert said.endswith("Nothing was changed: this was a dry run.\n")
+    text = capsys.readouterr().out
+    assert "missing        c\\u202e.jpg\n" in text
+    assert " 66.66 %" in text
+    assert text.endswith("Nothing was changed: this was a dry run.\n")
 
 
-def test_settings_that_are_wrong_are_a_sentence(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+def test_wrong_settings_are_one_sentence(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
     monkeypatch.setenv("ImageStorage", "")
     monkeypatch.setenv("RESULTS_CONTAINER", "No Such Name")
     assert main(["reconcile"]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "RESULTS_CONTAINER" in said.err
-    assert "Traceback" not in said.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "RESULTS_CONTAINER" in printed.err
+    assert "Traceback" not in printed.err

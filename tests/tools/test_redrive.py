@@ -1,10 +1,10 @@
-"""``python -m tools redrive`` as a person runs it."""
+"""``python -m tools redrive`` from the command line."""
 
 from __future__ import annotations
 
 import json
 from base64 import b64decode
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +16,6 @@ from storage.pipeline.retries import give_up
 from storage.results.record import Image, IndexRow
 from tests.storage.samples import FixedClassifier
 from tools.__main__ import main
-from tools.times import parse_time
 
 if TYPE_CHECKING:
     from tools.account import Account
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def account(account: Account) -> Account:
-    """An account with a cat, a dog, an image too large, a text and one that was given up."""
+    """An account with a cat, a dog, an image too large, a text and one with a ``failed`` row."""
     large = PermanentError(Reason.TOO_MANY_PIXELS, "It has 300,000,000 pixels.")
     text = PermanentError(Reason.NOT_AN_IMAGE, "It is no image.")
     container = account.settings.incoming_container
@@ -49,7 +48,7 @@ def queues(account: Account) -> list[str]:
 
 
 def sent(account: Account) -> list[Request]:
-    """What is on the queue for this test's container; it is taken off."""
+    """Receive and delete the requests for this test's container."""
     if QUEUE not in queues(account):
         return []
     queue = account.clients.queues.get_queue_client(QUEUE)
@@ -82,31 +81,31 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_the_chosen_go_round_again(
+def test_the_chosen_images_are_queued(
     account: Account, capsys: pytest.CaptureFixture[str], options: list[str], images: set[str]
 ) -> None:
     before = datetime.now(UTC)
     assert main(["redrive", "--json", *options]) == 0
-    *told, summary = lines(capsys)
-    assert {line["image"] for line in told} == images
+    *found, summary = lines(capsys)
+    assert {line["image"] for line in found} == images
     assert summary == {"event": "summary", "found": len(images), "enqueued": len(images), "dry_run": False}
     requests = sent(account)
     assert {name for request in requests for name in request.blobs} == images
     assert all(request.redo_before and before <= request.redo_before <= datetime.now(UTC) for request in requests)
 
 
-def test_a_rejected_image_is_judged_again(account: Account) -> None:
+def test_a_rejected_image_is_classified_again(account: Account) -> None:
     assert main(["redrive", "--reason", "too_many_pixels"]) == 0
     (request,) = sent(account)
     (image,) = request.images
-    settled = classify_blob(account.stores, FixedClassifier("cat"), image, redo_before=request.redo_before)
-    assert settled.record is not None
-    assert settled.record.label == "cat"
+    finished = classify_blob(account.stores, FixedClassifier("cat"), image, redo_before=request.redo_before)
+    assert finished.record is not None
+    assert finished.record.label == "cat"
     assert main(["redrive", "--reason", "too_many_pixels"]) == 0
     assert sent(account) == []
 
 
-def test_a_dry_run_shows_and_sends_nothing(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_prints_the_images_and_queues_nothing(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["redrive", "--dry-run"]) == 0
     assert capsys.readouterr().out == (
         "failed     gave_up                  given up.jpg\n1 found, 0 queued to be classified again.\n"
@@ -114,7 +113,7 @@ def test_a_dry_run_shows_and_sends_nothing(account: Account, capsys: pytest.Capt
     assert sent(account) == []
 
 
-def test_an_index_row_that_lies_chooses_nothing(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_false_index_row_selects_nothing(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     row = account.stores.results.read_row(Image(account.settings.incoming_container, "given up.jpg"))
     assert row is not None
     assert row.record is not None
@@ -130,25 +129,3 @@ def test_an_index_row_that_lies_chooses_nothing(account: Account, capsys: pytest
 def test_label_with_status_is_refused(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["redrive", "--label", "cat", "--status", "failed"]) == 2
     assert capsys.readouterr().out == ""
-
-
-@pytest.mark.parametrize(
-    ("text", "ago"), [("7d", timedelta(days=7)), ("1h", timedelta(hours=1)), ("30M", timedelta(minutes=30))]
-)
-def test_a_moment_may_be_said_as_ago(text: str, ago: timedelta) -> None:
-    assert abs(datetime.now(UTC) - ago - parse_time(text)) < timedelta(seconds=5)
-
-
-def test_a_moment_without_an_offset_is_utc() -> None:
-    assert parse_time("2026-11-20") == datetime(2026, 11, 20, tzinfo=UTC)
-    assert parse_time("2026-11-20T12:00:00+02:00") == datetime(2026, 11, 20, 10, tzinfo=UTC)
-
-
-@pytest.mark.parametrize("text", ["", "yesterday", "7", "999999d", "-1d"])
-def test_a_moment_that_is_none_is_refused_with_the_ways_to_say_it(
-    text: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as refused:
-        main(["redrive", f"--since={text}"])
-    assert refused.value.code == 2
-    assert "write 7d, 1h or 30m" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Messages on ``classify-requests``: what is written is read, and malformed messages have one class."""
+"""Messages on ``classify-requests``: a request is read as written, and malformed messages have one class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The races that the commit protocol must survive, and what must be true of one image when they are over."""
+"""The races that the commit protocol must survive, and the conditions that one image must meet afterwards."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _BEFORE = EPOCH - timedelta(hours=1)
 _LATER = 5
 
 
-class Honest:
-    """A classifier whose truth can be recomputed: its label is the content and its own version."""
+class RepeatableClassifier:
+    """A classifier whose answer can be computed again: its label is the content and its own version."""
 
     def __init__(self, model: ModelIdentity) -> None:
         self.model = model
@@ -44,7 +44,7 @@ class Honest:
 
 
 def classifying(model: ModelIdentity = OLD_MODEL, redo_before: datetime | None = None) -> Callable[[Stores], object]:
-    return lambda stores: classify_blob(stores, Honest(model), IMAGE, redo_before=redo_before)
+    return lambda stores: classify_blob(stores, RepeatableClassifier(model), IMAGE, redo_before=redo_before)
 
 
 def giving_up(stores: Stores) -> object:
@@ -68,60 +68,61 @@ FIRST = classifying()
 
 @dataclass(frozen=True)
 class Scenario:
-    """Some actors, and what stood before they came.
+    """Some actors, and the account before they start.
 
     Attributes:
         uploaded: ETags of the contents uploaded before, in order.
-        settled: Which of them were settled, with which work.
-        spoilt: Done to the account afterwards.
-        wanted: What must also be true of the record that stands.
+        classified: ETags of those that were classified before.
+        by: The work that classified them.
+        damage: A change of the account after that.
+        expected: A condition that the committed record must also meet.
     """
 
     name: str
     actors: tuple[Event | Delivery, ...]
     uploaded: tuple[str, ...] = ("0x1",)
-    settled: tuple[str, ...] = ()
+    classified: tuple[str, ...] = ()
     by: Callable[[Stores], object] = FIRST
-    spoilt: Callable[[MemoryAccount], object] = lambda _: None
-    wanted: Callable[[Record], bool] = lambda _: True
+    damage: Callable[[MemoryAccount], object] = lambda _: None
+    expected: Callable[[Record], bool] = lambda _: True
 
     def account(self) -> MemoryAccount:
         account = MemoryAccount()
         stores = Stores(cast(Any, MemorySource(account)), cast(Any, MemoryResults(account)), now=lambda: _BEFORE)
         for etag in self.uploaded:
             assert account.upload(IMAGE, CONTENTS[etag]) == etag
-            if etag in self.settled:
+            if etag in self.classified:
                 self.by(stores)
-        self.spoilt(account)
+        self.damage(account)
         return account
 
     def search(self, check: Callable[[MemoryAccount], None] | None = None, **options: Any) -> Search:
         return Search(self.account(), self.actors, check or self.check, **options)
 
     def check(self, account: MemoryAccount) -> None:
-        record = one_truth(account)
-        assert record is None or self.wanted(record), f"not the outcome that was wanted: {record}"
+        record = check_consistent(account)
+        assert record is None or self.expected(record), f"not the expected outcome: {record}"
 
 
-def one_truth(account: MemoryAccount) -> Record | None:
-    """What ``agreed`` says, and each index row tells what the row tells."""
+def check_consistent(account: MemoryAccount) -> Record | None:
+    """``check_results``, and each index row has the columns that follow from the row."""
     blob = account.blobs.get(IMAGE)
-    record = agreed(MemoryResults(account), blob.etag if blob else None, set(account.index), CONTENTS)
+    record = check_results(MemoryResults(account), blob.etag if blob else None, set(account.index), CONTENTS)
     for index_row in record.index_rows() if record else ():
-        assert account.index[index_row.keys] == tuple(index_row.columns.items()), "an index row that lies"
+        assert account.index[index_row.keys] == tuple(index_row.columns.items()), "an index row with other columns"
     return record
 
 
-def agreed(results: Any, etag: str | None, index: set[Any], contents: Mapping[str, bytes]) -> Record | None:
-    """One row, one sidecar, their index rows and no others, all about the content that is there now.
+def check_results(results: Any, etag: str | None, index: set[Any], contents: Mapping[str, bytes]) -> Record | None:
+    """One row, one sidecar, their index rows and no others, all about the current content.
 
-    Of an image that was deleted meanwhile, all or nothing may be left: pruning is the work of ``reconcile``.
+    The result of an image that was deleted meanwhile must be complete or absent: ``reconcile`` prunes it.
 
     Args:
-        results: A ledger, in memory or real.
-        etag: Of the image as it is now; ``None`` when it is gone.
+        results: In memory or real.
+        etag: Of the current content; ``None`` when the image is deleted.
         index: The keys of every index row.
-        contents: Every content that ever was, by ETag.
+        contents: Every content that was uploaded, by ETag.
     """
     row, sidecar = results.read_row(IMAGE), results.read_sidecar(IMAGE)
     if etag is None and row is None:
@@ -133,33 +134,35 @@ def agreed(results: Any, etag: str | None, index: set[Any], contents: Mapping[st
     assert sidecar is not None, "no sidecar"
     record: Record = row.record
     assert sidecar.record is not None, "a sidecar that is not ours"
-    assert told(sidecar.record) == told(record), "row and sidecar differ"
-    assert index == {index_row.keys for index_row in record.index_rows()}, "not the index rows of the row"
-    assert etag is None or same_etag(record.etag, etag), "a row about content that is gone"
-    honest(record, contents)
+    assert without_races(sidecar.record) == without_races(record), "row and sidecar differ"
+    assert index == record.index_keys(), "other index rows than those of the row"
+    assert etag is None or same_etag(record.etag, etag), "a row about an earlier content"
+    check_truthful(record, contents)
     return record
 
 
-def told(record: Record) -> Record:
-    """A record without what it remembers of races."""
+def without_races(record: Record) -> Record:
+    """A record without the fields that keep races."""
     return replace(record, superseded=(), shared=False)
 
 
-def honest(record: Record, contents: Mapping[str, bytes] = CONTENTS) -> None:
-    """The verdict is what the named model says of the named content."""
+def check_truthful(record: Record, contents: Mapping[str, bytes] = CONTENTS) -> None:
+    """The result is the named model's answer for the named content."""
     if record.status is Status.FAILED:
         return
     content = contents[record.etag]
     model = {model.version: model for model in (OLD_MODEL, NEW_MODEL)}[record.model_version]
     with contextlib.suppress(PermanentError):
-        answer = Honest(model).classify(content)
-        assert (record.status, record.label) == (Status.CLASSIFIED, answer.label), "a verdict nobody gave"
+        answer = RepeatableClassifier(model).classify(content)
+        assert (record.status, record.label) == (Status.CLASSIFIED, answer.label), (
+            "a result that the model did not give"
+        )
         return
-    assert record.status is Status.REJECTED, "a verdict nobody gave"
+    assert record.status is Status.REJECTED, "a result that the model did not give"
 
 
-def remembered(account: MemoryAccount) -> set[keys.RowKeys]:
-    """The index rows that the row in the account says may be left over from attempts it beat."""
+def superseded_keys(account: MemoryAccount) -> set[keys.RowKeys]:
+    """The index rows that, according to the row, replaced attempts may have left."""
     row = MemoryResults(account).read_row(IMAGE)
     return set(row.record.superseded) if row and row.record else set()
 
@@ -182,13 +185,13 @@ SCENARIOS = [
         "an overwrite during the second delivery of a committed image",
         (Delivery("A", classifying()), upload("0x3"), Delivery("B", classifying(), after="overwrite", minute=_LATER)),
         uploaded=("0x1", "0x2"),
-        settled=("0x1",),
+        classified=("0x1",),
     ),
     Scenario(
         "two deliveries of new content over a committed image",
         (Delivery("A", classifying()), Delivery("B", classifying(), minute=_LATER)),
         uploaded=("0x1", "0x2"),
-        settled=("0x1",),
+        classified=("0x1",),
     ),
     Scenario("a deletion during the first delivery", (Delivery("A", classifying()), delete)),
     Scenario(
@@ -198,7 +201,7 @@ SCENARIOS = [
         "a deletion during the second delivery of a committed image",
         (Delivery("A", classifying()), delete),
         uploaded=("0x1", "0x2"),
-        settled=("0x1",),
+        classified=("0x1",),
     ),
     Scenario(
         "deleted and uploaded again during the first delivery",
@@ -216,13 +219,13 @@ SCENARIOS = [
     Scenario(
         "a new model over a committed image, the old one still at work",
         (Delivery("A", classifying(OLD_MODEL)), Delivery("B", classifying(NEW_MODEL), minute=_LATER)),
-        settled=("0x1",),
+        classified=("0x1",),
     ),
     Scenario(
         "a redo of a committed image, delivered twice",
         (Delivery("A", classifying(redo_before=REDO)), Delivery("B", classifying(redo_before=REDO), minute=_LATER)),
-        settled=("0x1",),
-        wanted=lambda record: record.classified_at >= REDO,
+        classified=("0x1",),
+        expected=lambda record: record.classified_at >= REDO,
     ),
     Scenario(
         "a redo of a committed image that is overwritten meanwhile",
@@ -231,38 +234,38 @@ SCENARIOS = [
             upload("0x2"),
             Delivery("B", classifying(), after="overwrite", minute=_LATER),
         ),
-        settled=("0x1",),
+        classified=("0x1",),
     ),
     Scenario(
         "giving up while another attempt classifies",
         (Delivery("A", giving_up), Delivery("B", classifying(), minute=_LATER)),
-        wanted=_classified,
+        expected=_classified,
     ),
     Scenario(
         "giving up late while another attempt classifies",
         (Delivery("A", giving_up, minute=_LATER), Delivery("B", classifying())),
-        wanted=_classified,
+        expected=_classified,
     ),
     Scenario("giving up twice", (Delivery("A", giving_up), Delivery("B", giving_up, minute=_LATER))),
     Scenario(
         "a classification after giving up",
         (Delivery("A", classifying()), Delivery("B", classifying(), minute=_LATER)),
-        settled=("0x1",),
+        classified=("0x1",),
         by=giving_up,
-        wanted=_classified,
+        expected=_classified,
     ),
     Scenario(
         "a sidecar that a person edited",
         (Delivery("A", classifying()), upload("0x3"), Delivery("B", classifying(), after="overwrite")),
         uploaded=("0x1", "0x2"),
-        settled=("0x1",),
-        spoilt=lambda account: account.put(account.sidecars, keys.sidecar_name(IMAGE.blob_name), b"{}"),
+        classified=("0x1",),
+        damage=lambda account: account.put(account.sidecars, keys.sidecar_name(IMAGE.blob_name), b"{}"),
     ),
     Scenario(
         "a sidecar that a person deleted",
         (Delivery("A", classifying()), upload("0x3"), Delivery("B", classifying(), after="overwrite", minute=_LATER)),
         uploaded=("0x1", "0x2"),
-        settled=("0x1",),
-        spoilt=lambda account: account.sidecars.clear(),
+        classified=("0x1",),
+        damage=lambda account: account.sidecars.clear(),
     ),
 ]

@@ -1,17 +1,17 @@
 """Every interleaving of deliveries and events, with a crash at any step: a search over the code as it runs.
 
-A delivery is the real ``settle`` (or whatever it calls) with storage behind a tape. Run with the answers so far, the
-code either ends or arrives at its next I/O call, which is the next step: nobody lists steps by hand. A schedule is then
-a path through
+A delivery is the real ``classify_blob`` or ``give_up`` with storage behind a tape. Run with the answers so far, the
+code either ends or arrives at its next I/O call, which is the next step: no list of steps is written by hand. A
+schedule is then a path through
 
-    node = what storage holds  x  for each actor: attempt, answers so far, faults left
+    node = content of storage  x  for each actor: attempt, answers so far, faults left
 
-and two paths that meet in one node have one future, so each node is searched once and its schedules are counted. That
-leaves nothing out: the code sees nothing but its answers and its clock, which stands still within an attempt.
+Two paths that meet in one node have the same future, so each node is searched once and its schedules are counted. That
+is complete: the code depends on its answers and its clock only, and the clock does not advance within an attempt.
 
-Faults, at any step of a delivery, as many as its budget: it dies before the step takes effect; it dies after that; or
-the answer is lost and the SDK sends the request a second time. A delivery that died is delivered again, at any later
-moment, from the start.
+Faults, at any step of a delivery and up to its budget: the worker dies before the step takes effect; it dies after
+that; or the response is lost and the SDK sends the request a second time. A delivery whose worker died is delivered
+again, at any later time, from the start.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from storage.results.record import Image
 
 EPOCH = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-_MOST_STEPS = 60  # of one attempt: more would be a loop
+_MAX_STEPS = 60  # of one attempt: more would be a loop
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happens to the account by itself, once: an upload, a deletion."""
+    """A change of the account that happens once: an upload, a deletion."""
 
     name: str
     happen: Callable[[MemoryAccount], object]
@@ -47,11 +47,11 @@ class Delivery:
     """One message, delivered until its work ends.
 
     Attributes:
-        work: What it runs, given its desk.
+        work: The code it runs, given its stores.
         after: The event it waits for.
         minute: Its machine's clock, in minutes after ``EPOCH``; each further attempt is a second later.
-        faults: How many of its steps may go wrong.
-        only_for: A polling host drops the message when the blob's ETag is not this one (any more).
+        faults: How many of its steps may fail.
+        only_for: A polling host drops the message when the blob no longer has this ETag.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Delivery:
 
 
 class Suspended(BaseException):
-    """The code has arrived at a step that is not on the tape. A ``BaseException``: no handler may take it."""
+    """The code has arrived at a step that is not on the tape. A ``BaseException``, so that no handler catches it."""
 
     def __init__(self, step: str, call: Callable[[], Any]) -> None:
         super().__init__(step)
@@ -72,14 +72,14 @@ class Suspended(BaseException):
 
 
 class Waiting(NamedTuple):
-    """Not started, or dead and to be delivered again."""
+    """Not started, or to be delivered again after its worker died."""
 
     attempt: int
     faults: int
 
 
 class Running(NamedTuple):
-    """Under way, with the answers so far (by number)."""
+    """Running, with the answers so far (by number)."""
 
     attempt: int
     faults: int
@@ -89,11 +89,11 @@ class Running(NamedTuple):
 DONE = "done"
 Actor = Waiting | Running | str
 Node = tuple[int, ...]  # number of the account's state, then of each actor's
-Move = tuple[str, int, int]  # what happens, the actor's state after it, the account's state after it
+Move = tuple[str, int, int]  # its label, the actor's state after it, the account's state after it
 
 
-class BrokenPromiseError(AssertionError):
-    """An end that breaks the promise, with the schedule that led there."""
+class BrokenGuaranteeError(AssertionError):
+    """An end that breaks the guarantee, with the schedule that led there."""
 
 
 class _Numbers:
@@ -116,17 +116,15 @@ class Search:
 
     Attributes:
         actors: Events and deliveries.
-        check: Raises ``AssertionError`` if the account, when all actors are done, is not as promised.
-        around: Wraps results and source before the code gets them; mutation tests break them here.
-        nodes: How many were searched.
-        schedules: How many paths there are through them, from the start to an end.
-        ends: How many different accounts they ended in.
+        check: Raises ``AssertionError`` if the account breaks the guarantee when all actors are done.
+        nodes: The number of nodes searched.
+        schedules: The number of paths through them, from the start to an end.
+        ends: The number of different final accounts.
     """
 
     account: MemoryAccount
     actors: tuple[Event | Delivery, ...]
     check: Callable[[MemoryAccount], None]
-    around: Callable[[Any], Any] = lambda target: target
     nodes: int = 0
     schedules: int = 0
     ends: int = 0
@@ -138,7 +136,7 @@ class Search:
     _moves: dict[tuple[int, int, int], list[Move]] = field(default_factory=dict)
 
     def run(self) -> Search:
-        """Search everything, depth first; raises ``BrokenPromiseError`` at the first bad end."""
+        """Search everything, depth first; raises ``BrokenGuaranteeError`` at the first bad end."""
         waiting = (Waiting(0, getattr(actor, "faults", 0)) for actor in self.actors)
         start: Node = (self._world(), *(self._states.of(state) for state in waiting))
         done = self._states.of(DONE)
@@ -174,7 +172,7 @@ class Search:
                 break
             else:
                 if all(state == done for state in node[1:]):
-                    self._judge(node[0], path)
+                    self._check_end(node[0], path)
                     ends.add(node[0])
                     total[0] = 1
                 counts[node] = total[0]
@@ -185,16 +183,16 @@ class Search:
         self.nodes, self.schedules, self.ends = len(counts), counts[start], len(ends)
         return self
 
-    def _judge(self, world: int, path: list[str]) -> None:
+    def _check_end(self, world: int, path: list[str]) -> None:
         self.account.restore(self._worlds.values[world])
         try:
             self.check(self.account)
         except AssertionError as error:
-            told = "\n".join(f"  {number:3} {label}" for number, label in enumerate(path, 1))
-            raise BrokenPromiseError(f"{error}\nafter this schedule:\n{told}") from None
+            schedule = "\n".join(f"  {number:3} {label}" for number, label in enumerate(path, 1))
+            raise BrokenGuaranteeError(f"{error}\nafter this schedule:\n{schedule}") from None
 
     def _moves_of(self, place: int, state: int, world: int) -> list[Move]:
-        """What an actor can do next; it depends on nothing but its own state and the account's."""
+        """The next moves of an actor; they depend only on its own state and the account's."""
         key = (place, state, world)
         if key not in self._moves:
             moves = self._events(place, self._states.values[state], world)
@@ -236,17 +234,16 @@ class Search:
         return running if self._arrive(place, running) else DONE
 
     def _arrive(self, place: int, state: Running) -> Suspended | None:
-        """The step that the code comes to with these answers; ``None`` when it ends."""
+        """The step at which the code arrives with these answers; ``None`` when it ends."""
         key = (place, state.attempt, state.answers)
         if key not in self._pending:
-            assert len(state.answers) < _MOST_STEPS, "an attempt that does not end"
+            assert len(state.answers) < _MAX_STEPS, "an attempt that does not end"
             delivery = cast("Delivery", self.actors[place])
             tape = Tape([self._answers.values[number] for number in state.answers])
-            moment = EPOCH + timedelta(minutes=delivery.minute, seconds=state.attempt)
-            results = self.around(MemoryResults(self.account))
-            source = self.around(MemorySource(self.account))
+            now = EPOCH + timedelta(minutes=delivery.minute, seconds=state.attempt)
+            results, source = MemoryResults(self.account), MemorySource(self.account)
             stores = Stores(
-                source=cast(Any, Taped(source, tape)), results=cast(Any, Taped(results, tape)), now=lambda: moment
+                source=cast(Any, Taped(source, tape)), results=cast(Any, Taped(results, tape)), now=lambda: now
             )
             try:
                 delivery.work(stores)
@@ -261,7 +258,7 @@ class Search:
         self.account.restore(self._worlds.values[world])
         try:
             answer: tuple[bool, Any] = (True, pending.call())
-        except Exception as error:  # noqa: BLE001 - whatever storage answers, the code shall see
+        except Exception as error:  # noqa: BLE001 - the code sees every error of storage
             answer = (False, (type(error), error.args))
         return self._world(), self._answers.of(answer)
 
@@ -278,7 +275,7 @@ class Search:
 
 
 class Tape:
-    """Answers in their order, then a suspension."""
+    """Returns the answers in their order, then suspends."""
 
     def __init__(self, answers: list[Any]) -> None:
         self._answers = iter(answers)
@@ -287,13 +284,13 @@ class Tape:
         for fine, value in self._answers:
             if fine:
                 return value
-            kind, told = value
-            raise kind(*told)
+            kind, args = value
+            raise kind(*args)
         raise Suspended(step, call)
 
 
 class Taped:
-    """Makes every method call a step. What is no I/O (``sidecar_path``, ``container``) passes through."""
+    """Makes every method call a step. ``sidecar_path`` and ``container`` need no I/O and pass through."""
 
     def __init__(self, target: Any, tape: Tape) -> None:
         self._target = target

@@ -1,7 +1,7 @@
-"""Longer random histories of one image than a search can exhaust; the same machine on memory and on Azurite.
+"""Random histories of one image, longer than a search can exhaust, in memory and on Azurite.
 
-Uploads, deletions, duplicates, redos, other models and giving up, their deliveries interleaved step by step and dying
-anywhere. Whenever everything has settled, there is one truth.
+Uploads, deletions, duplicates, redos, other models and giving up; deliveries are interleaved step by step, and their
+workers die at any step. Whenever all work is done, the result is consistent.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from storage.pipeline.stores import Stores
 from storage.results.store import Results
 from tests.storage.fakes import MemoryAccount, MemoryResults, MemorySource
-from tests.storage.results.scenarios import IMAGE, NEW_MODEL, OLD_MODEL, agreed, classifying, giving_up
+from tests.storage.results.scenarios import IMAGE, NEW_MODEL, OLD_MODEL, check_results, classifying, giving_up
 from tests.storage.results.schedules import EPOCH, Suspended, Tape, Taped
 
 if TYPE_CHECKING:
@@ -39,15 +39,15 @@ WORKS: dict[str, Callable[[Stores], object]] = {
 
 @dataclass
 class Attempt:
-    """A delivery under way: its answers so far, and its clock."""
+    """A running delivery: its answers so far, and its clock."""
 
     work: Callable[[Stores], object]
-    moment: Any
+    now: Any
     answers: list[Any] = field(default_factory=list)
 
 
 class Histories(RuleBasedStateMachine):
-    """One image's life, in memory."""
+    """The history of one image, in memory."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class Histories(RuleBasedStateMachine):
         self.open()
 
     def open(self) -> None:
-        """Make the account of this history."""
+        """Create the account of this history."""
         account = MemoryAccount()
         self.results: Any = MemoryResults(account)
         self.source: Any = MemorySource(account)
@@ -110,17 +110,17 @@ class Histories(RuleBasedStateMachine):
             self.waiting.append(attempt.work)
 
     @rule()
-    def settle_down(self) -> None:
-        """Let everything that was begun or promised come to its end, turn by turn, and look."""
+    def finish_everything(self) -> None:
+        """Run every waiting and running delivery to its end, one step at a time in turn, and check the result."""
         while self.waiting or self.running:
             if self.waiting:
                 self._begin(0)
             for attempt in list(self.running):
                 self._step(attempt)
-        agreed(self.results, self.current, self.index(), self.contents)
+        check_results(self.results, self.current, self.index(), self.contents)
 
     def teardown(self) -> None:
-        self.settle_down()
+        self.finish_everything()
 
     def _begin(self, number: int) -> None:
         self.ticks += 1
@@ -129,17 +129,17 @@ class Histories(RuleBasedStateMachine):
         self._step(attempt)
 
     def _step(self, attempt: Attempt) -> None:
-        """Play the attempt's answers back, then take one step more; off the list when it ends."""
+        """Replay the attempt's answers, then take one more step; removes the attempt when it ends."""
         tape = Tape(attempt.answers)
         stores = Stores(
-            cast(Any, Taped(self.source, tape)), cast(Any, Taped(self.results, tape)), now=lambda: attempt.moment
+            cast(Any, Taped(self.source, tape)), cast(Any, Taped(self.results, tape)), now=lambda: attempt.now
         )
         try:
             attempt.work(stores)
         except Suspended as suspended:
             try:
                 attempt.answers.append((True, suspended.call()))
-            except Exception as error:  # noqa: BLE001 - whatever storage answers, the code shall see
+            except Exception as error:  # noqa: BLE001 - the code sees every error of storage
                 attempt.answers.append((False, (type(error), error.args)))
         else:
             self.running.remove(attempt)
@@ -148,14 +148,14 @@ class Histories(RuleBasedStateMachine):
 _ANY_PACE = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 
 
-def test_long_histories_end_in_one_truth() -> None:
+def test_long_histories_end_consistent() -> None:
     run_state_machine_as_test(
         Histories,
         settings=settings(max_examples=150, stateful_step_count=60, deadline=None, suppress_health_check=_ANY_PACE),
     )
 
 
-def test_histories_on_azurite_end_in_one_truth(clients: Clients, names: Names) -> None:
+def test_histories_on_azurite_end_consistent(clients: Clients, names: Names) -> None:
     histories = iter(range(1000))
 
     class OnAzurite(Histories):
@@ -166,7 +166,7 @@ def test_histories_on_azurite_end_in_one_truth(clients: Clients, names: Names) -
             blob = clients.blobs.get_blob_client(incoming, IMAGE.blob_name)
             index = clients.tables.get_table_client(f"{table}index")
             self.results = Results(clients, table=table, container=names.container(f"r{run}"))
-            self.source = Elsewhere(clients, incoming)
+            self.source = SourceOfHistory(clients, incoming)
             self.put = lambda content: str(blob.upload_blob(content, overwrite=True)["etag"]).strip('"')
             self.remove = blob.delete_blob
             self.index = lambda: {(entity["PartitionKey"], entity["RowKey"]) for entity in _entities(index)}
@@ -188,8 +188,8 @@ def _entities(index: Any) -> list[Any]:
         return []
 
 
-class Elsewhere:
-    """The real source; the image's container is the history's own."""
+class SourceOfHistory:
+    """The real source, with the history's own container."""
 
     def __init__(self, clients: Clients, incoming: str) -> None:
         from storage.blobs import SourceBlobs

@@ -1,7 +1,7 @@
-"""The proof of the commit protocol: every interleaving, a fault at every step, and always one truth at the end.
+"""The proof of the commit protocol: every interleaving, with a fault at every step, ends with a consistent result.
 
-What is searched is the real ``settle``, ``give_up`` and ``commit``; see ``schedules`` for how, and for why nothing is
-left out. The second half breaks the protocol in many ways and expects the search to notice each.
+The search runs the real ``classify_blob``, ``give_up`` and ``commit``; ``schedules`` describes how, and why the search
+is complete. The second half breaks the protocol in many ways and expects the search to detect each one.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from tests.storage.results.scenarios import (
     IMAGE,
     SCENARIOS,
     Scenario,
+    check_consistent,
+    check_truthful,
     classifying,
     delete,
-    honest,
-    one_truth,
-    remembered,
-    told,
+    superseded_keys,
     upload,
+    without_races,
 )
-from tests.storage.results.schedules import BrokenPromiseError, Delivery, Search
+from tests.storage.results.schedules import BrokenGuaranteeError, Delivery, Search
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytestmark = pytest.mark.usefixtures("nothing_but_answers")
 
-# Three at once: the searches are large, so fewer of their steps go wrong. Searched with more faults by hand, see ADR 3.
+# Three at once: the searches are large, so fewer of their steps fail. ADR 3 reports a search by hand with more faults.
 THREE = [
     Scenario(
         "two first deliveries, and an overwrite",
@@ -82,7 +82,7 @@ ALL = {scenario.name: scenario for scenario in SCENARIOS + THREE}
 
 
 @pytest.mark.parametrize("scenario", ALL.values(), ids=ALL.keys())
-def test_every_schedule_ends_in_one_truth(scenario: Scenario, record_property: Callable[[str, object], None]) -> None:
+def test_every_schedule_ends_consistent(scenario: Scenario, record_property: Callable[[str, object], None]) -> None:
     search = scenario.search().run()
     record_property("nodes", search.nodes)
     record_property("schedules", search.schedules)
@@ -91,7 +91,7 @@ def test_every_schedule_ends_in_one_truth(scenario: Scenario, record_property: C
 
 
 def test_every_step_of_the_protocol_is_searched() -> None:
-    """The steps come from the code; this only says that none of the ledger's and the source's methods is missed."""
+    """The steps come from the code; this only checks that every method of results and source is among them."""
     seen: set[str] = set()
     for name in ("two first deliveries of one content", "giving up twice"):
         seen |= ALL[name].search().run().steps
@@ -99,7 +99,7 @@ def test_every_step_of_the_protocol_is_searched() -> None:
     assert ports | {"read", "info"} == seen
 
 
-# --- what holds when the host drops a dead delivery, because its blob has changed since (polling source) -------------
+# --- when the host drops a delivery whose worker died, because its blob has changed since (polling source) ----------
 
 DROPPED = Scenario(
     "an overwrite during a delivery that is not repeated",
@@ -111,10 +111,10 @@ DROPPED = Scenario(
 )
 
 
-def test_a_dropped_delivery_leaves_at_most_index_rows_that_the_row_can_name() -> None:
-    """Row and sidecar are one truth. Only index rows of the dead may be left: the next delivery or ``reconcile``
+def test_a_dropped_delivery_leaves_at_most_index_rows_whose_keys_the_row_has() -> None:
+    """Row and sidecar agree. Only index rows of the dead attempt may be left, and the row has their keys: the next
 
-    finds their keys in the row.
+    delivery or ``reconcile`` removes them.
     """
     left: list[int] = []
 
@@ -125,31 +125,31 @@ def test_a_dropped_delivery_leaves_at_most_index_rows_that_the_row_can_name() ->
         assert row.record
         assert sidecar
         assert sidecar.record
-        assert told(row.record) == told(sidecar.record)
+        assert without_races(row.record) == without_races(sidecar.record)
         assert same_etag(row.record.etag, account.blobs[IMAGE].etag)
-        honest(row.record)
-        extra -= {index_row.keys for index_row in row.record.index_rows()}
-        assert extra <= remembered(account)
+        check_truthful(row.record)
+        extra -= row.record.index_keys()
+        assert extra <= superseded_keys(account)
         left.append(len(extra))
         for address in extra:
             MemoryResults(account).delete_index_row(address)  # type: ignore[arg-type]
-        one_truth(account)
+        check_consistent(account)
 
     DROPPED.search(check).run()
-    assert max(left) == 2, "this scenario is the one where something is left: it must reach that"
+    assert max(left) == 2, "the search must reach an end with index rows left"
 
 
-def test_a_dropped_delivery_of_a_deleted_blob_leaves_nothing_that_its_sidecar_cannot_name() -> None:
-    """Only ``reconcile --prune`` heals this: a sidecar, maybe index rows, and no row. The sidecar names them all."""
+def test_a_dropped_delivery_of_a_deleted_blob_leaves_only_rows_whose_keys_its_sidecar_has() -> None:
+    """Only ``reconcile --prune`` repairs this: a sidecar, perhaps its index rows, and no row."""
     orphans: list[bool] = []
 
     def check(account: MemoryAccount) -> None:
         results = MemoryResults(account)
         row, sidecar = results.read_row(IMAGE), results.read_sidecar(IMAGE)
         if row is not None:
-            one_truth(account)
+            check_consistent(account)
             return
-        known = {index_row.keys for index_row in sidecar.record.index_rows()} if sidecar and sidecar.record else set()
+        known = sidecar.record.index_keys() if sidecar and sidecar.record else set()
         assert set(account.index) <= known
         orphans.append(sidecar is not None)
 
@@ -158,7 +158,7 @@ def test_a_dropped_delivery_of_a_deleted_blob_leaves_nothing_that_its_sidecar_ca
     assert any(orphans)
 
 
-# --- the search notices ----------------------------------------------------------------------------------------------
+# --- the search detects ----------------------------------------------------------------------------------------------
 
 _SOURCE = Path(commit.__file__).read_text()
 _INDEX = "    for index_row in record.index_rows():\n        results.write_index_row(index_row)\n"
@@ -262,7 +262,7 @@ MUTANTS: dict[str, tuple[str, dict[str, str]]] = {
 
 
 @pytest.mark.parametrize(("scenario", "changes"), MUTANTS.values(), ids=MUTANTS.keys())
-def test_the_search_notices_a_protocol_that(
+def test_the_search_detects_a_protocol_that(
     scenario: str, changes: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = _SOURCE
@@ -274,26 +274,26 @@ def test_the_search_notices_a_protocol_that(
     for name in ("commit", "finish_interrupted", "remove_superseded"):
         monkeypatch.setattr(classify_blob, name, getattr(broken, name))
     monkeypatch.setattr(retries, "commit", broken.commit)
-    with pytest.raises(BrokenPromiseError):
+    with pytest.raises(BrokenGuaranteeError):
         ALL[scenario].search().run()
 
 
-def test_the_search_notices_a_record_that_forgets_older_races(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_search_detects_a_record_that_forgets_older_races(monkeypatch: pytest.MonkeyPatch) -> None:
     superseding = Record.superseding
 
     def forgetful(self: Record, other: Record, *, finished: bool = False) -> Record:
         return superseding(self, replace(other, superseded=()), finished=finished)
 
     monkeypatch.setattr(Record, "superseding", forgetful)
-    with pytest.raises(BrokenPromiseError):
+    with pytest.raises(BrokenGuaranteeError):
         ALL["two overwrites, classified one after the other while the first delivery is paused"].search().run()
 
 
-def test_a_search_that_finds_nothing_wrong_has_looked() -> None:
-    """A check that always fails is reached, and told with its schedule."""
-
+def test_a_failing_check_is_reported_with_its_schedule() -> None:
     def never(_account: MemoryAccount) -> None:
         raise AssertionError("never good")
 
-    with pytest.raises(BrokenPromiseError, match=r"never good\nafter this schedule:\n    1 A begins\n    2 A read_row"):
+    with pytest.raises(
+        BrokenGuaranteeError, match=r"never good\nafter this schedule:\n    1 A begins\n    2 A read_row"
+    ):
         Search(MemoryAccount(), (Delivery("A", classifying()),), never).run()

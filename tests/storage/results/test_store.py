@@ -1,3 +1,5 @@
+"""Results on the emulator, through a wire that loses responses."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -49,7 +51,7 @@ def open_account(
 
 
 def lose_once(through: Wire, method: str) -> list[str]:
-    """The next request of this method takes effect, and nobody hears of it."""
+    """Lose the response of the next request with this method; the request takes effect."""
     lost: list[str] = []
 
     def lose(line: str) -> bool:
@@ -62,18 +64,6 @@ def lose_once(through: Wire, method: str) -> list[str]:
     return lost
 
 
-def test_tables_and_container_appear_on_first_use(account: Account) -> None:
-    outcome = record(container=account.incoming)
-    assert account.results.read_row(outcome.image) is None
-    assert account.results.read_sidecar(outcome.image) is None
-    account.results.write_sidecar(outcome, None)
-    account.results.write_index_row(outcome.index_rows()[0])
-    account.results.write_row(outcome, None)
-    stored = account.results.read_row(outcome.image)
-    assert stored is not None
-    assert stored.record == outcome
-
-
 def test_reading_creates_nothing(account: Account, clients: object) -> None:
     account.results.read_row(account.image())
     account.results.read_sidecar(account.image())
@@ -82,12 +72,12 @@ def test_reading_creates_nothing(account: Account, clients: object) -> None:
 
 
 @pytest.mark.parametrize("place", ["row", "sidecar"])
-def test_a_write_that_took_effect_unheard_is_a_conflict_with_itself(
+def test_a_write_whose_response_was_lost_is_a_conflict_with_itself(
     open_account: Account, tables: Wire, blobs: Wire, place: str
 ) -> None:
-    """The SDK sends it again and meets its own work; the commit protocol tells that from another's.
+    """The SDK sends it again and finds its own result; the commit protocol recognises that.
 
-    It does not send an insert (POST) again: then the host delivers again, and that meets the work.
+    The SDK does not send an insert (POST) again: then the host delivers again, and that delivery finds the result.
     """
     outcome = record(container=open_account.incoming)
     write = open_account.results.write_row if place == "row" else open_account.results.write_sidecar
@@ -113,14 +103,14 @@ def test_a_write_that_took_effect_unheard_is_a_conflict_with_itself(
     [("blobs", "GET"), ("blobs", "PUT"), ("tables", "GET"), ("tables", "POST"), ("tables", "PUT")],
 )
 @pytest.mark.parametrize("before", ["nothing", "another content"])
-def test_settling_survives_any_one_lost_answer(
+def test_classify_blob_survives_any_one_lost_response(
     open_account: Account, tables: Wire, blobs: Wire, *, service: str, method: str, before: str
 ) -> None:
-    """Where the SDK may not send again (a POST that may have taken effect), the host delivers again."""
+    """Where the SDK must not send again (a POST that may have taken effect), the host delivers again."""
     stores = Stores(open_account.source, open_account.results)
-    open_account.upload("first.jpg", b"makes tables and container")
+    open_account.upload("first.jpg", b"creates tables and container")
     classify_blob(stores, FixedClassifier("first"), open_account.image("first.jpg"))
-    of_others = open_account.index_keys()
+    before_keys = open_account.index_keys()
     if before == "another content":
         open_account.upload("cat.jpg", b"old")
         classify_blob(stores, FixedClassifier("old"), open_account.image())
@@ -141,10 +131,10 @@ def test_settling_survives_any_one_lost_answer(
     assert sidecar is not None
     assert sidecar.record == row.record
     assert row.record.label == "new"
-    assert open_account.index_keys() - of_others == {tuple(index_row.keys) for index_row in row.record.index_rows()}
+    assert open_account.index_keys() - before_keys == row.record.index_keys()
 
 
-def test_a_service_that_is_not_there_is_transient(open_account: Account, tables: Wire, blobs: Wire) -> None:
+def test_an_unavailable_service_is_transient(open_account: Account, tables: Wire, blobs: Wire) -> None:
     tables.close()
     blobs.close()
     outcome = record(container=open_account.incoming)
@@ -162,7 +152,7 @@ def test_a_service_that_is_not_there_is_transient(open_account: Account, tables:
             call()
 
 
-def test_a_wrong_key_is_the_deployments_fault(account: Account, azurite: Azurite) -> None:
+def test_a_wrong_key_is_a_configuration_error(account: Account, azurite: Azurite) -> None:
     from tools.azurite.azurite import ACCOUNT_KEY
 
     text = azurite.connection_string.replace(ACCOUNT_KEY, "d3Jvbmc=")
@@ -177,17 +167,17 @@ def test_a_wrong_key_is_the_deployments_fault(account: Account, azurite: Azurite
     clients.close()
 
 
-def test_a_sidecar_that_a_person_edited_stands_but_tells_nothing(account: Account) -> None:
+def test_an_edited_sidecar_has_no_record_and_can_be_replaced(account: Account) -> None:
     account.results.write_sidecar(record("other.jpg", container=account.incoming), None)
-    account.clients.blobs.get_blob_client(account.container, "cat.jpg.json").upload_blob(b"scribbles")
+    account.clients.blobs.get_blob_client(account.container, "cat.jpg.json").upload_blob(b"edited")
     stored = account.results.read_sidecar(account.image())
     assert stored is not None
     assert stored.record is None
     account.results.write_sidecar(record(container=account.incoming, model=MODEL.name), stored)
 
 
-def test_removing_is_done_where_its_answer_was_lost(open_account: Account, tables: Wire, blobs: Wire) -> None:
-    """The repeated request finds nothing: taken for a conflict, pruning would leave half of an image behind."""
+def test_a_removal_whose_response_was_lost_is_done(open_account: Account, tables: Wire, blobs: Wire) -> None:
+    """The repeated request finds nothing. Treated as a conflict, pruning would leave half of a result."""
     written = record(container=open_account.incoming)
     open_account.results.write_sidecar(written, None)
     open_account.results.write_row(written, None)

@@ -1,4 +1,4 @@
-"""Writes of many threads that travel together, on Azurite: the same outcomes as alone, in fewer requests."""
+"""Grouped writes of many threads on Azurite: the same outcomes as single writes, in fewer requests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.storage.conftest import Account
     from tools.azurite.azurite import Azurite
 
-FOR_EVER = 3600.0
+LONG_SECONDS = 3600.0
 
 
 def batched(account: Account, clients: Clients | None = None, **options: Any) -> BatchedResults:
@@ -39,13 +39,12 @@ def batched(account: Account, clients: Clients | None = None, **options: Any) ->
 
 
 def together(results: BatchedResults, works: Sequence[Callable[[], object]]) -> list[object]:
-    """Do all at once, each on a thread of its own; what each returned or raised, in order."""
-
-    all_here = threading.Barrier(len(works))
+    """Run all at once, each on a thread of its own; the results or errors, in order."""
+    all_started = threading.Barrier(len(works))
 
     def one(work: Callable[[], object]) -> object:
         with results.participating():
-            all_here.wait(DEADLINE_SECONDS)
+            all_started.wait(DEADLINE_SECONDS)
             try:
                 return work()
             except (ConflictError, TransientError) as error:
@@ -69,25 +68,25 @@ def counted(azurite: Azurite, sent: list[str]) -> Clients:
     return connect(Connection("ImageStorage", azurite.connection_string))
 
 
-def test_rows_of_one_folder_travel_together(account: Account, counted: Clients, sent: list[str]) -> None:
-    account.results.write_row(record("first", container=account.incoming), None)  # makes the table
+def test_rows_of_one_folder_are_one_transaction(account: Account, counted: Clients, sent: list[str]) -> None:
+    account.results.write_row(record("first", container=account.incoming), None)  # creates the table
     records = images(account, 40)
     sent.clear()
-    assert write_rows(batched(account, counted, max_wait_seconds=FOR_EVER), records) == [None] * 40
+    assert write_rows(batched(account, counted, max_wait_seconds=LONG_SECONDS), records) == [None] * 40
     assert sent == ["POST $batch"]
     assert [account.results.read_row(one.image).record for one in records] == records  # type: ignore[union-attr]
 
 
-def test_a_crowd_of_many_folders_sets_off_together(account: Account, counted: Clients, sent: list[str]) -> None:
-    """Five folders of three: nobody waits for a folder to fill."""
+def test_all_groups_are_sent_when_every_thread_waits(account: Account, counted: Clients, sent: list[str]) -> None:
+    """Five folders of three: no group waits for 100 writes."""
     account.results.write_row(record("first", container=account.incoming), None)
     records = [one for folder in "abcde" for one in images(account, 3, folder)]
     sent.clear()
-    write_rows(batched(account, counted, max_waiting=15, max_wait_seconds=FOR_EVER), records)
+    write_rows(batched(account, counted, max_waiting=15, max_wait_seconds=LONG_SECONDS), records)
     assert sent == ["POST $batch"] * 5
 
 
-def test_a_crowd_sends_the_oldest_group_off_and_lets_the_others_grow(
+def test_max_waiting_sends_the_oldest_group_and_lets_the_others_grow(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account.results.write_row(record("first", container=account.incoming), None)
@@ -99,14 +98,14 @@ def test_a_crowd_sends_the_oldest_group_off_and_lets_the_others_grow(
         return submit(table, operations)
 
     monkeypatch.setattr(TableClient, "submit_transaction", look)
-    results = batched(account, max_waiting=6, max_wait_seconds=FOR_EVER)
+    results = batched(account, max_waiting=6, max_wait_seconds=LONG_SECONDS)
 
     def write(one: Record) -> None:
         with results.participating():
             results.write_row(one, None)
 
     with ThreadPoolExecutor(6) as pool:
-        with results.participating():  # somebody may still come: it is not that nobody is left to wait for
+        with results.participating():  # this thread does not wait, so not every participant waits
             older = [pool.submit(write, one) for one in images(account, 2, "older")]
             until(lambda: results._open_groups)
             newer = [pool.submit(write, one) for one in images(account, 4, "newer")]
@@ -117,16 +116,16 @@ def test_a_crowd_sends_the_oldest_group_off_and_lets_the_others_grow(
     assert all(each.result() is None for each in (*older, *newer))
 
 
-def test_who_comes_alone_waits_for_nobody_and_pays_for_no_transaction(
+def test_a_single_write_does_not_wait_and_is_no_transaction(
     account: Account, counted: Clients, sent: list[str]
 ) -> None:
     account.results.write_row(record("first", container=account.incoming), None)
     sent.clear()
-    write_rows(batched(account, counted, max_wait_seconds=FOR_EVER), images(account, 1))
+    write_rows(batched(account, counted, max_wait_seconds=LONG_SECONDS), images(account, 1))
     assert sent == [f"POST {account.table}"]
 
 
-def test_who_is_busy_elsewhere_is_not_waited_for_longer_than_said(account: Account) -> None:
+def test_a_write_waits_no_longer_than_the_maximum_for_busy_threads(account: Account) -> None:
     results = batched(account, max_wait_seconds=0.05)
     with results.participating():
         assert write_rows(results, images(account, 3)) == [None] * 3
@@ -137,15 +136,15 @@ def test_no_transaction_has_more_than_a_hundred_writes_nor_four_mebibytes(
 ) -> None:
     account.results.write_row(record("first", container=account.incoming), None)
     sent.clear()
-    write_rows(batched(account, counted, max_waiting=150, max_wait_seconds=FOR_EVER), images(account, 150))
+    write_rows(batched(account, counted, max_waiting=150, max_wait_seconds=LONG_SECONDS), images(account, 150))
     assert sent == ["POST $batch"] * 2
     sent.clear()
     large = images(account, 60, "large", detail="d" * 30_000, model="m" * 30_000)
-    assert write_rows(batched(account, counted, max_waiting=60, max_wait_seconds=FOR_EVER), large) == [None] * 60
+    assert write_rows(batched(account, counted, max_waiting=60, max_wait_seconds=LONG_SECONDS), large) == [None] * 60
     assert sent == ["POST $batch"] * 2
 
 
-def test_one_conflict_is_that_one_writes_own(account: Account) -> None:
+def test_a_conflict_concerns_one_write_only(account: Account) -> None:
     records = images(account, 10)
     account.results.write_row(records[3], None)
     ends = write_rows(batched(account), records)
@@ -153,35 +152,37 @@ def test_one_conflict_is_that_one_writes_own(account: Account) -> None:
     assert all(account.results.read_row(one.image) for one in records)
 
 
-def test_a_replacement_is_guarded_as_it_is_alone(account: Account) -> None:
+def test_a_replacement_is_conditional_in_a_group_too(account: Account) -> None:
     records = images(account, 4)
     results = batched(account)
     write_rows(results, records)
     read = [account.results.read_row(one.image) for one in records]
     later = images(account, 4, classified_at=NOON + timedelta(days=1))
-    account.results.write_row(later[0], read[0])  # somebody was faster
+    account.results.write_row(later[0], read[0])  # another attempt was faster
     ends = together(results, [partial(results.write_row, new, old) for new, old in zip(later, read, strict=True)])
     assert [type(end) for end in ends] == [ConflictError, type(None), type(None), type(None)]
 
 
-def test_index_rows_come_and_go_together(account: Account) -> None:
+def test_index_rows_are_written_and_removed_in_groups(account: Account) -> None:
     results = batched(account)
     rows = [row for one in images(account, 5) for row in one.index_rows()]
     together(results, [partial(results.write_index_row, row) for row in rows])
     assert account.index_keys() == {tuple(row.keys) for row in rows}
-    account.results.delete_index_row(rows[0].keys)  # one is not there any more: no error, as alone
+    account.results.delete_index_row(rows[0].keys)  # it is missing already: no error, as for a single write
     ends = together(results, [partial(results.delete_index_row, row.keys) for row in rows])
     assert ends == [None] * 10
     assert account.index_keys() == set()
 
 
-def test_missing_tables_appear(account: Account) -> None:
+def test_missing_tables_are_created(account: Account) -> None:
     assert write_rows(batched(account), images(account, 5)) == [None] * 5
 
 
 @pytest.mark.parametrize("fault", ["unreachable", "overloaded", "throttled"])
-def test_the_worlds_fault_is_everybodys(account: Account, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
-    """Forty threads that each try alone would be forty times the load that was too much."""
+def test_a_transient_failure_is_raised_in_every_thread(
+    account: Account, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """Single writes instead would multiply the load on a service that is already overloaded."""
     tries = []
 
     def fail(_table: TableClient, operations: list[Any]) -> None:
@@ -199,8 +200,8 @@ def test_the_worlds_fault_is_everybodys(account: Account, monkeypatch: pytest.Mo
     assert account.results.read_row(images(account, 1)[0].image) is None
 
 
-def test_transactions_whose_answers_are_lost_leave_one_truth_for_each_image(account: Account, azurite: Azurite) -> None:
-    """The SDK sends no POST twice, so every image fails for now although its writes took effect, and is tried again."""
+def test_transactions_whose_responses_are_lost_leave_consistent_results(account: Account, azurite: Azurite) -> None:
+    """The SDK repeats no POST, so every image fails for now although its writes took effect, and is tried again."""
     names = [f"a/{number}.jpg" for number in range(6)]
     for name in names:
         account.upload(name, b"pixels")
@@ -211,7 +212,7 @@ def test_transactions_whose_answers_are_lost_leave_one_truth_for_each_image(acco
         through = azurite.connection_string.replace(f":{port[1]}/", f":{between.port}/")
         clients = connect(Connection("ImageStorage", through))
         results = batched(account, clients)
-        tries = [
+        attempts = [
             partial(classify_blob, Stores(account.source, results), FixedClassifier(), account.image(name))
             for name in names
         ]
@@ -224,25 +225,25 @@ def test_transactions_whose_answers_are_lost_leave_one_truth_for_each_image(acco
                 return len(transactions) == lost + 1
 
             between.lose_answer = lose
-            first, *others = together(results, tries)
+            first, *others = together(results, attempts)
             assert isinstance(first, Finished)
             assert first.outcome is Outcome.DUPLICATE
             assert all(isinstance(end, TransientError) for end in others)
         between.lose_answer = lambda _line: False
-        ends = together(results, tries)
+        ends = together(results, attempts)
         clients.close()
     assert all(isinstance(end, Finished) and end.outcome is Outcome.DUPLICATE for end in ends)
     rows = [account.results.read_row(account.image(name)) for name in names]
-    wanted = {tuple(index.keys) for row in rows if row and row.record for index in row.record.index_rows()}
-    assert account.index_keys() == wanted
+    expected = {key for row in rows if row and row.record for key in row.record.index_keys()}
+    assert account.index_keys() == expected
     for name, row in zip(names, rows, strict=True):
-        beside = account.results.read_sidecar(account.image(name))
-        assert beside is not None
+        sidecar = account.results.read_sidecar(account.image(name))
+        assert sidecar is not None
         assert row is not None
-        assert beside.record == row.record
+        assert sidecar.record == row.record
 
 
-def test_a_row_that_a_listing_did_not_show_is_not_asked_for_once(
+def test_the_first_read_of_a_row_without_listing_entry_is_skipped(
     account: Account, counted: Clients, sent: list[str]
 ) -> None:
     results = batched(account, counted)
@@ -256,14 +257,14 @@ def test_a_row_that_a_listing_did_not_show_is_not_asked_for_once(
 
 
 def test_an_expectation_that_is_out_of_date_rewrites_nothing(account: Account) -> None:
-    """The trigger was faster than the listing: its verdict stays, and so does its row, untouched."""
+    """The trigger was faster than the listing: its row stays as it is."""
     account.upload("a.jpg", b"pixels")
     image = account.image("a.jpg")
     classify_blob(Stores(account.source, account.results), FixedClassifier("cat"), image)
     before = account.results.read_row(image)
     results = batched(account)
     results.expect_no_row(image)
-    settled = classify_blob(Stores(account.source, results), FixedClassifier("dog"), image)
-    assert settled.record is not None
-    assert settled.record.label == "cat"
+    finished = classify_blob(Stores(account.source, results), FixedClassifier("dog"), image)
+    assert finished.record is not None
+    assert finished.record.label == "cat"
     assert account.results.read_row(image) == before

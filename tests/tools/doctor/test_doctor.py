@@ -35,8 +35,8 @@ SMALL_AND_LOCAL = {
 
 
 @pytest.fixture
-def account(empty_wiring: Account) -> Account:
-    return empty_wiring
+def account(empty_account: Account) -> Account:
+    return empty_account
 
 
 def findings(capsys: pytest.CaptureFixture[str], *options: str, code: int = 0) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""``python -m tools query`` as a person runs it."""
+"""``python -m tools query`` from the command line."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ HOSTILE = {
 
 
 @pytest.fixture
-def account(empty_wiring: Account) -> Account:
-    return empty_wiring
+def account(empty_account: Account) -> Account:
+    return empty_account
 
 
 def put(account: Account, *records: Record) -> None:
@@ -66,7 +66,7 @@ def hostile(account: Account) -> Account:
 
 @pytest.fixture
 def photos(account: Account) -> Account:
-    """Awkward names, each with a blob behind it, judged."""
+    """Classified images with awkward names."""
     container = account.settings.incoming_container
     account.clients.blobs.create_container(container)
     for name in [
@@ -83,18 +83,18 @@ def photos(account: Account) -> Account:
     return account
 
 
-def said(capsys: pytest.CaptureFixture[str], *options: str, code: int = 0) -> tuple[str, str]:
+def run_query(capsys: pytest.CaptureFixture[str], *options: str, code: int = 0) -> tuple[str, str]:
     assert main(["query", *options]) == code
     captured = capsys.readouterr()
     return captured.out, captured.err
 
 
-class TestWhatIsPrinted:
+class TestOutput:
     @pytest.mark.parametrize("option", [("--json",), ("--format", "jsonl")], ids=" ".join)
-    def test_json_lines_say_what_the_sidecar_says(
+    def test_json_lines_hold_the_values_of_the_sidecar(
         self, photos: Account, capsys: pytest.CaptureFixture[str], option: tuple[str, ...]
     ) -> None:
-        lines = [json.loads(line) for line in said(capsys, *option)[0].splitlines()]
+        lines = [json.loads(line) for line in run_query(capsys, *option)[0].splitlines()]
         assert len(lines) > len(AWKWARD_NAMES)
         for line in lines:
             name = line["sidecar"].partition("/")[2]
@@ -107,8 +107,8 @@ class TestWhatIsPrinted:
         assert list(columns_of(record())) == list(COLUMNS)
         assert set(COLUMNS) == document.keys() - {"schema_version", "predictions", "answers"}
 
-    def test_csv_is_read_back_and_starts_no_formula(self, hostile: Account, capsys: pytest.CaptureFixture[str]) -> None:
-        out, _ = said(capsys, "--format", "csv")
+    def test_csv_is_read_back_and_holds_no_formula(self, hostile: Account, capsys: pytest.CaptureFixture[str]) -> None:
+        out, _ = run_query(capsys, "--format", "csv")
         assert out.startswith(",".join(COLUMNS) + "\r\n")
         rows = list(csv.DictReader(io.StringIO(out, newline="")))
         assert {row["blob_name"].removeprefix("'"): row["label"].removeprefix("'") for row in rows} == {
@@ -120,10 +120,10 @@ class TestWhatIsPrinted:
         assert {row["score"] for row in rows} == {"0.875", ""}
         assert {row["classified_at"] for row in rows} == {NOON.isoformat()}
 
-    def test_the_table_is_a_line_per_row_whatever_names_say(
+    def test_the_table_has_one_line_per_row_for_any_name(
         self, hostile: Account, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        lines = said(capsys)[0].splitlines()
+        lines = run_query(capsys)[0].splitlines()
         assert lines[0].split() == ["classified", "at,", "UTC", "status", "label", "or", "reason", "score", "image"]
         assert len(lines) == 1 + len(HOSTILE) + 1
         assert all(line.isprintable() for line in lines)
@@ -145,7 +145,7 @@ class TestWhatIsPrinted:
         with subprocess.Popen(command, stdout=theirs, env={**environ, "TERM": "xterm"}) as process:
             os.close(theirs)
             shown = b""
-            with suppress(OSError):  # the terminal is gone when the last one who held it is
+            with suppress(OSError):  # raised when the process has closed its end of the terminal
                 while piece := os.read(ours, 65536):
                     shown += piece
         os.close(ours)
@@ -156,10 +156,10 @@ class TestWhatIsPrinted:
         assert any(re.search("  \u2026\u661f+\\.jpg$", line) for line in lines)
 
     @pytest.mark.parametrize("options", [(), ("--json",), ("--format", "csv")], ids=["table", "jsonl", "csv"])
-    def test_nothing_found_is_no_error_and_makes_nothing(
+    def test_no_match_is_no_error_and_creates_nothing(
         self, account: Account, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
     ) -> None:
-        out, err = said(capsys, "--label", "cat", *options)
+        out, err = run_query(capsys, "--label", "cat", *options)
         assert len(out.splitlines()) == (0 if "--json" in options else 1)
         assert err == ""
         assert account.settings.results_table not in {table.name for table in account.clients.tables.list_tables()}
@@ -168,9 +168,9 @@ class TestWhatIsPrinted:
         }
 
     def test_count_prints_a_number(self, hostile: Account, capsys: pytest.CaptureFixture[str]) -> None:
-        assert said(capsys, "--count")[0] == "8\n"
-        assert said(capsys, "--count", "--status", "rejected", "--json")[0] == '{"count": 1}\n'
-        assert said(capsys, "--count", "--limit", "3")[0] == "3\n"
+        assert run_query(capsys, "--count")[0] == "8\n"
+        assert run_query(capsys, "--count", "--status", "rejected", "--json")[0] == '{"count": 1}\n'
+        assert run_query(capsys, "--count", "--limit", "3")[0] == "3\n"
 
     @pytest.mark.parametrize(
         ("options", "kind", "index", "requests"),
@@ -182,7 +182,7 @@ class TestWhatIsPrinted:
         ],
         ids=["image", "folder", "label", "model"],
     )
-    def test_explain_adds_one_line_to_stderr(  # noqa: PLR0917 - a parametrised test takes what it takes
+    def test_explain_adds_one_line_to_stderr(  # noqa: PLR0917 - parameters of the test cases
         self,
         hostile: Account,
         capsys: pytest.CaptureFixture[str],
@@ -191,8 +191,8 @@ class TestWhatIsPrinted:
         index: str,
         requests: int,
     ) -> None:
-        plain, _ = said(capsys, *options, "--json")
-        out, err = said(capsys, *options, "--json", "--explain")
+        plain, _ = run_query(capsys, *options, "--json")
+        out, err = run_query(capsys, *options, "--json", "--explain")
         assert out == plain
         table = f"{hostile.settings.results_table}{index}"
         assert json.loads(err) == {"explain": {"kind": kind, "table": table, "requests": requests}}
@@ -202,7 +202,7 @@ class TestWhatIsPrinted:
         put(
             hostile, *(record(f"{day}.jpg", container=container, classified_at=NOON.replace(day=day)) for day in (3, 9))
         )
-        lines = said(capsys, "--until", "2026-11-10", "--json")[0].splitlines()
+        lines = run_query(capsys, "--until", "2026-11-10", "--json")[0].splitlines()
         assert [json.loads(line)["blob_name"] for line in lines] == ["9.jpg", "3.jpg"]
 
     @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ class TestWhatIsPrinted:
         [("--min-score", "2"), ("--limit", "0"), ("--since", "yesterday"), ("--status", "lost"), ("--format", "xml")],
         ids=" ".join,
     )
-    def test_misuse_is_a_sentence(
+    def test_misuse_is_one_sentence(
         self, account: Account, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
     ) -> None:
         with pytest.raises(SystemExit) as ended:
@@ -219,15 +219,15 @@ class TestWhatIsPrinted:
         assert options[1] in capsys.readouterr().err
 
     def test_count_with_download_is_refused(self, account: Account, capsys: pytest.CaptureFixture[str]) -> None:
-        assert "choose one" in said(capsys, "--count", "--download", "x", code=2)[1]
+        assert "choose one" in run_query(capsys, "--count", "--download", "x", code=2)[1]
 
 
 class TestDownload:
-    def test_every_image_arrives_once_under_a_name_of_its_own(
+    def test_every_image_is_downloaded_once_under_a_unique_name(
         self, photos: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path
     ) -> None:
         folder = tmp_path / "photos"
-        out, err = said(capsys, "--json", "--download", str(folder))
+        out, err = run_query(capsys, "--json", "--download", str(folder))
         names = sorted(json.loads(line)["blob_name"] for line in out.splitlines())
         files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
         assert sorted(content.decode() for content in files.values()) == sorted(
@@ -240,38 +240,38 @@ class TestDownload:
         assert len(set(folded)) == len(folded)
         assert not (folder / ".partial").exists()
 
-    def test_again_fetches_only_what_is_missing(
+    def test_a_second_run_downloads_only_missing_files(
         self, photos: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path
     ) -> None:
-        said(capsys, "--download", str(tmp_path))
+        run_query(capsys, "--download", str(tmp_path))
         (tmp_path / "my cat.jpg").unlink()
         (tmp_path / "a+b.jpg").write_bytes(b"cut")
         abandoned = tmp_path / ".partial" / "left"
         abandoned.parent.mkdir()
         abandoned.write_bytes(b"half")
         os.utime(abandoned, (0, 0))
-        _, err = said(capsys, "--download", str(tmp_path))
+        _, err = run_query(capsys, "--download", str(tmp_path))
         assert "2 downloaded, " in err
         assert (tmp_path / "a+b.jpg").read_bytes() == b"a+b.jpg"
         assert not abandoned.parent.exists()
 
-    def test_an_image_that_is_gone_or_changed_is_told(
+    def test_an_image_that_is_gone_or_changed_is_reported(
         self, photos: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path
     ) -> None:
         container = photos.settings.incoming_container
         photos.clients.blobs.get_blob_client(container, "cat.jpg").delete_blob()
         photos.clients.blobs.get_blob_client(container, "empty").upload_blob(b"no longer", overwrite=True)
-        out, err = said(capsys, "--json", "--folder", "", "--download", str(tmp_path), code=1)
+        out, err = run_query(capsys, "--json", "--folder", "", "--download", str(tmp_path), code=1)
         for name in ("cat.jpg", "empty"):
             assert f"{container}/{name} is gone, or changed since it was classified." in err
         assert f"{len(out.splitlines()) - 2} downloaded, 2 gone or changed since; in {tmp_path}." in err
         assert not (tmp_path / "empty").exists()
 
-    def test_a_folder_that_cannot_be_made_is_a_sentence(
+    def test_a_folder_that_cannot_be_created_is_one_sentence(
         self, photos: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path
     ) -> None:
         (tmp_path / "file").touch()
-        _, err = said(capsys, "--download", str(tmp_path / "file"), code=1)
+        _, err = run_query(capsys, "--download", str(tmp_path / "file"), code=1)
         assert err.startswith(f"{tmp_path / 'file'} cannot be written")
 
 
@@ -293,7 +293,7 @@ class TestFileNames:
             ("end ", "end%20"),
         ],
     )
-    def test_what_a_system_would_refuse_is_escaped(self, name: str, path: str) -> None:
+    def test_names_that_a_system_would_refuse_are_escaped(self, name: str, path: str) -> None:
         assert str(FileNames(reserved=".partial").path(name)) == path
 
     def test_a_long_part_keeps_its_extension(self) -> None:
@@ -342,7 +342,7 @@ def many(account: Account) -> Account:
     return account
 
 
-def test_a_reader_who_goes_away_ends_it_quietly(many: Account) -> None:
+def test_a_closed_pipe_ends_it_without_an_error_message(many: Account) -> None:
     with started("--json") as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -352,7 +352,7 @@ def test_a_reader_who_goes_away_ends_it_quietly(many: Account) -> None:
         assert process.stderr.read() == ""
 
 
-def test_ctrl_c_ends_it_quietly(many: Account) -> None:
+def test_ctrl_c_ends_it_without_an_error_message(many: Account) -> None:
     with started("--json") as process:
         assert process.stdout is not None
         assert process.stderr is not None
