@@ -8,6 +8,6 @@ It exists because Azure Functions Core Tools cannot be installed everywhere. The
     scanner     finds new blobs         --> receipts --> messages on the internal queue
     listener    serves one queue        --> blobs / queues turn a message into an invocation
     invoker     runs functions on the worker's thread pool or event loop, with arguments made by bindings
-    timers      runs what has a schedule
+    timers      runs what has a schedule (schedules reads it)
     host        puts them together, starts and stops them
 """

@@ -37,7 +37,11 @@ HOST_ID = Setting(
     f"The id of the host: it names the internal queue and the receipts. At most {_HOST_ID_LENGTH} characters. The dev "
     "host derives it from machine and folder by default.",
 )
-_TIME_SPAN = re.compile(r"(?:(?P<d>\d+)\.)?(?P<h>\d{1,2}):(?P<m>\d{1,2}):(?P<s>\d{1,2}(?:\.\d+)?)")
+# Forms that .NET's TimeSpan.Parse reads: d, [d.]hh:mm[:ss[.fff]], d:hh:mm:ss[.fff].
+_TIME_SPAN = re.compile(
+    r"(?P<only_d>\d+)|(?:(?P<d>\d+)[.:])??(?P<h>\d{1,2}):(?P<m>\d{1,2})(?::(?P<s>\d{1,2}(?:\.\d{1,7})?))?", re.ASCII
+)
+_MOST_DAYS = 10_675_199  # TimeSpan.MaxValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,17 +186,25 @@ def read_host_json(root: Path, processors: int) -> HostJson:
 
 
 def time_span(value: object) -> float:
-    """Read a .NET time span, ``hh:mm:ss`` or ``d.hh:mm:ss``, in seconds. A plain number is milliseconds.
+    """Read a .NET time span in seconds: ``hh:mm:ss`` above all. A JSON number is milliseconds.
+
+    As in .NET, digits alone are days, and ``24:00:00`` is 24 days: three parts whose first is more than 23 are days,
+    hours and minutes.
 
     Raises:
         ConfigurationError: It is neither.
     """
     if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
         return value / 1000
-    match = _TIME_SPAN.fullmatch(value) if isinstance(value, str) else None
-    if not match:
-        raise ConfigurationError(f"{value!r} is no time span: write hh:mm:ss.")
-    return int(match["d"] or 0) * 86400 + int(match["h"]) * 3600 + int(match["m"]) * 60 + float(match["s"])
+    match = _TIME_SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match:
+        days, hours, minutes = (int(match[name] or 0) for name in ("d", "h", "m"))
+        days, seconds = int(match["only_d"] or days), float(match["s"] or 0)
+        if match["d"] is None and hours > 23 and match["s"] and seconds.is_integer():
+            days, hours, minutes, seconds = hours, minutes, int(seconds), 0.0
+        if days <= _MOST_DAYS and hours <= 23 and minutes <= 59 and seconds < 60:
+            return days * 86400 + hours * 3600 + minutes * 60 + seconds
+    raise ConfigurationError(f"{value!r} is no time span: write hh:mm:ss.")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Timer triggers: NCRONTAB expressions (six fields, seconds first) or time spans, in UTC.
+"""Timer triggers, in UTC.
 
 When a function was last due is kept beside the receipts, as the Functions host keeps it, so that a run missed while the
 host was down is made up for once, with ``past_due`` set.
@@ -13,16 +13,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from azure.core.exceptions import ResourceNotFoundError
-from croniter import croniter
 
-from inference.errors import ConfigurationError
 from tools.devhost.bindings import timer_request
 from tools.devhost.messages import function_id
-from tools.devhost.settings import time_span
+from tools.devhost.schedules import parse_schedule
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
 
     from azure.storage.blob import ContainerClient
 
@@ -32,37 +29,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Schedule = "Callable[[datetime], datetime]"
 _LEAST_MONITORED = timedelta(minutes=1)  # the Functions host keeps no status for shorter schedules
-
-
-def parse_schedule(text: str, function: str) -> Callable[[datetime], datetime]:
-    """Return what gives the next due time after a moment.
-
-    Raises:
-        ConfigurationError: It is neither NCRONTAB nor a time span; names the function.
-    """
-    words = text.split()
-    if len(words) == 1:
-        try:
-            pause = timedelta(seconds=time_span(text))
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{function}: the schedule {error}") from error
-        if pause <= timedelta(0):
-            raise ConfigurationError(f"{function}: the schedule {text!r} must be longer than nothing.")
-        return lambda moment: moment + pause
-    seconds_first = text if len(words) == 6 else f"0 {text}"
-    if len(words) not in (5, 6) or not croniter.is_valid(seconds_first, second_at_beginning=True):
-        raise ConfigurationError(
-            f"{function}: the schedule {text!r} is no NCRONTAB expression: "
-            "{second} {minute} {hour} {day} {month} {day of week}."
-        )
-
-    def upcoming(moment: datetime) -> datetime:
-        due: datetime = croniter(seconds_first, moment, second_at_beginning=True).get_next(datetime)
-        return due
-
-    return upcoming
+_LONGEST_WAIT_SECONDS = 86_400.0  # a lock cannot be waited for more than some decades
 
 
 class Timer:
@@ -83,9 +51,12 @@ class Timer:
         self._invoker = invoker
         self._account = account
         self._next = parse_schedule(trigger.schedule, function.name)
-        now = datetime.now(UTC)
-        first = self._next(now)
-        self._monitored = trigger.use_monitor and self._next(first) - first >= _LEAST_MONITORED
+        first = self._next(datetime.now(UTC))
+        second = self._next(first) if first else None
+        if first is None:
+            logger.warning("timer_never_due function=%s schedule=%r", function.name, trigger.schedule)
+        too_often = first is not None and second is not None and second - first < _LEAST_MONITORED
+        self._monitored = trigger.use_monitor and not too_often
         self._status = hosts.get_blob_client(f"timers/{host_id}/{function_id(function.name)}/status")
         self._last: datetime | None = None
 
@@ -96,17 +67,26 @@ class Timer:
         if missed or self._trigger.run_on_startup:
             self._invoke(due, past_due=missed)
             due = self._next(datetime.now(UTC))
-        while not stopping.wait(max(0.0, (due - datetime.now(UTC)).total_seconds())):
-            upcoming = self._next(due)
-            self._invoke(upcoming, past_due=False)
-            due = max(upcoming, self._next(datetime.now(UTC)))
+        while due and not self._wait(due, stopping):
+            self._invoke(self._next(due), past_due=False)
+            # What fell due while the function ran is left out.
+            due = self._next(max(due, datetime.now(UTC)))
 
-    def _invoke(self, upcoming: datetime, *, past_due: bool) -> None:
+    @staticmethod
+    def _wait(due: datetime, stopping: threading.Event) -> bool:
+        """Wait until a moment; return whether the host stops before it."""
+        while (seconds := (due - datetime.now(UTC)).total_seconds()) > 0:
+            if stopping.wait(min(seconds, _LONGEST_WAIT_SECONDS)):
+                return True
+        return stopping.is_set()
+
+    def _invoke(self, upcoming: datetime | None, *, past_due: bool) -> None:
         last = self._last.isoformat() if self._last else None
+        following = upcoming.isoformat() if upcoming else None
         self._last = datetime.now(UTC)
 
         def argument() -> object:
-            return timer_request(past_due=past_due, last=last, upcoming=upcoming.isoformat())
+            return timer_request(past_due=past_due, last=last, upcoming=following)
 
         try:
             # A failure is in the log already; a timer has no retry, only its next turn.
@@ -116,7 +96,7 @@ class Timer:
         if self._monitored:
             status = {
                 "Last": self._last.isoformat(),
-                "Next": upcoming.isoformat(),
+                "Next": following,
                 "LastUpdated": self._last.isoformat(),
             }
             with self._account.watch(f"timer {self._function.name}"):
@@ -129,7 +109,8 @@ class Timer:
             try:
                 status = json.loads(self._status.download_blob().readall())
                 self._last = datetime.fromisoformat(status["Last"])
-                return self._next(self._last) < datetime.now(UTC)
+                due = self._next(self._last)
+                return due is not None and due < datetime.now(UTC)
             except ResourceNotFoundError:
                 pass
             except (ValueError, KeyError, TypeError):

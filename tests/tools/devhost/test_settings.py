@@ -96,7 +96,7 @@ def test_time_spans_are_read_as_dotnet_writes_them(text: object, seconds: float)
     assert time_span(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["10", "1h", "", None, True, -1], ids=repr)
+@pytest.mark.parametrize("text", ["10:", "25:00", "1h", "", None, True, -1], ids=repr)
 def test_what_is_no_time_span_is_refused(text: object) -> None:
     with pytest.raises(ConfigurationError):
         time_span(text)
