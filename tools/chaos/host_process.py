@@ -64,7 +64,7 @@ class HostProcess:
 
     def stop_kills(self) -> None:
         """Stop killing the host, after at least one kill; the running process continues."""
-        self._killed_once.wait(_START_SECONDS)
+        self._killed_once.wait(_START_SECONDS + max(_UPTIME_SECONDS))
         self._join_killer()
 
     def close(self) -> int:
