@@ -6,48 +6,25 @@ rejected, deleted or superseded. Every other failure is raised, so that the host
 
 from __future__ import annotations
 
-import json
-import logging
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from inference.errors import PermanentError
 from storage.blobs import TooLargeError
+from storage.pipeline.outcome import Finished, Outcome, Timings, log_finished
 from storage.results.commit import commit, finish_interrupted, is_done, remove_superseded
 from storage.results.record import Record, Status
 from storage.results.serialization import is_sidecar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
 
     from inference.predictions import Answer, Classification, ImageClassifier, ModelIdentity, Prediction
     from storage.blobs import SourceInfo
     from storage.pipeline.stores import Stores
     from storage.results.record import Image
-
-logger = logging.getLogger(__name__)
-
-
-class Outcome(StrEnum):
-    """The outcome of one delivery."""
-
-    COMMITTED = "committed"  # a row was written
-    DUPLICATE = "duplicate"  # the row was already there
-    GONE = "gone"  # the blob was deleted
-    SUPERSEDED = "superseded"  # the blob was overwritten meanwhile; its own event classifies it
-    IGNORED = "ignored"  # not an upload: a sidecar that was copied into the incoming container
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The outcome of one delivery, and the committed record where there is one."""
-
-    outcome: Outcome
-    record: Record | None = None
 
 
 def classify_blob(
@@ -151,25 +128,6 @@ def _rejected(error: PermanentError, model: ModelIdentity) -> _Result:
     )
 
 
-@dataclass(slots=True)
-class _Timings:
-    """Durations of a delivery's stages, in milliseconds; ``None`` for a stage that did not run."""
-
-    read_ms: float | None = None
-    decode_ms: float | None = None
-    inference_ms: float | None = None
-    write_ms: float | None = None
-
-    @contextmanager
-    def measure(self, stage: Literal["read_ms", "write_ms"]) -> Iterator[None]:
-        """Measure the block, also when it raises."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            setattr(self, stage, (time.perf_counter() - started) * 1000)
-
-
 class _Delivery:
     """One delivery of one image, from its arrival to its log line."""
 
@@ -179,7 +137,7 @@ class _Delivery:
         self._attempt = attempt
         self._arrived = stores.now()
         self._started = time.perf_counter()
-        self.timings = _Timings()
+        self.timings = Timings()
 
     def record(self, info: SourceInfo, result: _Result) -> Record:
         """The record of a result for the content that ``info`` describes."""
@@ -217,26 +175,3 @@ class _Delivery:
 
     def _elapsed_ms(self) -> float:
         return (time.perf_counter() - self._started) * 1000
-
-
-def log_finished(image: Image, attempt: int, finished: Finished, timings: _Timings, total_ms: float) -> None:
-    """Log the one line per delivery: the event name, then key=value, where text from outside is a JSON string."""
-    outcome, record = finished.outcome, finished.record
-    values: dict[str, object] = {"image": json.dumps(str(image)), "outcome": outcome}
-    if record is not None:
-        values["status"] = record.status
-        if record.status is Status.CLASSIFIED:
-            values |= {"label": json.dumps(record.label), "score": f"{record.score:.4f}"}
-        else:
-            values |= {"reason": record.reason, "detail": json.dumps(record.detail)}
-        values |= {"model": json.dumps(record.model), "model_version": record.model_version}
-    values["attempt"] = attempt
-    if record is not None and outcome is Outcome.COMMITTED:
-        values["queue_delay_ms"] = record.queue_delay_ms
-    stages = ("read_ms", timings.read_ms), ("decode_ms", timings.decode_ms), ("inference_ms", timings.inference_ms)
-    for stage, duration_ms in (*stages, ("write_ms", timings.write_ms), ("total_ms", total_ms)):
-        if duration_ms is not None:
-            values[stage] = f"{duration_ms:.1f}"
-    refused = outcome is Outcome.COMMITTED and record is not None and record.status is not Status.CLASSIFIED
-    level = logging.WARNING if refused else logging.INFO
-    logger.log(level, "image_finished %s", " ".join(f"{key}={value}" for key, value in values.items()))

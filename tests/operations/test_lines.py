@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from inference.errors import Reason
 from storage.errors import translate
-from storage.pipeline.classify_blob import Finished, Outcome, _Timings, log_finished
 from storage.pipeline.messages import Request
+from storage.pipeline.outcome import Finished, Outcome, Timings, log_finished
 from storage.pipeline.retries import Retries
 from storage.results.record import Image, Record, Status
 from tests.operations.captured import HOSTILE, SEVERITY
@@ -124,7 +124,7 @@ def log_case(case: Case) -> None:
         queue_delay_ms=case.delay_ms,
     )
     finished = Finished(case.outcome, None if case.outcome is Outcome.GONE else record)
-    log_finished(Image("incoming", case.name), case.attempt, finished, _Timings(), case.total_ms)
+    log_finished(Image("incoming", case.name), case.attempt, finished, Timings(), case.total_ms)
 
 
 INSIGHTS = Insights()

@@ -12,7 +12,7 @@ from storage.blobs import SourceBlobs
 from storage.clients import Clients, connect
 from storage.connection import Connection
 from storage.http_session import PreparedRequestSession
-from storage.pipeline import classify_blob, retries
+from storage.pipeline import classify_blob, outcome, retries
 from storage.results.record import Image
 from storage.results.store import Results
 
@@ -96,6 +96,7 @@ def account(clients: Clients, names: Names) -> Account:
 @pytest.fixture
 def nothing_but_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replayed code has no clock but that of its stores, and does not log each of a million attempts."""
-    monkeypatch.setattr(classify_blob, "time", types.SimpleNamespace(perf_counter=lambda: 0.0))
-    for module in (classify_blob, retries):
+    for module in (classify_blob, outcome):
+        monkeypatch.setattr(module, "time", types.SimpleNamespace(perf_counter=lambda: 0.0))
+    for module in (outcome, retries):
         monkeypatch.setattr(module.logger, "disabled", True)

@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     return_freed_memory()  # no other code runs in this process
     started = datetime.now(UTC)
     with (
-        quiet_loggers("storage.pipeline.classify_blob", "storage.pipeline.retries"),
+        quiet_loggers("storage.pipeline.outcome", "storage.pipeline.retries"),
         open_account() as opened,
         stop_requested(signal.SIGINT) as stopping,
     ):

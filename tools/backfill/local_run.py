@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from inference.errors import TransientError
-from storage.pipeline.classify_blob import Finished, Outcome
+from storage.pipeline.outcome import Finished, Outcome
 from storage.results.record import Status
 from tools.backfill.counts import Problem
 from tools.backfill.pipeline import DELAYS_SECONDS, GivenUp

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 from inference.errors import TransientError
-from storage.pipeline.classify_blob import Finished, Outcome, classify_blob
+from storage.pipeline.classify_blob import classify_blob
+from storage.pipeline.outcome import Finished, Outcome
 from storage.pipeline.retries import give_up
 from storage.results.record import Status
 

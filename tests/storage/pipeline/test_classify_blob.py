@@ -15,7 +15,8 @@ from inference.predictions import ImageInfo, ModelIdentity
 from storage.blobs import SourceBlobs
 from storage.clients import connect
 from storage.connection import Connection
-from storage.pipeline.classify_blob import Finished, Outcome, classify_blob
+from storage.pipeline.classify_blob import classify_blob
+from storage.pipeline.outcome import Finished, Outcome
 from storage.pipeline.stores import Stores
 from storage.results.record import Image, Record, Status
 from storage.results.serialization import to_sidecar

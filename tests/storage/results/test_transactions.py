@@ -17,7 +17,8 @@ from inference.errors import TransientError
 from storage.clients import Clients, connect
 from storage.connection import Connection
 from storage.errors import ConflictError
-from storage.pipeline.classify_blob import Finished, Outcome, classify_blob
+from storage.pipeline.classify_blob import classify_blob
+from storage.pipeline.outcome import Finished, Outcome
 from storage.pipeline.stores import Stores
 from storage.results.transactions import BatchedResults
 from tests.storage.samples import NOON, FixedClassifier, record

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from inference.errors import ConfigurationError, TransientError
-from storage.pipeline.classify_blob import Finished, Outcome
+from storage.pipeline.outcome import Finished, Outcome
 from storage.results.record import Image, Record, Status
 from tests.storage.samples import MODEL, FixedClassifier, record
 from tests.tools.backfill.listings import Storage, blob, new_images, stores

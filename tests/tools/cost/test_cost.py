@@ -124,7 +124,7 @@ def test_the_app_sends_the_requests_that_are_priced(
     for name in ("IMG_0001.jpg", "IMG_0002.jpg"):  # the first one makes the tables
         incoming.upload_blob(f"holiday/{name}", photo(0.3))
         sent.clear()
-        with caplog.at_level(logging.INFO, "storage.pipeline.classify_blob"):
+        with caplog.at_level(logging.INFO, "storage.pipeline.outcome"):
             classify_blob(stores, loaded, Image(incoming.container_name, f"holiday/{name}"))
     clients.close()
 
