@@ -6,12 +6,10 @@ from the documented rules, and compares rows, sidecars and index rows as plain d
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azure.core.exceptions import ResourceNotFoundError
@@ -19,13 +17,14 @@ from azure.data.tables import TableServiceClient
 from azure.storage.blob import BlobServiceClient
 
 from inference.errors import PermanentError
+from tools.chaos.check_result import CheckResult, Violation
+from tools.chaos.keys import index_keys, row_keys
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from inference.predictions import ImageClassifier
-
-    Document = Mapping[str, Any]
+    from tools.chaos.check_result import Document
 
 _THREADS = 4
 _SCORE_TOLERANCE = 1e-6
@@ -33,36 +32,6 @@ _INDEX_COLUMNS = ("container", "blob_name", "status", "label", "score", "etag", 
 _OWN_COLUMNS = {"PartitionKey", "RowKey"}  # a row has them, a sidecar does not
 _SIDECAR_ONLY = {"schema_version", "predictions"}
 _RACES = {"superseded", "shared"}  # traces of concurrent attempts, not part of the result
-
-
-class Violation(NamedTuple):
-    """One fact in storage that breaks the guarantee."""
-
-    kind: str
-    image: str
-    detail: str = ""
-
-
-@dataclass
-class CheckResult:
-    """The result of one check.
-
-    Attributes:
-        images: Blobs that must have a row.
-        statuses: Their rows by status.
-        violations: Everything that breaks the guarantee.
-        leftovers: Results of deleted blobs, which only ``reconcile --prune`` removes, by kind.
-    """
-
-    images: int = 0
-    statuses: Counter[str] = field(default_factory=Counter)
-    violations: list[Violation] = field(default_factory=list)
-    leftovers: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def kinds(self) -> Counter[str]:
-        """Violations by kind."""
-        return Counter(violation.kind for violation in self.violations)
 
 
 class Expected(NamedTuple):
@@ -171,7 +140,7 @@ class Checker:
     ) -> Iterable[Violation]:
         """Compare one image's row, sidecar and index rows with what its content requires."""
         columns = {
-            **dict(zip(("PartitionKey", "RowKey"), _row_keys(self._container, name), strict=True)),
+            **dict(zip(("PartitionKey", "RowKey"), row_keys(self._container, name), strict=True)),
             "container": self._container,
             "content_length": expected.content_length,
             "model": self._classifier.model.name,
@@ -208,7 +177,7 @@ class Checker:
                     yield Violation("sidecar differs", name, detail)
             if sidecar.get("predictions") != json.loads(row.get("top_k", "[]")):
                 yield Violation("sidecar differs", name, "predictions")
-        missing = set(_index_keys(row))
+        missing = set(index_keys(row))
         for index_row in index_rows:
             keys = index_row["PartitionKey"], index_row["RowKey"]
             if keys not in missing:
@@ -270,30 +239,3 @@ def _equal(one: Any, other: Any) -> bool:
 
 def _parse_time(column: str, value: Any) -> Any:
     return datetime.fromisoformat(value) if column in ("classified_at", "blob_last_modified") and value else value
-
-
-def _row_keys(container: str, name: str) -> tuple[str, str]:
-    """PartitionKey is container and folder joined by ``|``, RowKey the file name."""
-    parts = [_escaped(part) for part in f"{container}/{name}".split("/")]
-    return "|".join(parts[:-1]), parts[-1]
-
-
-def _index_keys(row: Document) -> Iterable[tuple[str, str]]:
-    """One by status, and one by label if there is one; newest day first, newest time first."""
-    moment: datetime = row["classified_at"].astimezone(UTC)
-    microseconds = round((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
-    image = hashlib.sha256(f"{row['container']}/{row['blob_name']}".encode()).hexdigest()[:32]
-    row_key = f"{10**18 - 1 - microseconds:018}|{image}"
-    for kind in ("status", "label"):
-        if row.get(kind) is not None:
-            yield f"{kind}|{_escaped(row[kind])}|{99_999_999 - int(f'{moment:%Y%m%d}'):08}", row_key
-
-
-def _escaped(text: str) -> str:
-    """Escape characters that keys cannot contain as ``=`` and two hexadecimal digits per UTF-8 byte."""
-    return "".join(
-        "".join(f"={byte:02X}" for byte in letter.encode())
-        if letter in "/\\#?%|='" or ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0
-        else letter
-        for letter in text
-    )

@@ -20,17 +20,21 @@ from typing import TYPE_CHECKING, Any
 from inference.classifier import load
 from storage.settings import APP_ROOT, DEFAULTS
 from tools.azurite.azurite import connection_string, running
-from tools.chaos.checker import Checker, CheckResult
+from tools.chaos.checker import Checker
 from tools.chaos.faults import FaultKind, SeededFaults
 from tools.chaos.host_process import host_environment, running_host
 from tools.chaos.idle import IdleDetector
 from tools.chaos.images import MAX_BYTES
+from tools.chaos.plan import plan
 from tools.chaos.proxy import fault_proxy
-from tools.chaos.workload import COPIED, INCOMING, RESULTS, Workload, plan
+from tools.chaos.storage_names import COPIED, INCOMING, RESULTS
+from tools.chaos.workload import Workload
 from tools.terminal import printable
 
 if TYPE_CHECKING:
     import argparse
+
+    from tools.chaos.check_result import CheckResult
 
 _FAULT_SHARE = 0.05
 _IMAGES_PER_MINUTE = 1000

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tools.chaos.images import MAX_BYTES
-from tools.chaos.workload import HOST_ID, INCOMING, RESULTS
+from tools.chaos.storage_names import HOST_ID, INCOMING, RESULTS
 from tools.devhost import process
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from inference.errors import TransientError
-from tools.chaos.workload import HOST_ID, INCOMING, QUEUES
+from tools.chaos.storage_names import HOST_ID, INCOMING, QUEUES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

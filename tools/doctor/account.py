@@ -10,7 +10,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from storage.errors import SDK_ERRORS
 from storage.pipeline.messages import BLOB_POISON_QUEUE, POISON_QUEUE, QUEUE
-from tools.doctor.causes import address, cause
+from tools.doctor.causes import address, explain_failure
 from tools.doctor.findings import ok, problem, warning
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _run_parallel(checks: list[tuple[str, str, Callable[[], list[Finding]]]], co
         try:
             return check()
         except SDK_ERRORS as error:
-            reason = cause(error, url, connection, _ROLES[about])
+            reason = explain_failure(error, url, connection, _ROLES[about])
             return [problem(about, f"{connection.name} cannot be used for {about}: {reason}")]
 
     with ThreadPoolExecutor(len(checks)) as pool:

@@ -19,7 +19,7 @@ _SERVER_ERROR = 500
 _MAX_CAUSES = 10  # of one exception
 
 
-def cause(error: Exception, url: str, connection: Connection, role: str) -> str:
+def explain_failure(error: Exception, url: str, connection: Connection, role: str) -> str:
     """Explain why a request failed, and state the remedy.
 
     Args:

@@ -29,7 +29,7 @@ from tools.report.page import Report
 from tools.report.sampling import EvenSample
 from tools.report.summary import Summary
 from tools.report.text import counted
-from tools.report.thumbnails import MissingThumbnail, Thumbnailer, bytes_each
+from tools.report.thumbnails import MissingThumbnail, Thumbnailer, max_bytes_each
 
 if TYPE_CHECKING:
     import argparse
@@ -101,7 +101,7 @@ def _thumbnailer(account: Account, images: int) -> Thumbnailer:
     limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
     admission = Admission(budget_bytes(settings.decode_budget_mib))
     source = SourceBlobs(account.clients.blobs, limits.max_bytes)
-    return Thumbnailer(source, limits, admission, bytes_each(MAX_THUMBNAIL_BYTES, images))
+    return Thumbnailer(source, limits, admission, max_bytes_each(MAX_THUMBNAIL_BYTES, images))
 
 
 def _progress(console: Console) -> Progress:

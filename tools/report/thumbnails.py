@@ -116,7 +116,7 @@ class Thumbnailer:
         return MissingThumbnail.UNDECODABLE
 
 
-def bytes_each(total_bytes: int, images: int) -> int:
+def max_bytes_each(total_bytes: int, images: int) -> int:
     """Largest size in bytes of each thumbnail for which ``images`` of them stay within ``total_bytes``."""
     return min(_MAX_BYTES, total_bytes // max(1, images))
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from tools.sample_photos.meshes import LABELS
 from tools.sample_photos.render import render
+from tools.sample_photos.shapes import LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

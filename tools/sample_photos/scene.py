@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tools.sample_photos.meshes import Mesh, box, cylinder, leaf, pebble, shape
+from tools.sample_photos.meshes import Mesh, box, cylinder, leaf, pebble
+from tools.sample_photos.shapes import shape
 from tools.sample_photos.surfaces import Surface, colour
 
 if TYPE_CHECKING:

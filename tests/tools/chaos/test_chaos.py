@@ -34,17 +34,18 @@ from storage.results.serialization import to_entity
 from storage.results.store import Results
 from tools.__main__ import main
 from tools.azurite.azurite import connection_string
-from tools.chaos.checker import Checker, CheckResult
+from tools.chaos.checker import Checker
 from tools.chaos.faults import Call, Fault, FaultKind, SeededFaults
 from tools.chaos.images import MAX_BYTES, image_file
+from tools.chaos.plan import Action, plan
 from tools.chaos.proxy import fault_proxy
-from tools.chaos.workload import Action, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.conftest import Names
     from tools.azurite.azurite import Azurite
+    from tools.chaos.check_result import CheckResult
 
 SHAPES = Path(__file__).resolve().parents[3] / "models" / "shapes"
 

@@ -23,7 +23,7 @@ from tools.report.gallery import MAX_IMAGES, MAX_THUMBNAIL_BYTES, Gallery
 from tools.report.sampling import EvenSample
 from tools.report.summary import MAX_EXAMPLES, Summary, percentile
 from tools.report.text import display_text, duration, percentage
-from tools.report.thumbnails import MissingThumbnail, bytes_each
+from tools.report.thumbnails import MissingThumbnail, max_bytes_each
 
 MAX_PAGE_BYTES = 30_000_000
 HOSTILE = {
@@ -239,7 +239,7 @@ def test_an_image_without_a_thumbnail_has_a_reason() -> None:
 
 def test_ten_thousand_images_with_the_worst_names_stay_within_thirty_megabytes() -> None:
     """Names whose characters need six bytes in JSON, the largest thumbnails, and as many problems as the page lists."""
-    name, each = "\u5fc3" * 900, bytes_each(MAX_THUMBNAIL_BYTES, MAX_IMAGES)
+    name, each = "\u5fc3" * 900, max_bytes_each(MAX_THUMBNAIL_BYTES, MAX_IMAGES)
     good = (outcome(f"{at}{name}", label=f"{at % 500}{name}") for at in range(MAX_IMAGES + 500))
     reasons = [f"{number}{name}" for number in range(60)]
     bad = (
@@ -257,7 +257,7 @@ def test_ten_thousand_images_with_the_worst_names_stay_within_thirty_megabytes()
 
 
 def test_the_gallery_contains_ten_thousand_ordinary_images() -> None:
-    picture = Random(0).randbytes(bytes_each(MAX_THUMBNAIL_BYTES, MAX_IMAGES))
+    picture = Random(0).randbytes(max_bytes_each(MAX_THUMBNAIL_BYTES, MAX_IMAGES))
     page = page_about(outcomes(MAX_IMAGES), lambda _: picture)
     assert len(Reader(page).gallery["images"]) == MAX_IMAGES
     assert "A sample" not in page

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from inference.errors import Reason
-from tools.sample_photos.meshes import LABELS
 from tools.sample_photos.samples import render_samples
+from tools.sample_photos.shapes import LABELS
 
 if TYPE_CHECKING:
     from tools.sample_photos.samples import Sample

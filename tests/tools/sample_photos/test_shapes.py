@@ -14,9 +14,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from tools.maintainer.shapes.evaluate import MODEL_FOLDER, accuracy, evaluate
-from tools.sample_photos.meshes import LABELS, shape
 from tools.sample_photos.photographs import EVALUATION, SMALL_PX, TRAINING, camera_jpeg, photograph
 from tools.sample_photos.render import render
+from tools.sample_photos.shapes import LABELS, shape
 
 ROOT = Path(__file__).parents[3]
 

@@ -20,8 +20,8 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from inference.classifier import load
-from tools.sample_photos.meshes import LABELS
 from tools.sample_photos.photographs import EVALUATION, MIXED_PX, photograph
+from tools.sample_photos.shapes import LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

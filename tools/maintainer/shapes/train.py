@@ -25,8 +25,8 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from tools.maintainer.shapes.network import build
-from tools.sample_photos.meshes import LABELS
 from tools.sample_photos.photographs import SMALL_PX, TRAINING, VALIDATION, photograph
+from tools.sample_photos.shapes import LABELS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -98,7 +98,7 @@ def _pixels(series: int, count: int) -> Tensor:
 def _renderer() -> str:
     """Return a digest of the code that renders, which is part of the names in the cache."""
     folder = Path(__file__).parents[2] / "sample_photos"
-    sources = ("meshes.py", "surfaces.py", "scene.py", "render.py", "photographs.py")
+    sources = ("meshes.py", "shapes.py", "surfaces.py", "scene.py", "render.py", "photographs.py")
     return hashlib.sha256(b"".join((folder / name).read_bytes() for name in sources)).hexdigest()[:12]
 
 
