@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 CONTAINER = re.compile(r"(?!.*--)[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9]")
-"""What a container may be called: 3 to 63 lower-case letters, digits and single dashes, none at the ends."""
+"""A container's name: 3 to 63 lower-case letters, digits and single dashes, none at the ends."""
 _MAX_PREFIX = 512  # of the 1,024 characters of a blob's name; the rest is for the files below it
 
 

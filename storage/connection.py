@@ -47,7 +47,7 @@ def read_connection(environ: Mapping[str, str], name: str) -> Connection:
     """Read one connection setting, as the Functions host does: a connection string, or ``NAME__*`` with an identity.
 
     Raises:
-        SettingsError: Neither form is complete; the message names what is missing.
+        SettingsError: Neither form is complete; the message names the missing settings.
     """
     value = environ.get(name, "").strip()
     if value:

@@ -1,4 +1,4 @@
-"""What commands need of the account: settings, clients and the desk, made as the app makes them.
+"""The storage account for the commands: settings, clients and stores, made as the app makes them.
 
 Settings come from the environment, then ``local.settings.json``, then the defaults, as for the dev host.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One set of clients and what stands on it. Thread-safe."""
+    """Settings, one set of clients, and the stores on it. Thread-safe."""
 
     settings: Settings
     clients: Clients
@@ -35,10 +35,10 @@ class Account:
 
 @contextmanager
 def open_account(environ: Mapping[str, str] = os.environ) -> Iterator[Account]:
-    """Wire up the account that the settings name; its connections are given back at the end. No request is sent.
+    """Open the account that the settings name, and close its connections at the end. No request is sent.
 
     Raises:
-        SettingsError: Settings are missing or wrong; names every one.
+        SettingsError: Settings are missing or wrong; the message names each.
         ConfigurationError: ``local.settings.json`` cannot be read.
     """
     settings = Settings.from_environ(load_settings(APP_ROOT, environ, DEVELOPMENT_STORAGE))

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from tools.devhost.host import DevHost
 
-# What the app logs when an image has its row: the event's name, then key=value, texts as JSON strings.
-COMMITTED = "image_finished "
+# The app's log line for a finished image: the event's name, then key=value, texts as JSON strings.
+FINISHED = "image_finished "
 _FIELD = re.compile(r'(?P<key>\w+)=(?P<value>"(?:[^"\\]|\\.)*"|\S+)')
 _MAX_NAME = 48
 
@@ -39,8 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, metavar="DIR", help="where Azurite keeps its data (default .azurite/data)")
     parser.add_argument("--verbose", action="store_true", help="show the log too, not only its warnings")
     parser.description = (
-        "Run Azurite and the dev host on it, and print a line for each image that is settled. Stays up, so that\n"
-        "Storage Explorer or azcopy can be pointed at it. Ctrl+C stops everything."
+        "Run Azurite and the dev host on it, and print a line for each finished image, until Ctrl+C. Storage Explorer\n"
+        "and azcopy can connect to it."
     )
     parser.epilog = "example:\n  python -m tools dev --blob-port 11000 --queue-port 11001 --table-port 11002"
 
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         **{name: azurite.port_number(text, f"--{name}-port") for name, text in given.items() if text is not None}
     )
     with azurite.running(args.data, ports) as emulator:
-        # This command is for the emulator only, whatever account the environment or local.settings.json names.
+        # This command uses only the emulator, even if the environment or local.settings.json name another account.
         os.environ.update(dict.fromkeys(("AzureWebJobsStorage", "ImageStorage"), emulator.connection_string))
         return serve(Path.cwd(), started=lambda host: _invite(host, emulator, verbose=args.verbose))
 
@@ -62,7 +62,7 @@ def _invite(host: DevHost, emulator: azurite.Azurite, *, verbose: bool) -> None:
     if not verbose:
         for handler in logging.getLogger().handlers:
             handler.setLevel(logging.WARNING)
-    logging.getLogger().addHandler(SettledLines())
+    logging.getLogger().addHandler(FinishedImages())
     container = host.settings["INCOMING_CONTAINER"]
     assign = "$env:INCOMING_URL = " if sys.platform == "win32" else "export INCOMING_URL="
     print(
@@ -75,7 +75,7 @@ def _invite(host: DevHost, emulator: azurite.Azurite, *, verbose: bool) -> None:
 
 
 def _signed_url(emulator: azurite.Azurite, container: str) -> str:
-    """The container's address with a SAS for a day: azcopy takes no connection string."""
+    """Return the container's address with a SAS for a day: azcopy takes no connection string."""
     signature = generate_container_sas(
         azurite.ACCOUNT,
         container,
@@ -86,11 +86,11 @@ def _signed_url(emulator: azurite.Azurite, container: str) -> str:
     return f"http://127.0.0.1:{emulator.ports.blob}/{azurite.ACCOUNT}/{container}?{signature}"
 
 
-class SettledLines(logging.Handler):
-    """Prints a row on stdout for each image the app has settled."""
+class FinishedImages(logging.Handler):
+    """Prints a row on stdout for each finished image."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print the row; other records are not ours."""
+        """Print the row of such a record, and ignore others."""
         line = row(record.getMessage())
         if line:
             print(line, file=sys.stdout, flush=True)
@@ -98,17 +98,17 @@ class SettledLines(logging.Handler):
 
 def row(message: str) -> str | None:
     """Return the terminal row for the app's log message, or ``None`` when it is another message."""
-    if not message.startswith(COMMITTED):
+    if not message.startswith(FINISHED):
         return None
-    fields = {match["key"]: _plain(match["value"]) for match in _FIELD.finditer(message, len(COMMITTED))}
+    fields = {match["key"]: _plain(match["value"]) for match in _FIELD.finditer(message, len(FINISHED))}
     name, score, elapsed = fields.get("image", "?"), fields.get("score", ""), fields.get("total_ms", "")
     name = name if len(name) <= _MAX_NAME else f"...{name[3 - _MAX_NAME :]}"
-    verdict = fields.get("label") or fields.get("reason", "")
+    result = fields.get("label") or fields.get("reason", "")
     status = fields.get("status") or fields.get("outcome", "?")
-    return f"{name:<{_MAX_NAME}} {status:<10} {verdict:<20} {score:>6} {elapsed:>6}"
+    return f"{name:<{_MAX_NAME}} {status:<10} {result:<20} {score:>6} {elapsed:>6}"
 
 
 def _plain(value: str) -> str:
-    """Undo the JSON string; what could steer a terminal is shown, not obeyed."""
+    """Undo the JSON string, and escape control characters."""
     text = json.loads(value, strict=False) if value.startswith('"') else value
     return printable(text)

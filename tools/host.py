@@ -1,4 +1,4 @@
-"""``python -m tools host``: serve the function app of this folder on whatever storage the settings name."""
+"""``python -m tools host``: serve the function app of this folder on the storage that the settings name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Run the dev host: blob, queue and timer triggers of function_app.py in this folder, on the storage that\n"
         "AzureWebJobsStorage and the triggers' connections name. The environment wins over local.settings.json.\n"
-        "SIGTERM or Ctrl+C finishes what is running and exits 0; a second one exits at once."
+        "SIGTERM or Ctrl+C finishes the running functions and exits 0; a second one exits at once."
     )
     parser.epilog = (
         "example:\n"
@@ -66,7 +66,7 @@ def serve(root: Path, started: Callable[[DevHost], None] | None = None) -> int:
 
 
 def _banner(host: DevHost, root: Path) -> str:
-    """Say what runs where. No secrets."""
+    """Describe functions, accounts and limits, without secrets."""
     from tools.devhost.app import BlobTrigger, QueueTrigger
 
     lines = [

@@ -1,7 +1,7 @@
-"""How many functions the host runs at once and for how long, and how many the worker has threads for.
+"""Effective host limits: how many functions the host runs at once and for how long, and the worker's threads.
 
-``host.json`` says it, an app setting ``AzureFunctionsJobHost__a__b`` overrides ``a.b`` of it, and the host has defaults
-for the rest. Read leniently: the host refuses to start with what is wrong here, so nothing in this module raises.
+``host.json`` sets them, an app setting ``AzureFunctionsJobHost__a__b`` overrides its ``a.b``, and the host has defaults
+for the rest. Nothing in this module raises: the host itself refuses to start with a wrong value.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 _OVERRIDE = "azurefunctionsjobhost__"
 _TIME_SPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.\d+)?")
-_MOST_POOL_THREADS = 32  # the standard library's own bound, which the worker leaves alone
+_MAX_DEFAULT_THREADS = 32  # concurrent.futures.ThreadPoolExecutor's own bound, which the worker keeps
 
 
 @dataclass(frozen=True, slots=True)
 class HostLimits:
-    """The numbers that hold, whoever set them.
+    """Effective host limits after overrides and defaults.
 
     Attributes:
         blobs_at_once: Uploads that the host hands to the worker at one moment (``blobs.maxDegreeOfParallelism``).
         messages_at_once: Messages of one queue likewise (``queues.batchSize`` and ``newBatchThreshold`` together).
         is_dynamic: Whether the host chooses both itself (``concurrency.dynamicConcurrencyEnabled``).
         pool_threads: Functions that one worker process runs at one moment.
-        is_pool_chosen: Whether somebody said so (``PYTHON_THREADPOOL_THREAD_COUNT``), or it is the worker's default.
+        is_pool_chosen: Whether ``PYTHON_THREADPOOL_THREAD_COUNT`` sets it; otherwise it is the worker's default.
         worker_processes: Worker processes on one instance, each with a model and a decode budget of its own.
-        function_timeout_seconds: After which the host ends an invocation; ``None`` is never, or the plan's default.
-        redelivery_seconds: How long a message is hidden after a function failed on it (``queues.visibilityTimeout``).
+        function_timeout_seconds: The host ends an invocation after it; ``None`` is never, or the plan's default.
+        redelivery_seconds: How long a message stays hidden after its function failed (``queues.visibilityTimeout``).
         is_base64: Whether the host expects messages in Base64, as ours are.
-        plan: ``WEBSITE_SKU``: ``FlexConsumption``, ``Dynamic`` ...; empty where this is not Azure Functions itself.
+        plan: ``WEBSITE_SKU``: ``FlexConsumption``, ``Dynamic`` ...; empty outside Azure Functions.
     """
 
     blobs_at_once: int
@@ -51,35 +51,35 @@ class HostLimits:
 
     @classmethod
     def read(cls, host_json: Path, environ: Mapping[str, str], processors: int) -> HostLimits:
-        """Read ``host.json``, what overrides it, and the worker's own settings.
+        """Read ``host.json``, its overrides, and the worker's own settings.
 
         Args:
             host_json: The file; a missing one means the host's defaults.
             environ: The environment.
             processors: CPUs as the host and the standard library count them: affinity, but no quota.
         """
-        said = _Said(_document(host_json), environ)
+        config = _Config(_document(host_json), environ)
         plan = environ.get("WEBSITE_SKU", "")
         multiplier = 1 if plan == "Dynamic" else processors  # SkuUtility of the storage extensions
         chosen = _whole(environ.get("PYTHON_THREADPOOL_THREAD_COUNT"), least=1)
-        batch = said.whole("extensions.queues.batchSize", 16, least=1)
+        batch = config.whole("extensions.queues.batchSize", 16, least=1)
         return cls(
-            blobs_at_once=said.whole("extensions.blobs.maxDegreeOfParallelism", 8 * multiplier, least=1),
+            blobs_at_once=config.whole("extensions.blobs.maxDegreeOfParallelism", 8 * multiplier, least=1),
             messages_at_once=batch
-            + said.whole("extensions.queues.newBatchThreshold", batch // 2 * multiplier, least=0),
-            is_dynamic=str(said.value("concurrency.dynamicConcurrencyEnabled")).lower() == "true",
-            pool_threads=chosen or min(_MOST_POOL_THREADS, processors + 4),
+            + config.whole("extensions.queues.newBatchThreshold", batch // 2 * multiplier, least=0),
+            is_dynamic=str(config.value("concurrency.dynamicConcurrencyEnabled")).lower() == "true",
+            pool_threads=chosen or min(_MAX_DEFAULT_THREADS, processors + 4),
             is_pool_chosen=chosen is not None,
             worker_processes=_whole(environ.get("FUNCTIONS_WORKER_PROCESS_COUNT"), least=1) or 1,
-            function_timeout_seconds=_seconds(said.value("functionTimeout")),
-            redelivery_seconds=_seconds(said.value("extensions.queues.visibilityTimeout")) or 0.0,
-            is_base64=str(said.value("extensions.queues.messageEncoding") or "base64").lower() == "base64",
+            function_timeout_seconds=_seconds(config.value("functionTimeout")),
+            redelivery_seconds=_seconds(config.value("extensions.queues.visibilityTimeout")) or 0.0,
+            is_base64=str(config.value("extensions.queues.messageEncoding") or "base64").lower() == "base64",
             plan=plan,
         )
 
 
-class _Said:
-    """What ``host.json`` and its overrides say, by dotted path. The host compares names without regard to case."""
+class _Config:
+    """Values of ``host.json`` and its overrides by dotted path. The host ignores the case of an override's name."""
 
     def __init__(self, document: Mapping[str, Any], environ: Mapping[str, str]) -> None:
         self._document = document
@@ -120,7 +120,7 @@ def _whole(value: object, *, least: int) -> int | None:
 
 
 def _seconds(value: object) -> float | None:
-    """Seconds of a .NET time span, ``hh:mm:ss`` or ``d.hh:mm:ss``; ``None`` for ``-1`` and for what is none."""
+    """Return the seconds of a .NET time span, ``hh:mm:ss`` or ``d.hh:mm:ss``; ``None`` for ``-1`` and other values."""
     match = _TIME_SPAN.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         return None

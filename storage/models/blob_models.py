@@ -1,12 +1,12 @@
-"""Models in blob storage: which version is there now, and its files on this machine's disk. Knows nothing of ONNX.
+"""Models in blob storage: their current version, and its files on this machine's disk. Knows nothing of ONNX.
 
-Two forms of ``container/prefix`` are read:
+A ``container/prefix`` has one of two forms:
 
-    published    ``published.json`` names the files of one version and their SHA-256. It is written last and at once, so
-                 a reader sees a whole version or the one before (``storage.models.publish``).
-    by hand      the files lie there as somebody copied them. The version is what a listing says: names, ETags, sizes.
+    published    ``published.json`` names the files of one version and their SHA-256. It is written last, in one
+                 request, so a reader sees a whole version or the one before (``storage.models.publish``).
+    copied       An operator copied the files there. The version is a hash of a listing: names, ETags, sizes.
 
-A version is fetched into the cache once per machine, checked, and appears whole or not at all.
+A version is downloaded into the cache once per machine, checked, and appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 MANIFEST = "published.json"
 
-_MAX_FILES = 200  # a model's folder has ten; a container of photos, named by mistake, has a million
+_MAX_FILES = 200  # a model's folder has about ten; a container of photos, named by mistake, has a million
 _MAX_MANIFEST_BYTES = 1 << 20
-_RANGE_BYTES = 8 << 20  # in memory at one moment; each range is tried again by the SDK on its own
+_RANGE_BYTES = 8 << 20  # in memory at one moment; the SDK retries each range separately
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ class ModelFile:
         name: Its path in the model's folder, with ``/``.
         blob: Its name in the container.
         size: Bytes.
-        etag: Of the bytes that are meant, without quotes; for files copied by hand.
-        md5: Of those bytes, where storage knows it.
-        sha256: Of the bytes that are meant, 64 hex digits; for published files.
+        etag: The expected ETag, without quotes; of copied files.
+        md5: The MD5 of these bytes, where storage has one.
+        sha256: The expected SHA-256, 64 hex digits; of published files.
     """
 
     name: str
@@ -63,12 +63,12 @@ class ModelFile:
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """What is there now.
+    """One version of a model.
 
     Attributes:
-        version: Another content, another version; a name for a folder.
-        files: Of a model in blob storage, at least one, by name.
-        changed_at: When the youngest file was written, aware UTC; ``None`` for a published version, which is whole.
+        version: Differs for every other content; a valid name of a folder.
+        files: The files of a model in blob storage by name, at least one.
+        changed_at: When the newest file was written, aware UTC; ``None`` for a published version, which is whole.
     """
 
     version: str
@@ -81,8 +81,8 @@ class BlobModel:
 
     Args:
         service: A pooled client of the account.
-        folder: Which container, and which prefix.
-        cache: Where versions are kept on this machine.
+        folder: Container and prefix.
+        cache: Keeps the versions on this machine.
     """
 
     def __init__(self, service: BlobServiceClient, folder: BlobFolder, cache: ModelCache) -> None:
@@ -95,21 +95,21 @@ class BlobModel:
         return str(self._folder)
 
     def current_version(self) -> ModelVersion:
-        """Say which version is there: one request, or two for files copied by hand.
+        """Return the current version: one request, or two for copied files.
 
         Raises:
-            ModelError: There is none, or it cannot be a model.
+            ModelError: There is no file, or the files cannot be a model.
             TransientError: Storage failed for now.
             ConfigurationError: Storage refused.
         """
-        return self._published() or self._by_hand()
+        return self._published() or self._copied()
 
     def fetch(self, version: ModelVersion) -> Path:
-        """Return the version's folder on this machine, named as the prefix's last part; downloaded if need be.
+        """Return the version's folder on this machine, named like the prefix's last part; download it if necessary.
 
         Raises:
-            ModelError: The bytes are not the ones that were published.
-            TransientError: Storage failed for now, or a file changed meanwhile.
+            ModelError: The bytes are not the published ones.
+            TransientError: Storage failed for now, or a file changed during the download.
             ConfigurationError: Storage refused, or the cache cannot be written.
         """
         sizes = {file.name: file.size for file in version.files}
@@ -148,7 +148,7 @@ class BlobModel:
         blob = self._folder.blob(self._checked_name(str(entry["blob"])))
         return ModelFile(name, blob, int(entry["size"]), sha256=_checked_word(entry["sha256"]))
 
-    def _by_hand(self) -> ModelVersion:
+    def _copied(self) -> ModelVersion:
         prefix = self._folder.blob("")
         listed = []
         for page in list_pages(self._container, prefix=prefix or None):
@@ -174,8 +174,8 @@ class BlobModel:
             )
             for blob in sorted(blobs, key=lambda blob: blob.name)
         )
-        told = json.dumps([(file.name, file.etag, file.size) for file in files])
-        version = hashlib.sha256(told.encode()).hexdigest()[:12]
+        listing = json.dumps([(file.name, file.etag, file.size) for file in files])
+        version = hashlib.sha256(listing.encode()).hexdigest()[:12]
         return ModelVersion(version, files, max(blob.last_modified for blob in blobs))
 
     def _checked_name(self, name: str) -> str:
@@ -189,7 +189,7 @@ class BlobModel:
         self._stream(file, target)
         if _is_intact(file, target):
             return
-        self._stream(file, target)  # once more: the line may have been at fault
+        self._stream(file, target)  # once more: the connection may have damaged it
         if not _is_intact(file, target):
             raise ModelError(f"{self._folder}: {file.name} is not the file that was published: publish it again.")
 
@@ -207,7 +207,7 @@ class BlobModel:
                 except (ResourceModifiedError, ResourceNotFoundError) as error:
                     raise TransientError(f"{action} failed for now (it was replaced meanwhile).") from error
                 except AzureError as error:
-                    raise translate(error, action) from None  # as ``translate_errors`` does, and for its reason
+                    raise translate(error, action) from None  # as ``translate_errors`` does, for the same reason
                 opened.write(piece)
 
 

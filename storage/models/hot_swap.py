@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Files copied by hand arrive one by one: while the last change is this recent, more may follow.
+# Copied files arrive one by one: while the last change is this recent, more may follow.
 _DEBOUNCE_SECONDS = 10.0
 
 _Model = TypeVar("_Model", bound=ImageClassifier)
@@ -165,7 +165,7 @@ class HotSwapModel(Generic[_Model]):
         return tuple(source.current_version() for source in self._sources)
 
     def _is_changing(self, versions: Sequence[ModelVersion]) -> bool:
-        """Whether files that were copied by hand changed so recently that more may follow."""
+        """Whether copied files changed so recently that more may follow."""
         debounce = timedelta(seconds=min(self._refresh_seconds, _DEBOUNCE_SECONDS))
         ages = [self._now() - version.changed_at for version in versions if version.changed_at is not None]
         return any(age < debounce for age in ages)

@@ -1,4 +1,4 @@
-"""A model in a folder of this machine, seen as ``storage.models.blob_models`` sees one in blob storage."""
+"""A model in a folder of this machine, with the same interface as one in blob storage (``BlobModel``)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 
 class LocalModel:
-    """A model's folder. Its version is what the file system says: names, sizes, times."""
+    """A model's folder. Its version is a hash of file names, sizes and modification times."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def current_version(self) -> ModelVersion:
-        """Say which version is there; a folder that is missing is a version too, which the loader refuses."""
-        seen = []
-        for place in (self._folder, self._folder / "onnx"):  # where a model's files may lie
-            if place.is_dir():
-                files = [(path.name, path.stat()) for path in place.iterdir() if path.is_file()]
-                seen += [(place.name, name, told.st_size, told.st_mtime_ns) for name, told in files]
-        return ModelVersion(hashlib.sha256(json.dumps(sorted(seen)).encode()).hexdigest()[:12])
+        """Return the version of the files. A missing folder has a version too, which the loader then refuses."""
+        files = []
+        for folder in (self._folder, self._folder / "onnx"):  # a model's files are in these two
+            if folder.is_dir():
+                paths = [path for path in folder.iterdir() if path.is_file()]
+                files += [(folder.name, path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+        return ModelVersion(hashlib.sha256(json.dumps(sorted(files)).encode()).hexdigest()[:12])
 
     def fetch(self, _version: ModelVersion) -> Path:
         """Return the folder."""

@@ -1,4 +1,4 @@
-"""Puts a model into blob storage so that a reader sees all of it or nothing: files first, ``published.json`` last."""
+"""Publishes a model in blob storage so that a reader sees all of it or nothing: ``published.json`` is written last."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _JSON = ContentSettings(content_type="application/json; charset=utf-8")
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What became of a publication.
+    """The result of a publication.
 
     Attributes:
-        version: Of the files: the same files are the same version.
+        version: A hash of the files: the same files are the same version.
         uploaded: Names of the files that were sent.
-        kept: Names of those that were there already, from an earlier try or an earlier publication.
+        kept: Names of the files that an earlier attempt or publication had sent.
         size: Bytes of the whole model.
     """
 
@@ -47,14 +47,14 @@ def publish(
 ) -> Published:
     """Upload a model's files below ``prefix/<version>/``, then switch readers over to them in one write.
 
-    Earlier versions stay: publishing one of them again is the way back, and uploads nothing but the manifest. Broken
-    off at any point, it changes nothing for readers, and the next run goes on.
+    Earlier versions stay. To roll back, publish one of them again: only the manifest is uploaded. An interruption at
+    any point changes nothing for readers, and the next run continues.
 
     Args:
         service: A client of the account.
         folder: Container and prefix; the container is made if it is missing.
         files: Path in the model's folder, with ``/``, to the file on this machine.
-        dry_run: Look, and write nothing.
+        dry_run: Read only.
 
     Raises:
         TransientError: Storage failed for now.

@@ -33,7 +33,7 @@ def test_a_connection_string_alone_is_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "attribute", "wanted"),
+    ("name", "value", "attribute", "expected"),
     [
         ("INCOMING_CONTAINER", "photos-2026", "incoming_container", "photos-2026"),
         ("RESULTS_TABLE", "Rows", "results_table", "Rows"),
@@ -46,8 +46,8 @@ def test_a_connection_string_alone_is_enough() -> None:
         ("BLOB_TRIGGER_SOURCE", "EventGrid", "blob_trigger_source", "EventGrid"),
     ],
 )
-def test_a_setting_is_read(name: str, value: str, attribute: str, wanted: Any) -> None:
-    assert getattr(settings(**{name: value}), attribute) == wanted
+def test_a_setting_is_read(name: str, value: str, attribute: str, expected: Any) -> None:
+    assert getattr(settings(**{name: value}), attribute) == expected
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_wrong_setting_is_refused_by_name(name: str, value: str) -> None:
     assert str(raised.value).endswith(".")
 
 
-def test_every_problem_is_told_at_once() -> None:
+def test_every_problem_is_reported_at_once() -> None:
     with pytest.raises(SettingsError) as raised:
         Settings.from_environ({"TOP_K": "x", "MIN_SCORE": "2", "RESULTS_TABLE": "1", "RETRY_DELAYS_SECONDS": "-"})
     for name in ("ImageStorage", "TOP_K", "MIN_SCORE", "RESULTS_TABLE", "RETRY_DELAYS_SECONDS"):
@@ -131,7 +131,7 @@ def test_the_emulators_short_form_is_written_out() -> None:
     assert read_connection({"X": "UseDevelopmentStorage=true"}, "X").connection_string == DEVELOPMENT_STORAGE
 
 
-def test_something_that_is_no_connection_string_is_told_without_being_quoted() -> None:
+def test_something_that_is_no_connection_string_is_refused_without_being_quoted() -> None:
     with pytest.raises(SettingsError, match=r"^X is not a connection string") as raised:
         read_connection({"X": "hunter2"}, "X")
     assert "hunter2" not in str(raised.value)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tools.dev import row
 
 
-def test_a_settled_image_is_one_row() -> None:
+def test_a_finished_image_is_one_row() -> None:
     message = 'image_finished image="in/a \\"b\\".jpg" status=classified label="tabby cat" score=0.93 total_ms=41.2'
     assert str(row(message)).split() == ["in/a", '"b".jpg', "classified", "tabby", "cat", "0.93", "41.2"]
 

@@ -4,10 +4,11 @@ It exists because Azure Functions Core Tools cannot be installed everywhere. The
 ``func start`` and on Azure. Scale is Azure Functions' own (Flex Consumption), not ours.
 
     app         functions and triggers, read from function_app.py
+    process     the host as a child process
     patterns    blob paths with captures
     scanner     finds new blobs         --> receipts --> messages on the internal queue
     listener    serves one queue        --> blobs / queues turn a message into an invocation
     invoker     runs functions on the worker's thread pool or event loop, with arguments made by bindings
-    timers      runs what has a schedule (schedules reads it)
-    host        puts them together, starts and stops them
+    timers      runs scheduled functions (schedules reads their schedules)
+    host        assembles, starts and stops all of these
 """

@@ -1,4 +1,4 @@
-"""The storage accounts the host works on: one set of pooled clients for each, and one voice when an account is away."""
+"""The storage accounts of the host: one set of pooled clients each, and one warning while an account is unavailable."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Our loops repeat by themselves; the SDK's own retries would only delay the moment a person is told.
+# Our loops repeat by themselves; the SDK's own retries would only delay the warning.
 AT_ONCE: dict[str, Any] = {"retry_total": 0}
 
 
@@ -29,7 +29,7 @@ class Account:
     """One storage account. Thread-safe.
 
     Attributes:
-        endpoint: The blob service's address, without anything secret.
+        endpoint: The blob service's address, without a secret.
         is_local: Whether it is an emulator, whose addresses have the account in the path.
     """
 
@@ -51,51 +51,50 @@ class Account:
         return self._clients.queues.get_queue_client(name)
 
     @contextlib.contextmanager
-    def watch(self, who: str) -> Iterator[None]:
-        """Swallow storage errors of one step of a loop that will be repeated, and say so once, not at every step.
+    def watch(self, loop: str) -> Iterator[None]:
+        """Swallow a storage error of one step of a loop that will be repeated, and log one warning, not one per step.
 
         Args:
-            who: Which loop this is; the account counts as back when all of its loops are.
+            loop: The loop's name. The account is available again when the last failing loop has succeeded.
         """
         try:
             yield
         except AzureError as error:
             with self._lock:
                 first = not self._failing
-                self._failing.add(who)
+                self._failing.add(loop)
             if first:
                 logger.warning("storage_unavailable account=%s error=%s; trying again until it answers", self.endpoint,
                                describe(error))  # fmt: skip
         else:
-            self.answered(who)
+            self._succeeded(loop)
 
-    def answered(self, who: str) -> None:
-        """Note that storage answered one of its loops."""
+    def _succeeded(self, loop: str) -> None:
         with self._lock:
-            back = who in self._failing and len(self._failing) == 1
-            self._failing.discard(who)
-        if back:
+            is_last = loop in self._failing and len(self._failing) == 1
+            self._failing.discard(loop)
+        if is_last:
             logger.warning("storage_available account=%s", self.endpoint)
 
     def close(self) -> None:
-        """Give the pooled connections back."""
+        """Close the pooled connections."""
         self._clients.close()
 
 
 def create_container(container: ContainerClient) -> None:
-    """Create a container that may be there already."""
+    """Create a container unless it exists."""
     with contextlib.suppress(ResourceExistsError):
         container.create_container(**AT_ONCE)
 
 
 def create_queue(queue: QueueClient) -> None:
-    """Create a queue that may be there already."""
+    """Create a queue unless it exists."""
     with contextlib.suppress(ResourceExistsError):
         queue.create_queue(**AT_ONCE)
 
 
 def describe(error: AzureError) -> str:
-    """Return what storage answered, in a few words on one line."""
+    """Return storage's answer in a few words on one line."""
     if isinstance(error, HttpResponseError):
         return f"{error.status_code} {getattr(error, 'error_code', None) or error.reason}"
     return f"{type(error).__name__} (no answer)"

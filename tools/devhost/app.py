@@ -1,6 +1,6 @@
-"""The functions of ``function_app.py`` and what triggers them, read from its ``FunctionApp`` object.
+"""The functions of ``function_app.py`` and their triggers, read from its ``FunctionApp`` object.
 
-Everything this host cannot serve is refused here, at the start, by a sentence that names the function.
+A function that this host cannot serve is refused here, at the start, by an error that names it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,12 @@ _HOST_STORAGE = "AzureWebJobsStorage"
 
 @dataclass(frozen=True, slots=True)
 class BlobTrigger:
-    """``source`` is either of the two the host knows; ``binary`` tells how an ``InputStream`` would get its bytes."""
+    """A path and the connection setting of its account.
+
+    Attributes:
+        event_grid: Whether events announce blobs (``EventGrid``), not a scan (``LogsAndContainerScan``).
+        binary: Whether an ``InputStream`` gets the blob's bytes unchanged, not as text.
+    """
 
     pattern: PathPattern
     connection: str
@@ -58,7 +63,7 @@ class AppFunction:
     """One function of the app.
 
     Attributes:
-        call: The person's own function, undecorated.
+        call: The app's function, undecorated.
         parameter: Name of the parameter that receives the trigger.
     """
 
@@ -89,8 +94,8 @@ def load_functions(root: Path, settings: Mapping[str, str]) -> list[AppFunction]
         raise
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
-        said = f"{type(error).__name__}: {error} ({place.filename}:{place.lineno})"
-        raise ConfigurationError(f"function_app.py failed while it was imported: {said}") from error
+        reason = f"{type(error).__name__}: {error} ({place.filename}:{place.lineno})"
+        raise ConfigurationError(f"function_app.py failed while it was imported: {reason}") from error
     apps = [value for value in vars(module).values() if isinstance(value, func.FunctionApp)]
     if len(apps) != 1:
         raise ConfigurationError(f"function_app.py must hold exactly one FunctionApp; it holds {len(apps)}.")

@@ -1,8 +1,7 @@
-"""What a function receives: the trigger's own object and the context, made as the Python worker makes them.
+"""A function's arguments: the trigger's object and the context, made as the Python worker makes them.
 
-Everything goes through the converters of ``azure.functions`` and of the bindings extension, so what works here works
-there. That includes the trap: without ``data_type=BINARY`` the host reads a blob as text, and every byte that is not
-UTF-8 is lost.
+The converters of ``azure.functions`` and of the bindings extension make them, so an app behaves here as on Azure. That
+includes a trap: without ``data_type=BINARY`` the host reads a blob as text, and every byte that is not UTF-8 is lost.
 """
 
 from __future__ import annotations
@@ -93,14 +92,14 @@ def trigger_type(function: AppFunction) -> Any:
 
 def arguments(function: AppFunction, trigger: object, context: InvocationContext) -> dict[str, object]:
     """Return the keyword arguments of one call."""
-    wanted = inspect.signature(function.call).parameters
-    return {function.parameter: trigger} | ({"context": context} if "context" in wanted else {})
+    parameters = inspect.signature(function.call).parameters
+    return {function.parameter: trigger} | ({"context": context} if "context" in parameters else {})
 
 
 def is_reference(function: AppFunction) -> bool:
     """Whether the parameter is of an SDK type, which gets a reference and not the bytes."""
-    wanted = trigger_type(function)
-    return isinstance(wanted, type) and issubclass(wanted, SdkType)
+    annotation = trigger_type(function)
+    return isinstance(annotation, type) and issubclass(annotation, SdkType)
 
 
 def blob_reference(function: AppFunction, connection: str, container: str, blob_name: str) -> object:
@@ -112,7 +111,7 @@ def blob_reference(function: AppFunction, connection: str, container: str, blob_
 
 
 def input_stream(blob: BlobClient, properties: BlobProperties, *, binary: bool) -> object:
-    """Download a blob as the host does for ``InputStream``: whole, and as text unless told otherwise."""
+    """Download a blob as the host does for ``InputStream``: whole, and as text unless ``binary``."""
     content = blob.download_blob().readall()
     datum = meta.Datum(content, "bytes") if binary else meta.Datum(as_text(content), "string")
     facts = {
@@ -132,7 +131,7 @@ def input_stream(blob: BlobClient, properties: BlobProperties, *, binary: bool) 
 
 
 def as_text(content: bytes) -> str:
-    """Read bytes as .NET's text reader does: UTF-8, the byte order mark dropped, what is invalid replaced."""
+    """Read bytes as .NET's text reader does: UTF-8, the byte order mark dropped, invalid bytes replaced."""
     return content.decode("utf-8-sig", errors="replace")
 
 
@@ -146,7 +145,7 @@ def queue_message(message: QueueMessage, body: bytes) -> object:
         "NextVisibleTime": meta.Datum(_time(message.next_visible_on), "string"),
         "PopReceipt": meta.Datum(message.pop_receipt, "string"),
     }
-    # The host sends what is UTF-8 as text, anything else as bytes; the object's body is bytes either way.
+    # The host sends UTF-8 as text and anything else as bytes; the object's body is bytes either way.
     return queue_binding.QueueMessageInConverter.decode(meta.Datum(body, "bytes"), trigger_metadata=metadata)
 
 

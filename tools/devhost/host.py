@@ -1,7 +1,7 @@
-"""The host itself: reads the app and the settings, starts what serves it, and stops in good order.
+"""The host itself: reads settings and app, starts listeners, scanners and timers, and stops them in order.
 
-start:  settings -> function_app.py -> storage is there -> listeners -> scanners -> timers
-stop:   receive nothing more -> give back what has not begun -> finish what runs -> exit
+start:  settings -> function_app.py -> storage answers -> listeners -> scanners -> timers
+stop:   receive no more messages -> give back those not yet started -> finish the running ones -> exit
 A kill at any moment loses nothing: receipts and hidden messages are the only state, and both are in storage.
 """
 
@@ -43,14 +43,14 @@ _STORAGE_PAUSE_SECONDS = 0.5
 class DevHost:
     """Serves one function app from this process.
 
-    Making it reads the settings (and puts them into ``os.environ``, where the app looks for them) and imports the app.
+    The constructor reads the settings, puts them into ``os.environ`` for the app, and imports the app.
 
     Args:
         root: The folder with ``function_app.py`` and ``host.json``.
         stopping: Ends the host when it is set. The host sets it itself when a part of it has failed.
 
     Raises:
-        ConfigurationError: Anything a person must put right first, in one sentence.
+        ConfigurationError: Settings, ``host.json`` or the app must be corrected first.
     """
 
     def __init__(self, root: Path, stopping: threading.Event) -> None:
@@ -79,14 +79,14 @@ class DevHost:
                 self._serve_timer(function, function.trigger)
 
     def account(self, connection: str) -> Account:
-        """Return the account behind a connection setting; two settings that say the same share one."""
+        """Return the account behind a connection setting; settings with equal values share one."""
         if connection not in self.accounts:
             same = [name for name in self.accounts if self.settings.get(name, "") == self.settings.get(connection)]
             self.accounts[connection] = self.accounts[same[0]] if same else Account(connection, self.settings)
         return self.accounts[connection]
 
     def start(self) -> bool:
-        """Wait until storage is there, then begin to serve. Returns False when told to stop before that."""
+        """Wait until storage answers, then begin to serve. Returns False when the host is stopped before that."""
         for account in set(self.accounts.values()):
             prepared = False
             while not prepared:
@@ -104,10 +104,10 @@ class DevHost:
         return True
 
     def stop(self, grace_seconds: float = GRACE_SECONDS) -> bool:
-        """Receive nothing more, finish what runs, give the rest back.
+        """Receive no more messages, finish the running functions, and give the other messages back.
 
         Returns:
-            False when functions were still running at the end of the grace; their messages are visible again.
+            False when functions were still running after ``grace_seconds``; their messages are visible again.
         """
         deadline = time.monotonic() + grace_seconds
         self.stopping.set()
@@ -122,7 +122,7 @@ class DevHost:
         for listener in self._listeners:
             listener.close()
         if busy:
-            logger.warning("stopped_early seconds=%g: what was running will be delivered again", grace_seconds)
+            logger.warning("stopped_early seconds=%g: the running messages will be delivered again", grace_seconds)
         else:
             for account in set(self.accounts.values()):
                 account.close()
@@ -198,7 +198,7 @@ class DevHost:
         )
 
     def _prepare(self, account: Account) -> None:
-        """Create what is missing in one account."""
+        """Create the missing containers and queues of one account."""
         if account is self.account(HOST_STORAGE):
             create_container(self._hosts)
         for function in self.functions:
@@ -214,7 +214,7 @@ class DevHost:
             try:
                 run()
             except Exception:
-                # A loop that has died would leave a host that looks alive and serves nothing.
+                # Without this loop the host would seem to run and serve nothing.
                 logger.critical("host_failed in=%s", name, exc_info=True)
                 self.crashed = True
                 self.stopping.set()

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 class Invocation(NamedTuple):
-    """Which invocation the current thread or task works for."""
+    """The invocation that the current thread or task works for."""
 
     function: str
     id: str
@@ -53,8 +53,8 @@ class Invoker:
     Args:
         root: The app's folder.
         threads: How many synchronous functions run at once.
-        timeout_seconds: ``functionTimeout``. Azure ends a worker whose function takes longer; a thread cannot be ended,
-            so here it is said, afterwards.
+        timeout_seconds: ``functionTimeout``. Azure ends a worker whose function takes longer. A thread cannot be
+            ended, so this host logs a warning afterwards.
     """
 
     def __init__(self, root: Path, threads: int, timeout_seconds: float | None = None) -> None:
@@ -64,47 +64,49 @@ class Invoker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
 
-    def submit(self, function: AppFunction, make_trigger: Callable[[], object], why: str) -> Future[None]:
+    def submit(self, function: AppFunction, make_trigger: Callable[[], object], reason: str) -> Future[None]:
         """Queue one invocation.
 
         Args:
             function: What to call.
             make_trigger: Makes the trigger's argument, on the thread that will run the function.
-            why: For the log.
+            reason: The cause of the invocation, for the log.
 
         Returns:
-            Its exception is the function's. It is cancelled when we close before the function begins.
+            A future with the function's exception. It is cancelled when the invoker closes before the function begins.
 
         Raises:
-            CancelledError: We are closed.
+            CancelledError: The invoker is closed.
         """
         invocation = Invocation(function.name, str(uuid.uuid4()))
         if inspect.iscoroutinefunction(function.call):
             return asyncio.run_coroutine_threadsafe(
-                self._run_async(function, make_trigger, why, invocation), self._event_loop()
+                self._run_async(function, make_trigger, reason, invocation), self._event_loop()
             )
         try:
-            return self._pool.submit(self._run, function, make_trigger, why, invocation)
-        except RuntimeError as error:  # the pool's way to say that it is closed
+            return self._pool.submit(self._run, function, make_trigger, reason, invocation)
+        except RuntimeError as error:  # the pool is closed
             raise CancelledError from error
 
     def close(self) -> None:
-        """Begin nothing more."""
+        """Start no more functions."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _run(self, function: AppFunction, make_trigger: Callable[[], object], why: str, invocation: Invocation) -> None:
+    def _run(
+        self, function: AppFunction, make_trigger: Callable[[], object], reason: str, invocation: Invocation
+    ) -> None:
         token = CURRENT.set(invocation)
         try:
-            with _reported(invocation, why, self._timeout):
+            with _reported(invocation, reason, self._timeout):
                 function.call(**arguments(function, make_trigger(), self._context(invocation)))
         finally:
             CURRENT.reset(token)
 
     async def _run_async(
-        self, function: AppFunction, make_trigger: Callable[[], object], why: str, invocation: Invocation
+        self, function: AppFunction, make_trigger: Callable[[], object], reason: str, invocation: Invocation
     ) -> None:
         CURRENT.set(invocation)  # a task has a context of its own
-        with _reported(invocation, why, self._timeout):
+        with _reported(invocation, reason, self._timeout):
             trigger = await asyncio.to_thread(make_trigger)
             await function.call(**arguments(function, trigger, self._context(invocation)))
 
@@ -120,26 +122,26 @@ class Invoker:
 
 
 class _reported:  # noqa: N801 - used as a with statement only
-    """One line when an invocation begins and one when it ends; its exception passes through."""
+    """Logs the begin and the end of an invocation; its exception passes through."""
 
-    def __init__(self, invocation: Invocation, why: str, timeout_seconds: float | None) -> None:
+    def __init__(self, invocation: Invocation, reason: str, timeout_seconds: float | None) -> None:
         self._invocation = invocation
-        self._why = why
+        self._reason = reason
         self._timeout = timeout_seconds
 
     def __enter__(self) -> None:
         self._began = time.perf_counter()
-        logger.info("invocation_started id=%s %s", self._invocation.id, self._why)
+        logger.info("invocation_started id=%s %s", self._invocation.id, self._reason)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         elapsed = (time.perf_counter() - self._began) * 1000
         if self._timeout and elapsed > self._timeout * 1000:
             logger.warning("function_timeout seconds=%g: Azure would have ended this invocation", self._timeout)
         if error is None:
-            logger.info("invocation_succeeded %s ms=%.0f", self._why, elapsed)
+            logger.info("invocation_succeeded %s ms=%.0f", self._reason, elapsed)
             return
         place = traceback.extract_tb(error.__traceback__)[-1]
-        said = json.dumps(f"{type(error).__name__}: {error}", ensure_ascii=False)
-        logger.error("invocation_failed %s ms=%.0f error=%s at=%s:%s", self._why, elapsed, said,
+        message = json.dumps(f"{type(error).__name__}: {error}", ensure_ascii=False)
+        logger.error("invocation_failed %s ms=%.0f error=%s at=%s:%s", self._reason, elapsed, message,
                      os.path.basename(place.filename), place.lineno)  # noqa: PTH119  # fmt: skip
         logger.debug("traceback", exc_info=error)

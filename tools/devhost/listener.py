@@ -1,7 +1,7 @@
-"""Serves one queue: receives, keeps what is in work hidden, deletes, retries, and moves what keeps failing to poison.
+"""Serves one queue: receives messages, hides them while their functions run, then deletes, retries or poisons them.
 
-A received message is hidden for a while and hidden again at half time for as long as its function runs, so a killed
-process loses nothing: the message comes back by itself, its dequeue count one higher.
+A received message is hidden for the visibility timeout, and hidden again after half of it for as long as its function
+runs. A killed process therefore loses nothing: the message reappears by itself with a higher dequeue count.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE_SECONDS = 0.1
-# The Functions host waits up to a minute (maxPollingInterval); a person at one machine should not.
+# The Functions host waits up to a minute (maxPollingInterval); a developer should not have to.
 _LONGEST_PAUSE_SECONDS = 1.0
 _JITTER = 0.2
 
@@ -39,16 +39,16 @@ class QueueListener:
     """Serves one queue until it is stopped.
 
     Args:
-        account: Where the queue is.
-        queue_name: Its name; created when it is missing.
-        poison: Gives the queue for what cannot be served; created when first needed.
+        account: The account of the queue.
+        queue_name: Its name; the queue is created when it is missing.
+        poison: The queue for messages that cannot be served; created when first needed.
         begin: Starts the work of one message. It returns ``None`` when there is nothing to do, and raises
-            ``UnreadableMessageError`` for what can never be served. The future's exception is the function's failure.
+            ``UnreadableMessageError`` for a message that can never be served. The future has the function's exception.
         options: Batch size, threshold, retries.
-        visibility_seconds: How long a received message is hidden, renewed at half time.
+        visibility_seconds: How long a received message stays hidden; renewed after half of it.
     """
 
-    def __init__(  # noqa: PLR0913 - what it is made of, named at its calls
+    def __init__(  # noqa: PLR0913 - keyword-only, named at its calls
         self,
         *,
         account: Account,
@@ -71,24 +71,24 @@ class QueueListener:
         self._dispatchers = ThreadPoolExecutor(options.at_once, thread_name_prefix=f"queue-{queue_name}")
 
     def wake(self) -> None:
-        """Look at the queue now: somebody in this process has just put a message there."""
+        """Poll the queue at once: this process has just put a message there."""
         with self._state:
             self._woken = True
             self._state.notify_all()
 
     def stop(self) -> None:
-        """Receive nothing more. What is in work goes on."""
+        """Receive no more messages. Running functions continue."""
         with self._state:
             self._stopping = True
             self._state.notify_all()
 
     def wait_until_idle(self, seconds: float) -> bool:
-        """Wait for what is in work; return whether nothing is left."""
+        """Wait for the running functions, and return whether all have ended."""
         with self._state:
             return self._state.wait_for(lambda: not self._in_work, seconds)
 
     def give_back(self) -> None:
-        """Make everything that is still in work visible again, for whoever comes next."""
+        """Make the messages of running functions visible again, for the next host."""
         with self._state:
             left = list(self._in_work.values())
         for message in left:
@@ -96,7 +96,7 @@ class QueueListener:
                 self._show_again(message, 0)
 
     def run(self) -> None:
-        """Receive until stopped."""
+        """Receive messages until the listener is stopped."""
         pause = _FIRST_PAUSE_SECONDS
         longest = min(_LONGEST_PAUSE_SECONDS, self._options.max_polling_seconds)
         while self._has_room():
@@ -111,7 +111,7 @@ class QueueListener:
             pause = min(longest, 2 * pause * random.uniform(1 - _JITTER, 1 + _JITTER))
 
     def _has_room(self) -> bool:
-        """Wait until the next batch may be received; False when there will be none."""
+        """Wait until the next batch may be received; False when the listener is stopped."""
         with self._state:
             self._state.wait_for(lambda: self._stopping or len(self._in_work) <= self._options.new_batch_threshold)
             self._woken = False
@@ -134,19 +134,19 @@ class QueueListener:
 
     def _serve(self, message: QueueMessage) -> None:
         try:
-            self._decide(message)
+            self._process(message)
         except AzureError as error:
             # The message stays hidden for its time and is then delivered again: nothing is lost.
-            logger.warning("message_not_settled queue=%s id=%s error=%s", self.queue.queue_name, message.id,
+            logger.warning("message_not_completed queue=%s id=%s error=%s", self.queue.queue_name, message.id,
                            describe(error))  # fmt: skip
         except Exception:
-            logger.exception("message_not_settled queue=%s id=%s", self.queue.queue_name, message.id)
+            logger.exception("message_not_completed queue=%s id=%s", self.queue.queue_name, message.id)
         finally:
             with self._state:
                 self._in_work.pop(message.id, None)
                 self._state.notify_all()
 
-    def _decide(self, message: QueueMessage) -> None:
+    def _process(self, message: QueueMessage) -> None:
         count, most = message.dequeue_count or 1, self._options.max_dequeue_count
         if count > most:
             self._move_to_poison(message, "it was delivered too often")
@@ -158,7 +158,7 @@ class QueueListener:
             self._move_to_poison(message, str(error))
             return
         except CancelledError:
-            self._show_again(message, 0)  # we are stopping and its function had not begun
+            self._show_again(message, 0)  # the host is stopping and the function had not begun
             return
         if not failed:
             self._delete(message)
@@ -169,12 +169,12 @@ class QueueListener:
             self.wake()
 
     def _succeeded(self, work: Future[None], message: QueueMessage) -> bool:
-        """Wait for the function, hiding its message again and again meanwhile."""
+        """Wait for the function, and hide its message again until then."""
         while True:
             try:
                 return work.exception(timeout=self._visibility / 2) is None
             except TimeoutError:
-                # Worth a try only: without it the message is delivered again, which the app must bear anyway.
+                # If this fails, the message is delivered again, which every app must expect anyway.
                 with self.account.watch(f"queue {self.queue.queue_name}"):
                     self._show_again(message, self._visibility)
 
@@ -186,22 +186,22 @@ class QueueListener:
         try:
             self.queue.delete_message(message.id, message.pop_receipt)
         except HttpResponseError as error:
-            # Its time ran out (a machine asleep) and somebody else has it: they will find the work done.
+            # Its time ran out (the machine slept) and another host has it, which will find the work done.
             if error.status_code not in (400, 404):
                 raise
             logger.warning("message_taken_over queue=%s id=%s", self.queue.queue_name, message.id)
 
-    def _move_to_poison(self, message: QueueMessage, why: str) -> None:
+    def _move_to_poison(self, message: QueueMessage, reason: str) -> None:
         """Copy the text unchanged, then delete: a crash in between leaves two, never none."""
         try:
             self._poison.send_message(message.content, time_to_live=-1)
         except ResourceNotFoundError:
             create_queue(self._poison)
             self._poison.send_message(message.content, time_to_live=-1)
-        logger.error("message_poisoned queue=%s id=%s poison_queue=%s why=%s", self.queue.queue_name, message.id,
-                     self._poison.queue_name, why)  # fmt: skip
+        logger.error("message_poisoned queue=%s id=%s poison_queue=%s reason=%s", self.queue.queue_name, message.id,
+                     self._poison.queue_name, reason)  # fmt: skip
         self._delete(message)
 
     def close(self) -> None:
-        """Let the threads go."""
+        """End the threads."""
         self._dispatchers.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""What the host and the app's functions say: one line per event on stderr, with the invocation it belongs to."""
+"""The log of the host and the app's functions: one line per event on stderr, with its invocation."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _LEVELS = {
 
 
 def configure_logging(levels: Mapping[str, str]) -> None:
-    """Send every log record of this process to stderr, filtered as ``logging.logLevel`` of ``host.json`` says."""
+    """Send every log record of this process to stderr, filtered by ``logging.logLevel`` of ``host.json``."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter())
     handler.addFilter(_CategoryFilter(levels))
     logging.basicConfig(level=logging.DEBUG, handlers=[handler], force=True)
     for chatty in ("azure", "urllib3", "asyncio", "PIL"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    # It warns of every answer it cannot read, beside the error that we report in one line.
+    # It warns of every answer it cannot read, in addition to the error that we report.
     logging.getLogger("azure.storage").setLevel(logging.ERROR)
 
 
@@ -53,7 +53,7 @@ class _CategoryFilter(logging.Filter):
 
 
 class _Formatter(logging.Formatter):
-    """``time LEVEL [function invocation] text``. A line break inside a text is indented: nobody can forge a line."""
+    """``time LEVEL [function invocation] text``. Lines after a line break are indented: no text can forge a line."""
 
     def format(self, record: logging.LogRecord) -> str:
         invocation = CURRENT.get()

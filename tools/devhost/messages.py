@@ -1,6 +1,6 @@
-"""The message on the internal queue that says: this function, this blob, this version of it.
+"""The message on the internal queue: a function, a blob, and the blob's version.
 
-The wire form is the Functions host's own, field for field, so that its messages and ours can be served by either.
+Its wire form is the Functions host's, field for field, so each host can serve the other's messages.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _FUNCTION_PREFIX = "Host.Functions."
 
 
 class UnreadableMessageError(Exception):
-    """A queue message is not what its queue carries. It can never be served, so it goes to the poison queue."""
+    """A queue message has the wrong format. It can never be served, so it goes to the poison queue."""
 
 
 def internal_queue(host_id: str) -> str:
@@ -27,7 +27,7 @@ BLOB_POISON_QUEUE = "webjobs-blobtrigger-poison"
 
 
 def function_id(function_name: str) -> str:
-    """Return the id under which messages and receipts know a function."""
+    """Return a function's id in messages and receipts."""
     return _FUNCTION_PREFIX + function_name
 
 
@@ -42,7 +42,7 @@ class BlobTriggerMessage:
 
     Attributes:
         function_id: ``Host.Functions.<name>``, or the short form without ``Host.``.
-        etag: Of the version that was seen, with its double quotes.
+        etag: The ETag of the version that was found, with its double quotes.
         blob_type: ``BlockBlob``, ``PageBlob`` or ``AppendBlob``.
     """
 
@@ -68,7 +68,7 @@ class BlobTriggerMessage:
 
     @classmethod
     def from_wire(cls, body: str) -> BlobTriggerMessage:
-        """Read a message, whoever wrote it.
+        """Read a message of this host or of the Functions host.
 
         Raises:
             UnreadableMessageError: Not Base64, not JSON, or a field is missing.

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 
 def beginner(function: AppFunction, invoker: Invoker, *, base64: bool) -> Callable[[QueueMessage], Future[None]]:
-    """Return what starts the invocation for one message.
+    """Return a function that starts the invocation for one message.
 
-    It raises ``UnreadableMessageError`` for a text that is not Base64 where ``host.json`` says it is.
+    It raises ``UnreadableMessageError`` for a text that is not Base64 although ``host.json`` requires it.
     """
 
     def begin(message: QueueMessage) -> Future[None]:
         text = str(message.content)
         body = decode_base64(text) if base64 else text.encode()
-        why = f"message={message.id} dequeue_count={message.dequeue_count}"
-        return invoker.submit(function, lambda: queue_message(message, body), why)
+        reason = f"message={message.id} dequeue_count={message.dequeue_count}"
+        return invoker.submit(function, lambda: queue_message(message, body), reason)
 
     return begin

@@ -1,7 +1,7 @@
 """Timer triggers, in UTC.
 
-When a function was last due is kept beside the receipts, as the Functions host keeps it, so that a run missed while the
-host was down is made up for once, with ``past_due`` set.
+The time of a function's last run is kept beside the receipts, where the Functions host keeps it. A run that was missed
+while the host was down is made up for once, with ``past_due`` set.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LONGEST_WAIT_SECONDS = 86_400.0  # a lock cannot be waited for more than some d
 class Timer:
     """Runs one timer-triggered function on time, one run after the other."""
 
-    def __init__(  # noqa: PLR0913 - what it is made of, named at its one call
+    def __init__(  # noqa: PLR0913 - keyword-only, named at its one call
         self,
         *,
         function: AppFunction,
@@ -61,7 +61,7 @@ class Timer:
         self._last: datetime | None = None
 
     def run(self, stopping: threading.Event) -> None:
-        """Run the function whenever it is due, until told to stop."""
+        """Run the function each time it is due, until ``stopping`` is set."""
         due = self._next(datetime.now(UTC))
         missed = self._was_missed()
         if missed or self._trigger.run_on_startup:

@@ -1,4 +1,4 @@
-"""The numbers that hold, from host.json, what overrides it and what the worker is told."""
+"""Effective host limits: host.json, its overrides, and the worker's own settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def limits(tmp_path: Path, document: object, processors: int = 2, **environ: str
     return HostLimits.read(path, environ, processors)
 
 
-def test_ours_are_what_the_file_says() -> None:
+def test_ours_are_those_of_the_file() -> None:
     document = json.loads(HOST_JSON.read_text())
     queues = document["extensions"]["queues"]
     read = HostLimits.read(HOST_JSON, {}, 2)
@@ -30,7 +30,7 @@ def test_ours_are_what_the_file_says() -> None:
 
 
 @pytest.mark.parametrize("document", ["", "[]", "{", "{}", '{"extensions": 7}'], ids=repr)
-def test_the_host_s_defaults_hold_where_nothing_readable_is_said(tmp_path: Path, document: str) -> None:
+def test_the_host_s_defaults_apply_without_a_readable_value(tmp_path: Path, document: str) -> None:
     read = limits(tmp_path, document, processors=4)
     assert (read.blobs_at_once, read.messages_at_once) == (32, 16 + 32)
     assert (read.function_timeout_seconds, read.redelivery_seconds) == (None, 0)
@@ -45,7 +45,7 @@ def test_the_consumption_plan_counts_one_processor(tmp_path: Path) -> None:
     assert limits(tmp_path, {}, processors=4, WEBSITE_SKU="Dynamic").blobs_at_once == 8
 
 
-def test_an_app_setting_overrides_the_file_whatever_its_case(tmp_path: Path) -> None:
+def test_an_app_setting_overrides_the_file_in_any_case(tmp_path: Path) -> None:
     document = {"extensions": {"blobs": {"maxDegreeOfParallelism": 8}, "queues": {"batchSize": 4}}}
     overrides: dict[str, Any] = {
         "AzureFunctionsJobHost__extensions__blobs__maxDegreeOfParallelism": "2",
@@ -60,7 +60,7 @@ def test_an_app_setting_overrides_the_file_whatever_its_case(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("said", "processors", "threads", "chosen"),
+    ("text", "processors", "threads", "chosen"),
     [
         (None, 1, 5, False),
         (None, 64, 32, False),
@@ -70,8 +70,8 @@ def test_an_app_setting_overrides_the_file_whatever_its_case(tmp_path: Path) -> 
         ("", 2, 6, False),
     ],
 )
-def test_the_worker_s_threads(tmp_path: Path, said: str | None, processors: int, threads: int, *, chosen: bool) -> None:
-    environ: dict[str, Any] = {} if said is None else {"PYTHON_THREADPOOL_THREAD_COUNT": said}
+def test_the_worker_s_threads(tmp_path: Path, text: str | None, processors: int, threads: int, *, chosen: bool) -> None:
+    environ: dict[str, Any] = {} if text is None else {"PYTHON_THREADPOOL_THREAD_COUNT": text}
     read = limits(tmp_path, {}, processors, **environ)
     assert (read.pool_threads, read.is_pool_chosen) == (threads, chosen)
 

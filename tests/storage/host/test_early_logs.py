@@ -1,4 +1,4 @@
-"""What is said outside an invocation is dropped by the host: it is said again inside the next one, and only there."""
+"""The host drops records outside an invocation: they are emitted again inside the next one, and only there."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ LOGGER = logging.getLogger("storage.of_this_test")
 
 
 class Host(logging.Handler):
-    """Hears what threads that serve an invocation say, as the Functions host does."""
+    """Takes the records of threads that serve an invocation, as the Functions host does."""
 
     def __init__(self) -> None:
         super().__init__()
         self.invocation = threading.local()
-        self.heard: list[str] = []
+        self.received: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         if getattr(self.invocation, "id", None):
-            self.heard.append(record.getMessage())
+            self.received.append(record.getMessage())
 
     def invoke(self, early_logs: EarlyLogs, *lines: str) -> None:
-        """Run a function on a thread of its own that says these lines."""
+        """Run a function on a thread of its own that logs these lines."""
 
         def function() -> None:
             self.invocation.id = "1"
@@ -64,36 +64,36 @@ def early_logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[EarlyLogs]:
     LOGGER.removeHandler(made)
 
 
-def test_is_lost_without_help(host: Host) -> None:
+def test_they_are_lost_without_the_buffer(host: Host) -> None:
     LOGGER.error("model_not_loaded")
-    assert host.heard == []
+    assert host.received == []
 
 
-def test_is_said_once_by_the_next_invocation_before_its_own_lines(host: Host, early_logs: EarlyLogs) -> None:
+def test_the_next_invocation_emits_them_once_before_its_own_lines(host: Host, early_logs: EarlyLogs) -> None:
     LOGGER.info("app_started")
     LOGGER.error("model_not_loaded")
     host.invoke(early_logs, "image_finished")
     host.invoke(early_logs, "image_finished again")
-    assert host.heard == ["app_started", "model_not_loaded", "image_finished", "image_finished again"]
+    assert host.received == ["app_started", "model_not_loaded", "image_finished", "image_finished again"]
 
 
-def test_of_a_thread_between_invocations_is_said_by_the_one_after(host: Host, early_logs: EarlyLogs) -> None:
+def test_those_of_a_thread_between_invocations_are_emitted_by_the_next(host: Host, early_logs: EarlyLogs) -> None:
     host.invoke(early_logs, "first")
     refresh = threading.Thread(target=LOGGER.error, args=("model_refused",))
     refresh.start()
     refresh.join()
     host.invoke(early_logs, "second")
-    assert host.heard == ["first", "model_refused", "second"]
+    assert host.received == ["first", "model_refused", "second"]
 
 
-def test_is_kept_in_bounded_memory(host: Host, early_logs: EarlyLogs) -> None:
+def test_they_are_buffered_in_bounded_memory(host: Host, early_logs: EarlyLogs) -> None:
     for number in range(1000):
         LOGGER.info("line %d", number)
     host.invoke(early_logs)
-    assert host.heard == [f"line {number}" for number in range(900, 1000)]
+    assert host.received == [f"line {number}" for number in range(900, 1000)]
 
 
-def test_is_said_once_though_many_invocations_begin_together(host: Host, early_logs: EarlyLogs) -> None:
+def test_they_are_emitted_once_though_many_invocations_begin_together(host: Host, early_logs: EarlyLogs) -> None:
     for number in range(100):
         LOGGER.info("line %d", number)
     begin = threading.Barrier(16)
@@ -108,10 +108,10 @@ def test_is_said_once_though_many_invocations_begin_together(host: Host, early_l
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(host.heard) == sorted(f"line {number}" for number in range(100))
+    assert sorted(host.received) == sorted(f"line {number}" for number in range(100))
 
 
-def test_is_not_kept_where_every_line_is_heard() -> None:
-    """Under the dev host, in tests and in tools a repeated line would be a lie about what happened."""
+def test_they_are_not_buffered_where_every_line_is_shown() -> None:
+    """Under the dev host, in tests and in tools a repeated line would misreport what happened."""
     made = buffer_early_logs("storage.of_this_test")
     assert made not in LOGGER.handlers

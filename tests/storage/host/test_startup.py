@@ -1,4 +1,4 @@
-"""The line that is said when the app is ready, and each contradiction that is warned of, wherever it runs."""
+"""The startup line, and each warning about settings that do not fit each other or the machine."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ def start(
 
 
 def found(startup: Startup) -> list[str]:
-    return [said.problem for said in startup.warnings()]
+    return [warning.problem for warning in startup.warnings()]
 
 
 class TestLine:
-    def test_is_one_line_of_fields_that_can_be_told_apart(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_is_one_line_of_distinct_fields(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO)
         start(cpus=2, processors=64).log(load_seconds=1.5)
         (line,) = caplog.messages
-        told = dict(re.findall(r' (\w+)=("(?:\\.|[^"\\])*"|\S+)', line))
+        fields = dict(re.findall(r' (\w+)=("(?:\\.|[^"\\])*"|\S+)', line))
         assert line.startswith("app_started ")
-        assert json.loads(told.pop("model")) == 'a "model"'
-        assert told == {
+        assert json.loads(fields.pop("model")) == 'a "model"'
+        assert fields == {
             "load_ms": "1500",
             "model_version": "0123456789ab",
             "cpus": "2",
@@ -82,27 +82,27 @@ class TestLine:
         replace(start(), model=None).log(load_seconds=1.5)
         assert "model" not in caplog.text.split("app_started")[1].split("cpus=")[0]
 
-    def test_says_when_the_host_chooses_for_itself(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_shows_when_the_host_chooses_for_itself(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO)
         start(is_dynamic=True).log(load_seconds=1.5)
         assert " blobs_at_once=dynamic messages_at_once=dynamic " in caplog.text
 
-    def test_is_followed_by_a_warning_with_the_way_out_for_each_contradiction(
-        self, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_is_followed_by_a_warning_with_its_remedy(self, caplog: pytest.LogCaptureFixture) -> None:
         startup = start(pool_threads=2)
         startup.log(load_seconds=1.5)
         (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
         (expected,) = startup.warnings()
-        told = re.fullmatch(r"settings_warning problem=(.*) do=(.*)", warning.getMessage())
-        assert told
+        fields = re.fullmatch(r"settings_warning problem=(.*) do=(.*)", warning.getMessage())
+        assert fields
         assert "PYTHON_THREADPOOL_THREAD_COUNT=8" in expected.remedy
-        assert expected == (json.loads(told[1]), json.loads(told[2]), False)
+        assert expected == (json.loads(fields[1]), json.loads(fields[2]), False)
 
-    def test_is_followed_by_an_error_where_images_would_go_unseen(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_is_followed_by_an_error_where_images_would_stay_unprocessed(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
         start(is_base64=False).log(load_seconds=1.5)
-        (said,) = [record for record in caplog.records if "settings_warning" in record.getMessage()]
-        assert said.levelno == logging.ERROR
+        (warning,) = [record for record in caplog.records if "settings_warning" in record.getMessage()]
+        assert warning.levelno == logging.ERROR
 
 
 class TestNoWarning:
@@ -137,18 +137,18 @@ class TestWarning:
 
     def test_of_several_processes_that_each_take_the_whole_budget(self) -> None:
         startup = start(worker_processes=4)
-        (said,) = startup.warnings()
-        assert "4 worker processes may take 768 MiB each" in said.problem
-        assert "FUNCTIONS_WORKER_PROCESS_COUNT=1" in said.remedy
-        assert "DECODE_BUDGET_MIB=432" in said.remedy
+        (warning,) = startup.warnings()
+        assert "4 worker processes may take 768 MiB each" in warning.problem
+        assert "FUNCTIONS_WORKER_PROCESS_COUNT=1" in warning.remedy
+        assert "DECODE_BUDGET_MIB=432" in warning.remedy
 
     def test_of_several_processes_even_where_memory_is_enough(self) -> None:
         (problem,) = found(start(worker_processes=2, available_mib=4000))
         assert "2 models" in problem
 
     def test_of_a_budget_that_is_not_there(self) -> None:
-        (said,) = start(budget_mib=2000).warnings()
-        assert "1728 MiB are there" in said.problem
+        (warning,) = start(budget_mib=2000).warnings()
+        assert "1728 MiB are there" in warning.problem
 
     def test_of_images_that_no_memory_can_hold(self) -> None:
         (problem,) = found(start(budget_mib=200, available_mib=200))

@@ -59,14 +59,14 @@ class Shelf:
         return made
 
     def upload(self, name: str, content: bytes) -> None:
-        """Copy one file there by hand."""
+        """Copy one file there, without publishing."""
         container = self.clients.blobs.get_container_client(self.folder.container)
         if not container.exists():
             container.create_container()
         container.upload_blob(self.folder.blob(name), content, overwrite=True)
 
     def fetch(self) -> dict[str, bytes]:
-        """What is there now, fetched."""
+        """Return the files of the current version."""
         place = self.blobs.fetch(self.blobs.current_version())
         return {path.relative_to(place).as_posix(): path.read_bytes() for path in place.rglob("*") if path.is_file()}
 
@@ -122,12 +122,12 @@ class TestPublished:
         assert (again.uploaded, again.kept) == ((), ("labels.txt", "model.onnx"))
 
     def test_dry_writes_nothing(self, shelf: Shelf) -> None:
-        told = publish(shelf.clients.blobs, shelf.folder, shelf.files(model_onnx=b"x"), dry_run=True)
-        assert told.uploaded == ("model.onnx",)
+        result = publish(shelf.clients.blobs, shelf.folder, shelf.files(model_onnx=b"x"), dry_run=True)
+        assert result.uploaded == ("model.onnx",)
         assert not shelf.clients.blobs.get_container_client(shelf.folder.container).exists()
 
     def test_is_not_seen_before_its_last_file(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Broken off anywhere, readers keep the whole version before; the next run goes on."""
+        """After an interruption at any point readers keep the earlier version; the next run continues."""
         before = shelf.publish(model_onnx=b"1", labels_txt=b"a")
         files = shelf.files(model_onnx=b"2", labels_txt=b"b")
         original = ContainerClient.upload_blob
@@ -171,7 +171,7 @@ class TestPublished:
         with pytest.raises(ModelError, match="publish the model again"):
             shelf.blobs.current_version()
 
-    @pytest.mark.parametrize("name", ["../evil", "/etc/evil", "a/../../evil", "a\\b", "a\x00b", ""])
+    @pytest.mark.parametrize("name", ["../evil", "/etc/evil", "a/../../evil", "a\\b", "C:b", "a\x00b", ""])
     def test_manifest_that_leads_out_of_the_folder_is_refused(self, shelf: Shelf, name: str) -> None:
         entry = {"name": name, "blob": "a", "size": 1, "sha256": "00"}
         shelf.upload(MANIFEST, json.dumps({"version": "1", "files": [entry]}).encode())
@@ -179,8 +179,8 @@ class TestPublished:
             shelf.blobs.current_version()
 
 
-class TestByHand:
-    def test_is_a_folder_as_somebody_copied_it(self, shelf: Shelf) -> None:
+class TestCopied:
+    def test_is_a_folder_as_it_was_copied(self, shelf: Shelf) -> None:
         shelf.upload("onnx/model.onnx", BIG)
         shelf.upload("config.json", b"{}")
         assert shelf.fetch() == {"onnx/model.onnx": BIG, "config.json": b"{}"}
@@ -342,9 +342,9 @@ class TestCache:
     ) -> None:
         shelf.publish(model_onnx=BIG, labels_txt=b"a")
         both = [process(), process()]
-        told = [one.communicate("go\n", timeout=DEADLINE_SECONDS)[0].strip() for one in both]
-        assert len(set(told)) == 1
-        assert (Path(told[0]) / "model.onnx").read_bytes() == BIG
+        folders = [one.communicate("go\n", timeout=DEADLINE_SECONDS)[0].strip() for one in both]
+        assert len(set(folders)) == 1
+        assert (Path(folders[0]) / "model.onnx").read_bytes() == BIG
         assert list(shelf.cache.rglob("*.partial")) == []
 
     def test_a_killed_download_leaves_no_trap(
@@ -352,15 +352,15 @@ class TestCache:
     ) -> None:
         """The kernel frees its lock, and what it left half done is swept away."""
         shelf.publish(model_onnx=BIG)
-        victim = process("stall")
-        assert victim.stdin is not None
-        assert victim.stdout is not None
-        victim.stdin.write("go\n")
-        victim.stdin.flush()
-        assert victim.stdout.readline() == "stalled\n"
+        stalled = process("stall")
+        assert stalled.stdin is not None
+        assert stalled.stdout is not None
+        stalled.stdin.write("go\n")
+        stalled.stdin.flush()
+        assert stalled.stdout.readline() == "stalled\n"
         assert len(list(shelf.cache.rglob("*.partial"))) == 1
-        victim.kill()
-        victim.communicate()
+        stalled.kill()
+        stalled.communicate()
         assert shelf.fetch() == {"model.onnx": BIG}
         assert list(shelf.cache.rglob("*.partial")) == []
 
@@ -370,7 +370,7 @@ class TestCache:
             assert shelf.fetch() == {"model.onnx": str(number).encode()}
         assert len(list(shelf.cache.rglob("model.onnx"))) == 3
 
-    def test_that_cannot_be_written_is_said(self, shelf: Shelf) -> None:
+    def test_that_cannot_be_written_is_reported(self, shelf: Shelf) -> None:
         shelf.publish(model_onnx=b"x")
         shelf.cache.write_text("a file where a folder should be")
         with pytest.raises(ConfigurationError, match="MODEL_CACHE_DIR"):

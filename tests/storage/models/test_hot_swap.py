@@ -1,4 +1,4 @@
-"""The model that serves, and its replacement: nobody waits, nobody is dropped, a bad version is refused once."""
+"""The model that serves, and its replacement: no invocation waits or is dropped, a bad version is refused once."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Shelf:
     """A source whose versions a test puts there, and a loader that counts.
 
     Attributes:
-        version: What is there now.
-        changed_at: Set for files copied by hand.
-        error: Raised by each look.
+        version: The current version.
+        changed_at: Set for copied files.
+        error: Raised by each check.
         broken: Versions that cannot be loaded.
         loaded: Every version a load was tried of.
         gate: Loading waits for it.
@@ -95,7 +95,7 @@ def version(models: HotSwapModel[FixedClassifier]) -> str:
 
 
 def rested(models: HotSwapModel[FixedClassifier]) -> None:
-    """Wait until no look is under way."""
+    """Wait until no check is running."""
     until(lambda: not models._refreshing.locked())
 
 
@@ -109,9 +109,7 @@ def test_the_first_call_loads_and_the_others_wait_for_it(models: HotSwapModel[Fi
     assert shelf.loaded == ["1"]
 
 
-def test_nothing_is_looked_for_before_it_is_time(
-    models: HotSwapModel[FixedClassifier], shelf: Shelf, clock: Clock
-) -> None:
+def test_no_check_is_made_before_it_is_due(models: HotSwapModel[FixedClassifier], shelf: Shelf, clock: Clock) -> None:
     models.current()
     shelf.version = "2"
     clock.seconds += 59
@@ -120,17 +118,17 @@ def test_nothing_is_looked_for_before_it_is_time(
     assert version(models) == "1"
 
 
-def test_a_new_version_is_swapped_in_and_nobody_waits(
+def test_a_new_version_is_swapped_in_and_no_call_waits(
     models: HotSwapModel[FixedClassifier], shelf: Shelf, clock: Clock
 ) -> None:
     began_with = models.current()
     shelf.version = "2"
     shelf.gate.clear()
     clock.seconds += 61
-    assert version(models) == "1", "who triggers the look is served at once"
+    assert version(models) == "1", "the call that triggers the check is served at once"
     until(lambda: shelf.loaded == ["1", "2"])
     clock.seconds += 61
-    assert version(models) == "1", "while the new one loads, the old one serves, and no second look is begun"
+    assert version(models) == "1", "while the new one loads, the old one serves, and no second check begins"
     shelf.gate.set()
     until(lambda: version(models) == "2")
     assert began_with.model.version == "1"
@@ -168,7 +166,7 @@ def test_a_broken_version_is_refused_loudly_and_once(
     until(lambda: version(models) == "3")
 
 
-def test_a_second_broken_version_is_told_too(
+def test_a_second_broken_version_is_reported_too(
     models: HotSwapModel[FixedClassifier], shelf: Shelf, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     models.current()
@@ -180,7 +178,7 @@ def test_a_second_broken_version_is_told_too(
     assert sum(record.levelno >= logging.ERROR for record in caplog.records) == 2
 
 
-def test_going_back_to_the_version_that_serves_ends_the_complaint(
+def test_going_back_to_the_version_that_serves_ends_the_report(
     models: HotSwapModel[FixedClassifier], shelf: Shelf, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     models.current()
@@ -216,7 +214,7 @@ def test_storage_that_fails_leaves_the_model_serving(  # noqa: PLR0917 - fixture
     assert [record.levelno for record in caplog.records if record.levelno >= logging.WARNING] == [level] * times
 
 
-def test_without_a_model_each_call_looks_again_and_loads_a_refused_version_once(
+def test_without_a_model_each_call_checks_again_and_loads_a_refused_version_once(
     models: HotSwapModel[FixedClassifier], shelf: Shelf
 ) -> None:
     shelf.broken = {"1"}
@@ -228,10 +226,10 @@ def test_without_a_model_each_call_looks_again_and_loads_a_refused_version_once(
     assert version(models) == "2"
 
 
-def test_files_that_changed_just_now_may_be_half_of_it(
+def test_files_that_changed_just_now_may_be_incomplete(
     models: HotSwapModel[FixedClassifier], shelf: Shelf, clock: Clock
 ) -> None:
-    """Copied by hand, they come one by one: new labels beside the old graph would name every bird wrong."""
+    """Copied files arrive one by one: new labels beside the old graph would name every bird wrong."""
     shelf.changed_at = clock.now()
     assert version(models) == "1", "with nothing that serves, what is there is better than nothing"
     clock.seconds += 61
@@ -258,7 +256,7 @@ def test_several_models_are_one_version(clock: Clock) -> None:
     until(lambda: version(models) == "1;c")
 
 
-def test_preparing_loads_behind_the_scenes_and_logs_what_is_wrong(
+def test_loading_in_the_background_logs_its_errors(
     models: HotSwapModel[FixedClassifier], shelf: Shelf, caplog: pytest.LogCaptureFixture
 ) -> None:
     shelf.broken = {"1"}
@@ -270,7 +268,7 @@ def test_preparing_loads_behind_the_scenes_and_logs_what_is_wrong(
     assert version(models) == "2"
 
 
-def test_a_local_folder_that_is_mended_serves_the_next_call(tmp_path: Path) -> None:
+def test_a_local_folder_that_is_repaired_serves_the_next_call(tmp_path: Path) -> None:
     folder = tmp_path / "birds"
 
     def load(*folders: Path) -> FixedClassifier:

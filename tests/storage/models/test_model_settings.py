@@ -30,11 +30,11 @@ def test_the_model_that_ships_is_the_default() -> None:
         (" models/a ; models/b ;", [str(APP_ROOT / "models/a"), str(APP_ROOT / "models/b")]),
     ],
 )
-def test_folders_are_told_apart_by_semicolons(value: str, folders: list[str]) -> None:
+def test_semicolons_separate_folders(value: str, folders: list[str]) -> None:
     assert settings(MODEL_DIR=value).model_dirs == tuple(Path(folder).resolve() for folder in folders)
 
 
-def test_blob_storage_wins_over_the_folder_that_nobody_chose() -> None:
+def test_blob_storage_wins_over_the_default_folder() -> None:
     """The example settings state the default, so stating it is no choice."""
     for environ in ({}, {"MODEL_DIR": "models/shapes"}, {"MODEL_DIR": ""}):
         made = settings(MODEL_BLOB="models/birds; models/bats/v2", **environ)

@@ -1,1 +1,1 @@
-"""The blob trigger: finding blobs that are new, one message for each, and the invocation of its message."""
+"""The blob trigger: finds new blobs, queues one message for each, and invokes the message's function."""

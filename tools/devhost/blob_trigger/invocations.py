@@ -30,7 +30,7 @@ class BlobMessages:
     Args:
         functions: The app's blob functions by name, each with its trigger and the account that it watches.
         invoker: Runs them.
-        look_at: Called with a connection, a container and a blob that has a new version; hints at it to the scanner.
+        look_at: Called with an account, a container and a blob that has a new version, as a hint for the scanner.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class BlobMessages:
             logger.info("message_dropped blob=%s: the blob is gone", name)
             return None
         if properties.etag != message.etag and not trigger.event_grid:
-            logger.info("message_dropped blob=%s: it was overwritten, the new version gets its own message", name)
+            logger.info("message_dropped blob=%s: it was overwritten; the new version gets its own message", name)
             self._look_at(account, message.container, message.blob_name)
             return None
 

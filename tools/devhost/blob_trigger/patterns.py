@@ -1,4 +1,4 @@
-"""Which blobs a trigger's path means: ``container/pattern`` with ``{captures}``, by the rules of the Functions host.
+"""Trigger paths: ``container/pattern`` with ``{captures}``, matched by the rules of the Functions host.
 
 Each capture is a greedy ``.*``, both ends are anchored, everything else is literal and case counts. So
 ``incoming/{name}`` takes nested paths too, and ``{base}.{ext}`` splits at the last dot. Blob names are opaque here:
@@ -38,7 +38,7 @@ class PathPattern:
         """Read ``container``, ``container/blob`` or ``container/pattern`` (settings already resolved).
 
         Raises:
-            ConfigurationError: What the real host would refuse while indexing.
+            ConfigurationError: The real host would refuse this path while indexing.
         """
         container, slash, blob = text.partition("/")
         if not container or "{" in container or "}" in container or "\\" in container:

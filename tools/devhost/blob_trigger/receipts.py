@@ -1,4 +1,4 @@
-"""Receipts: which version of which blob has been queued for which function, so that a restart repeats nothing.
+"""Receipts record that a version of a blob was queued for a function, so that a restart repeats nothing.
 
 The protocol is the Functions host's. An empty blob is created with the mark ``Incomplete``; under a 30 s lease the
 message is queued and the mark removed. A receipt without the mark says "queued", not "succeeded", and is never deleted.
@@ -42,11 +42,11 @@ def queue_once(hosts: ContainerClient, host_id: str, message: BlobTriggerMessage
     """Call ``enqueue`` unless a receipt says that it was done before.
 
     Returns:
-        True when the message is known to be queued, by us or by another host; False while another host is at it:
-        look again later.
+        True when the message is known to be queued, by us or by another host; False while another host is queueing
+        it: ask again later.
 
     Raises:
-        azure.core.exceptions.AzureError: Storage failed; look again later.
+        azure.core.exceptions.AzureError: Storage failed; try again later.
     """
     receipt = hosts.get_blob_client(receipt_path(host_id, message))
     try:
@@ -74,6 +74,6 @@ def _released(lease: BlobLeaseClient) -> Iterator[None]:
     try:
         yield
     finally:
-        # It runs out by itself; an error here must not hide the one that brought us here.
+        # The lease expires by itself; an error here must not hide the one that ended the block.
         with contextlib.suppress(HttpResponseError):
             lease.release()

@@ -1,8 +1,8 @@
-"""Discovery by listing: every blob written since the last look becomes one message for each function that wants it.
+"""Discovery by listing: every blob written since the last sweep becomes one message for each function that matches it.
 
 The safe form of the Functions host's algorithm. A sweep lists the whole container. W is the lowest Last-Modified
 still of interest; it moves only when a sweep has reached its last page, so a blob written during a sweep is never
-jumped over. The comparison includes W itself, because Last-Modified has one-second precision; receipts absorb repeats.
+skipped. The comparison includes W itself, because Last-Modified has one-second precision; receipts absorb repeats.
 
     |----------- older: known -----------| W - GRACE |---- looked at ----| S: when this sweep began |-- next sweep --|
 """
@@ -38,16 +38,16 @@ logger = logging.getLogger(__name__)
 # Azurite stamps a blob when its upload begins but shows it when it has ended: a slow upload appears in the past.
 GRACE = timedelta(seconds=60)
 LOCAL_PAUSE_SECONDS = 0.3
-REMOTE_PAUSE_SECONDS = 10.0  # the Functions host's own; each look costs money there
+REMOTE_PAUSE_SECONDS = 10.0  # the Functions host's own; each sweep costs money there
 # A big container is listed less often, so that listing takes at most a fifth of the time.
 _PAUSE_PER_LISTING = 4.0
-_LONGEST_PAUSE_SECONDS = 5.0  # between looks at storage that does not answer
+_LONGEST_PAUSE_SECONDS = 5.0  # between attempts while storage does not answer
 _HAND_OFF_THREADS = 8
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 class Target(NamedTuple):
-    """A function that wants to hear of blobs."""
+    """A function and the blobs that it is called for."""
 
     function_id: str
     pattern: PathPattern
@@ -56,7 +56,7 @@ class Target(NamedTuple):
 class ContainerScanner:
     """Watches one container for all functions that name it. One thread runs it; hints may come from any."""
 
-    def __init__(  # noqa: PLR0913 - what it is made of, named at its one call
+    def __init__(  # noqa: PLR0913 - keyword-only, named at its one call
         self,
         *,
         account: Account,
@@ -87,13 +87,13 @@ class ContainerScanner:
 
     def run(self, stopping: threading.Event) -> None:
         """Sweep until ``stopping`` is set."""
-        who = f"scanner of {self._container.container_name}"
+        name = f"scanner of {self._container.container_name}"
         loaded = False
         pause = self.pause_seconds
         with ThreadPoolExecutor(_HAND_OFF_THREADS, thread_name_prefix="scanner") as hand_off:
             while not stopping.is_set():
                 pause = min(2 * pause, max(pause, _LONGEST_PAUSE_SECONDS))
-                with self._account.watch(who):
+                with self._account.watch(name):
                     loaded = loaded or self._load_checkpoint()
                     self._sweep(hand_off, stopping)
                     pause = max(self.pause_seconds, _PAUSE_PER_LISTING * self._listing_seconds)
@@ -151,7 +151,7 @@ class ContainerScanner:
             self._pending.add(blob.name)
 
     def _offer(self, blob_name: str) -> bool:
-        """Queue one blob for every function that wants it. False: try again in the next sweep."""
+        """Queue one blob for every function that matches it. False: try again in the next sweep."""
         container = self._container.container_name
         targets = [target for target in self._targets if target.pattern.match(container, blob_name) is not None]
         if not targets:
@@ -177,7 +177,7 @@ class ContainerScanner:
         except ResourceNotFoundError:
             pass
         except (ValueError, KeyError, TypeError):
-            logger.warning("checkpoint_unreadable container=%s; every blob is looked at again, receipts stop repeats",
+            logger.warning("checkpoint_unreadable container=%s; every blob is checked again, receipts prevent repeats",
                            self._container.container_name)  # fmt: skip
         return True
 
