@@ -81,7 +81,7 @@ def _ncrontab(words: Sequence[str]) -> Schedule:
     )
     times = [timedelta(hours=hour, minutes=minute, seconds=second)
              for hour in hours for minute in minutes for second in seconds]  # fmt: skip
-    # The calendar repeats after 400 years: what is not due until then never is.
+    # The calendar repeats after 400 years: a schedule without a due time until then never has one.
     horizon = timedelta(days=146_097) if max(days) > 28 or len(days_of_week) < 7 else timedelta(days=366 * 2)
 
     def upcoming(moment: datetime) -> datetime | None:
