@@ -101,7 +101,7 @@ class SourceBlobs:
             ConfigurationError: Storage refused the request.
         """
         action = printable(f"reading {image}")
-        arrival = _Arrival(self._max_bytes, on_length)
+        check = _ResponseCheck(self._max_bytes, on_length)
         # One response is enough: 304 and 404 end the read, and the headers hold size and ETag before the body.
         # Bytes are read as stored: decoded by a Content-Encoding they would not have the length in the headers.
         conditions: dict[str, Any] = {"decompress": False}
@@ -109,7 +109,7 @@ class SourceBlobs:
             conditions |= {"etag": quoted_etag(unless_etag), "match_condition": MatchConditions.IfModified}
         blob = self._service.get_blob_client(image.container, image.blob_name)
         try:
-            body = blob.download_blob(raw_request_hook=arrival.watch, max_concurrency=1, **conditions)
+            body = blob.download_blob(raw_request_hook=check.attach, max_concurrency=1, **conditions)
             content = b"".join(body.chunks())  # one chunk, without the copy that ``readall`` makes
         except ResourceNotFoundError as error:
             raise FileNotFoundError(str(image)) from error
@@ -121,10 +121,10 @@ class SourceBlobs:
             raise translate(error, action) from None  # without a cause, see ``translate_errors``
         except AzureError as error:
             raise translate(error, action) from None
-        info = arrival.info
+        info = check.info
         if info is None:
             raise TransientError(f"{action} failed for now (the response had no ETag).")
-        _check_integrity(action, content, info, arrival.md5)
+        _check_integrity(action, content, info, check.md5)
         return SourceBlob(info, content)
 
     def pages(self, container: str, *, prefix: str | None = None) -> Iterator[list[Listed]]:
@@ -163,7 +163,7 @@ class SourceBlobs:
         return SourceInfo(bare_etag(properties.etag), properties.last_modified, properties.size)
 
 
-class _Arrival:
+class _ResponseCheck:
     """Checks each response's headers before its body is read, and keeps what they announce."""
 
     def __init__(self, max_bytes: int, on_length: Callable[[int], object]) -> None:
@@ -172,12 +172,12 @@ class _Arrival:
         self.info: SourceInfo | None = None
         self.md5: bytes | None = None
 
-    def watch(self, request: Any) -> None:
+    def attach(self, request: Any) -> None:
         # Not raw_response_hook: after a dropped connection the SDK repeats the request without that hook, and the
         # second response would not be checked. A callback in the request's context is called for every response.
-        request.context["response_callback"] = self.check
+        request.context["response_callback"] = self._check
 
-    def check(self, response: Any) -> None:
+    def _check(self, response: Any) -> None:
         http = response.http_response
         if http.status_code not in {200, 206}:
             return

@@ -94,18 +94,18 @@ def connect(connection: Connection, *, max_blob_bytes: int = 32 * 1024 * 1024) -
     blobs = {**storage, "max_single_get_size": max_blob_bytes, "max_chunk_get_size": max_blob_bytes}
     tables = {**options, **_TABLE_RETRY}
     text = connection.connection_string
-    with _readable(connection):
+    with _hidden_connection_errors(connection):
         credential = None if text is not None else _credential(connection)
 
     def open_queues() -> QueueServiceClient:
         from azure.storage.queue import QueueServiceClient
 
-        with _readable(connection):
+        with _hidden_connection_errors(connection):
             if text is not None:
                 return QueueServiceClient.from_connection_string(text, **storage)
             return QueueServiceClient(connection.queue_uri or "", credential=credential, **storage)
 
-    with _readable(connection):
+    with _hidden_connection_errors(connection):
         if text is not None:
             return Clients(
                 BlobServiceClient.from_connection_string(text, **blobs),
@@ -120,7 +120,7 @@ def connect(connection: Connection, *, max_blob_bytes: int = 32 * 1024 * 1024) -
 
 
 @contextmanager
-def _readable(connection: Connection) -> Iterator[None]:
+def _hidden_connection_errors(connection: Connection) -> Iterator[None]:
     """Raise the SDK's refusal of a connection as ``SettingsError``. Its text may quote the string, so it is dropped."""
     try:
         yield
