@@ -1,8 +1,8 @@
 // The alerts and their recipients. docs/operations.md explains each alert and the response to it.
 //
-// There is no metric of one queue's length (QueueMessageCount is of the whole account, once an hour), and none that separates
-// uploads from the sidecars that the app writes. So most alerts query the app's own log lines. Events that do not
-// reach the app are taken from Event Grid's metrics.
+// Azure has no metric of one queue's length (QueueMessageCount covers the whole account, once an hour), and none that
+// distinguishes uploads from the app's sidecars. So most alerts query the app's log; undelivered events come from Event
+// Grid's metrics.
 param location string
 param tags object
 param applicationInsightsId string

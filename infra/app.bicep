@@ -1,15 +1,15 @@
 // The function app: a Flex Consumption plan, its scale, and every setting the app and its host read.
 //
-// Memory of an instance: process + files + decoding (docs/settings.md, "Memory"), at the worst, with DECODE_BUDGET_MIB below and a
-// file of MAX_IMAGE_BYTES:
-//     125 + 128 + 672 = 925 MiB of the 1,953 MiB that 2,048 MB are. The rest, 1,028 MiB, is for heavier models and the host.
-// A single image may take more than the budget, alone: 125 + 128 + 16 bytes x 90 megapixels (WebP) = 1,627 MiB.
-// 512 MB would leave 235 MiB for decoding, model and host together, and a quarter of a core: not offered.
+// Memory of an instance: process + files + decoding (docs/settings.md, "Memory"). The maximum with DECODE_BUDGET_MIB below and
+// a file of MAX_IMAGE_BYTES:
+//     125 + 128 + 672 = 925 MiB of 1,953 MiB (2,048 MB). The remaining 1,028 MiB are for larger models and the host.
+// A single image may exceed the budget when it is alone: 125 + 128 + 16 bytes x 90 megapixels (WebP) = 1,627 MiB.
+// 512 MB would leave 235 MiB for decoding, model and host together, and a quarter of a core, so it is not offered.
 //
-// Speed of an instance. 2,048 MB come with about one core and 4,096 MB with two, at the same price per core, so the smaller
-// one scales in finer steps. An image costs 27 ms (2 megapixels) to 62 ms (12) of CPU, storage requests included
-// (ADR 7): 37 to 16 images/s per core. While one computes, others wait for storage for 50 to 100 ms, so 4 or 5 in flight
-// keep a core busy; host.json lets 8 in (blobs.maxDegreeOfParallelism), which is also what Flex scales by.
+// Speed of an instance: 2,048 MB have about one core and 4,096 MB two, at the same price per core, so the smaller size
+// scales in finer steps. An image needs 27 ms (2 megapixels) to 62 ms (12) of CPU, including its storage requests
+// (ADR 7): 37 to 16 images/s per core. An image also waits for storage for 50 to 100 ms, so 4 or 5 concurrent images keep
+// a core busy. host.json allows 8 (blobs.maxDegreeOfParallelism), which is also Flex Consumption's target for scaling.
 param name string
 param planName string
 
@@ -136,7 +136,7 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
   }
 }
 
-// No passwords for deployment either: azd and Core Tools publish with the caller's own token.
+// Deployment needs no password either: azd and Core Tools publish with the caller's token.
 resource noScmPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
   parent: app
   name: 'scm'

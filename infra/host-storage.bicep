@@ -1,5 +1,5 @@
-// The host's own account: its internal queue, leases and the package. Apart from the images', so that the host's
-// blobs and queues do not lie among them, and an existing image account gets none of them.
+// The host's account: its internal queue, leases and the package. It is separate from the image account, so that the
+// host's blobs and queues are not added to an existing image account.
 param name string
 param location string
 param tags object
@@ -40,7 +40,7 @@ resource packages 'Microsoft.Storage/storageAccounts/blobServices/containers@202
 }
 
 // Storage Blob Data Owner: leases, timer and key blobs of the host, and reading the package at every start. Storage
-// Account Contributor, which some lists add, serves polling and package upload by key: neither is done here.
+// Account Contributor, which some lists add, is for polling and package upload by key; neither is used here.
 resource appBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: account
   name: guid(account.id, appPrincipalId, 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b')
@@ -51,7 +51,7 @@ resource appBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// Storage Queue Data Contributor: the host makes, fills and reads azure-webjobs-blobtrigger-<host id>.
+// Storage Queue Data Contributor: the host creates, fills and reads azure-webjobs-blobtrigger-<host id>.
 resource appQueues 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: account
   name: guid(account.id, appPrincipalId, '974c5e8b-45b9-4653-ba55-5f855dd0fb88')
@@ -62,7 +62,7 @@ resource appQueues 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// Storage Table Data Contributor: the host's diagnostic events, without which the portal cannot say why it will not start.
+// Storage Table Data Contributor: the host writes diagnostic events, from which the portal shows why a start failed.
 resource appTables 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: account
   name: guid(account.id, appPrincipalId, '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3')
@@ -73,7 +73,7 @@ resource appTables 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// Storage Blob Data Reader: doctor looks whether the host's account answers. Nothing here is for a person to change.
+// Storage Blob Data Reader: doctor checks whether the host's account answers. A person needs no right to change it.
 resource userBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(userPrincipalId)) {
   scope: account
   name: guid(account.id, userPrincipalId, '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1')

@@ -1,4 +1,4 @@
-// Who the app is: one user-assigned identity, so that its roles are there before the app first starts.
+// The app's identity. It is user-assigned, so that its roles exist before the app first starts.
 param name string
 param location string
 param tags object

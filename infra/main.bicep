@@ -1,5 +1,5 @@
-// Everything the app needs but its code and the Event Grid subscription, which wants a key that only a running app has
-// (infra/hooks/subscribe.sh). Names are made from the environment's, so that one subscription holds many environments.
+// All resources of the app, except its code and the Event Grid subscription, which needs a key that only a running app has
+// (infra/hooks/subscribe.sh). Names are derived from the environment's name, so one subscription can hold many environments.
 targetScope = 'subscription'
 
 @minLength(1)
@@ -238,7 +238,7 @@ module alerts 'alerts.bicep' = {
   }
 }
 
-// For azd and infra/hooks. None of these may be named like an input of main.parameters.json, unless it is the same thing.
+// For azd and infra/hooks. An output may have the name of an input of main.parameters.json only if both mean the same.
 output AZURE_RESOURCE_GROUP string = group.name
 output FUNCTION_APP_NAME string = app.outputs.name
 output FUNCTION_HOST_NAME string = app.outputs.hostName
@@ -246,7 +246,7 @@ output SYSTEM_TOPIC_ID string = imageEvents.outputs.topicId
 output IMAGE_STORAGE_ID string = imageContents.outputs.accountId
 output DEAD_LETTER_CONTAINER string = deadLetterContainer
 
-// For `python -m tools`, under the names of its settings: `azd env get-values` is an environment file for it.
+// For `python -m tools`, with the names of its settings: `azd env get-values` prints an environment file for it.
 output ImageStorage__blobServiceUri string = imageContents.outputs.blobUri
 output ImageStorage__queueServiceUri string = imageContents.outputs.queueUri
 output ImageStorage__tableServiceUri string = imageContents.outputs.tableUri

@@ -1,4 +1,4 @@
-// Where the log goes. Only identities may write to it: the connection string alone opens nothing.
+// The log. Only identities with a role may write to it; the connection string alone gives no access.
 param workspaceName string
 param applicationInsightsName string
 param location string
@@ -28,7 +28,7 @@ resource applicationInsights 'Microsoft.Insights/components@2020-02-02' = {
   }
 }
 
-// Monitoring Metrics Publisher: the one role that may send telemetry where local authentication is off.
+// Monitoring Metrics Publisher: the role for sending telemetry when local authentication is disabled.
 resource publishes 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: applicationInsights
   name: guid(applicationInsights.id, appPrincipalId, '3913510d-42f4-4e42-8a64-420c390055eb')

@@ -1,5 +1,5 @@
-// A network of its own: one subnet the app's instances go out through, one for the private endpoints, and the zones
-// that make the accounts' usual names mean those endpoints.
+// The network: a subnet for the app's outbound traffic, one for the private endpoints, and the DNS zones that resolve the
+// accounts' usual names to those endpoints.
 param name string
 param location string
 param tags object

@@ -1,4 +1,4 @@
-// The three services of one storage account, reachable from the network. The zones are network.bicep's.
+// Private endpoints for the three services of one storage account. network.bicep creates the DNS zones.
 param accountId string
 param accountName string
 param subnetId string

@@ -1,5 +1,5 @@
 #!/usr/bin/env pwsh
-# Builds what azd deploys: the same package as `make package`, unpacked where azure.yaml looks for it.
+# Builds the package of `make package` and unpacks it into the folder that azure.yaml deploys.
 # package.sh and package.ps1 do the same.
 $ErrorActionPreference = 'Stop'; $PSNativeCommandUseErrorActionPreference = $true
 

@@ -9,11 +9,11 @@ $pause_seconds = if ($env:SUBSCRIBE_PAUSE_SECONDS) { [int]$env:SUBSCRIBE_PAUSE_S
 $again = 'then run: azd hooks run postdeploy'
 $key = ''
 $answer = ''
-$complaint = ''
-$shown = ''
+$failure = ''
+$reported = ''
 $state = ''
 
-function say($text) { Write-Host $text }
+function report($text) { Write-Host $text }
 
 function stop($text) {
     [Console]::Error.WriteLine("Not subscribed. $text")
@@ -33,22 +33,22 @@ function without_key($text) {
 
 # Runs az. Its output is the answer; each error is printed once, and ends the script where waiting cannot help.
 function ask {
-    $script:complaint = ''
-    $script:answer = (az @args --only-show-errors 2>"$work/complaint") -join "`n"; if ($LASTEXITCODE -eq 0) { return $true }
-    $lines = @(Get-Content "$work/complaint"); $errors = @($lines -clike 'ERROR*'); $script:complaint = without_key ($(if ($errors) { $errors } else { $lines }) -join "`n")
-    switch -Wildcard -CaseSensitive ($complaint) {
+    $script:failure = ''
+    $script:answer = (az @args --only-show-errors 2>"$work/failure") -join "`n"; if ($LASTEXITCODE -eq 0) { return $true }
+    $lines = @(Get-Content "$work/failure"); $errors = @($lines -clike 'ERROR*'); $script:failure = without_key ($(if ($errors) { $errors } else { $lines }) -join "`n")
+    switch -Wildcard -CaseSensitive ($failure) {
         { $_ -clike '*az login*' -or $_ -clike '*AADSTS*' -or $_ -clike '*AuthenticationToken*' } { stop "You are not logged in to the Azure CLI: az login, $again" }
-        '*AuthorizationFailed*' { stop "Your role is not sufficient. Contributor on the app's resource group and on the images' is enough: ask for it, ${again}: $complaint" }
-        { $_ -clike '*NotFound*' -or $_ -clike '*not found. Check*' } { stop "A resource is missing, or az uses another subscription: azd provision, ${again}: $complaint" }
+        '*AuthorizationFailed*' { stop "Your role is not sufficient. Contributor on the app's resource group and on the images' is enough: ask for it, ${again}: $failure" }
+        { $_ -clike '*NotFound*' -or $_ -clike '*not found. Check*' } { stop "A resource is missing, or az uses another subscription: azd provision, ${again}: $failure" }
     }
-    if ($complaint -cne $shown) { say "Trying again: $complaint" }
-    $script:shown = $complaint
+    if ($failure -cne $reported) { report "Trying again: $failure" }
+    $script:reported = $failure
     return $false
 }
 
 # Waits a moment, or ends the script when the time is up.
 function wait_or_stop($text) {
-    if ((Get-Date) -ge $deadline) { stop "$text, $again$(if ($complaint) { ": $complaint" })" }
+    if ((Get-Date) -ge $deadline) { stop "$text, $again$(if ($failure) { ": $failure" })" }
     Start-Sleep -Seconds $pause_seconds
 }
 
@@ -70,7 +70,7 @@ while (-not (ask account show --subscription $env:AZURE_SUBSCRIPTION_ID --output
     wait_or_stop 'The Azure CLI does not answer: see its error'
 }
 
-say "Waiting up to $wait_seconds s for $env:FUNCTION_APP_NAME to start and create its webhook's key."
+report "Waiting up to $wait_seconds s for $env:FUNCTION_APP_NAME to start and create its webhook's key."
 while (-not $key) {
     if (ask functionapp keys list --subscription $env:AZURE_SUBSCRIPTION_ID --resource-group $env:AZURE_RESOURCE_GROUP --name $env:FUNCTION_APP_NAME --query systemKeys.blobs_extension --output tsv) {
         $key = $answer.Trim()
@@ -112,7 +112,7 @@ Set-Content -Path "$work/subscription.json" -Value @"
 }
 "@
 
-say "Subscribing it to uploads to $env:INCOMING_CONTAINER."
+report "Subscribing it to uploads to $env:INCOMING_CONTAINER."
 while ($state -cne 'Succeeded') {
     if ($state -ceq '' -or $state -ceq 'Failed' -or $state -ceq 'Canceled') {
         $state = ''
@@ -122,5 +122,5 @@ while ($state -cne 'Succeeded') {
     }
     if ($state -cne 'Succeeded') { wait_or_stop 'Event Grid has not accepted the subscription. Check that the app runs, that its webhook can be reached from the internet and that the system topic has an identity' }
 }
-say "Subscribed: uploads to $env:INCOMING_CONTAINER go to $env:FUNCTION_APP_NAME."
+report "Subscribed: uploads to $env:INCOMING_CONTAINER go to $env:FUNCTION_APP_NAME."
 } finally { Remove-Item -Recurse -Force $work }

@@ -9,11 +9,11 @@ pause_seconds=${SUBSCRIBE_PAUSE_SECONDS:-10}
 again='then run: azd hooks run postdeploy'
 key=''
 answer=''
-complaint=''
-shown=''
+failure=''
+reported=''
 state=''
 
-say() { printf '%s\n' "$1"; }
+report() { printf '%s\n' "$1"; }
 
 stop() {
     printf '%s\n' "Not subscribed. $1" >&2
@@ -33,22 +33,22 @@ without_key() {
 
 # Runs az. Its output is the answer; each error is printed once, and ends the script where waiting cannot help.
 ask() {
-    complaint=''
-    answer=$(az "$@" --only-show-errors 2>"$work/complaint") && return 0
-    complaint=$(without_key "$(grep '^ERROR' "$work/complaint" || cat "$work/complaint")")
-    case $complaint in
+    failure=''
+    answer=$(az "$@" --only-show-errors 2>"$work/failure") && return 0
+    failure=$(without_key "$(grep '^ERROR' "$work/failure" || cat "$work/failure")")
+    case $failure in
         *'az login'* | *AADSTS* | *AuthenticationToken*) stop "You are not logged in to the Azure CLI: az login, $again" ;;
-        *AuthorizationFailed*) stop "Your role is not sufficient. Contributor on the app's resource group and on the images' is enough: ask for it, $again: $complaint" ;;
-        *NotFound* | *'not found. Check'*) stop "A resource is missing, or az uses another subscription: azd provision, $again: $complaint" ;;
+        *AuthorizationFailed*) stop "Your role is not sufficient. Contributor on the app's resource group and on the images' is enough: ask for it, $again: $failure" ;;
+        *NotFound* | *'not found. Check'*) stop "A resource is missing, or az uses another subscription: azd provision, $again: $failure" ;;
     esac
-    [ "$complaint" = "$shown" ] || say "Trying again: $complaint"
-    shown=$complaint
+    [ "$failure" = "$reported" ] || report "Trying again: $failure"
+    reported=$failure
     return 1
 }
 
 # Waits a moment, or ends the script when the time is up.
 wait_or_stop() {
-    [ "$(date +%s)" -lt "$deadline" ] || stop "$1, $again${complaint:+: $complaint}"
+    [ "$(date +%s)" -lt "$deadline" ] || stop "$1, $again${failure:+: $failure}"
     sleep "$pause_seconds"
 }
 
@@ -70,7 +70,7 @@ until ask account show --subscription "$AZURE_SUBSCRIPTION_ID" --output none; do
     wait_or_stop 'The Azure CLI does not answer: see its error'
 done
 
-say "Waiting up to $wait_seconds s for $FUNCTION_APP_NAME to start and create its webhook's key."
+report "Waiting up to $wait_seconds s for $FUNCTION_APP_NAME to start and create its webhook's key."
 while [ -z "$key" ]; do
     if ask functionapp keys list --subscription "$AZURE_SUBSCRIPTION_ID" --resource-group "$AZURE_RESOURCE_GROUP" --name "$FUNCTION_APP_NAME" --query systemKeys.blobs_extension --output tsv; then
         key=$answer
@@ -112,7 +112,7 @@ cat >"$work/subscription.json" <<JSON
 }
 JSON
 
-say "Subscribing it to uploads to $INCOMING_CONTAINER."
+report "Subscribing it to uploads to $INCOMING_CONTAINER."
 while [ "$state" != Succeeded ]; do
     if [ "$state" = '' ] || [ "$state" = Failed ] || [ "$state" = Canceled ]; then
         state=''
@@ -122,4 +122,4 @@ while [ "$state" != Succeeded ]; do
     fi
     [ "$state" = Succeeded ] || wait_or_stop 'Event Grid has not accepted the subscription. Check that the app runs, that its webhook can be reached from the internet and that the system topic has an identity'
 done
-say "Subscribed: uploads to $INCOMING_CONTAINER go to $FUNCTION_APP_NAME."
+report "Subscribed: uploads to $INCOMING_CONTAINER go to $FUNCTION_APP_NAME."

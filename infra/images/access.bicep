@@ -1,4 +1,4 @@
-// The role assignments in the image account. Shared keys are off: each assignment is one identity and one of Azure's data roles.
+// The role assignments in the image account. Shared keys are disabled: each assignment gives one identity one data role.
 param accountName string
 param appPrincipalId string
 
@@ -9,8 +9,8 @@ resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
   name: accountName
 }
 
-// Storage Blob Data Owner: what the blob trigger's documentation asks for on its connection. The app itself reads
-// images and models, writes sidecars, and makes a container that is missing.
+// Storage Blob Data Owner: the blob trigger's documentation requires it for its connection. The app reads images and
+// models, writes sidecars, and creates missing containers.
 resource appBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: account
   name: guid(account.id, appPrincipalId, 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b')
@@ -44,8 +44,8 @@ resource appTables 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// Storage Blob Data Contributor: upload photos, publish a model, fetch pictures for a report. No ownership: a person
-// needs none of the access-control rights that Owner adds.
+// Storage Blob Data Contributor: upload photos, publish a model, download images for a report. A person does not
+// need the access-control rights of Storage Blob Data Owner.
 resource userBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(userPrincipalId)) {
   scope: account
   name: guid(account.id, userPrincipalId, 'ba92f5b4-2d11-453d-a403-e96b0029c9fe')

@@ -1,5 +1,5 @@
-// The account of images, results and queues, where none was named. One that exists already is never changed like this:
-// its owner has chosen its redundancy, network rules, retention and lifecycle.
+// A new account for images, results and queues. It is created only if no existing account is named: an existing account
+// keeps its redundancy, network rules, retention and lifecycle.
 param name string
 param location string
 param tags object

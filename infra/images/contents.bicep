@@ -1,5 +1,5 @@
-// What the app needs in the image account. It would make most of it at first use; made here, the first upload is not
-// the one to find out that something is missing, and the tools and alerts have something to look at.
+// The app's containers, queues and tables in the image account. The app would create most of them on first use. Created
+// here, they exist before the first upload, and for the tools and alerts.
 param accountName string
 param incomingContainer string
 param resultsContainer string
@@ -37,7 +37,7 @@ resource results 'Microsoft.Storage/storageAccounts/blobServices/containers@2023
   properties: { publicAccess: 'None' }
 }
 
-// For MODEL_BLOB=models/<name>, so that publishing a model is one command; costs nothing while it is empty.
+// For MODEL_BLOB=models/<name>, so that publishing a model is one command. An empty container costs nothing.
 resource models 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = {
   parent: blobs
   name: 'models'
@@ -61,7 +61,7 @@ resource requestsPoison 'Microsoft.Storage/storageAccounts/queueServices/queues@
   name: 'classify-requests-poison'
 }
 
-// The host's own name for it, one per account: two apps on one image account would take each other's messages.
+// The host's fixed name: two apps on one image account would process each other's messages.
 resource uploadsPoison 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
   parent: queues
   name: 'webjobs-blobtrigger-poison'

@@ -1,5 +1,5 @@
-// Where the image account's events come out. An account can have one system topic only, always in the account's own
-// subscription and region; it lies in the account's resource group, where Event Grid itself would have put it.
+// The system topic of the image account. An account can have only one, in its own subscription and region. It is created
+// in the account's resource group, as Event Grid would do.
 param accountName string
 
 @description('The account\'s topic, if it has one. It stays as it is, but must have a system-assigned identity.')
@@ -41,7 +41,8 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
   name: empty(existingTopicName) ? topicName : existingTopicName
 }
 
-// Storage Blob Data Contributor, on this one container: without keys Event Grid writes dead letters as itself.
+// Storage Blob Data Contributor, on this container: Event Grid writes dead letters with its own identity, because keys
+// are disabled.
 resource deadLettering 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: account::blobs::deadLetters
   name: guid(account.id, deadLetterContainer, topic.name, 'ba92f5b4-2d11-453d-a403-e96b0029c9fe')

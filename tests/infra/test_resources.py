@@ -122,7 +122,7 @@ def test_an_instance_has_the_memory_of_the_formula() -> None:
     peak, alone = process + files + decoding, process + files + webp
     assert alone + 128 < instance, "the host needs something too"
     source = APP.path.read_text(encoding="utf-8")
-    assert f"{process} + {files} + {decoding} = {peak:,} MiB of the {instance:,} MiB that 2,048 MB are" in source
+    assert f"{process} + {files} + {decoding} = {peak:,} MiB of {instance:,} MiB (2,048 MB)" in source
     assert f"{instance - peak:,} MiB, is for heavier models and the host" in source
     assert f"{process} + {files} + 16 bytes x 90 megapixels (WebP) = {alone:,} MiB" in source
     assert f"512 MB would leave {512 * 10**6 // 2**20 - process - files} MiB" in source
@@ -132,7 +132,7 @@ def test_there_is_a_thread_per_concurrent_blob() -> None:
     threads = int(SETTINGS["PYTHON_THREADPOOL_THREAD_COUNT"])
     assert threads == HOST["blobs"]["maxDegreeOfParallelism"]
     assert threads >= HOST["queues"]["batchSize"] + HOST["queues"]["newBatchThreshold"]
-    assert "host.json lets 8 in" in APP.path.read_text(encoding="utf-8")
+    assert "host.json allows 8" in APP.path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("account", accounts(), ids=lambda each: str(each.body["name"]))

@@ -71,7 +71,7 @@ def test_each_identity_has_exactly_the_roles_it_needs() -> None:
 @each_one
 def test_its_comment_names_the_role_and_the_reason(file: str, assigned: Resource) -> None:
     name = ROLES[role(assigned)]
-    assert re.match(rf"{name}(:|, on this one container:) \S.{{20,}}", assigned.comment)
+    assert re.match(rf"{name}(:|, on this container:) \S.{{20,}}", assigned.comment)
 
 
 @each_one

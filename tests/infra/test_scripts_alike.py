@@ -28,7 +28,7 @@ def plain(line: str) -> str:
 
 def sentences(line: str) -> list[str]:
     """Return the texts that a line prints."""
-    texts = re.findall(r"\b(?:say|stop|wait_or_stop) (\"[^\"]*\"|'[^']*')", plain(line))
+    texts = re.findall(r"\b(?:report|stop|wait_or_stop) (\"[^\"]*\"|'[^']*')", plain(line))
     # A function's argument has a different name in each language, and so has "if there is one" (in wait_or_stop).
     return [re.sub(r"\$1|\$text", "$text", re.sub(r"(\$again)\$[({].*", r"\1", sentence[1:-1])) for sentence in texts]
 
