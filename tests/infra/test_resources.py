@@ -123,7 +123,7 @@ def test_an_instance_has_the_memory_of_the_formula() -> None:
     assert alone + 128 < instance, "the host needs something too"
     source = APP.path.read_text(encoding="utf-8")
     assert f"{process} + {files} + {decoding} = {peak:,} MiB of {instance:,} MiB (2,048 MB)" in source
-    assert f"{instance - peak:,} MiB, is for heavier models and the host" in source
+    assert f"{instance - peak:,} MiB are for larger models and the host" in source
     assert f"{process} + {files} + 16 bytes x 90 megapixels (WebP) = {alone:,} MiB" in source
     assert f"512 MB would leave {512 * 10**6 // 2**20 - process - files} MiB" in source
 
