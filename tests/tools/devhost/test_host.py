@@ -361,7 +361,7 @@ def test_storage_that_comes_late_is_waited_for_and_an_outage_is_logged_once(benc
         ),
         (
             '@app.timer_trigger(arg_name="t", schedule="every day")\ndef late(t): pass',
-            "late: the schedule 'every day' is no NCRONTAB expression",
+            "late: the schedule 'every day' is not one that the Functions host reads",
         ),
         ("raise ValueError('broken')", "function_app.py failed while it was imported: ValueError: broken"),
         ("app = None", "function_app.py must hold exactly one FunctionApp; it holds 0."),
