@@ -3,12 +3,11 @@
 It exists because Azure Functions Core Tools cannot be installed everywhere. The folder it serves runs unchanged under
 ``func start`` and on Azure. Scale is Azure Functions' own (Flex Consumption), not ours.
 
-    app         functions and triggers, read from function_app.py
-    process     the host as a child process
-    patterns    blob paths with captures
-    scanner     finds new blobs         --> receipts --> messages on the internal queue
-    listener    serves one queue        --> blobs / queues turn a message into an invocation
-    invoker     runs functions on the worker's thread pool or event loop, with arguments made by bindings
-    timers      runs scheduled functions (schedules reads their schedules)
-    host        assembles, starts and stops all of these
+    app            functions and triggers, read from function_app.py
+    blob_trigger   finds new blobs         --> receipts --> messages on the internal queue
+    listener       serves one queue        --> a message becomes an invocation
+    timer_trigger  runs functions on schedule
+    invoker        runs functions on the worker's thread pool or event loop, with arguments made by bindings
+    host           assembles, starts and stops all of these
+    process        the host as a child process
 """

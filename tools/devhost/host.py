@@ -21,13 +21,14 @@ from tools.devhost.app import AppFunction, BlobTrigger, QueueTrigger, TimerTrigg
 from tools.devhost.blob_trigger.invocations import BlobMessages
 from tools.devhost.blob_trigger.receipts import HOSTS_CONTAINER
 from tools.devhost.blob_trigger.scanner import ContainerScanner, Target
+from tools.devhost.host_json import read_host_json
 from tools.devhost.invoker import Invoker, worker_threads
 from tools.devhost.listener import QueueListener
 from tools.devhost.logs import configure_logging
 from tools.devhost.messages import BLOB_POISON_QUEUE, BlobTriggerMessage, function_id, internal_queue
 from tools.devhost.queues import beginner
-from tools.devhost.settings import VISIBILITY_SECONDS, host_id, load_settings, read_host_json
-from tools.devhost.timers import Timer
+from tools.devhost.settings import VISIBILITY_SECONDS, host_id, load_settings
+from tools.devhost.timer_trigger.timers import Timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

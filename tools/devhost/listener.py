@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from azure.storage.queue import QueueClient, QueueMessage
 
     from tools.devhost.accounts import Account
-    from tools.devhost.settings import QueueOptions
+    from tools.devhost.host_json import QueueOptions
 
     Begin = Callable[[QueueMessage], Future[None] | None]
 

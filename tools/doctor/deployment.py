@@ -16,8 +16,8 @@ from inference.resources.memory import available_bytes, budget_bytes
 from storage.connection import read_connection
 from storage.host.config import HostLimits
 from storage.host.startup import Startup
+from tools.devhost.host_json import read_host_json
 from tools.devhost.invoker import worker_threads
-from tools.devhost.settings import read_host_json
 from tools.doctor.findings import ok, problem, warning
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tests.waiting import until
 from tools.devhost.accounts import Account
+from tools.devhost.host_json import QueueOptions
 from tools.devhost.listener import QueueListener
-from tools.devhost.settings import QueueOptions
 
 if TYPE_CHECKING:
     import pytest

@@ -2,8 +2,7 @@
 
 The host reads expressions with NCrontab.Signed 3.4.0 (https://github.com/atifaziz/NCrontab), whose rules are not those
 of cron: both day fields must match, ``5-1`` means ``1-5``, a step of 0 is a step of 1, and there is no ``L``, ``#``,
-``?``, day 0 or Sunday 7. No Python library has these rules. ``tests/tools/devhost/ncrontab.json`` holds what NCrontab
-itself answered.
+``?``, day 0 or Sunday 7. No Python library has these rules. ``ncrontab.json`` beside the tests has NCrontab's answers.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from inference.errors import ConfigurationError
-from tools.devhost.settings import time_span
+from tools.devhost.host_json import time_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.errors import ConfigurationError
-from tools.devhost.schedules import parse_schedule
+from tools.devhost.timer_trigger.schedules import parse_schedule
 
 if TYPE_CHECKING:
-    from tools.devhost.schedules import Schedule
+    from tools.devhost.timer_trigger.schedules import Schedule
 
 RECORDED = json.loads((Path(__file__).parent / "ncrontab.json").read_text(encoding="utf-8"))
 NOON = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)

@@ -16,7 +16,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from tools.devhost.bindings import timer_request
 from tools.devhost.messages import function_id
-from tools.devhost.schedules import parse_schedule
+from tools.devhost.timer_trigger.schedules import parse_schedule
 
 if TYPE_CHECKING:
     import threading

@@ -1,0 +1,1 @@
+"""The timer trigger: reads schedules, and runs functions when they are due."""
