@@ -47,9 +47,9 @@ def serve(root: Path, started: Callable[[DevHost], None] | None = None) -> int:
         0, or 1 when a part of the host itself failed.
     """
     with stop_requested(signal.SIGINT, TERMINATION) as stopping:
-        from tools.devhost.host import DevHost  # after the signals are handled: it imports the app
+        from tools.devhost.host import load_host  # after the signals are handled: it imports the app
 
-        host = DevHost(root, stopping)
+        host = load_host(root, stopping)
         print(_banner(host, root), file=sys.stderr, flush=True)
         if host.start():
             print("The host is up.", file=sys.stderr, flush=True)

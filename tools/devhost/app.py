@@ -43,10 +43,11 @@ class BlobTrigger:
 
 @dataclass(frozen=True, slots=True)
 class QueueTrigger:
-    """A queue and the connection setting that reaches it."""
+    """A queue, the connection setting that reaches it, and whether the function takes bytes that are not UTF-8."""
 
     queue: str
     connection: str
+    binary: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,10 @@ def _read(function: Any, settings: Mapping[str, str]) -> AppFunction:
     return AppFunction(name, function.get_user_function(), str(triggers[0]["name"]), trigger)
 
 
+def _binary(binding: Mapping[str, Any]) -> bool:
+    return str(binding.get("dataType") or "").upper() in ("BINARY", "STREAM")
+
+
 def _trigger(
     binding: Mapping[str, Any], settings: Mapping[str, str], name: str
 ) -> BlobTrigger | QueueTrigger | TimerTrigger:
@@ -148,10 +153,10 @@ def _trigger(
                 PathPattern.parse(resolve(binding["path"], settings, name)),
                 connection,
                 event_grid=source.lower() == "eventgrid",
-                binary=str(binding.get("dataType") or "").upper() in ("BINARY", "STREAM"),
+                binary=_binary(binding),
             )
         case "queueTrigger":
-            return QueueTrigger(resolve(binding["queueName"], settings, name).lower(), connection)
+            return QueueTrigger(resolve(binding["queueName"], settings, name).lower(), connection, _binary(binding))
         case "timerTrigger":
             return TimerTrigger(
                 resolve(binding["schedule"], settings, name),

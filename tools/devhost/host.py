@@ -26,13 +26,15 @@ from tools.devhost.invoker import Invoker, worker_threads
 from tools.devhost.listener import QueueListener
 from tools.devhost.logs import configure_logging
 from tools.devhost.messages import BLOB_POISON_QUEUE, BlobTriggerMessage, function_id, internal_queue
-from tools.devhost.queues import beginner
+from tools.devhost.queues import poison_queue, preparer
 from tools.devhost.settings import VISIBILITY_SECONDS, host_id, load_settings
 from tools.devhost.timer_trigger.timers import Timer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from tools.devhost.host_json import HostJson
 
 logger = logging.getLogger(__name__)
 
@@ -41,31 +43,56 @@ GRACE_SECONDS = 60.0
 _STORAGE_PAUSE_SECONDS = 0.5
 
 
-class DevHost:
-    """Serves one function app from this process.
+def load_host(root: Path, stopping: threading.Event) -> DevHost:
+    """Return a host for the app in a folder.
 
-    The constructor reads the settings, puts them into ``os.environ`` for the app, and imports the app.
+    Reads the settings, puts them into ``os.environ``, where the app looks for them, and imports the app.
 
     Args:
         root: The folder with ``function_app.py`` and ``host.json``.
-        stopping: Ends the host when it is set. The host sets it itself when a part of it has failed.
+        stopping: As for ``DevHost``.
 
     Raises:
         ConfigurationError: Settings, ``host.json`` or the app must be corrected first.
     """
+    settings = load_settings(root, os.environ, connection_string(ports_from_environ(os.environ)))
+    os.environ.update(settings)
+    options = read_host_json(root, os.cpu_count() or 1)
+    configure_logging(options.log_levels)
+    return DevHost(root, load_functions(root, settings), settings, options, stopping)
 
-    def __init__(self, root: Path, stopping: threading.Event) -> None:
-        self.settings = load_settings(root, os.environ, connection_string(ports_from_environ(os.environ)))
-        os.environ.update(self.settings)
-        self.options = read_host_json(root, os.cpu_count() or 1)
-        configure_logging(self.options.log_levels)
+
+class DevHost:
+    """Serves the functions of one app from this process.
+
+    Args:
+        root: The app's folder; the host id is derived from it when no setting states one.
+        functions: What to serve.
+        settings: The app settings.
+        options: What ``host.json`` says.
+        stopping: Ends the host when it is set. The host sets it itself when a part of it has failed.
+
+    Raises:
+        ConfigurationError: A setting has an impossible value, or the triggers cannot be served together.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        functions: list[AppFunction],
+        settings: Mapping[str, str],
+        options: HostJson,
+        stopping: threading.Event,
+    ) -> None:
+        self.settings = settings
+        self.options = options
+        self.functions = functions
         self.host_id = host_id(root, self.settings)
         self.visibility_seconds = VISIBILITY_SECONDS.read(self.settings)
         self.threads = worker_threads(self.settings)
         self.stopping = stopping
         self.crashed = False
         self.accounts: dict[str, Account] = {}
-        self.functions = load_functions(root, self.settings)
         self._hosts = self.account(HOST_STORAGE).container(HOSTS_CONTAINER)
         self._invoker = Invoker(root, self.threads, self.options.function_timeout_seconds)
         self._scanners: dict[tuple[str, str], ContainerScanner] = {}
@@ -143,7 +170,8 @@ class DevHost:
             account=self.account(HOST_STORAGE),
             queue_name=internal_queue(self.host_id),
             poison=poison_account.queue(BLOB_POISON_QUEUE),
-            begin=BlobMessages(known, self._invoker, self._look_at).begin,
+            prepare=BlobMessages(known, self._invoker, self._look_at).prepare,
+            end_host=self._crash,
             options=self.options.blob_queue,
             visibility_seconds=self.visibility_seconds,
         )
@@ -179,8 +207,9 @@ class DevHost:
             QueueListener(
                 account=account,
                 queue_name=trigger.queue,
-                poison=account.queue(f"{trigger.queue}-poison"),
-                begin=beginner(function, self._invoker, base64=self.options.queues.base64),
+                poison=account.queue(poison) if (poison := poison_queue(trigger.queue)) else None,
+                prepare=preparer(function, self._invoker, base64=self.options.queues.base64, binary=trigger.binary),
+                end_host=self._crash,
                 options=self.options.queues,
                 visibility_seconds=self.visibility_seconds,
             )
@@ -210,6 +239,11 @@ class DevHost:
             if listener.account is account:
                 create_queue(listener.queue)
 
+    def _crash(self) -> None:
+        """End this host; its exit code is 1."""
+        self.crashed = True
+        self.stopping.set()
+
     def _spawn(self, name: str, run: Callable[[], None]) -> None:
         def guarded() -> None:
             try:
@@ -217,8 +251,7 @@ class DevHost:
             except Exception:
                 # Without this loop the host would seem to run and serve nothing.
                 logger.critical("host_failed in=%s", name, exc_info=True)
-                self.crashed = True
-                self.stopping.set()
+                self._crash()
 
         thread = threading.Thread(target=guarded, name=name, daemon=True)
         thread.start()

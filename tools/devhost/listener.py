@@ -1,5 +1,11 @@
 """Serves one queue: receives messages, hides them while their functions run, then deletes, retries or poisons them.
 
+    succeeded ------------------------> deleted
+    failed, deliveries are left ------> visible again: at once, or after visibilityTimeout
+    failed too often, not Base64 -----> poison queue
+    the same without a poison queue --> left hidden, delivered again when its time is over
+    nonsense on the internal queue ---> left hidden, and the host ends
+
 A received message is hidden for the visibility timeout, and hidden again after half of it for as long as its function
 runs. A killed process therefore loses nothing: the message reappears by itself with a higher dequeue count.
 """
@@ -8,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import random
+import shlex
 import threading
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -15,7 +22,7 @@ from typing import TYPE_CHECKING
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
 from tools.devhost.accounts import AT_ONCE, create_queue, describe
-from tools.devhost.messages import UnreadableMessageError
+from tools.devhost.messages import FatalMessageError, NotTextError, UndecodableMessageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +32,7 @@ if TYPE_CHECKING:
     from tools.devhost.accounts import Account
     from tools.devhost.host_json import QueueOptions
 
-    Begin = Callable[[QueueMessage], Future[None] | None]
+    Prepare = Callable[[QueueMessage], Callable[[], Future[None] | None]]
 
 logger = logging.getLogger(__name__)
 
@@ -41,9 +48,11 @@ class QueueListener:
     Args:
         account: The account of the queue.
         queue_name: Its name; the queue is created when it is missing.
-        poison: The queue for messages that cannot be served; created when first needed.
-        begin: Starts the work of one message. It returns ``None`` when there is nothing to do, and raises
-            ``UnreadableMessageError`` for a message that can never be served. The future has the function's exception.
+        poison: The queue for what cannot be served, created when first needed; ``None`` where there is no such queue.
+        prepare: Reads a message and returns what starts its work, which in turn returns ``None`` when there is nothing
+            to do. Both raise ``UndecodableMessageError``, ``NotTextError`` or ``FatalMessageError`` for a message that
+            has no call. The future's exception is the function's failure.
+        end_host: Called after a ``FatalMessageError``.
         options: Batch size, threshold, retries.
         visibility_seconds: How long a received message stays hidden; renewed after half of it.
     """
@@ -53,15 +62,17 @@ class QueueListener:
         *,
         account: Account,
         queue_name: str,
-        poison: QueueClient,
-        begin: Begin,
+        poison: QueueClient | None,
+        prepare: Prepare,
+        end_host: Callable[[], None],
         options: QueueOptions,
         visibility_seconds: int,
     ) -> None:
         self.queue = account.queue(queue_name)
         self.account = account
         self._poison = poison
-        self._begin = begin
+        self._prepare = prepare
+        self._end_host = end_host
         self._options = options
         self._visibility = visibility_seconds
         self._state = threading.Condition()
@@ -148,22 +159,29 @@ class QueueListener:
 
     def _process(self, message: QueueMessage) -> None:
         count, most = message.dequeue_count or 1, self._options.max_dequeue_count
-        if count > most:
-            self._move_to_poison(message, "it was delivered too often")
-            return
         try:
-            work = self._begin(message)
+            start = self._prepare(message)  # before the count: nonsense ends the host at each of its deliveries
+            if count > most and self._poison is not None:
+                self._give_up(message, "it was delivered too often")
+                return
+            work = start()
             failed = work is not None and not self._succeeded(work, message)
-        except UnreadableMessageError as error:
-            self._move_to_poison(message, str(error))
+        except UndecodableMessageError as error:
+            self._give_up(message, str(error))
+            return
+        except NotTextError as error:
+            logger.warning("message_not_text queue=%s id=%s: %s", self.queue.queue_name, message.id, error)
+            failed = True
+        except FatalMessageError as error:
+            self._end_at(message, str(error))
             return
         except CancelledError:
             self._show_again(message, 0)  # the host is stopping and the function had not begun
             return
         if not failed:
             self._delete(message)
-        elif count >= most:
-            self._move_to_poison(message, f"it failed {count} times")
+        elif self._poison is None or count >= most:
+            self._give_up(message, f"it failed {count} times")
         else:
             self._show_again(message, self._options.failure_delay_seconds)
             self.wake()
@@ -191,8 +209,13 @@ class QueueListener:
                 raise
             logger.warning("message_taken_over queue=%s id=%s", self.queue.queue_name, message.id)
 
-    def _move_to_poison(self, message: QueueMessage, reason: str) -> None:
-        """Copy the text unchanged, then delete: a crash in between leaves two, never none."""
+    def _give_up(self, message: QueueMessage, reason: str) -> None:
+        """Move a message to poison: copy the text unchanged, then delete. A crash in between leaves two, never none."""
+        if self._poison is None:
+            logger.error("message_left queue=%s id=%s reason=%s: this queue has no poison queue; the message reappears "
+                         "every %d s until it expires", self.queue.queue_name, message.id, reason,
+                         self._visibility)  # fmt: skip
+            return
         try:
             self._poison.send_message(message.content, time_to_live=-1)
         except ResourceNotFoundError:
@@ -201,6 +224,18 @@ class QueueListener:
         logger.error("message_poisoned queue=%s id=%s poison_queue=%s reason=%s", self.queue.queue_name, message.id,
                      self._poison.queue_name, reason)  # fmt: skip
         self._delete(message)
+
+    def _end_at(self, message: QueueMessage, reason: str) -> None:
+        """End the host, as the Functions host does, and say how to remove the message, which is left hidden."""
+        name = self.queue.queue_name
+        command = f"az storage message delete --queue-name {name} --id {message.id} --pop-receipt "
+        logger.critical(
+            "message_ends_host queue=%s id=%s: %s. The Functions host ends its process at such a message, and so does "
+            "this one. The message is delivered again after %d s. To delete it before that: %s "
+            '--connection-string "$AzureWebJobsStorage"',
+            name, message.id, reason, self._visibility, command + shlex.quote(str(message.pop_receipt)),
+        )  # fmt: skip
+        self._end_host()
 
     def close(self) -> None:
         """End the threads."""

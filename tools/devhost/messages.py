@@ -8,13 +8,24 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass
 
 _FUNCTION_PREFIX = "Host.Functions."
+# The host reads BlobType into an enumeration of .NET, which also takes its numbers.
+_BLOB_TYPE = re.compile(r"(Block|Page|Append)(Blob)?|[+-]?\d{1,9}", re.ASCII)
 
 
-class UnreadableMessageError(Exception):
-    """A queue message has the wrong format. It can never be served, so it goes to the poison queue."""
+class UndecodableMessageError(Exception):
+    """A queue message's text is not the Base64 that its queue is said to carry."""
+
+
+class NotTextError(Exception):
+    """The bytes of a queue message are not UTF-8, and its function takes text."""
+
+
+class FatalMessageError(Exception):
+    """A message on the internal queue at which the Functions host ends its process."""
 
 
 def internal_queue(host_id: str) -> str:
@@ -32,8 +43,8 @@ def function_id(function_name: str) -> str:
 
 
 def function_name(function_id: str) -> str:
-    """Return the function's name for both forms in use, ``Host.Functions.X`` and ``Functions.X``."""
-    return function_id.removeprefix("Host.").removeprefix("Functions.")
+    """Return the function's name for both forms that the host knows: ``Host.Functions.<name>`` and ``<name>``."""
+    return function_id.removeprefix(_FUNCTION_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +52,11 @@ class BlobTriggerMessage:
     """One candidate blob for one function.
 
     Attributes:
-        function_id: ``Host.Functions.<name>``, or the short form without ``Host.``.
-        etag: The ETag of the version that was found, with its double quotes.
-        blob_type: ``BlockBlob``, ``PageBlob`` or ``AppendBlob``.
+        function_id: ``Host.Functions.<name>`` or the bare name.
+        container: Empty when the message names none.
+        blob_name: Empty when the message names none.
+        etag: The ETag of the version that was found, with its double quotes; empty when the message has none.
+        blob_type: ``BlockBlob``, ``PageBlob`` or ``AppendBlob``; another text in a message that was not ours.
     """
 
     function_id: str
@@ -68,30 +81,47 @@ class BlobTriggerMessage:
 
     @classmethod
     def from_wire(cls, body: str) -> BlobTriggerMessage:
-        """Read a message of this host or of the Functions host.
+        """Read a message. Names of fields have no case, numbers are read as text, ``Type`` has no meaning.
 
         Raises:
-            UnreadableMessageError: Not Base64, not JSON, or a field is missing.
+            UndecodableMessageError: Not Base64.
+            FatalMessageError: Not the JSON of a message, or it names no function.
         """
+        content = decode_base64(body)
         try:
-            fields = json.loads(decode_base64(body))
-            values = [fields[key] for key in ("FunctionId", "ContainerName", "BlobName")]
-            etag, blob_type = fields.get("ETag") or "", fields.get("BlobType") or "BlockBlob"
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UnreadableMessageError(f"not a blob trigger message ({type(error).__name__})") from error
-        if not all(isinstance(value, str) and value for value in values) or not isinstance(etag, str):
-            raise UnreadableMessageError("not a blob trigger message (a field is empty or no text)")
-        function, container, blob_name = values
-        return cls(function, container, blob_name, etag, {"Block": "BlockBlob"}.get(str(blob_type), str(blob_type)))
+            document = json.loads(content.decode())
+        except ValueError as error:
+            raise FatalMessageError("it is not JSON") from error
+        if not isinstance(document, dict):
+            raise FatalMessageError("it is not a JSON object")
+        fields = {name.lower(): value for name, value in document.items() if value is not None}
+        for name in ("Type", "FunctionId", "BlobType", "ContainerName", "BlobName", "ETag"):
+            if isinstance(fields.get(name.lower()), list | dict):
+                raise FatalMessageError(f"its {name} is not text")
+        if "functionid" not in fields:
+            raise FatalMessageError("it has no FunctionId")
+        blob_type = str(fields.get("blobtype", "BlockBlob"))
+        if not _BLOB_TYPE.fullmatch(blob_type):
+            raise FatalMessageError("its BlobType is unknown")
+        function, container, blob_name, etag = (
+            str(fields.get(name, "")) for name in ("functionid", "containername", "blobname", "etag")
+        )
+        return cls(function, container, blob_name, etag, blob_type)
+
+    def require_blob(self) -> None:
+        """Raise ``FatalMessageError`` unless the message names a container and a blob."""
+        for name, value in (("ContainerName", self.container), ("BlobName", self.blob_name)):
+            if not value:
+                raise FatalMessageError(f"it has no {name}")
 
 
 def decode_base64(body: str) -> bytes:
-    """Decode a queue message's text.
+    """Decode a queue message's text; white space in it has no meaning.
 
     Raises:
-        UnreadableMessageError: It is not Base64.
+        UndecodableMessageError: It is not Base64.
     """
     try:
-        return base64.b64decode(body, validate=True)
+        return base64.b64decode(re.sub(r"[ \t\r\n]", "", body), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise UnreadableMessageError("its text is not Base64") from error
+        raise UndecodableMessageError("its text is not Base64") from error

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
+import shlex
 import signal
 from typing import TYPE_CHECKING
 
@@ -167,7 +169,7 @@ def test_a_blob_that_always_fails_is_tried_five_times_at_once_and_then_poisoned(
     assert len(calls_for(host, "uploaded", "fails.jpg")) == 5
 
 
-@pytest.mark.parametrize("function_id", ["Host.Functions.uploaded", "Functions.uploaded"])
+@pytest.mark.parametrize("function_id", ["Host.Functions.uploaded", "uploaded"])
 def test_a_message_from_another_host_is_served(shared: Shared, function_id: str) -> None:
     bench, host = shared
     name = f"replayed-{function_id}.jpg"
@@ -183,24 +185,33 @@ def test_messages_with_nothing_to_do_are_deleted_without_a_call(shared: Shared) 
     until(lambda: calls_for(host, "finished", "there.jpg"), "the first call")
     for function, name, seen in [
         ("Host.Functions.renamed", "there.jpg", etag),
+        ("Functions.uploaded", "there.jpg", etag),
         ("Host.Functions.uploaded", "gone.jpg", etag),
         ("Host.Functions.uploaded", "there.jpg", '"0xOLD"'),
     ]:
         bench.internal.send_message(wire(function, bench.incoming, name, seen))
     host.says("the blob is gone")
     host.says("this app has no blob function 'Host.Functions.renamed'")
+    host.says("this app has no blob function 'Functions.uploaded'")
     host.says("it was overwritten")
     until(lambda: not bench.internal.get_queue_properties().approximate_message_count, "an empty queue")
     assert len(calls_for(host, "uploaded", "there.jpg")) == 1
     assert not calls_for(host, "uploaded", "gone.jpg")
 
 
-def test_a_message_that_is_no_message_goes_to_poison_unchanged(shared: Shared) -> None:
-    bench, _ = shared
-    strange = {"not base64", base64.b64encode(b"not json").decode(), base64.b64encode(b'{"Type": 1}').decode()}
-    for text in strange:
-        bench.internal.send_message(text)
-    until(lambda: strange <= set(texts(bench.queue("webjobs-blobtrigger-poison"))), "all of them in poison")
+def test_nonsense_on_the_internal_queue_ends_the_host_and_the_log_says_how_to_delete_it(bench: Bench) -> None:
+    """The Functions host does the same: "Host is shutting down"."""
+    bench.app(APP)
+    host = bench.host()
+    bench.internal.send_message(base64.b64encode(b"not JSON").decode())
+    assert host.process.wait(DEADLINE_SECONDS) == 1
+    host.says("message_ends_host queue=azure-webjobs-blobtrigger-")
+    (found,) = re.findall(r"az storage message delete --queue-name (\S+) --id (\S+) --pop-receipt (\S+)", host.log)
+    queue, message_id, receipt = shlex.split(" ".join(found))
+    assert bench.queue(queue).get_queue_properties().approximate_message_count == 1
+    assert not texts(bench.queue(queue))
+    bench.queue(queue).delete_message(message_id, receipt)
+    assert bench.queue(queue).get_queue_properties().approximate_message_count == 0
 
 
 def test_a_queue_message_arrives_with_its_facts(shared: Shared) -> None:

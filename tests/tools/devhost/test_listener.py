@@ -12,6 +12,8 @@ from tools.devhost.host_json import QueueOptions
 from tools.devhost.listener import QueueListener
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pytest
     from azure.storage.queue import QueueMessage
 
@@ -45,15 +47,16 @@ def test_the_message_of_a_function_that_outlasts_it_is_hidden_again_at_each_half
     begun: list[str] = []
     hidden: list[int] = []
 
-    def begin(message: QueueMessage) -> Future[None]:
+    def prepare(message: QueueMessage) -> Callable[[], Future[None]]:
         begun.append(message.content)
-        return work
+        return lambda: work
 
     listener = QueueListener(
         account=account,
         queue_name=queue.queue_name,
         poison=account.queue(names.queue("poison")),
-        begin=begin,
+        prepare=prepare,
+        end_host=lambda: None,
         options=QueueOptions(),
         visibility_seconds=VISIBILITY_SECONDS,
     )

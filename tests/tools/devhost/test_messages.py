@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.devhost.messages import BlobTriggerMessage, UnreadableMessageError, function_name
+from tools.devhost.messages import (
+    BlobTriggerMessage,
+    FatalMessageError,
+    UndecodableMessageError,
+    decode_base64,
+    function_name,
+)
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
 
@@ -26,30 +32,71 @@ def test_the_wire_form_is_the_functions_hosts_own() -> None:
     )
 
 
-def test_the_short_blob_type_is_understood() -> None:
-    fields = {"FunctionId": "f", "ContainerName": "c", "BlobName": "b", "BlobType": "Block", "ETag": "e"}
-    assert BlobTriggerMessage.from_wire(base64.b64encode(json.dumps(fields).encode()).decode()).blob_type == "BlockBlob"
+def encode(document: object) -> str:
+    return base64.b64encode(json.dumps(document).encode()).decode()
 
 
-@pytest.mark.parametrize("function_id", ["Host.Functions.f", "Functions.f", "f"])
+FIELDS = {"FunctionId": "f", "ContainerName": "c", "BlobName": "b", "BlobType": "BlockBlob", "ETag": "e"}
+
+
+@pytest.mark.parametrize("kind", ["Block", "BlockBlob", "Page", "PageBlob", "Append", "AppendBlob", "7", 1, None])
+def test_kinds_of_blobs_that_the_host_reads(kind: object) -> None:
+    assert BlobTriggerMessage.from_wire(encode({**FIELDS, "BlobType": kind})).blob_name == "b"
+
+
+@pytest.mark.parametrize("kind", ["blockblob", "Blob", "", "Nonsense", 1.5, True, ["Block"]])
+def test_another_kind_of_blob_ends_the_host(kind: object) -> None:
+    with pytest.raises(FatalMessageError, match="BlobType"):
+        BlobTriggerMessage.from_wire(encode({**FIELDS, "BlobType": kind}))
+
+
+@pytest.mark.parametrize("function_id", ["Host.Functions.f", "f"])
 def test_both_forms_of_a_function_id_mean_the_function(function_id: str) -> None:
     assert function_name(function_id) == "f"
 
 
+@pytest.mark.parametrize("function_id", ["Functions.f", "Host.f", "host.functions.f", "F"])
+def test_no_other_form_does(function_id: str) -> None:
+    assert function_name(function_id) != "f"
+
+
+def test_names_of_fields_have_no_case_and_numbers_are_text() -> None:
+    message = BlobTriggerMessage.from_wire(encode({"functionid": 7, "CONTAINERNAME": "c", "blobName": 5, "extra": []}))
+    assert message == BlobTriggerMessage("7", "c", "5", "")
+
+
 @pytest.mark.parametrize(
     "body",
-    [b"", b"text", b"[]", b"null", b"7", b'{"FunctionId": "f"}', b"\xff",
-     b'{"FunctionId": "f", "ContainerName": "", "BlobName": "b"}',
-     b'{"FunctionId": "f", "ContainerName": "c", "BlobName": ["b"]}'],
+    [b"", b" ", b"text", b"[]", b"null", b"7", b'"x"', b"true", b"{}", b"\xff", b"\xef\xbb\xbf{}",
+     b'{"FunctionId": null}', b'{"FunctionId": ["f"]}', b'{"FunctionId": "f", "Type": []}',
+     b'{"FunctionId": "f", "BlobName": {}}'],
 )  # fmt: skip
-def test_anything_else_is_unreadable(body: bytes) -> None:
-    with pytest.raises(UnreadableMessageError):
+def test_nonsense_ends_the_host(body: bytes) -> None:
+    with pytest.raises(FatalMessageError):
         BlobTriggerMessage.from_wire(base64.b64encode(body).decode())
+
+
+@pytest.mark.parametrize("missing", ["ContainerName", "BlobName"])
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_message_of_a_known_function_must_name_a_blob(missing: str, value: object) -> None:
+    message = BlobTriggerMessage.from_wire(encode({**FIELDS, missing: value}))
+    with pytest.raises(FatalMessageError, match=missing):
+        message.require_blob()
+
+
+@pytest.mark.parametrize("body", ["plain text", "eyJhIjoxfQ", "====", "é"])
+def test_what_is_not_base64_cannot_be_decoded(body: str) -> None:
+    with pytest.raises(UndecodableMessageError):
+        decode_base64(body)
+
+
+def test_white_space_in_base64_has_no_meaning() -> None:
+    assert decode_base64(" eyJh\r\n\tIjoxfQ== ") == b'{"a":1}'
 
 
 @given(st.text(max_size=60))
 def test_no_text_at_all_raises_anything_else(body: str) -> None:
     try:
         BlobTriggerMessage.from_wire(body)
-    except UnreadableMessageError:
+    except (FatalMessageError, UndecodableMessageError):
         return

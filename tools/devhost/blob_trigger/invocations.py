@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from tools.devhost.bindings import blob_reference, input_stream, is_reference
-from tools.devhost.messages import BlobTriggerMessage, function_name
+from tools.devhost.messages import (
+    BlobTriggerMessage,
+    FatalMessageError,
+    UndecodableMessageError,
+    function_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,26 +49,40 @@ class BlobMessages:
         self._invoker = invoker
         self._look_at = look_at
 
-    def begin(self, received: QueueMessage) -> Future[None] | None:
-        """Start the invocation a message asks for; ``None`` when there is nothing to do and it may be deleted.
+    def prepare(self, received: QueueMessage) -> Callable[[], Future[None] | None]:
+        """Read a message and return what starts the invocation it asks for.
+
+        That returns ``None`` when there is nothing to do and the message may be deleted. It raises ``AzureError`` when
+        the blob's account does not answer, and ``FatalMessageError`` for a message that cannot name a blob.
 
         Raises:
-            UnreadableMessageError: It is no blob trigger message.
-            azure.core.exceptions.AzureError: The blob's account does not answer.
+            FatalMessageError: It is no blob trigger message.
         """
-        message = BlobTriggerMessage.from_wire(str(received.content))
+        try:
+            message = BlobTriggerMessage.from_wire(str(received.content))
+        except UndecodableMessageError as error:
+            logger.warning("message_dropped id=%s: %s", received.id, error)
+            return lambda: None
+        return lambda: self._start(received, message)
+
+    def _start(self, received: QueueMessage, message: BlobTriggerMessage) -> Future[None] | None:
         name = json.dumps(f"{message.container}/{message.blob_name}", ensure_ascii=False)
         known = self._functions.get(function_name(message.function_id))
         if known is None:
             logger.warning("message_dropped blob=%s: this app has no blob function %r", name, message.function_id)
             return None
         function, trigger, account = known
+        message.require_blob()
         blob = account.container(message.container).get_blob_client(message.blob_name)
         try:
             properties = blob.get_blob_properties()
         except ResourceNotFoundError:
             logger.info("message_dropped blob=%s: the blob is gone", name)
             return None
+        except HttpResponseError as error:
+            if error.status_code == HTTPStatus.BAD_REQUEST:
+                raise FatalMessageError("storage has no such container or blob name") from error
+            raise
         if properties.etag != message.etag and not trigger.event_grid:
             logger.info("message_dropped blob=%s: it was overwritten; the new version gets its own message", name)
             self._look_at(account, message.container, message.blob_name)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
+from tools.devhost.accounts import create_container
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -51,17 +53,26 @@ def queue_once(hosts: ContainerClient, host_id: str, message: BlobTriggerMessage
     receipt = hosts.get_blob_client(receipt_path(host_id, message))
     try:
         receipt.upload_blob(b"", metadata=_INCOMPLETE, overwrite=False)
+    except ResourceNotFoundError:  # the container was deleted
+        create_container(hosts)
+        return False
     except ResourceExistsError:
-        if _is_complete(receipt):
-            return True
+        try:
+            if _is_complete(receipt):
+                return True
+        except ResourceNotFoundError:
+            return False
     try:
         lease = receipt.acquire_lease(_LEASE_SECONDS)
     except (ResourceExistsError, ResourceNotFoundError):
         return False
     with _released(lease):
-        if not _is_complete(receipt):
-            enqueue()
-            receipt.set_blob_metadata({}, lease=lease)
+        try:
+            if not _is_complete(receipt):
+                enqueue()
+                receipt.set_blob_metadata({}, lease=lease)
+        except ResourceNotFoundError:  # the receipt was deleted meanwhile; a second message is harmless, none is not
+            return False
     return True
 
 

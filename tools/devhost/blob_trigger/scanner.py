@@ -187,5 +187,9 @@ class ContainerScanner:
         if self._pending or safe <= self._saved:
             return
         document = json.dumps({"LatestScan": safe.isoformat(timespec="milliseconds").replace("+00:00", "Z")})
-        self._checkpoint.upload_blob(document.encode(), overwrite=True)
+        try:
+            self._checkpoint.upload_blob(document.encode(), overwrite=True)
+        except ResourceNotFoundError:  # the container was deleted
+            create_container(self._hosts)
+            return
         self._saved = safe

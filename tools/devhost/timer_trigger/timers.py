@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from azure.core.exceptions import ResourceNotFoundError
 
+from tools.devhost.accounts import create_container
 from tools.devhost.bindings import timer_request
 from tools.devhost.messages import function_id
 from tools.devhost.timer_trigger.schedules import parse_schedule
@@ -57,6 +58,7 @@ class Timer:
             logger.warning("timer_never_due function=%s schedule=%r", function.name, trigger.schedule)
         too_often = first is not None and second is not None and second - first < _LEAST_MONITORED
         self._monitored = trigger.use_monitor and not too_often
+        self._hosts = hosts
         self._status = hosts.get_blob_client(f"timers/{host_id}/{function_id(function.name)}/status")
         self._last: datetime | None = None
 
@@ -100,6 +102,7 @@ class Timer:
                 "LastUpdated": self._last.isoformat(),
             }
             with self._account.watch(f"timer {self._function.name}"):
+                create_container(self._hosts)  # it may have been deleted
                 self._status.upload_blob(json.dumps(status).encode(), overwrite=True)
 
     def _was_missed(self) -> bool:
