@@ -17,7 +17,7 @@ _BLOB_TYPE = re.compile(r"(Block|Page|Append)(Blob)?|[+-]?\d{1,9}", re.ASCII)
 
 
 class UndecodableMessageError(Exception):
-    """A queue message's text is not the Base64 that its queue is said to carry."""
+    """A queue message's text is not Base64, the encoding of its queue."""
 
 
 class NotTextError(Exception):
