@@ -16,7 +16,7 @@ from tests import programs
 
 RUN = Path(__file__).resolve().parents[2] / ".ci" / "run"
 STAND_INS = {
-    "make": 'echo "make $1 CI_REQUIRE=${CI_REQUIRE-}" >> "$DONE"',
+    "make": 'echo "$("${WEBJOBS_HOST:-true}")make $1 CI_REQUIRE=${CI_REQUIRE-}" >> "$DONE"',
     "id": 'echo "$USER_ID"',
     "sudo": "exit 1",
     "apt-get": '[ "$1" = update ] || echo "apt-get $*" >> "$DONE"; exit "$APT_EXIT"',
@@ -35,7 +35,11 @@ class Machine:
         self._run.chmod(0o755)
         for name, body in STAND_INS.items():
             self._program(self._bin / name, body)
-        self._program(folder / "checkout" / ".venv" / "bin" / "python", 'echo "$THERE"')
+        python = 'case "$*" in *host_names) echo "$UNRESOLVED" ;; *) echo "$THERE" ;; esac'
+        self._program(folder / "checkout" / ".venv" / "bin" / "python", python)
+        self.hosts_file = folder / "hosts"
+        self.hosts_file.write_text("127.0.0.1 localhost\n")
+        self.shared = folder / "shared" / "webjobs-host" / "webjobs-host"
 
     @staticmethod
     def _program(path: Path, body: str) -> None:
@@ -46,13 +50,16 @@ class Machine:
     def without(self, name: str) -> None:
         (self._bin / name).unlink()
 
-    def ci(self, there: str = "", *, has: str = "", user: int = 0, apt_exit: int = 0) -> tuple[int, str, list[str]]:
+    def ci(
+        self, there: str = "", *, has: str = "", user: int = 0, apt_exit: int = 0, unresolved: str = ""
+    ) -> tuple[int, str, list[str]]:
         """Run the script; return its exit code, its output, and the calls of make and apt-get."""
-        for tool in ("bash", "env", "dirname"):
+        for tool in ("bash", "env", "dirname", "mktemp", "cp", "chmod"):
             path = self._bin / tool
             if not path.exists():
                 path.symlink_to(Path("/usr/bin") / tool)
         environ = {"DONE": str(self._done), "THERE": there, "HAS": has, "USER_ID": str(user), "APT_EXIT": str(apt_exit)}
+        environ |= {"UNRESOLVED": unresolved, "HOSTS_FILE": str(self.hosts_file)}
         done = subprocess.run(
             [self._run], env={"PATH": str(self._bin), **environ}, capture_output=True, text=True, check=False
         )
@@ -79,14 +86,14 @@ def test_missing_programs_are_installed_and_required(machine: Machine) -> None:
     assert code == 0
     installed = [line.split()[-1] for line in done if line.startswith("apt-get")]
     assert installed == ["chromium", "python3.13-venv"]
-    assert done[-1].split("=")[1].split() == ["chromium", "python3.13"]
+    assert done[-1].split("=")[1].split() == ["chromium", "python3.13", "webjobs-host"]
 
 
 def test_a_program_without_a_package_is_reported(machine: Machine) -> None:
     code, output, done = machine.ci("", has="chromium")
     assert code == 0
     assert "no package of it: python3.13" in output
-    assert done[-1].split("=")[1].split() == ["chromium"]
+    assert done[-1].split("=")[1].split() == ["chromium", "webjobs-host"]
 
 
 @pytest.mark.parametrize("way", ["no right", "no apt-get"])
@@ -96,13 +103,38 @@ def test_a_program_is_reported_if_installing_is_not_allowed(machine: Machine, wa
     code, output, done = machine.ci("python3.13", has="chromium", user=1000 if way == "no right" else 0)
     assert code == 0
     assert "for want of apt-get or of the right to use it: chromium" in output
-    assert done[-1].split("=")[1].split() == ["python3.13"]
+    assert done[-1].split("=")[1].split() == ["python3.13", "webjobs-host"]
 
 
 def test_a_failed_installation_ends_the_run(machine: Machine) -> None:
     code, _, done = machine.ci("python3.13", has="chromium", apt_exit=100)
     assert code != 0
     assert not any(line.startswith("make test") for line in done)
+
+
+def test_the_trigger_extensions_are_required_even_if_they_are_missing(machine: Machine) -> None:
+    _, _, done = machine.ci("chromium python3.13")
+    assert done[-1].split("=")[1].split() == ["chromium", "python3.13", "webjobs-host"]
+
+
+def test_the_trigger_extensions_beside_the_checkout_need_no_execute_bit(machine: Machine) -> None:
+    machine.shared.parent.mkdir(parents=True)
+    machine.shared.write_text("#!/bin/sh\nprintf 'started by '\n")
+    machine.shared.chmod(0o444)
+    code, _, done = machine.ci("webjobs-host")
+    assert code == 0
+    assert done[-1].startswith("started by make test")
+
+
+@pytest.mark.parametrize(("user", "line"), [(0, "127.0.0.1 a.blob.localhost\n"), (1000, "")])
+def test_missing_host_names_are_added_by_root_only(machine: Machine, user: int, line: str) -> None:
+    machine.ci("webjobs-host", user=user, unresolved="a.blob.localhost")
+    assert machine.hosts_file.read_text() == f"127.0.0.1 localhost\n{line}"
+
+
+def test_no_line_is_added_if_every_host_name_is_known(machine: Machine) -> None:
+    machine.ci("webjobs-host")
+    assert machine.hosts_file.read_text() == "127.0.0.1 localhost\n"
 
 
 @pytest.mark.parametrize(("required", "outcome"), [("chromium", pytest.fail.Exception), ("", pytest.skip.Exception)])

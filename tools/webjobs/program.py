@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LOCATION = "WEBJOBS_HOST"
 MISSING = (
     "The program webjobs-host (Microsoft's WebJobs trigger extensions as one Linux program) is not on this machine: "
-    f"set {LOCATION} to its path, or put it at ../shared/webjobs-host/webjobs-host."
+    f"set {LOCATION} to its path, or put it at ../shared/webjobs-host/webjobs-host, as an executable file."
 )
 _START_SECONDS = 60.0
 _STOP_SECONDS = 60.0
@@ -44,7 +44,7 @@ def find_program(environ: Mapping[str, str] = os.environ) -> Path | None:
     """Return the program that ``WEBJOBS_HOST`` names, else ``../shared/webjobs-host/webjobs-host``; None without it."""
     named = environ.get(LOCATION, "").strip()
     path = Path(named) if named else APP_ROOT.parent / "shared" / "webjobs-host" / "webjobs-host"
-    return path if path.is_file() else None
+    return path if path.is_file() and os.access(path, os.X_OK) else None
 
 
 class WebJobsHost:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import itertools
 import os
-import socket
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,18 +20,19 @@ from storage.connection import Connection
 from storage.results.serialization import from_entity
 from storage.results.store import Results
 from tests.programs import needed
+from tests.tools.webjobs import host_names
 from tests.waiting import until
 from tools.azurite.azurite import connection_string, running
 from tools.webjobs.app_host import AppHost, app_host_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from storage.results.record import Record
     from tools.azurite.azurite import Ports
 
-PAIRS = 24
+PAIRS = 40
 HOST_ID = "scenario"
 INTERNAL_QUEUE = f"azure-webjobs-blobtrigger-{HOST_ID}"
 
@@ -44,33 +44,42 @@ def program() -> Path:
 
 @dataclass(frozen=True)
 class Pair:
-    """A host account and an image account that no other test uses."""
+    """Connection strings of a host account and an image account that no other test uses."""
 
-    number: int
+    host: str
+    images: str
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """One Azurite with many accounts."""
+
     ports: Ports
     keys: Mapping[str, str]
-    by_host_name: bool = False
+    numbers: Iterator[int] = field(default_factory=itertools.count)
 
-    def _connection_string(self, account: str) -> str:
-        return connection_string(self.ports, account, self.keys[account], by_host_name=self.by_host_name)
+    def pair(self) -> Pair:
+        """Return two new accounts, addressed by path: the emulator's scanner finds their uploads."""
+        number = next(self.numbers)
+        return Pair(*(connection_string(self.ports, name, self.keys[name]) for name in _names(number)))
 
-    @property
-    def host(self) -> str:
-        return self._connection_string(f"host{self.number}")
+    def scanned_pair(self) -> Pair:
+        """Return the two accounts that are addressed by host name: the production scanner finds their uploads."""
+        return Pair(
+            *(connection_string(self.ports, name, self.keys[name], by_host_name=True) for name in host_names.ACCOUNTS)
+        )
 
-    @property
-    def images(self) -> str:
-        return self._connection_string(f"images{self.number}")
+
+def _names(number: int) -> tuple[str, str]:
+    return f"host{number}", f"images{number}"
 
 
 @pytest.fixture(scope="session")
-def pairs() -> Iterator[Callable[[], Pair]]:
-    """One Azurite; each call hands out a new pair of accounts, addressed by path or by host name."""
-    names = [f"{kind}{number}" for number in range(PAIRS) for kind in ("host", "images")]
+def accounts() -> Iterator[Accounts]:
+    names = [*host_names.ACCOUNTS, *itertools.chain.from_iterable(map(_names, range(PAIRS)))]
     keys = {name: base64.b64encode(os.urandom(64)).decode() for name in names}
-    numbers = itertools.count()
     with running(in_memory=True, accounts=keys) as emulator:
-        yield lambda: Pair(next(numbers), emulator.ports, keys)
+        yield Accounts(emulator.ports, keys)
 
 
 @dataclass
@@ -126,6 +135,11 @@ class Lab:
         until(lambda: set(names) <= set(self.rows()), f"rows of {names}")
         return self.rows()
 
+    def host_blobs(self) -> list[str]:
+        """Names of the blobs that the host keeps in its own account: receipts, locks and checkpoints."""
+        hosts = BlobServiceClient.from_connection_string(self.pair.host).get_container_client("azure-webjobs-hosts")
+        return [blob.name for blob in hosts.list_blobs()]
+
     def waiting(self, queue: str) -> int:
         """Messages of a queue, hidden ones included; 0 where there is no such queue."""
         service = self.host_queues if queue == INTERNAL_QUEUE else self.queues
@@ -134,16 +148,22 @@ class Lab:
         return int(service.get_queue_client(queue).get_queue_properties().approximate_message_count or 0)
 
 
-def resolves_host_names() -> bool:
-    try:
-        return {info[4][0] for info in socket.getaddrinfo("host0.blob.localhost", None)} <= {"127.0.0.1", "::1"}
-    except OSError:
-        return False
-
-
 @pytest.fixture
-def lab(program: Path, worker_python: Path, pairs: Callable[[], Pair], tmp_path: Path) -> Iterator[Lab]:
-    made = Lab(program, worker_python, pairs(), tmp_path)
+def lab(program: Path, worker_python: Path, accounts: Accounts, tmp_path: Path) -> Iterator[Lab]:
+    made = Lab(program, worker_python, accounts.pair(), tmp_path)
+    yield made
+    made.clients.close()
+
+
+@pytest.fixture(scope="module")
+def scanned_lab(
+    program: Path, worker_python: Path, accounts: Accounts, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Lab]:
+    """One for a module, because its accounts have fixed names. The production scanner finds the uploads."""
+    if missing := host_names.unresolved():
+        pytest.skip(f"The production scanner needs a line in /etc/hosts: 127.0.0.1 {' '.join(missing)}")
+    made = Lab(program, worker_python, accounts.scanned_pair(), tmp_path_factory.mktemp("scanned"))
+    made.clients.blobs.create_container("$logs")
     yield made
     made.clients.close()
 

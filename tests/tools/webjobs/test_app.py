@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
 from typing import TYPE_CHECKING, Any
 
 from azure.storage.blob import BlobType, StandardBlobTier
-from PIL import Image as Picture
 
 from storage.pipeline import messages
 from storage.pipeline.queue import RequestQueue
 from tests.tools.webjobs.conftest import INTERNAL_QUEUE, Lab, quick_host_json
+from tests.tools.webjobs.photos import photo
 from tests.waiting import until
 from tools.sample_photos.samples import render_samples
 
@@ -33,12 +32,6 @@ ODD_NAMES = (
     "x" * 200 + "/" + "y" * 700 + ".jpg",
 )
 OTHER_TEXT = "a message of another app"
-
-
-def photo(colour: str = "red", size: tuple[int, int] = (160, 120)) -> bytes:
-    file = io.BytesIO()
-    Picture.new("RGB", size, colour).save(file, "JPEG")
-    return file.getvalue()
 
 
 def endings(app: AppHost) -> list[Any]:
