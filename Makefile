@@ -47,6 +47,7 @@ format: install-dev
 
 types: install-dev
 	$(PY) -m mypy
+	$(PY) -m mypy --platform win32 --cache-dir .mypy_cache/win32 function_app.py inference storage tools
 
 check: lint types test
 

@@ -142,6 +142,22 @@ assert TERMINATION == signal.SIGBREAK
 assert process._CREATION_FLAGS == azurite._CREATION_FLAGS == subprocess.CREATE_NEW_PROCESS_GROUP
 """
 
+CPU_TIME = """
+from tools.process_stats import wait_for_cpu_seconds
+
+class Child:
+    _handle = 7
+    def wait(self): return 0
+
+def process_times(handle, *times):
+    assert handle.value == 7
+    for pointer, value in zip(times, (1, 2, 10_000_000, 5_000_000), strict=True):
+        pointer._obj.value = value
+
+ctypes.windll.kernel32.GetProcessTimes = process_times
+assert wait_for_cpu_seconds(Child()) == 1.5
+"""
+
 SETTINGS = """
 import tempfile
 from pathlib import Path
@@ -205,8 +221,8 @@ def test_the_app_and_every_module_import_and_every_command_builds_its_parser() -
 
 @pytest.mark.parametrize(
     "program",
-    [LIMITS, LOCK, CACHE, STOP, SETTINGS, OUTPUT],
-    ids=["CPUs and memory", "file lock", "model cache", "stopping the host", "settings", "output"],
+    [LIMITS, LOCK, CACHE, STOP, CPU_TIME, SETTINGS, OUTPUT],
+    ids=["CPUs and memory", "file lock", "model cache", "stopping the host", "CPU time", "settings", "output"],
 )
 def test_the_branch_for_windows_works(program: str) -> None:
     run_as_on_windows(program)

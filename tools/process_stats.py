@@ -1,13 +1,18 @@
 """Memory and CPU time of a process, read from ``/proc``: see proc_pid_status(5) and proc_pid_stat(5).
 
-Without ``/proc``, or after the end of the process, every value is 0.
+Without ``/proc``, or after the end of the process, every value is 0. ``wait_for_cpu_seconds`` needs no ``/proc``.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import subprocess
 
 SELF = "self"
 _PROC = Path("/proc")
@@ -48,7 +53,27 @@ def cpu_seconds(process_id: int | str = SELF) -> float:
     fields = _read(process_id, "stat").rpartition(")")[2].split()  # the name before it may contain anything
     if not fields:
         return 0.0
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # utime, stime, cutime, cstime
+    return sum(map(int, fields[11:15])) / _TICKS  # utime, stime, cutime, cstime
+
+
+if sys.platform == "win32":
+    _TICKS = 100  # unused, without /proc
+
+    def wait_for_cpu_seconds(process: subprocess.Popen[str]) -> float:
+        """Wait for a child process, set its ``returncode``, and return its CPU time in seconds, user and system."""
+        process.wait()
+        times = [ctypes.c_ulonglong() for _ in range(4)]  # creation, exit, kernel, user, in units of 100 ns
+        handle = ctypes.c_void_p(int(process._handle))  # type: ignore[attr-defined]  # noqa: SLF001 - in no other place
+        ctypes.windll.kernel32.GetProcessTimes(handle, *map(ctypes.byref, times))
+        return (times[2].value + times[3].value) / 10_000_000
+else:
+    _TICKS = os.sysconf("SC_CLK_TCK")
+
+    def wait_for_cpu_seconds(process: subprocess.Popen[str]) -> float:
+        """Wait for a child process, set its ``returncode``, and return its CPU time in seconds, user and system."""
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        return usage.ru_utime + usage.ru_stime
 
 
 def _read(process_id: int | str, name: str) -> str:

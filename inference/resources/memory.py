@@ -84,31 +84,34 @@ def return_freed_memory() -> None:
         return
 
 
-def _machine_bytes() -> int:
-    """Return the machine's physical memory."""
-    if sys.platform == "win32":
+if sys.platform == "win32":
 
-        class MemoryStatus(ctypes.Structure):
-            """``MEMORYSTATUSEX`` of the Windows API; only the total is read."""
+    class _MemoryStatus(ctypes.Structure):
+        """``MEMORYSTATUSEX`` of the Windows API; only the total is read."""
 
-            _fields_ = (
-                ("length", ctypes.c_ulong),
-                ("load", ctypes.c_ulong),
-                ("total_physical", ctypes.c_ulonglong),
-                ("others", ctypes.c_ulonglong * 6),
-            )
+        _fields_ = (
+            ("length", ctypes.c_ulong),
+            ("load", ctypes.c_ulong),
+            ("total_physical", ctypes.c_ulonglong),
+            ("others", ctypes.c_ulonglong * 6),
+        )
 
-        status = MemoryStatus(length=ctypes.sizeof(MemoryStatus))
+    def _machine_bytes() -> int:
+        status = _MemoryStatus(length=ctypes.sizeof(_MemoryStatus))
         ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
         return int(status.total_physical)
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
+    def _resource_limits() -> list[int]:
+        return []  # Windows has none
+else:
 
-def _resource_limits() -> list[int]:
-    """Return the process's own limits on memory, in bytes; Windows has none."""
-    try:
+    def _machine_bytes() -> int:
+        """Return the machine's physical memory."""
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+    def _resource_limits() -> list[int]:
+        """Return the process's own limits on memory, in bytes."""
         import resource
-    except ImportError:
-        return []
-    limits = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
-    return [soft for soft in limits if soft != resource.RLIM_INFINITY]
+
+        limits = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
+        return [soft for soft in limits if soft != resource.RLIM_INFINITY]

@@ -71,19 +71,24 @@ class ModelCache:
             ) from error
 
 
-def _private_root() -> Path:
-    """Return a folder in the temporary folder that no other user could have put there."""
-    root = Path(tempfile.gettempdir())
-    if sys.platform == "win32":  # the temporary folder itself belongs to one user
-        root /= "image-classifier-models"
+if sys.platform == "win32":
+
+    def _private_root() -> Path:
+        root = Path(tempfile.gettempdir(), "image-classifier-models")  # the temporary folder belongs to one user
         root.mkdir(exist_ok=True)
         return root
-    root /= f"image-classifier-models-{os.getuid()}"
-    root.mkdir(mode=0o700, exist_ok=True)
-    status = root.lstat()
-    if status.st_uid != os.getuid() or status.st_mode & 0o022 or root.is_symlink():
-        raise ConfigurationError(f"The model cache {root} is not this user's alone: remove it, or set MODEL_CACHE_DIR.")
-    return root
+else:
+
+    def _private_root() -> Path:
+        """Return a folder in the temporary folder that no other user could have put there."""
+        root = Path(tempfile.gettempdir(), f"image-classifier-models-{os.getuid()}")
+        root.mkdir(mode=0o700, exist_ok=True)
+        status = root.lstat()
+        if status.st_uid != os.getuid() or status.st_mode & 0o022 or root.is_symlink():
+            raise ConfigurationError(
+                f"The model cache {root} is not this user's alone: remove it, or set MODEL_CACHE_DIR."
+            )
+        return root
 
 
 def _is_whole(folder: Path, sizes: Mapping[str, int]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -32,9 +33,13 @@ _FIELDS = 8
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Clocks at one moment, in seconds: the wall clock, and CPU time in total, stolen, and used by the bench."""
+    """Clocks at one moment, in seconds: the wall clock, and CPU time in total, stolen, and used by the bench.
+
+    The CPU times are those of the ``cpus`` CPUs that this process may use.
+    """
 
     wall: float
+    cpus: int
     busy: float
     steal: float
     own: float
@@ -58,30 +63,38 @@ class Disturbance:
         return self.other_cpu is None or self.other_cpu <= MAX_OTHER_CPU
 
 
-def read_clocks(process_ids: Collection[int]) -> Reading | None:
-    """Read the clocks; ``None`` if there is no ``/proc/stat``.
+if sys.platform == "win32":
 
-    Args:
-        process_ids: The processes of the bench.
-    """
-    try:
-        lines = (_PROC / "stat").read_text(encoding="ascii").splitlines()
-    except OSError:
+    def read_clocks(process_ids: Collection[int]) -> Reading | None:  # noqa: ARG001 - as below
+        """Return ``None``: Windows has no ``/proc/stat``."""
         return None
-    ticks = os.sysconf("SC_CLK_TCK")
-    usable = {f"cpu{number}" for number in os.sched_getaffinity(0)}
-    fields = [[int(text) for text in line.split()[1 : 1 + _FIELDS]] for line in lines if line.split()[0] in usable]
-    steal = sum(each[_STEAL] for each in fields)
-    idle = sum(each[_IDLE] + each[_IOWAIT] for each in fields)
-    busy = sum(sum(each) for each in fields) - idle
-    return Reading(time.monotonic(), busy / ticks, steal / ticks, sum(map(cpu_seconds, process_ids)))
+else:
+
+    def read_clocks(process_ids: Collection[int]) -> Reading | None:
+        """Read the clocks; ``None`` if there is no ``/proc/stat``.
+
+        Args:
+            process_ids: The processes of the bench.
+        """
+        try:
+            lines = (_PROC / "stat").read_text(encoding="ascii").splitlines()
+        except OSError:
+            return None
+        ticks = os.sysconf("SC_CLK_TCK")
+        usable = {f"cpu{number}" for number in os.sched_getaffinity(0)}
+        fields = [[int(text) for text in line.split()[1 : 1 + _FIELDS]] for line in lines if line.split()[0] in usable]
+        steal = sum(each[_STEAL] for each in fields)
+        idle = sum(each[_IDLE] + each[_IOWAIT] for each in fields)
+        busy = sum(sum(each) for each in fields) - idle
+        own = sum(map(cpu_seconds, process_ids))
+        return Reading(time.monotonic(), len(usable), busy / ticks, steal / ticks, own)
 
 
 def disturbance(before: Reading | None, after: Reading | None) -> Disturbance:
     """Return what others took between two readings."""
     if before is None or after is None:
         return Disturbance(None, None)
-    capacity = (after.wall - before.wall) * len(os.sched_getaffinity(0))
+    capacity = (after.wall - before.wall) * after.cpus
     other = (after.busy - before.busy) - (after.own - before.own)
     return Disturbance(max(0.0, other / capacity), max(0.0, (after.steal - before.steal) / capacity))
 

@@ -25,6 +25,7 @@ from tools.bench.machine import disturbance, read_clocks
 from tools.bench.runner import Figure, Measurement
 from tools.bench.trials import Trial
 from tools.classify import DEFAULT_MODEL
+from tools.process_stats import wait_for_cpu_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -150,8 +151,7 @@ def _start(command: Sequence[str], environ: Mapping[str, str]) -> Trial:
         line = process.stdout.readline()
         elapsed = time.perf_counter() - started
         process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        cpu_seconds = wait_for_cpu_seconds(process)
     if not line or process.returncode:
         raise ConfigurationError(f"A fresh process did not classify its first image: {' '.join(command)}")
-    return Trial(1, 1 / elapsed, (usage.ru_utime + usage.ru_stime) * 1000)
+    return Trial(1, 1 / elapsed, cpu_seconds * 1000)

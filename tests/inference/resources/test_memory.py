@@ -46,15 +46,6 @@ def test_a_resource_limit_counts(tmp_path: Path) -> None:
     assert int(run.stdout) <= 480 * MIB
 
 
-def test_without_the_resource_module_the_machine_s_memory_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As on Windows."""
-    monkeypatch.undo()
-    monkeypatch.setitem(sys.modules, "resource", None)
-    assert default_budget_bytes(tmp_path) >= 64 * MIB
-
-
 def test_two_cpus_get_no_more_than_they_can_use(write_groups: WriteGroups) -> None:
     assert default_budget_bytes(write_groups("0::/", {"sys/fs/cgroup/cpu.max": "50000 100000"})) == 768 * MIB
 
