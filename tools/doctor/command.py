@@ -72,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"event": "summary", **{str(level): counts[level] for level in Level}}), flush=True)
     else:
-        print(f"{counts[Level.PROBLEM]} problems, {counts[Level.WARNING]} warnings.")
+        problems, warnings = counts[Level.PROBLEM], counts[Level.WARNING]
+        print(f"{problems} problem{'s' * (problems != 1)}, {warnings} warning{'s' * (warnings != 1)}.")
     return code or (1 if counts[Level.PROBLEM] else 0)
 
 

@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     add_filters(parser)
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("report.html"), metavar="FILE", help="where to write (report.html)"
+        "-o", "--output", type=Path, default=Path("report.html"), metavar="FILE", help="write to FILE (report.html)"
     )
     parser.epilog = "example:\n  python -m tools report --since 7d -o week.html"
 
