@@ -1,24 +1,16 @@
-"""The renderer and the demo model of the repository, without PyTorch."""
+"""The renderer of the sample photos and its labelled shapes."""
 
 from __future__ import annotations
 
 import io
-import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 from PIL import Image, ImageOps
 
-from tools.maintainer.shapes.evaluate import MODEL_FOLDER, accuracy, evaluate
-from tools.sample_photos.photographs import EVALUATION, SMALL_PX, TRAINING, camera_jpeg, photograph
+from tools.sample_photos.photographs import EVALUATION, TRAINING, camera_jpeg, photograph
 from tools.sample_photos.render import render
 from tools.sample_photos.shapes import LABELS, shape
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("label", LABELS)
@@ -62,34 +54,3 @@ def test_a_camera_jpeg_is_upright_once_its_orientation_is_applied(orientation: i
 
 def test_two_series_share_no_photograph() -> None:
     assert photograph(TRAINING, 5).content != photograph(EVALUATION, 5).content
-
-
-def test_labels_file_outputs_and_renderer_agree() -> None:
-    session = onnxruntime.InferenceSession(str(MODEL_FOLDER / "model.onnx"), providers=["CPUExecutionProvider"])
-    facts = json.loads((MODEL_FOLDER / "model.json").read_text(encoding="utf-8"))
-    (logits,) = session.run(None, {"image": np.zeros((3, 3, *facts["input"]["size"]), dtype=np.float32)})
-
-    assert (MODEL_FOLDER / "labels.txt").read_text(encoding="utf-8").splitlines() == list(LABELS)
-    assert logits.shape == (3, len(LABELS))
-
-
-def test_the_model_file_is_below_one_megabyte() -> None:
-    assert (MODEL_FOLDER / "model.onnx").stat().st_size < 1_000_000
-
-
-def test_the_model_classifies_new_renders() -> None:
-    """Small photographs keep this fast; the model card has the accuracy for all sizes."""
-    assert accuracy(evaluate(100, long_sides_px=SMALL_PX)) >= 0.95
-
-
-def test_evaluation_reports_its_number_of_renders() -> None:
-    command = [sys.executable, "-m", "tools.maintainer.shapes.evaluate", "--count", "10"]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-
-    assert "on 10 fresh renders" in finished.stdout
-
-
-def test_only_training_needs_pytorch() -> None:
-    modules = "tools.sample_photos.samples, tools.maintainer.shapes.evaluate, tools.sample_photos.render"
-    probe = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", probe], cwd=ROOT, check=True)
