@@ -155,7 +155,7 @@ class AppHost:
                     metadata=line["metadata"],
                 )
             except BrokenPipeError:
-                return  # its reader fails what is open and starts another
+                return  # the reader fails all open calls and starts another process
 
     def _read_answers(self, worker: Worker) -> None:
         for answer in worker.answers():

@@ -156,7 +156,7 @@ class WebJobsHost:
             if pipe:
                 try:
                     pipe.close()
-                except OSError:  # what was not flushed has no reader
+                except OSError:  # the unflushed rest has no reader
                     continue
         return code
 

@@ -141,7 +141,7 @@ async def start(command: dict[str, Any]) -> dict[str, Any]:
 
 
 async def specialize(command: dict[str, Any]) -> dict[str, Any]:
-    """A worker that was started before anybody knew for which app: Flex Consumption does this."""
+    """A worker that was started before its app was known, as on Flex Consumption."""
     empty = protos.WorkerInitRequest(host_version="4.0", function_app_directory=command["placeholder"])
     placeholder = await worker.worker_init_request(envelope(worker_init_request=empty))
     if placeholder.result.status != protos.StatusResult.Success:
@@ -253,7 +253,7 @@ async def tick(command: dict[str, Any]) -> dict[str, Any]:
 
 
 async def uploads(command: dict[str, Any]) -> dict[str, Any]:
-    """Many distinct uploads, one after the other; tells how many were well and what memory they left behind."""
+    """Many distinct uploads, one after the other; returns the number of successes and the memory afterwards."""
     well = 0
     for number in range(command["first"], command["first"] + command["count"]):
         well += (await invoke(command["id"], *upload_input(command["container"], f"folder/{number}.jpg")))[
@@ -265,7 +265,7 @@ async def uploads(command: dict[str, Any]) -> dict[str, Any]:
 
 
 async def together(command: dict[str, Any]) -> dict[str, Any]:
-    """Many uploads at once, as the host sends them: what is more than the thread pool holds waits in its queue."""
+    """Many uploads at once, as the host sends them: uploads beyond the size of the thread pool wait in its queue."""
     calls = (invoke(command["id"], *upload_input(command["container"], blob)) for blob in command["blobs"])
     answers = await asyncio.gather(*calls)
     failures = sorted({answer["message"] for answer in answers if answer["status"] != "Success"})
@@ -273,7 +273,7 @@ async def together(command: dict[str, Any]) -> dict[str, Any]:
 
 
 def resident_kib() -> int:
-    """Memory of this process that is in RAM, in KiB; 0 where the system does not tell."""
+    """Memory of this process that is in RAM, in KiB; 0 where the system does not report it."""
     try:
         with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123
             return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
