@@ -11,7 +11,9 @@ from tests.inference.model.loading import LINES, assert_distinguishes_colours
 from tests.inference.model.model_folders import folder, graph
 
 BLOCKS = re.findall(
-    r"```json\n(.+?)```", (Path(__file__).resolve().parents[3] / "docs" / "models.md").read_text(), re.DOTALL
+    r"```json\n(.+?)```",
+    (Path(__file__).resolve().parents[3] / "docs" / "models.md").read_text(encoding="utf-8"),
+    re.DOTALL,
 )
 
 

@@ -160,7 +160,7 @@ def test_a_dropped_delivery_of_a_deleted_blob_leaves_only_rows_whose_keys_its_si
 
 # --- the search detects ----------------------------------------------------------------------------------------------
 
-_SOURCE = Path(commit.__file__).read_text()
+_SOURCE = Path(commit.__file__).read_text(encoding="utf-8")
 _INDEX = "    for index_row in record.index_rows():\n        results.write_index_row(index_row)\n"
 MUTANTS: dict[str, tuple[str, dict[str, str]]] = {
     "never asks the source which content is current": (

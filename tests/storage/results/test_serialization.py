@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from tests.storage.conftest import Account
 
-SCHEMA = json.loads((Path(__file__).parents[3] / "docs/sidecar.schema.json").read_text())
+SCHEMA = json.loads((Path(__file__).parents[3] / "docs/sidecar.schema.json").read_text(encoding="utf-8"))
 _VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 failed = rejected(status=Status.FAILED, reason="gave_up", model="", model_version="")

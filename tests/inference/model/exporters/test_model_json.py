@@ -62,7 +62,7 @@ def test_broken_json_is_refused_with_its_name(tmp_path: Path, text: str) -> None
     assert "model.json" in refusal(path)
 
 
-SCHEMA: dict[str, Any] = json.loads((ROOT / "docs" / "model.schema.json").read_text())
+SCHEMA: dict[str, Any] = json.loads((ROOT / "docs" / "model.schema.json").read_text(encoding="utf-8"))
 
 
 def test_the_schema_has_the_keys_of_the_reader() -> None:
@@ -89,5 +89,5 @@ def test_the_schema_refuses_an_invalid_model_json(model_json: dict[str, Any]) ->
 
 
 def test_the_shipped_model_json_is_valid() -> None:
-    shipped = json.loads((ROOT / "models" / "shapes" / "model.json").read_text())
+    shipped = json.loads((ROOT / "models" / "shapes" / "model.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator(SCHEMA).validate(shipped)
