@@ -147,6 +147,11 @@ class Lab:
             return 0
         return int(service.get_queue_client(queue).get_queue_properties().approximate_message_count or 0)
 
+    def hidden(self) -> int:
+        """Messages of the host's internal queue that a host has received."""
+        visible = self.host_queues.get_queue_client(INTERNAL_QUEUE).peek_messages(max_messages=32)
+        return self.waiting(INTERNAL_QUEUE) - len(visible)
+
 
 @pytest.fixture
 def lab(program: Path, worker_python: Path, accounts: Accounts, tmp_path: Path) -> Iterator[Lab]:

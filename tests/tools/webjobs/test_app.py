@@ -155,10 +155,12 @@ class TestEventGrid:
 
 class TestTrouble:
     def test_a_worker_that_dies_in_the_middle(self, lab: Lab) -> None:
-        with lab.app() as app:
+        """Events are delivered here: the emulator's scanner misses a second upload within the same second."""
+        lab.upload("a.jpg", photo())
+        lab.upload("b.jpg", photo())
+        with lab.app(BLOB_TRIGGER_SOURCE="EventGrid") as app:
             os.kill(app.process_ids[1], signal.SIGSTOP)
-            lab.upload("a.jpg", photo())
-            lab.upload("b.jpg", photo())
+            app.deliver([event(lab, "a.jpg"), event(lab, "b.jpg")])
             until(lambda: endings(app) == ["open", "open"])
             app.kill_worker()
             rows = lab.wait_for_rows("a.jpg", "b.jpg")
@@ -194,8 +196,9 @@ class TestTrouble:
         ended = len(app.invocations)
         assert "open" not in endings(app)
         assert len(lab.rows()) >= ended
-        with lab.app():
-            lab.wait_for_rows(*names)
+        with lab.app() as second:
+            # A message that the first host had received and not begun stays hidden for ten minutes: it is not lost.
+            until(lambda: "open" not in endings(second) and len(lab.rows()) + lab.hidden() == len(names))
 
 
 class TestQueues:
