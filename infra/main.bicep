@@ -133,7 +133,7 @@ module imageAccess 'images/access.bicep' = {
     appPrincipalId: identity.outputs.principalId
     userPrincipalId: principalId
   }
-  dependsOn: [group, imageStorage]
+  dependsOn: [imageStorage]
 }
 
 module imageEvents 'images/events.bicep' = {

@@ -38,6 +38,7 @@ class Program(NamedTuple):
 PROGRAMS = {
     "chromium": Program(partial(_on_path, _CHROMIUM), "No Chromium is on this machine to open the report in."),
     "python3.13": Program(find_python, "Azure's worker library needs a Python 3.13, and none is on this machine."),
+    "pwsh": Program(partial(_on_path, ("pwsh",)), "No PowerShell (pwsh) is on this machine to run subscribe.ps1 with."),
     "webjobs-host": Program(find_program, MISSING),
 }
 

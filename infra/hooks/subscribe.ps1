@@ -11,13 +11,13 @@ $key = ''
 $answer = ''
 $failure = ''
 $reported = ''
-$state = ''
+$state = ''; $finished = $false
 
 function report($text) { Write-Host $text }
 
 function stop($text) {
     [Console]::Error.WriteLine("Not subscribed. $text")
-    exit 1
+    $script:finished = $true; exit 1
 }
 
 # Replaces the key, should a message quote the webhook's address.
@@ -78,7 +78,7 @@ while (-not $key) {
     }
     if (-not $key) { wait_or_stop 'There is no system key blobs_extension: the app has not started, or not with the function classify_uploaded. See its log stream in the portal' }
 }
-
+New-Item -ItemType File -Path "$work/subscription.json" | ForEach-Object { if (-not $IsWindows) { [IO.File]::SetUnixFileMode($_.FullName, [IO.UnixFileMode]'UserRead, UserWrite') } }
 Set-Content -Path "$work/subscription.json" -Value @"
 {
   "properties": {
@@ -122,5 +122,5 @@ while ($state -cne 'Succeeded') {
     }
     if ($state -cne 'Succeeded') { wait_or_stop 'Event Grid has not accepted the subscription. Check that the app runs, that its webhook can be reached from the internet and that the system topic has an identity' }
 }
-report "Subscribed: uploads to $env:INCOMING_CONTAINER go to $env:FUNCTION_APP_NAME."
-} finally { Remove-Item -Recurse -Force $work }
+report "Subscribed: uploads to $env:INCOMING_CONTAINER go to $env:FUNCTION_APP_NAME."; $finished = $true
+} catch { $finished = $true; throw } finally { Remove-Item -Recurse -Force $work; if (-not $finished) { [Environment]::Exit(130) } } # only Ctrl+C passes catch by

@@ -1,4 +1,4 @@
-"""Reads Bicep files from their parse tree, because no package registry offers a Bicep compiler.
+"""Reads Bicep files from their parse tree, because PyPI, npm and Debian offer no Bicep compiler.
 
 Values become Python's: objects are dicts, arrays lists, plain strings ``str``, numbers ``int``, booleans ``bool``.
 Computed values stay as they are written, as an ``Expression``; ``evaluate`` resolves the simple ones.

@@ -1,6 +1,7 @@
 """subscribe.ps1 equals subscribe.sh line by line: the same comments, messages, requests and document.
 
-No package registry offers PowerShell, so subscribe.ps1 has never run; it is parsed and compared with the tested script.
+``test_subscribe`` runs both where PowerShell is installed, as on the runners of GitHub. Elsewhere subscribe.ps1 is
+only parsed and compared here with the tested script.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def test_it_parses_completely(path: object) -> None:
 
 
 def test_they_have_the_same_length_except_for_the_end_of_try() -> None:
-    assert [line.startswith("} finally {") for line in PS1].index(True) == len(SH) == len(PS1) - 1
+    assert [line.startswith("} catch {") for line in PS1].index(True) == len(SH) == len(PS1) - 1
 
 
 def test_each_line_has_the_same_messages_and_calls() -> None:

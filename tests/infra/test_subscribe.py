@@ -1,4 +1,4 @@
-"""infra/hooks/subscribe.sh with a fake Azure CLI that answers and fails as the real one does.
+"""infra/hooks/subscribe.sh and subscribe.ps1 with a fake Azure CLI that answers and fails as the real one does.
 
 The error messages have the wording of azure-cli 2.91.0, recorded against a stand-in for Azure Resource Manager; Azure's
 messages inside them come from public issues. ``golden/az_calls.txt`` records the calls of a run without errors.
@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from tests.infra.bicep import INFRA, ROOT, read
+from tests.programs import needed
 from tests.triggers import TRIGGERS
 from tests.waiting import DEADLINE_SECONDS, until
 
-SCRIPT = INFRA / "hooks" / "subscribe.sh"
 GOLDEN = Path(__file__).parent / "golden" / "az_calls.txt"
 KEY = "s3cr3t-Key_of/the+webhook=="
 GROUP = "/subscriptions/00000000-0000-0000-0000-00000000cafe/resourceGroups/rg-photos"
@@ -89,8 +89,8 @@ ALL_WELL: dict[str, list[dict[str, Any]]] = {
 class Cli:
     """A temporary folder with an ``az`` on its path."""
 
-    def __init__(self, folder: Path, shell: str) -> None:
-        self.shell = shell
+    def __init__(self, folder: Path, command: list[str]) -> None:
+        self.command = command
         self.folder = folder
         self.temporary = folder / "tmp"
         self.programs = folder / "bin"
@@ -104,6 +104,8 @@ class Cli:
         path = f"{self.programs}:/usr/bin:/bin"
         fast = {"SUBSCRIBE_PAUSE_SECONDS": "0", "SUBSCRIBE_WAIT_SECONDS": "600"}
         own = {"PATH": path, "TMPDIR": str(self.temporary), "FAKE_AZ": str(self.folder)}
+        # PowerShell's runtime would keep a socket in the temporary folder, and report home.
+        own |= {"HOME": str(self.folder), "DOTNET_EnableDiagnostics": "0", "POWERSHELL_TELEMETRY_OPTOUT": "1"}
         return {name: each for name, each in (ENVIRONMENT | fast | own | changes).items() if each}
 
     def plan(self, changes: dict[str, list[dict[str, Any]]]) -> None:
@@ -112,7 +114,7 @@ class Cli:
     def run(self, plan: dict[str, list[dict[str, Any]]], **changes: str) -> subprocess.CompletedProcess[str]:
         self.plan(plan)
         done = subprocess.run(
-            [self.shell, str(SCRIPT)],
+            self.command,
             env=self.environment(**changes),
             capture_output=True,
             text=True,
@@ -133,18 +135,27 @@ class Cli:
         return [f"rest {words[2]}" if words[0] == "rest" else " ".join(words[:2]) for words in first]
 
 
-SHELLS = [shell for shell in ("dash", "bash") if shutil.which(shell)] or ["sh"]
+HOOKS = INFRA / "hooks"
+SHELLS = {
+    shell: [shell, str(HOOKS / "subscribe.sh")]
+    for shell in [name for name in ("dash", "bash") if shutil.which(name)] or ["sh"]
+}
+POWERSHELL = ["-NoProfile", "-NonInteractive", "-File", str(HOOKS / "subscribe.ps1")]
 
 
-@pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    return Cli(tmp_path, SHELLS[0])
+def in_shell(shell: str, folder: Path) -> Cli:
+    return Cli(folder, SHELLS[shell] if shell in SHELLS else [str(needed("pwsh")), *POWERSHELL])
 
 
-@pytest.fixture(params=SHELLS)
+@pytest.fixture(params=[next(iter(SHELLS)), "pwsh"])
+def cli(tmp_path: Path, request: pytest.FixtureRequest) -> Cli:
+    return in_shell(request.param, tmp_path)
+
+
+@pytest.fixture(params=[*SHELLS, "pwsh"])
 def each_cli(tmp_path: Path, request: pytest.FixtureRequest) -> Cli:
     """The script in every installed shell, for tests of the whole script."""
-    return Cli(tmp_path, request.param)
+    return in_shell(request.param, tmp_path)
 
 
 def transcript(calls: list[dict[str, Any]]) -> str:
@@ -293,9 +304,7 @@ def test_without_the_azure_cli_it_prints_where_to_get_it(cli: Cli) -> None:
 def test_an_interrupted_run_leaves_no_key_behind(each_cli: Cli) -> None:
     each_cli.plan({"rest put": [THROTTLED]})
     environment = each_cli.environment(SUBSCRIBE_PAUSE_SECONDS="600")
-    running = subprocess.Popen(
-        [each_cli.shell, str(SCRIPT)], env=environment, start_new_session=True, stdout=subprocess.DEVNULL
-    )
+    running = subprocess.Popen(each_cli.command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL)
     try:
         until(lambda: "rest put" in each_cli.commands(), "the request that is refused")
         assert list(each_cli.temporary.rglob("subscription.json")), "there was nothing to leave behind"
