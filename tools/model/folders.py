@@ -82,7 +82,7 @@ def write_model_json(folder: Path, spec: ModelSpec, name: str) -> None:
     Raises:
         ModelError: Its version differs.
     """
-    (folder / model_json.FILE).write_text(to_model_json(spec, name), encoding="utf-8")
+    (folder / model_json.FILE).write_text(to_model_json(spec, name), encoding="utf-8", newline="\n")
     written = load_model(folder).spec
     if written.identity.version != spec.identity.version:
         raise ModelError(

@@ -71,7 +71,7 @@ def install(lock: Path, target: Path) -> None:
     for record in target.glob("*.dist-info/RECORD"):
         lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines if (target / line.rsplit(",", 2)[0].strip('"')).is_file()]
-        record.write_text("".join(kept), encoding="utf-8")
+        record.write_text("".join(kept), encoding="utf-8", newline="\n")
 
 
 def remove(site: Path, name: str) -> None:
