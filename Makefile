@@ -29,9 +29,10 @@ $(DEV_STAMP): $(TOOLS_STAMP) requirements-dev.txt
 demo: install
 	@$(PY) -m tools demo
 
-# A file's tests stay together, for they share fixtures; each process has an Azurite of its own.
+# The tests of a class or file stay together, for they share fixtures; each process has an Azurite of its own.
+# tests/conftest.py decides the number of processes, and the order: the longest first.
 test: install-dev
-	@$(PY) -m pytest --numprocesses auto --dist loadfile
+	@$(PY) -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
 
 # The zip for Azure; MODEL=path/to/my-model packs another model than the sample, HEIC=no leaves pillow-heif out.
 package: install

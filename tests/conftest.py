@@ -12,10 +12,19 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from inference.resources.cpus import usable_cpus
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tools.azurite.azurite import Azurite
+
+TESTS = Path(__file__).resolve().parent
+# Folders and files that take longest. They start first: started last, one of them would keep one CPU busy alone.
+LONGEST = (
+    *("tools/webjobs", "tools/package/test_runs.py", "storage/query", "tools/devhost/test_host.py", "tools/chaos"),
+    *("deploy/test_secrets.py", "test_end_to_end.py", "tools/bench", "inference/decoding", "storage/reconcile"),
+)
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -28,11 +37,24 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one process more than there are CPUs: many tests wait for an emulator or a host."""
+    return usable_cpus() + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use the emulator, so that ``-m "not azurite"`` runs the others."""
+    """Mark the tests that use the emulator, so that ``-m "not azurite"`` runs the others, and put the longest first."""
     for item in items:
         if "azurite" in getattr(item, "fixturenames", ()):
             item.add_marker("azurite")
+    items.sort(key=_start)  # stable: the tests of a file stay together
+
+
+def _start(item: pytest.Item) -> int:
+    """Place of a test's folder or file among the longest; behind all of them for any other."""
+    path = item.path.relative_to(TESTS).as_posix()
+    return next((place for place, each in enumerate(LONGEST) if path.startswith(each)), len(LONGEST))
 
 
 @pytest.fixture(scope="session")
