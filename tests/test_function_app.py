@@ -12,8 +12,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -388,21 +386,21 @@ class TestModel:
         self, bench: Bench, folder: Path, photo: bytes, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         sessions: list[str] = []
+        calls: list[str] = []
         runtime = onnxruntime()
 
         class Counted(runtime.InferenceSession):  # type: ignore[misc, name-defined]
             def __init__(self, *args: Any, **options: Any) -> None:
                 sessions.append(str(args[0]))
-                time.sleep(0.05)  # hold the door open for a second one to slip in
+                until(lambda: len(calls) == len(blobs), "the other calls")
                 super().__init__(*args, **options)
 
         monkeypatch.setattr(runtime, "InferenceSession", Counted)
         blobs = [bench.upload(f"{number}.jpg", photo) for number in range(16)]
         shutil.copytree(SHAPES, folder)
-        together = threading.Barrier(len(blobs))
 
         def first_call(blob: BlobClient) -> None:
-            together.wait()
+            calls.append(blob.blob_name)
             bench.app.classify_uploaded(blob)
 
         with ThreadPoolExecutor(len(blobs)) as pool:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-import time
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from tests.waiting import DEADLINE_SECONDS
+from tests.waiting import DEADLINE_SECONDS, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,10 +95,7 @@ class Page:
 
     def until(self, expression: str) -> None:
         """Wait until a JavaScript expression is true."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while not self.value(f"Boolean({expression})"):
-            assert time.monotonic() < deadline, f"never came true: {expression}"
-            self.value("new Promise(requestAnimationFrame)")
+        until(lambda: self.value(f"new Promise(requestAnimationFrame).then(() => Boolean({expression}))"), expression)
 
     def click(self, selector: str) -> None:
         """Click the centre of the first matching element, which must not be covered."""
