@@ -108,6 +108,7 @@ Startup(
     available_bytes=available_bytes(),
     model=warm_model.model if warm_model else None,
     versions=versions(),
+    exact_int8=warm_model is not None and warm_model.exact_int8,
 ).log(fast_start.elapsed_seconds())
 
 # ---- triggers

@@ -78,6 +78,11 @@ class Classifier:
         """The specification of the model, or of the first of several."""
         return self._models[0].spec
 
+    @property
+    def exact_int8(self) -> bool:
+        """Whether any of the models is quantized and runs without saturation; see ``Session``."""
+        return any(model.session.exact_int8 for model in self._models)
+
     def warm(self) -> None:
         """Run each model once on zeros and import the JPEG reader, so that the first photo waits for neither."""
         load_format("jpeg")

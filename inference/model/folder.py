@@ -50,7 +50,7 @@ def load_model(folder: Path, *, intra_op_threads: int = 1) -> LoadedModel:
     files = [graph, *(_weight_file(graph, name) for name in content.external_files)]
     digests = [_sha256(file, graph) for file in files]
     read_exporter_files(folder, digests[0], values)
-    session = Session(graph, intra_op_threads=intra_op_threads)
+    session = Session(graph, intra_op_threads=intra_op_threads, exact_int8=content.is_quantized)
     read_graph_metadata(folder, graph.name, session.metadata, values)
 
     input_spec = resolve_input(folder, values, session)

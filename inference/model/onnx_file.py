@@ -1,4 +1,4 @@
-"""Reads from an ONNX file, without loading it, which operator makes each output and which weight files it needs.
+"""Reads from an ONNX file, without loading it, the operators before each output and the weight files it needs.
 
 ONNX Runtime reports names, types and shapes, but not whether an output comes out of a Softmax, and its errors for a
 file that is not ONNX do not say what the file is. This reads the few protobuf fields that do and skips all others by
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # protobuf wire types
 
 # Operators that move, copy or retype numbers without changing what they mean: a Softmax before them is still a Softmax.
+_QUANTIZED = (
+    "QLinear", "DynamicQuantize", "QGemm", "QAttention", "QuantizeLinear", "DequantizeLinear",
+    "MatMulInteger", "ConvInteger",
+)  # fmt: skip
+"""Prefixes of the operators with 8-bit integers: of ONNX, and of ONNX Runtime's own operator set."""
 _PASSES_THROUGH = {
     "Cast", "CastLike", "Concat", "DequantizeLinear", "Dropout", "Flatten", "Gather", "Identity", "QuantizeLinear",
     "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze", "ZipMap",
@@ -33,10 +38,12 @@ class OnnxFile(NamedTuple):
         last_operator: By output name, the operator that gives its numbers their meaning (``Softmax``, ``Gemm``); empty
             when the output is an input passed through.
         external_files: Names of the weight files beside it, sorted.
+        is_quantized: Whether any operator, also in a body of ``If`` or ``Loop`` or in a function, is an 8-bit one.
     """
 
     last_operator: Mapping[str, str]
     external_files: tuple[str, ...]
+    is_quantized: bool
 
 
 def read(path: Path) -> OnnxFile:
@@ -77,27 +84,35 @@ def _refuse_other_formats(path: Path, head: bytes) -> None:
 
 
 def _read_model(content: memoryview) -> OnnxFile:
+    graph: OnnxFile | None = None
+    is_quantized = False
     for field, value in _fields(content):
         if field == 7 and isinstance(value, memoryview):  # ModelProto.graph
-            return _read_graph(value)
-    raise _NotProtobufError
+            graph = _read_graph(value)
+        elif field == 25 and isinstance(value, memoryview):  # ModelProto.functions; FunctionProto.node is 7
+            is_quantized |= any(_is_quantized(node) for number, node in _fields(value) if number == 7)
+    if graph is None:
+        raise _NotProtobufError
+    return graph._replace(is_quantized=graph.is_quantized or is_quantized)
 
 
 def _read_graph(graph: memoryview) -> OnnxFile:
     made_by: dict[str, tuple[str, str]] = {}
     outputs: list[str] = []
     external: set[str] = set()
+    is_quantized = False
     for field, value in _fields(graph):
         if not isinstance(value, memoryview):
             continue
         if field == 1:  # GraphProto.node
             operator, first_input, results = _read_node(value)
             made_by.update(dict.fromkeys(results, (operator, first_input)))
+            is_quantized = is_quantized or _is_quantized(value)
         elif field == 5:  # GraphProto.initializer
             external |= _external_location(value)
         elif field == 12:  # GraphProto.output
             outputs += [_text(name) for number, name in _fields(value) if number == 1]
-    return OnnxFile({name: _last_operator(name, made_by) for name in outputs}, tuple(sorted(external)))
+    return OnnxFile({name: _last_operator(name, made_by) for name in outputs}, tuple(sorted(external)), is_quantized)
 
 
 def _last_operator(name: str, made_by: Mapping[str, tuple[str, str]]) -> str:
@@ -120,6 +135,20 @@ def _read_node(node: memoryview) -> tuple[str, str, list[str]]:
         elif field == 4:
             operator = _text(value)
     return operator, inputs[0] if inputs else "", outputs
+
+
+def _is_quantized(node: int | memoryview) -> bool:
+    """Whether a NodeProto is an 8-bit operator, or holds one in the graph of an attribute."""
+    if isinstance(node, int):
+        raise _NotProtobufError
+    for field, value in _fields(node):
+        if field == 4 and _text(value).startswith(_QUANTIZED):
+            return True
+        if field == 5 and isinstance(value, memoryview):  # AttributeProto: g is 6, graphs is 11; GraphProto.node is 1
+            graphs = [graph for number, graph in _fields(value) if number in (6, 11) and isinstance(graph, memoryview)]
+            if any(_is_quantized(inner) for graph in graphs for number, inner in _fields(graph) if number == 1):
+                return True
+    return False
 
 
 def _external_location(tensor: memoryview) -> set[str]:

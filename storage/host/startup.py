@@ -55,6 +55,7 @@ class Startup:
         available_bytes: Memory that the container or machine could give for it.
         model: The model that serves; ``None`` while it is downloaded, or where it cannot be used.
         versions: Version by name, of the packages that decide speed and results.
+        exact_int8: Whether a model is quantized and runs without saturation; see ``inference.model.session``.
     """
 
     settings: Settings
@@ -65,6 +66,7 @@ class Startup:
     available_bytes: int
     model: ModelIdentity | None
     versions: Mapping[str, str]
+    exact_int8: bool = False
 
     def log(self, load_seconds: float) -> None:
         """Log the startup line, then each warning, as an error where it is fatal.
@@ -93,6 +95,7 @@ class Startup:
             **model,
             "cpus": self.cpus,
             "intra_op_threads": self.intra_op_threads,
+            **({"int8": "exact"} if self.exact_int8 else {}),
             "pool_threads": limits.pool_threads,
             "worker_processes": limits.worker_processes,
             "blobs_at_once": "dynamic" if limits.is_dynamic else limits.blobs_at_once,

@@ -32,11 +32,12 @@ def check_model(settings: Settings, clients: Clients) -> tuple[Finding, str | No
     seconds = time.perf_counter() - start
     spec, identity = model.spec, model.model
     note = f" ({len(folders)} models)" if len(folders) > 1 else ""
+    int8 = " Its 8-bit products are summed exactly, so every CPU gives the same label." if model.exact_int8 else ""
     return (
         ok(
             "model",
             f"{identity.name}, version {identity.version}{note} works: {len(spec.labels):,} labels, input of "
-            f"{spec.input.width} x {spec.input.height}; loaded in {seconds:.1f} s.",
+            f"{spec.input.width} x {spec.input.height}; loaded in {seconds:.1f} s.{int8}",
         ),
         identity.version,
     )

@@ -47,6 +47,7 @@ class ModelBenchmark:
         resident_mib: Growth of the process's resident memory, with the memory of one inference.
         preprocess_ms: Median time from the bytes of one photo to the model's input, in milliseconds.
         inference: Throughput by number of concurrent callers, 1 first.
+        exact_int8: See ``Session``.
         ratio: Images per second with the most callers, divided by the first model's.
     """
 
@@ -57,6 +58,7 @@ class ModelBenchmark:
     resident_mib: float
     preprocess_ms: float
     inference: list[Throughput]
+    exact_int8: bool
     ratio: float = 1.0
 
 
@@ -98,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
             resident_mib=mib,
             preprocess_ms=_preprocess_ms(model, photo),
             inference=list(by_callers.values()),
+            exact_int8=model.session.exact_int8,
             ratio=by_callers[callers[-1]].images_per_s / first,
         )
         print(json.dumps(asdict(benchmark)) if args.json else _table(benchmark), flush=True)
@@ -111,7 +114,7 @@ def _load(folder: Path) -> tuple[LoadedModel, float, float]:
     model.warm()
     grown = resident().now_mib - before
     started = time.perf_counter()
-    Session(model.spec.graph)
+    Session(model.spec.graph, exact_int8=model.session.exact_int8)
     return model, (time.perf_counter() - started) * 1000, grown
 
 
@@ -157,5 +160,6 @@ def _table(benchmark: ModelBenchmark) -> str:
             (callers, f"{by.images_per_s:.1f}", f"images/s  {by.ms_per_image:.2f} ms each, {faster:.2f} of one caller")
         )
     rows.append(("against the first", f"{benchmark.ratio:.2f}", ""))
+    rows.append(("exact int8", "on" if benchmark.exact_int8 else "not needed", ""))
     lines = [f"{printable(benchmark.name)} {benchmark.version}"]
     return "\n".join([*lines, *(f"  {name:<18} {value:>8} {unit}" for name, value, unit in rows)]) + "\n"

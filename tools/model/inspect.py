@@ -38,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"graph    {spec.graph}  {spec.graph.stat().st_size:,} bytes")
     for kind, infos in (("inputs", model.session.inputs), ("outputs", model.session.outputs)):
         print(f"{kind:<8} {', '.join(printable(f'{info.name} {info.type} {_shape(info)}') for info in infos)}")
+    if model.session.exact_int8:
+        print("int8     exact on every CPU (session.x64quantprecision=1)")
     print(f"labels   {len(spec.labels)}: {printable(_first_and_last(spec.labels))}\n")
     rows = [(key, _short(value), printable(source)) for key, value, source in resolved_values(spec)]
     width = max(len(value) for _, value, _ in rows)
@@ -55,6 +57,7 @@ def _document(model: LoadedModel) -> dict[str, Any]:
         "graph_bytes": spec.graph.stat().st_size,
         "inputs": [info._asdict() for info in session.inputs],
         "outputs": [info._asdict() for info in session.outputs],
+        "exact_int8": session.exact_int8,
         "labels": spec.labels,
         "facts": {key: {"value": value, "source": source} for key, value, source in resolved_values(spec)},
     }

@@ -1,8 +1,7 @@
 """``model quantize``: writes an int8 copy of a float model and compares the two.
 
-The copy is in QDQ form with unsigned 8-bit activations and signed 8-bit weights, as ONNX Runtime's CPU kernels expect
-it. Ranges are calibrated on the user's images with the app's own preprocessing. Only this command needs the ``onnx``
-package.
+The copy is in QDQ form with unsigned 8-bit activations and signed 7-bit weights, with which no CPU saturates. Ranges
+are calibrated on the user's images with the app's own preprocessing. Only this command needs the ``onnx`` package.
 """
 
 from __future__ import annotations

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 import pytest
+from onnx import helper
 
 from inference import classifier
+from inference.model import onnx_file
 from tests.inference.model.loading import LINES, refusal
 from tests.inference.model.model_folders import MODEL_JSON, folder, graph
 
@@ -72,3 +74,22 @@ def test_weights_elsewhere_are_refused_before_they_are_read(tmp_path: Path, plac
                 entry.value = place
     (tmp_path / "model" / "model.onnx").write_bytes(saved.SerializeToString())
     assert "keeps its weights in" in refusal(tmp_path / "model")
+
+
+def test_finds_an_8_bit_operator_in_a_body_and_in_a_function(tmp_path: Path) -> None:
+    node, path = helper.make_node, tmp_path / "model.onnx"
+    path.write_bytes(graph().SerializeToString())
+    assert not onnx_file.read(path).is_quantized
+
+    body = helper.make_graph([node("DynamicQuantizeLinear", ["step0"], ["a", "b", "c"])], "body", [], [])
+    inside = graph()
+    inside.graph.node.append(node("If", ["condition"], [], then_branch=body, else_branch=body))
+    path.write_bytes(inside.SerializeToString())
+    assert onnx_file.read(path).is_quantized
+
+    called = graph()
+    called.functions.append(
+        helper.make_function("local", "Sum8", ["a", "b"], ["c"], [node("MatMulInteger", ["a", "b"], ["c"])], [])
+    )
+    path.write_bytes(called.SerializeToString())
+    assert onnx_file.read(path).is_quantized

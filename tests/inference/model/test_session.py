@@ -9,12 +9,16 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from inference.errors import ModelError, TransientError
-from inference.model import session
+from inference.model import onnx_file, session
+from inference.model.folder import load_model
 from inference.model.session import Session
 from tests.inference.model.loading import LINES, refusal
 from tests.inference.model.model_folders import MODEL_JSON, folder, graph
@@ -180,3 +184,86 @@ class TestOnnxRuntime:
         model_json, process, _ = restricted(self.CPUS, None)
         assert model_json
         assert process not in model_json
+
+
+def saturating(form: str) -> tuple[onnx.ModelProto, np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return an 8-bit graph, its input, and its exact answer by integer arithmetic.
+
+    Every sum of two products is above 32,767, which is where CPUs without VNNI saturate.
+    """
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(200, 256, (1, 64)).astype(np.uint8)
+    weights = rng.integers(90, 128, (64, 16)).astype(np.int8)
+    weights[:, ::2] *= -1
+    exact = (pixels.astype(np.int64) @ weights.astype(np.int64)).reshape(-1)
+    constants = {"w": weights, "one": np.float32(1), "zero": np.uint8(0), "weight_zero": np.int8(0)}
+    coarse = {"scale": np.float32(2**14), "middle": np.uint8(128)}
+    quantized = (np.clip(np.rint(exact / 2**14) + 128, 0, 255) - 128) * 2**14
+    node = helper.make_node
+    dequantized = [
+        node("DequantizeLinear", ["x", "one", "zero"], ["float_x"]),
+        node("DequantizeLinear", ["w", "one", "weight_zero"], ["float_w"]),
+    ]
+    requantized = [
+        node("QuantizeLinear", ["float_y", "scale", "middle"], ["q"]),
+        node("DequantizeLinear", ["q", "scale", "middle"], ["y"]),
+    ]
+    operands = ["x", "one", "zero", "w", "one", "weight_zero", "scale", "middle"]
+    nodes = {
+        "QLinearMatMul": [node("QLinearMatMul", operands, ["q"]), requantized[1]],
+        "QLinearConv": [node("QLinearConv", operands, ["q"]), requantized[1]],
+        "MatMulInteger": [
+            node("MatMulInteger", ["x", "w", "zero", "weight_zero"], ["sum"]),
+            node("Cast", ["sum"], ["y"], to=TensorProto.FLOAT),
+        ],
+        "MatMul": [*dequantized, node("MatMul", ["float_x", "float_w"], ["float_y"]), *requantized],
+        "Conv": [*dequantized, node("Conv", ["float_x", "float_w"], ["float_y"]), *requantized],
+    }[form]
+    if form.endswith("Conv"):
+        pixels, constants["w"] = pixels.reshape(1, 64, 1, 1), weights.T.reshape(16, 64, 1, 1)
+    model = helper.make_model(
+        helper.make_graph(
+            nodes,
+            form,
+            [helper.make_tensor_value_info("x", TensorProto.UINT8, pixels.shape)],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+            [numpy_helper.from_array(np.asarray(value), name) for name, value in (constants | coarse).items()],
+        ),
+        opset_imports=[helper.make_opsetid("", 13)],
+        ir_version=8,
+    )
+    return model, pixels, exact if form == "MatMulInteger" else quantized
+
+
+@pytest.mark.parametrize("form", ["QLinearMatMul", "QLinearConv", "MatMulInteger", "MatMul", "Conv"])
+def test_8_bit_products_are_summed_exactly_on_every_cpu(tmp_path: Path, form: str) -> None:
+    model, pixels, exact = saturating(form)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    assert onnx_file.read(path).is_quantized
+    (answer,) = Session(path, exact_int8=True).run(["y"], {"x": pixels})
+    assert answer.reshape(-1).tolist() == exact.tolist()
+
+
+def test_a_quantized_model_is_loaded_without_saturation(
+    tmp_path: Path, model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries: list[tuple[str, str]] = []
+    runtime = session.onnxruntime()
+
+    class Options(runtime.SessionOptions):  # type: ignore[name-defined,misc]
+        def add_session_config_entry(self, key: str, value: str) -> None:
+            entries.append((key, value))
+            super().add_session_config_entry(key, value)
+
+    monkeypatch.setattr(runtime, "SessionOptions", Options)
+    assert not load_model(model_dir).session.exact_int8
+    assert "session.x64quantprecision" not in dict(entries)
+    quantized = graph()
+    del quantized.graph.node[-1]
+    quantized.graph.initializer.append(numpy_helper.from_array(np.float32(0.01), "scale"))
+    quantized.graph.node.add(op_type="QuantizeLinear", input=["step0", "scale"], output=["q"])
+    quantized.graph.node.add(op_type="DequantizeLinear", input=["q", "scale"], output=["logits"])
+    stated = MODEL_JSON | {"output": {"activation": "softmax"}}
+    assert load_model(folder(tmp_path / "int8", quantized, labels_txt=LINES, model_json=stated)).session.exact_int8
+    assert dict(entries)["session.x64quantprecision"] == "1"
