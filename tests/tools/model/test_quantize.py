@@ -66,6 +66,8 @@ def test_writes_an_int8_copy_with_the_same_answers(network: Path, photos: Path) 
     copy = network.with_name("net-int8")
     operators = {node.op_type for node in onnx.load(copy / "model.onnx").graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= operators
+    weights = [numpy_helper.to_array(each) for each in onnx.load(copy / "model.onnx").graph.initializer]
+    assert max(np.abs(each.astype(int)).max() for each in weights if each.dtype == np.int8) <= 64, "7 bits"
     quantized = classifier.load(copy)
     assert quantized.model.name == "net-int8"
     assert quantized.classify(png(GREEN)).label == "green"
