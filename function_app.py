@@ -20,7 +20,7 @@ with fast_start.imports():
     from azurefunctions.extensions.bindings.blob import BlobClient  # noqa: TC002
 
     from inference import classifier
-    from inference.errors import ClassificationError, ConfigurationError
+    from inference.errors import ClassificationError
     from inference.limits import Limits
     from inference.resources.admission import Admission
     from inference.resources.cpus import usable_cpus, visible_cpus
@@ -34,7 +34,8 @@ with fast_start.imports():
     from storage.models.hot_swap import hot_swap_model
     from storage.pipeline import messages
     from storage.pipeline.classify_blob import classify_blob
-    from storage.pipeline.queue import RequestQueue
+    from storage.pipeline.intake import Intake
+    from storage.pipeline.queue import RefusedQueue, RequestQueue
     from storage.pipeline.retries import Retries
     from storage.pipeline.stores import Stores
     from storage.results.record import Image
@@ -63,6 +64,7 @@ stores = Stores(
     admit=admission.reserve_content,
 )
 queue = RequestQueue(clients)
+intake = Intake(settings.incoming_container, RefusedQueue(clients))
 retries = Retries(stores, queue, settings.retry_delays_seconds)
 
 # ---- model
@@ -138,25 +140,26 @@ def classify_uploaded(blob: BlobClient) -> None:
 def classify_requested(message: func.QueueMessage) -> None:
     """Classify the blobs that a message names, and queue those that fail again, after growing delays."""
     early_logs.reemit()
-    retries.classify_request(_for_this_app(messages.Request.from_json(message.get_body())), model)
+    if request := intake.read(messages.QUEUE, message.id, message.get_body()):
+        retries.classify_request(request, model)
 
 
 @app.queue_trigger(arg_name="message", queue_name=messages.BLOB_POISON_QUEUE, connection="ImageStorage")
 def recover_poisoned(message: func.QueueMessage) -> None:
     """Queue an upload again whose immediate tries all failed, after growing delays."""
     early_logs.reemit()
-    request = _for_this_app(messages.from_blob_poison(message.get_body()))
-    reason = "Every try of the blob trigger failed; the host's log has the reason."
-    retries.retry_or_give_up(request, dict.fromkeys(request.images, reason))
+    if request := intake.read(messages.BLOB_POISON_QUEUE, message.id, message.get_body()):
+        reason = "Every try of the blob trigger failed; the host's log has the reason."
+        retries.retry_or_give_up(request, dict.fromkeys(request.images, reason))
 
 
 @app.queue_trigger(arg_name="message", queue_name=messages.POISON_QUEUE, connection="ImageStorage")
 def record_abandoned(message: func.QueueMessage) -> None:
     """Record failed rows for a message whose tries all ended without an answer: a crash, or a timeout."""
     early_logs.reemit()
-    request = _for_this_app(messages.Request.from_json(message.get_body()))
-    reason = "The worker ended every try without an answer: it crashed, or exceeded the time limit."
-    retries.give_up(request, dict.fromkeys(request.images, reason))
+    if request := intake.read(messages.POISON_QUEUE, message.id, message.get_body()):
+        reason = "The worker ended every try without an answer: it crashed, or exceeded the time limit."
+        retries.give_up(request, dict.fromkeys(request.images, reason))
 
 
 @app.timer_trigger(arg_name="timer", schedule=settings.reconcile_schedule, run_on_startup=False)
@@ -166,13 +169,3 @@ def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's
     from storage.reconcile.reconcile import reconcile_on_timer  # no image needs it
 
     reconcile_on_timer(stores, queue, settings.incoming_container)
-
-
-def _for_this_app(request: messages.Request) -> messages.Request:
-    """Return the request; refuse one that names another container than ours."""
-    if request.container != settings.incoming_container:
-        raise ConfigurationError(
-            f"A message names the container {request.container!r}, but INCOMING_CONTAINER is "
-            f"{settings.incoming_container!r}: it belongs to another app, and stays on the queue's poison queue."
-        )
-    return request

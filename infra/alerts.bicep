@@ -46,6 +46,16 @@ var rules = [
     threshold: 10
   }
   {
+    name: 'messages-refused'
+    title: 'The app cannot process a message, or fails on the same one again and again'
+    query: loadTextContent('queries/alert_refused.kql')
+    severity: 2
+    every: 'PT15M'
+    window: 'PT1H'
+    operator: 'GreaterThan'
+    threshold: 0
+  }
+  {
     name: 'nothing-committed'
     title: 'Uploads arrive, but no row is written'
     query: loadTextContent('queries/alert_stalled.kql')

@@ -461,10 +461,65 @@ class TestRequest:
         with pytest.raises(ConfigurationError, match="theirs"):
             bench.app.classify_requested(message)
 
-    @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"container": "x", "blobs": []}', b"\xff\xfe"], ids=repr)
-    def test_that_cannot_be_read_is_an_error(self, bench: Bench, body: bytes) -> None:
-        with pytest.raises(ValueError):
-            bench.app.classify_requested(func.QueueMessage(body=body))
+    def test_in_plain_json_is_served_like_base64(self, bench: Bench, photo: bytes) -> None:
+        for name, encode in (("plain.jpg", bytes), ("encoded.jpg", base64.b64encode)):
+            bench.upload(name, photo)
+            body = json.dumps({"container": bench.incoming, "blobs": [name]}).encode()
+            bench.app.classify_requested(func.QueueMessage(body=encode(body)))
+            assert bench.row(name) is not None
+
+
+def refused_texts(bench: Bench) -> list[str]:
+    """Receive and delete the messages that the app refused; all tests share this queue."""
+    queue = bench.app.clients.queues.get_queue_client("classify-requests-refused")
+    texts = []
+    for message in queue.receive_messages():
+        texts.append(str(message.content))
+        queue.delete_message(message)
+    return texts
+
+
+class TestRefusedMessage:
+    @pytest.mark.parametrize("function", ["classify_requested", "recover_poisoned", "record_abandoned"])
+    @pytest.mark.parametrize("body", [b"{}", b"[]", b'{"container": "x", "blobs": []}', b"a <note> & more"], ids=repr)
+    def test_is_moved_unchanged_and_logged_once(
+        self, bench: Bench, function: str, body: bytes, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        getattr(bench.app, function)(func.QueueMessage(id="message-1", body=body))
+        assert refused_texts(bench) == [body.decode()]
+        (line,) = [record for record in caplog.records if record.name == "storage.pipeline.intake"]
+        assert line.levelno == logging.ERROR
+        assert "id=message-1 because=" in line.getMessage()
+        assert line.getMessage().endswith("kept_on=classify-requests-refused do=redrive")
+
+    @pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"a\x00b", "\ufffe".encode()], ids=repr)
+    def test_that_no_queue_can_hold_is_moved_in_base64(self, bench: Bench, body: bytes) -> None:
+        bench.app.classify_requested(func.QueueMessage(body=body))
+        assert refused_texts(bench) == [base64.b64encode(body).decode()]
+
+    def test_for_another_container_is_moved_from_our_poison_queue(self, bench: Bench) -> None:
+        body = b'{"container": "theirs", "blobs": ["a.jpg"]}'
+        bench.app.record_abandoned(func.QueueMessage(body=body))
+        assert refused_texts(bench) == [body.decode()]
+
+    def test_for_another_container_stays_on_the_queue_that_all_apps_share(
+        self, bench: Bench, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        body = b'{"ContainerName": "theirs", "BlobName": "a.jpg"}'
+        with pytest.raises(ConfigurationError, match="stays on its queue"):
+            bench.app.recover_poisoned(func.QueueMessage(body=body))
+        assert "kept_on=webjobs-blobtrigger-poison" in caplog.messages[-1]
+
+    def test_stays_when_it_cannot_be_moved(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Azurite cannot refuse one queue only, so the queue is replaced."""
+
+        class Full:
+            def send(self, _: bytes) -> None:
+                raise TransientError("sending failed for now (503).")
+
+        monkeypatch.setattr(bench.app, "intake", replace(bench.app.intake, refused=Full()))
+        with pytest.raises(TransientError, match="503"):
+            bench.app.record_abandoned(func.QueueMessage(body=b"{}"))
 
 
 class TestPoison:

@@ -102,6 +102,7 @@ TABLE: dict[str, set[str]] = {
     # The commands, and what several of them use.
     "tools.terminal": {"inference.errors"},
     "tools.times": set(),
+    "tools.internal_queue": set(),
     "tools.process_stats": set(),
     "tools.svg": set(),
     "tools.__main__": {"inference"},  # imports the chosen command by its name
@@ -119,9 +120,13 @@ TABLE: dict[str, set[str]] = {
     "tools.query": {"inference", "storage", "tools.account", "tools.terminal", "tools.times"},
     "tools.report": {"inference", "storage", "tools.account", "tools.query", "tools.svg", "tools.terminal"},
     "tools.reconcile": {"storage", "tools.account", "tools.terminal"},
-    "tools.redrive": {"inference", "storage", "tools.account", "tools.terminal", "tools.times"},
+    "tools.redrive": {
+        *("inference", "storage", "tools.account", "tools.devhost", "tools.internal_queue", "tools.terminal"),
+        "tools.times",
+    },
     "tools.doctor": {
-        *("inference", "storage", "tools.account", "tools.devhost", "tools.sample_photos", "tools.terminal"),
+        *("inference", "storage", "tools.account", "tools.devhost", "tools.internal_queue", "tools.sample_photos"),
+        "tools.terminal",
     },
     "tools.model": {"inference", "storage", "tools.account", "tools.process_stats", "tools.terminal"},
     "tools.package": {"inference", "storage", "tools.model", "tools.terminal"},

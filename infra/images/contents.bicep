@@ -61,6 +61,12 @@ resource requestsPoison 'Microsoft.Storage/storageAccounts/queueServices/queues@
   name: 'classify-requests-poison'
 }
 
+// Messages that no function can process; no function reads it.
+resource requestsRefused 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
+  parent: queues
+  name: 'classify-requests-refused'
+}
+
 // The host's fixed name: two apps on one image account would process each other's messages.
 resource uploadsPoison 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
   parent: queues

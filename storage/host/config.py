@@ -34,7 +34,7 @@ class HostLimits:
         worker_processes: Worker processes on one instance, each with a model and a decode budget of its own.
         function_timeout_seconds: The host ends an invocation after it; ``None`` is never, or the plan's default.
         redelivery_seconds: How long a message stays hidden after its function failed (``queues.visibilityTimeout``).
-        is_base64: Whether the host expects messages in Base64, as ours are.
+        is_base64: Whether the host decodes messages from Base64, and refuses others.
         plan: ``WEBSITE_SKU``: ``FlexConsumption``, ``Dynamic`` ...; empty outside Azure Functions.
     """
 

@@ -191,9 +191,9 @@ class Startup:
                 f"(queues.visibilityTimeout), longer than the function itself may take ({timeout:.0f} s).",
                 "Lower queues.visibilityTimeout in host.json; RETRY_DELAYS_SECONDS has the growing delays.",
             )
-        if not limits.is_base64:
+        if limits.is_base64:
             yield ConfigWarning(
-                "queues.messageEncoding is none, but the messages are in Base64: the app will not be able to read any.",
-                "Remove messageEncoding from host.json.",
-                is_fatal=True,
+                "queues.messageEncoding is base64: the host moves a message that is not Base64 to a poison queue, and "
+                "no function ever receives it.",
+                'Set "messageEncoding": "none" in host.json, as the app reads Base64 itself.',
             )

@@ -1,12 +1,18 @@
-"""Messages on ``classify-requests``: the blobs to classify, sent by backfill, retries and reconciliation."""
+"""Messages on ``classify-requests``: the blobs to classify, sent by backfill, retries, reconciliation and people.
+
+A message is a JSON object, as it is or in Base64. docs/adr/0016-message-encoding.md gives the reasons.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
+from inference.errors import ConfigurationError
 from storage.results.record import Image
 
 if TYPE_CHECKING:
@@ -14,10 +20,17 @@ if TYPE_CHECKING:
 
 QUEUE = "classify-requests"
 POISON_QUEUE = f"{QUEUE}-poison"
+REFUSED_QUEUE = f"{QUEUE}-refused"  # no function reads it, so its messages stay visible
 BLOB_POISON_QUEUE = "webjobs-blobtrigger-poison"  # the host's name for it, one per storage account
 
-_MAX_BLOBS = 32  # at a second or two per blob, a message takes far less than the function's ten minutes
+MAX_BLOBS = 32  # at a second or two per blob, a message takes far less than the function's ten minutes
 _MAX_TEXT_BYTES = 40 * 1024  # a queue message holds 64 KiB, and Base64 turns three bytes into four
+_MAX_NAME = 1024  # characters of a blob name, a limit of Azure Storage
+_MAX_ATTEMPT = 1000
+
+
+class MessageError(ConfigurationError):
+    """A message that can never be processed. The text completes the sentence "The message is refused: ..."."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,27 +64,27 @@ class Request:
         return json.dumps(message, ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Request:
-        """Read a message. Unknown fields are ignored.
+    def from_body(cls, body: str | bytes) -> Request:
+        """Read a message: JSON, or Base64 of JSON. Unknown fields are ignored.
 
         Raises:
-            ValueError: The message does not have the form ``{"container": "...", "blobs": ["...", ...]}``.
+            MessageError: The message does not have the form ``{"container": "...", "blobs": ["...", ...]}``.
         """
-        message = json.loads(text)
-        if not isinstance(message, dict):
-            raise ValueError("a request must be a JSON object")  # noqa: TRY004 - one class for every malformed message
+        message = _json_object(body)
         container, blobs = message.get("container"), message.get("blobs")
-        if not isinstance(container, str) or not container:
-            raise ValueError('a request must have "container", the name of a container')
-        if not isinstance(blobs, list) or not blobs or not all(isinstance(blob, str) and blob for blob in blobs):
-            raise ValueError('a request must have "blobs", a list of blob names')
-        redo_before = message.get("redo_before")
-        return cls(
-            container,
-            tuple(blobs),
-            int(message.get("attempt", 0)),
-            datetime.fromisoformat(redo_before) if redo_before else None,
-        )
+        if not _is_name(container):
+            raise MessageError('it has no "container", the name of a container')
+        if not isinstance(blobs, list) or not blobs or not all(map(_is_name, blobs)):
+            raise MessageError(f'it has no "blobs", a list of blob names of at most {_MAX_NAME:,} characters')
+        attempt = message.get("attempt", 0)
+        if not isinstance(attempt, int) or isinstance(attempt, bool) or not 0 <= attempt <= _MAX_ATTEMPT:
+            raise MessageError(f'its "attempt" is not a whole number from 0 to {_MAX_ATTEMPT:,}')
+        return cls(container, tuple(blobs), attempt, _time(message.get("redo_before")))
+
+    def parts(self) -> Iterator[Request]:
+        """Yield the request in parts of at most 32 names and 40 KiB, in the order of the names."""
+        for part in batches(self.container, self.blobs, redo_before=self.redo_before):
+            yield replace(part, attempt=self.attempt)
 
 
 def batches(container: str, blobs: Iterable[str], *, redo_before: datetime | None = None) -> Iterator[Request]:
@@ -80,7 +93,7 @@ def batches(container: str, blobs: Iterable[str], *, redo_before: datetime | Non
     room = _MAX_TEXT_BYTES
     for blob in blobs:
         size = len(json.dumps(blob, ensure_ascii=False).encode()) + len(", ")
-        if batch and (len(batch) == _MAX_BLOBS or size > room):
+        if batch and (len(batch) == MAX_BLOBS or size > room):
             yield Request(container, tuple(batch), redo_before=redo_before)
             batch, room = [], _MAX_TEXT_BYTES
         batch.append(blob)
@@ -89,16 +102,70 @@ def batches(container: str, blobs: Iterable[str], *, redo_before: datetime | Non
         yield Request(container, tuple(batch), redo_before=redo_before)
 
 
-def from_blob_poison(text: str | bytes) -> Request:
+def from_blob_poison(body: str | bytes) -> Request:
     """Read a message of the host's blob poison queue: the blob trigger's own message, which gives no reason.
 
     Raises:
-        ValueError: The message does not name a container and a blob.
+        MessageError: The message does not name a container and a blob.
     """
-    message = json.loads(text)
-    if not isinstance(message, dict):
-        raise ValueError("a poisoned blob message must be a JSON object")  # noqa: TRY004 - as above
+    message = _json_object(body)
     container, blob = message.get("ContainerName"), message.get("BlobName")
-    if not (isinstance(container, str) and container and isinstance(blob, str) and blob):
-        raise ValueError('a poisoned blob message must have "ContainerName" and "BlobName"')
+    if not (_is_name(container) and _is_name(blob)):
+        raise MessageError('it has no "ContainerName" and "BlobName"')
     return Request(container, (blob,))
+
+
+def _json_object(body: str | bytes) -> dict[str, Any]:
+    """Return the JSON object of a message. Text that is not JSON is read as Base64 of JSON."""
+    text = _text(body, "it is not UTF-8 text").strip()
+    if not text:
+        raise MessageError("it is empty")
+    try:
+        document = _parse(text)
+    except MessageError as error:
+        try:
+            decoded = base64.b64decode("".join(text.split()), validate=True)
+        except (binascii.Error, ValueError):
+            raise MessageError(f"its text is neither JSON ({error}) nor Base64") from None
+        try:
+            document = _parse(_text(decoded, "it is not UTF-8 text"))
+        except MessageError as inner:
+            raise MessageError(f"its text is Base64, but its content cannot be read ({inner})") from None
+    if not isinstance(document, dict):
+        raise MessageError("it is JSON, but not an object")
+    return document
+
+
+def _text(body: str | bytes, refusal: str) -> str:
+    try:
+        return body if isinstance(body, str) else body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise MessageError(refusal) from None
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise MessageError(f"{error.msg}, at character {error.pos + 1:,}") from None
+    except (ValueError, RecursionError):
+        raise MessageError("a number is too long, or brackets are nested too deeply") from None
+
+
+def _is_name(value: object) -> TypeGuard[str]:
+    """Whether a value can be the name of a blob or container; a lone surrogate has no UTF-8 form."""
+    if not isinstance(value, str) or not 0 < len(value) <= _MAX_NAME:
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _time(value: object) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        time = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise MessageError('its "redo_before" is not a time in ISO 8601 with a time zone')
+    return time

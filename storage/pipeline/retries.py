@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from inference.errors import ClassificationError
 from storage.pipeline.classify_blob import classify_blob
+from storage.pipeline.messages import MAX_BLOBS
 from storage.results.commit import commit
 from storage.results.record import Record, Status
 
@@ -48,10 +49,16 @@ class Retries:
     def classify_request(self, request: Request, classifier: Callable[[], ImageClassifier]) -> None:
         """Classify every image of a request. Images that fail for now are queued again or given up.
 
+        A request with more images than one message should have is not served but queued again in parts.
+
         Raises:
             TransientError: The next attempt could not be queued; the host must keep the message.
             ConfigurationError: Likewise.
         """
+        if len(request.blobs) > MAX_BLOBS:
+            logger.info("request_split blobs=%d", len(request.blobs))
+            self.queue.send(request)
+            return
         errors: dict[Image, str] = {}
         for image in request.images:
             try:

@@ -199,7 +199,7 @@ def test_the_thread_pool_has_a_thread_per_concurrent_blob() -> None:
 
 def test_the_comment_on_the_second_queue_is_true() -> None:
     remark = (FOLDER / "scaling.yaml").read_text()
-    assert f"up to {messages._MAX_BLOBS} images in a message" in remark
+    assert f"up to {messages.MAX_BLOBS} images in a message" in remark
     assert the("ScaledObject")["spec"]["triggers"][1]["metadata"]["queueLength"] == str(
         HOST["extensions"]["queues"]["batchSize"]
     )

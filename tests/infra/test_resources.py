@@ -61,8 +61,12 @@ def accounts() -> list[Resource]:
 def test_the_containers_queues_and_tables_are_those_of_the_code() -> None:
     settings = Settings.from_environ({name: str(each) for name, each in SETTINGS.items()})
     assert names_of("containers") == {settings.incoming_container, settings.results_container, "models", "dead-letters"}
-    assert names_of("queues") == {messages.QUEUE, messages.POISON_QUEUE, messages.BLOB_POISON_QUEUE}
-    assert names_of("queues") == {each["queueName"] for each in TRIGGERS.values() if "queueName" in each}
+    assert names_of("queues") == {
+        *(messages.QUEUE, messages.POISON_QUEUE, messages.BLOB_POISON_QUEUE, messages.REFUSED_QUEUE)
+    }
+    assert names_of("queues") - {messages.REFUSED_QUEUE} == {
+        each["queueName"] for each in TRIGGERS.values() if "queueName" in each
+    }
     assert names_of("tables") == {settings.results_table, settings.index_table}
 
 

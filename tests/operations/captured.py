@@ -132,6 +132,7 @@ class Scenario:
         sidecar = BlobClient.from_connection_string(self.bench.direct, results, "notes.txt.json")
         self.call("classify_uploaded", self.upload("copied.json", sidecar.download_blob().readall()))
         self.call("classify_uploaded", self._blob_of_other_container())
+        self.call("classify_requested", func.QueueMessage(id="a-message", body=b"please classify a.jpg"))
         self._run_failures(photo)
         self._run_without_model()
         self.upload("overlooked.jpg", photo)

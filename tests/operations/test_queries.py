@@ -146,7 +146,7 @@ class TestQuestions:
 
     def test_warnings(self, insights: Insights) -> None:
         found = {row["event"]: row["times"] for row in insights.run(queries()["warnings"])}
-        assert found == {"settings_warning": 2, "model_not_loaded": 1, "event_ignored": 1}
+        assert found == {"settings_warning": 2, "model_not_loaded": 1, "event_ignored": 1, "message_refused": 1}
 
     def test_poison(self, insights: Insights) -> None:
         found = insights.run(queries()["poison"])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from azure.core.exceptions import ResourceNotFoundError
 
 from storage.errors import SDK_ERRORS
-from storage.pipeline.messages import BLOB_POISON_QUEUE, POISON_QUEUE, QUEUE
 from tools.doctor.causes import address, explain_failure
 from tools.doctor.findings import ok, problem, warning
+from tools.doctor.queues import NO_RETRIES, check_internal_queues, check_queues
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from storage.settings import Settings
     from tools.doctor.findings import Finding
 
-# No retries: the first failure is the finding, and a person waits for it.
-_NO_RETRIES: dict[str, Any] = {"retry_total": 0}
 _ROLES = {
     "blobs": "Storage Blob Data Owner",
     "queues": "Storage Queue Data Contributor",
@@ -35,7 +33,7 @@ def check_account(clients: Clients, connection: Connection, settings: Settings) 
     incoming, results = settings.incoming_container, settings.results_container
     checks: list[tuple[str, str, Callable[[], list[Finding]]]] = [
         ("blobs", clients.blobs.url, lambda: _containers(clients, incoming, results)),
-        ("queues", clients.queues.url, lambda: _queues(clients)),
+        ("queues", clients.queues.url, lambda: [_readable(clients), *check_queues(clients, incoming)]),
         ("tables", clients.tables.url, lambda: _tables(clients, settings.results_table, settings.index_table)),
     ]
     return _run_parallel(checks, connection)
@@ -46,14 +44,24 @@ def check_host_account(clients: Clients, connection: Connection) -> list[Finding
     name = connection.name
 
     def blobs() -> list[Finding]:
-        next(clients.blobs.list_containers(results_per_page=1, **_NO_RETRIES).by_page(), None)
+        next(clients.blobs.list_containers(results_per_page=1, **NO_RETRIES).by_page(), None)
         return [ok("blobs", f"The host's own account ({name}) answers at {address(clients.blobs.url)}.")]
 
     def queues() -> list[Finding]:
-        next(clients.queues.list_queues(results_per_page=1, **_NO_RETRIES).by_page(), None)
-        return [ok("queues", f"The host's own account ({name}) answers at {address(clients.queues.url)}.")]
+        next(clients.queues.list_queues(results_per_page=1, **NO_RETRIES).by_page(), None)
+        answers = ok("queues", f"The host's own account ({name}) answers at {address(clients.queues.url)}.")
+        return [answers, *check_internal_queues(clients)]
 
     return _run_parallel([("blobs", clients.blobs.url, blobs), ("queues", clients.queues.url, queues)], connection)
+
+
+def check_shared_account(clients: Clients, connection: Connection) -> list[Finding]:
+    """Check what the Functions host uses in an account that it shares with the app."""
+    return _run_parallel([("queues", clients.queues.url, lambda: list(check_internal_queues(clients)))], connection)
+
+
+def _readable(clients: Clients) -> Finding:
+    return ok("queues", f"{address(clients.queues.url)} can be read.")
 
 
 def _run_parallel(checks: list[tuple[str, str, Callable[[], list[Finding]]]], connection: Connection) -> list[Finding]:
@@ -71,7 +79,7 @@ def _run_parallel(checks: list[tuple[str, str, Callable[[], list[Finding]]]], co
 def _containers(clients: Clients, incoming: str, results: str) -> list[Finding]:
     findings = [ok("blobs", f"{address(clients.blobs.url)} can be read.")]
     for name, contents in ((incoming, "images"), (results, "sidecars")):
-        pages = clients.blobs.get_container_client(name).list_blobs(results_per_page=1, **_NO_RETRIES).by_page()
+        pages = clients.blobs.get_container_client(name).list_blobs(results_per_page=1, **NO_RETRIES).by_page()
         try:
             has_contents = bool(list(next(pages, ())))
         except ResourceNotFoundError as error:
@@ -89,28 +97,10 @@ def _containers(clients: Clients, incoming: str, results: str) -> list[Finding]:
     return findings
 
 
-def _queues(clients: Clients) -> list[Finding]:
-    findings = [ok("queues", f"{address(clients.queues.url)} can be read.")]
-    for name, function in ((QUEUE, ""), (BLOB_POISON_QUEUE, "recover_poisoned"), (POISON_QUEUE, "record_abandoned")):
-        queue = clients.queues.get_queue_client(name)
-        try:
-            length = int(queue.get_queue_properties(**_NO_RETRIES).approximate_message_count or 0)
-        except ResourceNotFoundError as error:
-            _reraise_unless_storage(error)
-            findings.append(ok("queues", f"The queue {name} does not exist yet: the app creates it when needed."))
-            continue
-        if length and function:
-            text = f"{name} holds {length:,} messages of failed work. {function} processes them while the app runs; "
-            findings.append(warning("queues", f"{text}if they remain, read the app's log."))
-        else:
-            findings.append(ok("queues", f"{name} holds {length:,} messages."))
-    return findings
-
-
 def _tables(clients: Clients, *names: str) -> list[Finding]:
     findings = [ok("tables", f"{address(clients.tables.url)} can be read.")]
     for name in names:
-        pages = clients.tables.get_table_client(name).list_entities(results_per_page=1, **_NO_RETRIES).by_page()
+        pages = clients.tables.get_table_client(name).list_entities(results_per_page=1, **NO_RETRIES).by_page()
         try:
             has_contents = bool(list(next(pages, ())))
         except ResourceNotFoundError as error:

@@ -20,7 +20,7 @@ from storage.errors import SettingsError
 from storage.settings import APP_ROOT
 from tools.account import open_account
 from tools.devhost.settings import load_settings
-from tools.doctor.account import check_account, check_host_account
+from tools.doctor.account import check_account, check_host_account, check_shared_account
 from tools.doctor.deployment import (
     check_config_warnings,
     check_host_json,
@@ -101,22 +101,21 @@ def _findings(args: argparse.Namespace) -> Iterator[Finding]:
 
 
 def _host_account(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Check the host's account if it is a separate one; ``check_settings`` reports a wrong setting."""
+    """Check the host's account, which may be the app's own; ``check_settings`` reports a wrong setting."""
     try:
         connection, app_connection = (
             read_connection(environ, "AzureWebJobsStorage"),
             read_connection(environ, "ImageStorage"),
         )
-        if (connection.connection_string, connection.blob_uri) == (
+        is_shared = (connection.connection_string, connection.blob_uri) == (
             app_connection.connection_string,
             app_connection.blob_uri,
-        ):
-            return
+        )
         clients = connect(connection)
     except SettingsError:
         return
     try:
-        yield from check_host_account(clients, connection)
+        yield from (check_shared_account if is_shared else check_host_account)(clients, connection)
     finally:
         clients.close()
 

@@ -26,7 +26,7 @@ def test_ours_are_those_of_the_file() -> None:
     assert read.blobs_at_once == document["extensions"]["blobs"]["maxDegreeOfParallelism"]
     assert read.messages_at_once == queues["batchSize"] + queues["newBatchThreshold"]
     assert (read.function_timeout_seconds, read.redelivery_seconds) == (1800, 10)
-    assert (read.is_base64, read.is_dynamic) == (True, False)
+    assert (read.is_base64, read.is_dynamic) == (False, False)
 
 
 @pytest.mark.parametrize("document", ["", "[]", "{", "{}", '{"extensions": 7}'], ids=repr)

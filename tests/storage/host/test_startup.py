@@ -100,7 +100,7 @@ class TestLine:
     def test_is_followed_by_an_error_where_images_would_stay_unprocessed(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        start(is_base64=False).log(load_seconds=1.5)
+        start(settings={"BLOB_TRIGGER_SOURCE": "LogsAndContainerScan"}).log(load_seconds=1.5)
         (warning,) = [record for record in caplog.records if "settings_warning" in record.getMessage()]
         assert warning.levelno == logging.ERROR
 
@@ -177,5 +177,5 @@ class TestWarning:
         assert "2400 s" in problem
 
     def test_of_messages_in_another_encoding(self) -> None:
-        (problem,) = found(start(is_base64=False))
-        assert "Base64" in problem
+        (problem,) = found(start(is_base64=True))
+        assert "messageEncoding" in problem

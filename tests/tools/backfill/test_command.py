@@ -215,7 +215,7 @@ def sent(account: Account) -> list[Request]:
     queue = account.clients.queues.get_queue_client(QUEUE)
     requests = []
     for message in queue.receive_messages(visibility_timeout=1):
-        request = Request.from_json(b64decode(message.content))
+        request = Request.from_body(b64decode(message.content))
         if request.container == account.settings.incoming_container:
             requests.append(request)
             queue.delete_message(message)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import contextmanager
+import uuid
+from base64 import b64encode
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
 from storage.connection import DEVELOPMENT_STORAGE
 from storage.pipeline.classify_blob import classify_blob
-from storage.pipeline.messages import BLOB_POISON_QUEUE
+from storage.pipeline.messages import BLOB_POISON_QUEUE, POISON_QUEUE, QUEUE, REFUSED_QUEUE
 from storage.results.record import Image
 from storage.settings import APP_ROOT, Settings
 from tests.storage.samples import FixedClassifier
@@ -96,6 +99,58 @@ def test_contents_are_reported_and_failed_work_is_counted(account: Account, caps
     assert f"The container {container} contains images." in sentences(found, "ok", "blobs")
     assert f"The table {account.settings.results_table} contains rows." in sentences(found, "ok", "tables")
     assert BLOB_POISON_QUEUE in sentences(found, "warning", "queues")[0]
+
+
+@contextmanager
+def message_on(account: Account, name: str, text: str) -> Iterator[str]:
+    """A message on a queue that other tests use too; its ID."""
+    queue = account.clients.queues.get_queue_client(name)
+    with suppress(ResourceExistsError):
+        queue.create_queue()
+    message = queue.send_message(text)
+    yield str(message.id)
+    with suppress(ResourceNotFoundError):
+        queue.delete_message(message)
+
+
+@pytest.mark.parametrize("queue", [QUEUE, POISON_QUEUE, BLOB_POISON_QUEUE, REFUSED_QUEUE])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("classify a.jpg\u202e", "its text is neither JSON (Expecting value, at character 1) nor Base64"),
+        (
+            '{"container": "theirs", "blobs": ["a"], "ContainerName": "theirs", "BlobName": "a"}',
+            "'theirs', but INCOMING_",
+        ),
+    ],
+    ids=["unreadable", "of another container"],
+)
+def test_a_message_that_cannot_be_processed_is_named(
+    account: Account, capsys: pytest.CaptureFixture[str], queue: str, text: str, reason: str
+) -> None:
+    with message_on(account, queue, text) as message:
+        found = sentences(findings(capsys), "warning", "queues")
+    (named,) = [sentence for sentence in found if message in sentence]
+    assert named.startswith(f"{queue}: message ")
+    assert reason in named
+    if queue != QUEUE:
+        (count,) = [sentence for sentence in found if sentence.startswith(f"{queue} holds ")]
+        assert "visible, the oldest since 20" in count
+        assert "delivered up to 0 times" in count
+
+
+def test_a_message_that_would_stop_the_host_is_a_problem(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    queue = f"azure-webjobs-blobtrigger-{uuid.uuid4().hex}"
+    with message_on(account, queue, b64encode(b"[]").decode()) as message:
+        found = findings(capsys, code=1)
+        (named,) = sentences(found, "problem", "queues")
+        assert message in named
+        assert "it is not a JSON object" in named
+        assert f"python -m tools redrive --queue {queue} --delete" in named
+        assert main(["redrive", "--queue", queue, "--delete"]) == 0
+        assert "1 found, 0 queued, 1 deleted, 0 kept." in capsys.readouterr().out
+        assert sentences(findings(capsys), "problem", "queues") == []
+    account.clients.queues.delete_queue(queue)
 
 
 @pytest.mark.parametrize("form", ["lines", "json"])
@@ -281,12 +336,12 @@ class TestTheFolder:
     @pytest.mark.parametrize(
         ("document", "environ", "level", "text"),
         [
-            ('{"extensions": {"queues": {"messageEncoding": "none"}}}', {}, "problem", "messageEncoding is none"),
+            ("{}", {}, "warning", "messageEncoding is base64"),
             ("{}", {"WEBSITE_SKU": "FlexConsumption"}, "problem", "Flex Consumption supports EventGrid only"),
             ("{}", {"FUNCTIONS_WORKER_PROCESS_COUNT": "4"}, "warning", "4 worker processes"),
             ('{"functionTimeout": "02:00:00"}', {}, "warning", "functionTimeout is not set or above half an hour"),
         ],
-        ids=["plain messages", "a source that the plan does not know", "processes", "a timeout of hours"],
+        ids=["Base64 messages", "a source that the plan does not know", "processes", "a timeout of hours"],
     )
     def test_the_apps_own_warnings_are_reported(
         self, tmp_path: Path, document: str, environ: dict[str, str], level: str, text: str

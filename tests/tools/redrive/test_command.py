@@ -54,7 +54,7 @@ def sent(account: Account) -> list[Request]:
     queue = account.clients.queues.get_queue_client(QUEUE)
     taken = []
     for message in queue.receive_messages():
-        request = Request.from_json(b64decode(message.content))
+        request = Request.from_body(b64decode(message.content))
         if request.container == account.settings.incoming_container:
             taken.append(request)
             queue.delete_message(message)

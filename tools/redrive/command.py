@@ -1,4 +1,4 @@
-"""Queue images again that failed or were rejected, or that have a label you doubt.
+"""Queue images again that failed or were rejected, or that have a label you doubt, or messages of a queue.
 
 Without options: the failed ones. Choose --status rejected after you raised a limit, for example.
 """
@@ -15,6 +15,7 @@ from storage.query.plan import Filter
 from storage.query.query import Query
 from storage.results.record import Status
 from tools.account import open_account
+from tools.redrive.messages import Options, redrive_messages
 from tools.terminal import printable
 from tools.times import parse_time
 
@@ -41,9 +42,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="only outcomes of this time or later: 7d, 1h, 30m (ago), or ISO 8601",
     )
-    parser.add_argument("--dry-run", action="store_true", help="print the images and queue nothing")
+    parser.add_argument(
+        "--queue",
+        metavar="NAME",
+        help="instead: the visible messages of this queue, such as classify-requests-refused; queues those that can be "
+        "read, lists the others",
+    )
+    parser.add_argument("--delete", action="store_true", help="with --queue: delete the messages that cannot be read")
+    parser.add_argument("--dry-run", action="store_true", help="print the images or messages and change nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON object per line; the summary comes last")
-    parser.epilog = "example:\n  python -m tools redrive --status rejected --reason too_many_pixels --since 7d"
+    parser.epilog = (
+        "examples:\n  python -m tools redrive --status rejected --reason too_many_pixels --since 7d\n"
+        "  python -m tools redrive --queue classify-requests-refused --delete"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,6 +63,10 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigurationError(
             "--label selects classified images, so it cannot be combined with --status or --reason."
         )
+    if args.delete and not args.queue:
+        raise ConfigurationError("--delete deletes messages: it needs --queue.")
+    if args.queue:
+        return _redrive_queue(args)
     now = datetime.now(UTC)
     counts = {"found": 0, "enqueued": 0}
     with open_account() as account:
@@ -64,6 +79,21 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({"event": "summary", **counts, "dry_run": args.dry_run}), flush=True)
     else:
         print(f"{counts['found']:,} found, {counts['enqueued']:,} queued to be classified again.")
+    return 0
+
+
+def _redrive_queue(args: argparse.Namespace) -> int:
+    if args.status or args.reason or args.since or args.label is not None:
+        raise ConfigurationError("--queue selects messages, so it cannot be combined with a selection of images.")
+    with open_account() as account:
+        counts = redrive_messages(account, args.queue, Options(args.delete, args.dry_run, args.json))
+    if args.json:
+        print(json.dumps({"event": "summary", **counts, "dry_run": args.dry_run}), flush=True)
+    else:
+        print(
+            f"{counts['found']:,} found, {counts['enqueued']:,} queued, {counts['deleted']:,} deleted, "
+            f"{counts['kept']:,} kept."
+        )
     return 0
 
 
