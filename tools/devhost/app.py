@@ -100,10 +100,19 @@ def load_functions(root: Path, settings: Mapping[str, str]) -> list[AppFunction]
     apps = [value for value in vars(module).values() if isinstance(value, func.FunctionApp)]
     if len(apps) != 1:
         raise ConfigurationError(f"function_app.py must hold exactly one FunctionApp; it holds {len(apps)}.")
-    functions = [_read(function, settings) for function in _registered(apps[0])]
+    functions = read_functions(apps[0], settings)
     if not functions:
         raise ConfigurationError("function_app.py registers no function.")
     return [function for function in functions if not _disabled(function.name, settings)]
+
+
+def read_functions(app: func.FunctionApp, settings: Mapping[str, str]) -> list[AppFunction]:
+    """Return every function that is registered in an app.
+
+    Raises:
+        ConfigurationError: A function cannot be served here.
+    """
+    return [_read(function, settings) for function in _registered(app)]
 
 
 def _registered(app: func.FunctionApp) -> list[Any]:
