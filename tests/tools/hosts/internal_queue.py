@@ -89,7 +89,7 @@ def _injected_cases(etag: str, other_etag: str) -> dict[str, str]:
 
 
 def injected(lab: Lab) -> Facts:
-    """How many calls each text has, what is left of it on the queue, and whether it ends the host."""
+    """How many calls each text has, how many messages it leaves, and whether it ends the host."""
     lab.incoming.create_container()
     etag = lab.put("a.jpg")
     other = lab.blobs.create_container("other").upload_blob("a.jpg", b"x").get_blob_properties()
@@ -107,7 +107,7 @@ def injected(lab: Lab) -> Facts:
             ended = host.exit_code
             looked = lab.look(INTERNAL)
             facts[title] = {"calls": lab.count() - before, "left": looked.length, "ends the host": ended == 1}
-            assert not looked.texts  # what is left is hidden
+            assert not looked.texts  # the rest is hidden
             if ended is not None:
                 internal.clear_messages()
                 host = lab.start()

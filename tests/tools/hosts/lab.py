@@ -152,7 +152,7 @@ class Lab:
             until(lambda name=name: not self.look(name).length, f"no message on {name}", evidence=self._seen)  # type: ignore[misc]  # mypy infers no type for a lambda's default
 
     def left(self) -> dict[str, dict[str, int]]:
-        """What is on each queue that is not empty."""
+        """The messages on each queue that is not empty."""
         looked = {name: self.look(name) for name in (INTERNAL, POISON, REQUESTS, f"{REQUESTS}-poison")}
         return {
             name: {"length": each.length, "visible": len(each.texts)} for name, each in looked.items() if each.length

@@ -1,4 +1,4 @@
-"""Every scenario by name: what is done on a host, and the facts that it yields, as plain JSON.
+"""Every scenario by name: steps on a host, and the facts that they yield, as plain JSON.
 
 The steps are those of the recorder (``source/recorder/Program.cs`` beside ``webjobs-host``), with conditions in the
 place of its pauses.

@@ -1,4 +1,4 @@
-"""One list of scenarios, run on the dev host and on Microsoft's extensions, and compared with what was recorded."""
+"""One list of scenarios, run on the dev host and on Microsoft's extensions, and compared with recorded facts."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ OBSERVED = json.loads((FOLDER / "observed.json").read_text(encoding="utf-8"))  #
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_host_does_what_was_recorded(lab: Lab, name: str) -> None:
+def test_a_host_yields_the_recorded_facts(lab: Lab, name: str) -> None:
     facts = json.loads(json.dumps(SCENARIOS[name](lab)))
     assert facts == RECORDED.get(name, {}) | OBSERVED.get(name, {})
