@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).resolve().parent
 # Folders and files that take longest. They start first: started last, one of them would keep one CPU busy alone.
 LONGEST = (
-    *("tools/webjobs", "tools/package/test_runs.py", "storage/query", "tools/devhost/test_host.py", "tools/chaos"),
+    *(
+        "tools/webjobs",
+        "tools/hosts",
+        "tools/package/test_runs.py",
+        "storage/query",
+        "tools/devhost/test_host.py",
+        "tools/chaos",
+    ),
     *("deploy/test_secrets.py", "test_end_to_end.py", "tools/bench", "inference/decoding", "storage/reconcile"),
 )
 

@@ -21,7 +21,7 @@ from tests.tools.hosts.lab import without_etag
 from tests.tools.hosts.queues import queue_facts
 from tests.tools.hosts.recording_app import Call
 from tests.tools.hosts.running import PARALLELISM
-from tests.tools.hosts.uploads import failure_facts, messages_facts
+from tests.tools.hosts.uploads import GONE, failure_facts, messages_facts
 
 Scenario = dict[str, Any]
 
@@ -50,7 +50,7 @@ def condense(recordings: Path) -> dict[str, Any]:
         "restart": {"versions": _versions(emulator["restart"])},
         "late container": {"versions": _versions(emulator["late container"])},
         "hosts container gone": {
-            "versions": _versions(emulator["hosts container gone"]),
+            "versions": {name: _versions(emulator["hosts container gone"])[name] for name in GONE},
             "container": "azure-webjobs-hosts" in _note(emulator["hosts container gone"], "containers"),
         },
         "two hosts": {"most calls of a blob": max(map(sum, _versions(emulator["two hosts"]).values()))},

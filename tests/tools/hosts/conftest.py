@@ -11,19 +11,20 @@ from tests.tools.hosts.lab import Lab
 from tests.tools.webjobs import conftest as webjobs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.tools.webjobs.conftest import Pair
+    from tests.tools.webjobs.conftest import Accounts
 
-pairs = webjobs.pairs  # one Azurite with pairs of accounts
+accounts = webjobs.accounts  # one Azurite with many accounts
 
 
-@pytest.fixture(params=["dev host", "webjobs-host"])
-def lab(
-    request: pytest.FixtureRequest, pairs: Callable[[], Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Lab:
-    program = needed("webjobs-host") if request.param == "webjobs-host" else None
-    pair = pairs()
+@pytest.fixture
+def dev_host(accounts: Accounts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    pair = accounts.pair()
     monkeypatch.setenv("ImageStorage", pair.images)  # where the bindings extension looks for it
-    return Lab(program, pair, tmp_path)
+    return Lab(None, pair, tmp_path)
+
+
+@pytest.fixture
+def extensions(accounts: Accounts, tmp_path: Path) -> Lab:
+    return Lab(needed("webjobs-host"), accounts.pair(), tmp_path)

@@ -55,7 +55,7 @@ def concurrency(lab: Lab) -> Facts:
         running: list[str] = []
         most: list[int] = [0]
         lock, go_on = threading.Lock(), threading.Semaphore(0)
-        first = parallelism // 2 + 1
+        first, count = parallelism // 2 + 1, 2 * parallelism + 2
 
         def behave(
             call: Call,
@@ -72,11 +72,11 @@ def concurrency(lab: Lab) -> Facts:
                 running.pop()
 
         lab.recorder.behave = behave
-        for _ in range(48):
+        for _ in range(count):
             internal.send_message(encoded(internal_message(ETag=etag)))
         with lab.host(parallelism=parallelism, source=func.BlobSource.EVENT_GRID):
             until(lambda: len(running) == first, f"the first batch of {first}")  # noqa: B023 - evaluated in this turn
-            go_on.release(48)
+            go_on.release(count)
             lab.wait_until_empty()
         over += [parallelism] if most[0] > parallelism else []
     return {"more at once than maxDegreeOfParallelism": over}
