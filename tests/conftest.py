@@ -24,7 +24,7 @@ TESTS = Path(__file__).resolve().parent
 LONGEST = (
     *(
         "tools/webjobs",
-        "tools/hosts",
+        "hosts",
         "tools/package/test_runs.py",
         "storage/query",
         "tools/devhost/test_host.py",

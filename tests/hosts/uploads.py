@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from azure.storage.blob import BlobType, StandardBlobTier
 
-from tests.tools.hosts.lab import INTERNAL, POISON, OnPurposeError, decoded, wait_for, without_etag
+from tests.hosts.lab import INTERNAL, POISON, OnPurposeError, decoded, wait_for, without_etag
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from tests.tools.hosts.lab import Facts, Lab
-    from tests.tools.hosts.recording_app import Call
+    from tests.hosts.lab import Facts, Lab
+    from tests.hosts.recording_app import Call
 
 NAMES = (
     *("plain.jpg", "a/b/c.jpg", "with space.jpg", "100%.jpg", "%41.jpg", "a%20b.jpg", "#1.jpg", "q?x=1.jpg"),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from tests.tools.hosts.internal_queue import internal_message
-from tests.tools.hosts.lab import POISON, REQUESTS, OnPurposeError, encoded
+from tests.hosts.internal_queue import internal_message
+from tests.hosts.lab import POISON, REQUESTS, OnPurposeError, encoded
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from tests.tools.hosts.lab import Facts, Lab
-    from tests.tools.hosts.recording_app import Call
+    from tests.hosts.lab import Facts, Lab
+    from tests.hosts.recording_app import Call
 
 
 def queue(lab: Lab) -> Facts:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 import pytest
 
-from tests.tools.hosts.scenarios import SCENARIOS
+from tests.hosts.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
-    from tests.tools.hosts.lab import Lab
+    from tests.hosts.lab import Lab
 
 FOLDER = Path(__file__).parent
 RECORDED = json.loads((FOLDER / "recorded.json").read_text(encoding="utf-8"))

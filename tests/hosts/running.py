@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
 
-from tests.tools.hosts.internal_queue import internal_message
-from tests.tools.hosts.lab import INTERNAL, encoded
+from tests.hosts.internal_queue import internal_message
+from tests.hosts.lab import INTERNAL, encoded
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from tests.tools.hosts.lab import Facts, Lab
-    from tests.tools.hosts.recording_app import Call
+    from tests.hosts.lab import Facts, Lab
+    from tests.hosts.recording_app import Call
 
 PARALLELISM = (1, 2, 3, 4, 8, 16)
 

@@ -6,7 +6,7 @@ place of its pauses.
 
 from __future__ import annotations
 
-from tests.tools.hosts import internal_queue, queues, running, uploads
+from tests.hosts import internal_queue, queues, running, uploads
 
 SCENARIOS = {
     scenario.__name__.replace("_", " "): scenario

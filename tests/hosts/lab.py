@@ -15,7 +15,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
-from tests.tools.hosts.recording_app import Host, InProcessDevHost, Program, Recorder
+from tests.hosts.recording_app import Host, InProcessDevHost, Program, Recorder
 from tests.waiting import until
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.hosts.lab import Lab
 from tests.programs import needed
-from tests.tools.hosts.lab import Lab
 from tests.tools.webjobs import conftest as webjobs
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Condense the recordings beside ``webjobs-host`` into the facts of the scenarios.
 
-    python -m tests.tools.hosts.condense ../shared/webjobs-host/recordings > tests/tools/hosts/recorded.json
+    python -m tests.hosts.condense ../shared/webjobs-host/recordings > tests/hosts/recorded.json
 
 The emulator's scanner misses uploads (13 of 100), so overwrites are taken from the production scanner's recording. The
 recorder's functions take a ``BlobClient`` of .NET, which cannot open append and page blobs. What a function with a
@@ -16,12 +16,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.tools.hosts.internal_queue import EVENTS
-from tests.tools.hosts.lab import without_etag
-from tests.tools.hosts.queues import queue_facts
-from tests.tools.hosts.recording_app import Call
-from tests.tools.hosts.running import PARALLELISM
-from tests.tools.hosts.uploads import GONE, failure_facts, messages_facts
+from tests.hosts.internal_queue import EVENTS
+from tests.hosts.lab import without_etag
+from tests.hosts.queues import queue_facts
+from tests.hosts.recording_app import Call
+from tests.hosts.running import PARALLELISM
+from tests.hosts.uploads import GONE, failure_facts, messages_facts
 
 Scenario = dict[str, Any]
 

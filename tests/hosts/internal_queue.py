@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import azure.functions as func
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
-from tests.tools.hosts.lab import INTERNAL, POISON, REQUESTS, encoded
-from tests.tools.hosts.recording_app import wait_for_end
+from tests.hosts.lab import INTERNAL, POISON, REQUESTS, encoded
+from tests.hosts.recording_app import wait_for_end
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from tests.tools.hosts.lab import Facts, Lab
+    from tests.hosts.lab import Facts, Lab
 
 
 def internal_message(**changes: Any) -> str:
