@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from storage.results.record import Record
     from tools.azurite.azurite import Ports
 
-PAIRS = 40
+PAIRS = 60
 HOST_ID = "scenario"
+RETRY_DELAYS = "1,2"  # seconds, instead of up to an hour
 INTERNAL_QUEUE = f"azure-webjobs-blobtrigger-{HOST_ID}"
 
 
@@ -107,7 +108,7 @@ class Lab:
             "AzureWebJobsStorage": self.pair.host,
             "ImageStorage": self.pair.images,
             "AzureFunctionsWebHost__hostid": HOST_ID,
-            "RETRY_DELAYS_SECONDS": "1,2",
+            "RETRY_DELAYS_SECONDS": RETRY_DELAYS,
             **settings,
         }
         with AppHost(self.program, self.python, environ, self.folder, host_json=host_json) as running_app:

@@ -1,0 +1,151 @@
+"""Under the dev host each image ends in the same row as under Microsoft's own trigger extensions.
+
+Each case runs twice, on two pairs of accounts with the same blobs and messages. Times and versions are left out of the
+comparison; everything else in a row must be equal, and so must the messages that remain on each queue.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from azure.core.exceptions import ResourceExistsError
+from azure.storage.blob import BlobType, StandardBlobTier
+
+from storage.pipeline.messages import BLOB_POISON_QUEUE, POISON_QUEUE, QUEUE, REFUSED_QUEUE, Request
+from storage.pipeline.queue import RequestQueue
+from tests.tools.webjobs.conftest import HOST_ID, INTERNAL_QUEUE, RETRY_DELAYS, Accounts, Lab
+from tests.tools.webjobs.photos import photo
+from tests.waiting import until
+from tools.devhost import process
+from tools.sample_photos.samples import render_samples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+VARIES = {
+    *("etag", "classified_at", "blob_last_modified", "queue_delay_ms", "duration_ms", "superseded"),
+}
+ODD_NAMES = ("a b.jpg", "100%.jpg", "%41.jpg", "a#b?.jpg", "ä/ö ü.jpg", "it's.jpg", "a//b.jpg", "x" * 900 + ".jpg")
+POLLED = "LogsAndContainerScan"
+PUSHED = "EventGrid"
+
+
+@pytest.fixture
+def labs(program: Path, worker_python: Path, accounts: Accounts, tmp_path: Path) -> Iterator[tuple[Lab, Lab]]:
+    """Two labs: for Microsoft's extensions and for the dev host."""
+    made = []
+    for name in ("extensions", "devhost"):
+        folder = tmp_path / name
+        folder.mkdir()
+        made.append(Lab(program, worker_python, accounts.pair(), folder))
+    yield made[0], made[1]
+    for lab in made:
+        lab.clients.close()
+
+
+@contextmanager
+def dev_host(lab: Lab, **settings: str) -> Iterator[None]:
+    """Run ``python -m tools host`` on the storage of a lab, with the settings of ``Lab.app``."""
+    accounts = {"AzureWebJobsStorage": lab.pair.host, "ImageStorage": lab.pair.images}
+    environ = process.environment(lab.pair.images, **accounts, AzureFunctionsWebHost__hostid=HOST_ID)
+    with (lab.folder / "devhost.log").open("wb") as log:
+        running = process.start(environ | {"RETRY_DELAYS_SECONDS": RETRY_DELAYS} | settings, log)
+        try:
+            yield
+        finally:
+            assert process.stop(running) == 0
+
+
+def outcomes(lab: Lab) -> dict[str, dict[str, Any]]:
+    """Every row, without the columns that vary."""
+    return {
+        name: {column: value for column, value in asdict(row).items() if column not in VARIES}
+        for name, row in lab.rows().items()
+    }
+
+
+def left(lab: Lab) -> dict[str, int]:
+    """How many messages remain on each queue."""
+    return {name: lab.waiting(name) for name in (INTERNAL_QUEUE, QUEUE, POISON_QUEUE, BLOB_POISON_QUEUE, REFUSED_QUEUE)}
+
+
+def send(lab: Lab, queue: str, document: object) -> None:
+    text = document if isinstance(document, str) else b64encode(json.dumps(document).encode()).decode()
+    client = (lab.host_queues if queue == INTERNAL_QUEUE else lab.queues).get_queue_client(queue)
+    with suppress(ResourceExistsError):
+        client.create_queue()
+    client.send_message(text)
+
+
+def test_for_blobs_of_each_kind(labs: tuple[Lab, Lab]) -> None:
+    samples = render_samples()
+    names = {*ODD_NAMES, *(sample.name for sample in samples)}
+    names |= {f"{kind}.jpg" for kind in ("text", "empty", "leased", "append", "page", "archived")}
+    for lab in labs:
+        for name in ODD_NAMES:
+            lab.upload(name, photo())
+        for sample in samples:
+            lab.upload(sample.name, sample.content)
+        lab.upload("text.jpg", b"no picture at all")
+        lab.upload("empty.jpg", b"")
+        lab.upload("leased.jpg", photo())
+        lab.incoming.get_blob_client("leased.jpg").acquire_lease()
+        lab.incoming.upload_blob("append.jpg", photo(), blob_type=BlobType.APPENDBLOB)
+        page = photo() + b"\0" * (-len(photo()) % 512)
+        lab.incoming.upload_blob("page.jpg", page, blob_type=BlobType.PAGEBLOB)
+        lab.upload("archived.jpg", photo())
+        lab.incoming.get_blob_client("archived.jpg").set_standard_blob_tier(StandardBlobTier.ARCHIVE)
+    extensions, devhost = labs
+    with extensions.app(BLOB_TRIGGER_SOURCE=POLLED):
+        extensions.wait_for_rows(*names)
+        until(lambda: set(left(extensions).values()) == {0})
+    with dev_host(devhost, BLOB_TRIGGER_SOURCE=POLLED):
+        devhost.wait_for_rows(*names)
+        until(lambda: set(left(devhost).values()) == {0})
+    assert outcomes(devhost) == outcomes(extensions)
+    assert outcomes(extensions).keys() == names
+    assert str(extensions.rows()["archived.jpg"].status) == "failed"
+
+
+def test_for_events_and_messages_of_each_kind(labs: tuple[Lab, Lab]) -> None:
+    """Without a webhook in the dev host, each event is the message that the webhook writes for it."""
+    names = ("new.jpg", "twice.jpg", "deleted event.jpg", "asked for.jpg", "plain.jpg", "poisoned.jpg", "abandoned.jpg")
+    for lab in labs:
+        for name in names:
+            lab.upload(name, photo())
+        lab.clients.blobs.create_container("neighbour").upload_blob("theirs.jpg", photo())
+        kind = {"Type": "BlobTrigger", "FunctionId": "Host.Functions.classify_uploaded", "BlobType": "BlockBlob"}
+        for container, name in (
+            *(("incoming", name) for name in ("new.jpg", "twice.jpg", "twice.jpg", "deleted event.jpg", "gone.jpg")),
+            ("neighbour", "theirs.jpg"),
+        ):
+            blob = lab.clients.blobs.get_blob_client(container, name)
+            version = str(blob.get_blob_properties().etag) if blob.exists() else '"0x1"'
+            send(lab, INTERNAL_QUEUE, {**kind, "ContainerName": container, "BlobName": name, "ETag": version})
+        RequestQueue(lab.clients).send(Request("incoming", ("asked for.jpg", "gone.jpg")))
+        send(lab, QUEUE, Request("incoming", ("plain.jpg",)).to_json())
+        for container, name in (("incoming", "poisoned.jpg"), ("theirs", "a.jpg")):
+            send(lab, BLOB_POISON_QUEUE, {**kind, "ContainerName": container, "BlobName": name, "ETag": '"0x1"'})
+        send(lab, POISON_QUEUE, {"container": "incoming", "blobs": ["abandoned.jpg"]})
+        for queue in (QUEUE, POISON_QUEUE, BLOB_POISON_QUEUE):
+            send(lab, queue, "please classify a.jpg")
+            send(lab, queue, b64encode(b"\xff\xfe").decode())
+    expected = {INTERNAL_QUEUE: 0, QUEUE: 0, POISON_QUEUE: 0, BLOB_POISON_QUEUE: 1, REFUSED_QUEUE: 6}
+    extensions, devhost = labs
+    with extensions.app(BLOB_TRIGGER_SOURCE=PUSHED):
+        extensions.wait_for_rows(*names)
+        until(lambda: left(extensions) == expected, evidence=lambda: str(left(extensions)))
+    with dev_host(devhost, BLOB_TRIGGER_SOURCE=PUSHED):
+        devhost.wait_for_rows(*names)
+        until(lambda: left(devhost) == expected, evidence=lambda: str(left(devhost)))
+    assert outcomes(devhost) == outcomes(extensions)
+    assert {name: str(row.status) for name, row in extensions.rows().items()} == {
+        **dict.fromkeys(names, "classified"),
+        "abandoned.jpg": "failed",
+    }
