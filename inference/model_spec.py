@@ -50,6 +50,13 @@ class Interpolation(StrEnum):
     HAMMING = "hamming"
 
 
+class CropRounding(StrEnum):
+    """The offset of a centre crop when half a pixel is left over."""
+
+    FLOOR = "floor"  # Hugging Face
+    HALF_EVEN = "half_even"  # torchvision, timm, Ultralytics: Python's ``round``
+
+
 class NormalizationOrder(StrEnum):
     """Whether ``mean`` is subtracted from scaled pixels, or from pixels 0 to 255 before ``scale``."""
 
@@ -98,7 +105,7 @@ class InputSpec(NamedTuple):
         width: Pixels.
         resize: How the image reaches that size.
         resized_height: Size of the shorter side (``shortest_side_crop``) or of the squashed height (``squash``), in
-            pixels, before the centre crop to ``height``; at least ``height``.
+            pixels, before the centre crop to ``height``. Below ``height`` the crop is padded with black.
         resized_width: The same for the width.
         interpolation: The resampling filter.
         scale: Factor on pixels 0 to 255, above 0.
@@ -106,6 +113,7 @@ class InputSpec(NamedTuple):
         std: One number per channel, never 0.
         pad_color: Red, green and blue, each 0 to 255, around a letterboxed image.
         batch: Size of the graph's first axis: a number, ``None`` for any size, 0 when the input has no batch axis.
+        crop_rounding: The offset of the centre crop; ``FLOOR`` where nothing is cropped.
     """
 
     name: str
@@ -123,6 +131,7 @@ class InputSpec(NamedTuple):
     std: tuple[float, ...]
     pad_color: tuple[int, int, int]
     batch: int | None
+    crop_rounding: CropRounding = CropRounding.FLOOR
 
     @property
     def channels(self) -> int:

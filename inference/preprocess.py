@@ -1,11 +1,12 @@
 """Turns a decoded image into the model's input tensor: one filtered resize, then one multiply-add.
 
 The geometry is that of the exporters' own preprocessing: resize the whole image, then crop its centre (offsets rounded
-down). An image that the decoder did not reduce takes these two steps, and its pixels agree to the bit. A reduced image
-differs by the reduction anyway, so only the cropped box is resized, which takes 40 % less time. Pillow's filter reads
-past the edge of the box, so the result differs only by rounding: Pillow keeps the box in float32 and orders its two
-passes by the size of the result. The orientation of a reduced image is applied after the resize, when it is small.
-``reducing_gap`` is not used: the decoder has already reduced the image to two to four times the needed size.
+as ``crop_rounding`` states). An image that the decoder did not reduce takes these two steps, and its pixels agree to
+the bit. A reduced image differs by the reduction anyway, so only the cropped box is resized, which takes 40 % less
+time. Pillow's filter reads past the edge of the box, so the result differs only by rounding: Pillow keeps the box in
+float32 and orders its two passes by the size of the result. The orientation of a reduced image is applied after the
+resize, when it is small. ``reducing_gap`` is not used: the decoder has already reduced the image to two to four times
+the needed size.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from inference.model_spec import ColorOrder, InputSpec, Interpolation, Layout, ResizeMode
+from inference.model_spec import ColorOrder, CropRounding, InputSpec, Interpolation, Layout, ResizeMode
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,12 +102,15 @@ def _fit(spec: InputSpec, decoded: DecodedImage) -> NDArray[np.uint8]:
         fitted = Image.new(image.mode, (spec.width, spec.height), color)
         resized = _resize(spec, image, (whole_width, whole_height), whole, orientation)
         fitted.paste(resized, ((spec.width - whole_width) // 2, (spec.height - whole_height) // 2))
-    elif upright_size == (decoded.info.width, decoded.info.height):
-        left, top = (whole_width - spec.width) // 2, (whole_height - spec.height) // 2
+    elif (
+        upright_size == (decoded.info.width, decoded.info.height)
+        or min(whole_width - spec.width, whole_height - spec.height) < 0
+    ):
+        left, top = _crop_offset(spec, whole_width - spec.width), _crop_offset(spec, whole_height - spec.height)
         resized = _resize(spec, image, (whole_width, whole_height), whole, orientation)
-        fitted = resized.crop((left, top, left + spec.width, top + spec.height))
+        fitted = resized.crop((left, top, left + spec.width, top + spec.height))  # black where it reaches past an edge
     else:
-        left, top = (whole_width - spec.width) // 2, (whole_height - spec.height) // 2
+        left, top = _crop_offset(spec, whole_width - spec.width), _crop_offset(spec, whole_height - spec.height)
         across, down = (x1 - x0) / whole_width, (y1 - y0) / whole_height
         box = (
             x0 + left * across,
@@ -119,6 +123,13 @@ def _fit(spec: InputSpec, decoded: DecodedImage) -> NDArray[np.uint8]:
     if pixels.ndim == 2:
         return pixels[:, :, None]
     return pixels[:, :, ::-1] if spec.color_order is ColorOrder.BGR else pixels
+
+
+def _crop_offset(spec: InputSpec, surplus: int) -> int:
+    """Return how many of the surplus pixels of an axis are before the centre crop; negative for black padding."""
+    if spec.crop_rounding is CropRounding.FLOOR:
+        return surplus // 2
+    return round(surplus / 2) if surplus >= 0 else -(-surplus // 2)  # torchvision rounds its padding down
 
 
 def _resized(spec: InputSpec, width: int, height: int) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from inference.errors import ModelError
-from inference.model.labels import FILE_NAMES, parse_labels, read_labels
+from inference.model.labels import FILE_NAMES, Direction, direction, parse_labels, read_labels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,9 @@ def find_labels(folder: Path, values: SourcedValues) -> dict[str, tuple[str, ...
             raise ModelError(f"{folder}: {stated.source} leads out of the folder: {stated.value!r:.100}.")
         return {stated.value: read_labels(path)}
     try:
-        return {stated.source: parse_labels(stated.value)}
+        # "labels" of model.json is from index to name; the key of another source states its direction.
+        key = stated.source.rpartition(": ")[2]
+        return {stated.source: parse_labels(stated.value, direction(key) or Direction.INDEX_TO_NAME)}
     except ValueError as error:
         raise ModelError(f"{folder}: {stated.source} {error}.") from error
 

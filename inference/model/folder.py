@@ -137,5 +137,10 @@ def _version(digests: Iterable[str], labels: tuple[str, ...], input_spec: InputS
 
     That is the graph, its weight files, the labels, the preprocessing and the output's activation.
     """
-    parts = [list(digests), labels, input_spec._asdict(), output_spec._asdict()]
+    parts = [list(digests), labels, _chosen(input_spec), _chosen(output_spec)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _chosen(spec: InputSpec | OutputSpec) -> dict[str, object]:
+    """Return the fields without those at their default, so that a new field leaves the version of other models."""
+    return {name: value for name, value in spec._asdict().items() if value != spec._field_defaults.get(name, ...)}

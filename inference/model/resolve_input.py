@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, TypeVar
 from inference.errors import ModelError
 from inference.model import value_checks
 from inference.model.exporters.model_json import FILE
-from inference.model_spec import ColorOrder, InputSpec, Interpolation, Layout, NormalizationOrder, ResizeMode
+from inference.model_spec import (
+    ColorOrder,
+    CropRounding,
+    InputSpec,
+    Interpolation,
+    Layout,
+    NormalizationOrder,
+    ResizeMode,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,6 +72,12 @@ def resolve_input(folder: Path, values: SourcedValues, session: Session) -> Inpu
         from inference.model.missing_values import missing_values
 
         raise ModelError(missing_values(folder, values, missing))
+    if dtype == "uint8":
+        _refuse_pixels_out_of_range(folder, values, image_input, (scale, mean, std))
+    crops = resize is ResizeMode.SHORTEST_SIDE_CROP or resized != size
+    rounding = values.checked("input.crop_rounding", value_checks.one_of(CropRounding)) or CropRounding.FLOOR
+    if crops:
+        values.add("input.crop_rounding", rounding.value, "default: no file states it")
     batch = image_input.shape[0] if len(image_input.shape) == 4 else 0
     values.add("input.interpolation", Interpolation.BILINEAR.value, "default: no file states it")
     return InputSpec(
@@ -83,7 +97,29 @@ def resolve_input(folder: Path, values: SourcedValues, session: Session) -> Inpu
         std=std,
         pad_color=values.checked("input.pad_color", value_checks.rgb) or (0, 0, 0),
         batch=batch if isinstance(batch, int) else None,
+        crop_rounding=rounding if crops else CropRounding.FLOOR,
     )
+
+
+def _refuse_pixels_out_of_range(
+    folder: Path,
+    values: SourcedValues,
+    image_input: ValueInfo,
+    formula: tuple[float, tuple[float, ...], tuple[float, ...]],
+) -> None:
+    """Refuse a normalization whose result does not fit a uint8 input, or fills a small part of it.
+
+    Raises:
+        ModelError: Black or white is outside 0 to 255, or they are less than 64 apart.
+    """
+    scale, means, stds = formula
+    for black, white in ((-m / s, (255 * scale - m) / s) for m, s in zip(means, stds, strict=True)):
+        if min(black, white) < -0.5 or max(black, white) > 255.5 or abs(white - black) < 64:
+            raise ModelError(
+                f"{folder}: {values.source('input.scale')} with its mean and std turns pixels into {black:.4g} to"
+                f" {white:.4g}, but input {image_input.name} is uint8 and takes whole numbers from 0 to 255:"
+                f" remove scale, mean and std, or export the model with a float32 input."
+            )
 
 
 def _image_input(folder: Path, session: Session) -> ValueInfo:
@@ -167,7 +203,10 @@ def _resized(folder: Path, values: SourcedValues, resize: ResizeMode, size: tupl
     if resize is ResizeMode.SHORTEST_SIDE_CROP:
         if side is None:
             side = None if crop_pct is None else _before_crop(max(size), crop_pct)
-        if side is not None and side < max(size):
+        # Hugging Face's MobileViT crops more than there is, and pads with black. In model.json it is a slip.
+        stated = values.get("input.shortest_side")
+        is_typed = stated is not None and stated.source == f"{FILE}: input.shortest_side"
+        if side is not None and side < max(size) and is_typed:
             raise ModelError(
                 f"{folder}: {values.source('input.shortest_side')} is {side}, smaller than the input"
                 f" {size[0]} x {size[1]} that is cropped from it."

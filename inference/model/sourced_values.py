@@ -34,8 +34,15 @@ class SourcedValues:
             self.add("input.mean", mean, source)
             self.add("input.std", std, source)
 
-    def add_resize(
-        self, resize: str, source: str, *, shortest_side: Any = None, crop_pct: Any = None, pad_color: Any = None
+    def add_resize(  # noqa: PLR0913 - the numbers of one resize
+        self,
+        resize: str,
+        source: str,
+        *,
+        shortest_side: Any = None,
+        crop_pct: Any = None,
+        pad_color: Any = None,
+        crop_rounding: Any = None,
     ) -> None:
         """Add a resize mode with its numbers. They are never mixed with another source's mode."""
         if "input.resize" not in self._values:
@@ -44,6 +51,7 @@ class SourcedValues:
                 self.add("input.shortest_side", shortest_side, source)
                 self.add("input.crop_pct", crop_pct, source)
             self.add("input.pad_color", pad_color, source)
+            self.add("input.crop_rounding", crop_rounding, source)
 
     def search(self, folder: Path, *names: str) -> bool:
         """Return whether one of these files is in the folder, and remember that they were looked for."""

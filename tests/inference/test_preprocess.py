@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from inference.decoding.decode import DecodedImage
-from inference.model_spec import ColorOrder, InputSpec, Interpolation, Layout, ResizeMode
+from inference.model_spec import ColorOrder, CropRounding, InputSpec, Interpolation, Layout, ResizeMode
 from inference.predictions import ImageInfo
 from inference.preprocess import needed_size, normalize, preprocess
 from tests.inference.decoding.image_samples import decode_image, encode, exif_orientation
@@ -264,3 +264,27 @@ def test_an_image_that_was_not_reduced_becomes_upright_before_the_resize() -> No
     content = encode(noise(40, 50), "PNG", exif=exif_orientation(6))
     decoded = decode_image(content, upright=False)
     assert (decoded.orientation, decoded.image.size) == (1, (50, 40))
+
+
+@pytest.mark.parametrize(
+    ("rounding", "offsets"), [(CropRounding.FLOOR, [0, 1, 2]), (CropRounding.HALF_EVEN, [0, 2, 2])], ids=str
+)
+def test_half_a_pixel_of_a_centre_crop(rounding: CropRounding, offsets: list[int]) -> None:
+    """Surpluses of 1, 3 and 5 pixels: torchvision computes ``int(round(surplus / 2.0))``, Hugging Face halves down."""
+    for surplus, offset in zip((1, 3, 5), offsets, strict=True):
+        image = noise(8, 8 + surplus)
+        cropped = tensor_of(image, crop(8, Interpolation.BILINEAR, height=8, width=8, crop_rounding=rounding))
+        expected = np.asarray(image)[offset : offset + 8].transpose(2, 0, 1)
+        np.testing.assert_array_equal(cropped[0], expected)
+
+
+@pytest.mark.parametrize(("rounding", "before"), [(CropRounding.FLOOR, 2), (CropRounding.HALF_EVEN, 1)], ids=str)
+def test_a_crop_larger_than_the_image_is_padded_with_black(rounding: CropRounding, before: int) -> None:
+    """Hugging Face puts the odd pixel in front (``ceil``), torchvision behind (``// 2``)."""
+    image = noise(8, 8)
+    input_spec = crop(8, Interpolation.BILINEAR, height=11, width=11, crop_rounding=rounding)
+    expected = np.zeros((11, 11, 3))
+    expected[before : before + 8, before : before + 8] = np.asarray(image)
+    np.testing.assert_array_equal(tensor_of(image, input_spec)[0], expected.transpose(2, 0, 1))
+    reduced = preprocess(input_spec, reduced_twice(image))
+    np.testing.assert_array_equal(reduced[0], expected.transpose(2, 0, 1))

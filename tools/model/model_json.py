@@ -56,6 +56,8 @@ def resolved_values(spec: ModelSpec) -> Iterator[ResolvedValue]:
         yield ResolvedValue("input.crop_pct", spec.values["input.crop_pct"].value, source("input.crop_pct"))
     elif pixels.resize is ResizeMode.LETTERBOX:
         yield ResolvedValue("input.pad_color", list(pixels.pad_color), source("input.pad_color"))
+    if "input.crop_rounding" in spec.values:
+        yield ResolvedValue("input.crop_rounding", str(pixels.crop_rounding), source("input.crop_rounding"))
     yield ResolvedValue("input.interpolation", str(pixels.interpolation), source("input.interpolation"))
     yield ResolvedValue("input.scale", pixels.scale, source("input.scale"))
     yield ResolvedValue("input.mean", list(pixels.mean), source("input.mean"))

@@ -24,6 +24,28 @@ _FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5
 # Processors that read a single number as a square, and those that read it as the shortest side.
 _SQUARE = {"ViT", "DeiT", "Beit", "EfficientNet", "Siglip", "Segformer"}
 _SHORTEST = {"CLIP", "Bit", "ViTHybrid", "ConvNext", "PoolFormer", "Levit", "MobileNetV1", "MobileNetV2", "MobileViT"}
+_OTHERS = {"EfficientFormer", "Perceiver", "Pvt"}
+_KNOWN = _SQUARE | _SHORTEST | _OTHERS
+# The processor of each ``model_type``, as AutoImageProcessor of transformers 4.57 chooses it.
+_BY_MODEL_TYPE = {
+    "beit": "Beit", "bit": "Bit", "clip": "CLIP", "convnext": "ConvNext", "convnextv2": "ConvNext", "cvt": "ConvNext",
+    "data2vec-vision": "Beit", "deit": "DeiT", "dinat": "ViT", "dinov2": "Bit", "dinov2_with_registers": "Bit",
+    "efficientformer": "EfficientFormer", "efficientnet": "EfficientNet", "focalnet": "Bit", "hiera": "Bit",
+    "ijepa": "ViT", "levit": "Levit", "mobilenet_v1": "MobileNetV1", "mobilenet_v2": "MobileNetV2",
+    "mobilevit": "MobileViT", "mobilevitv2": "MobileViT", "nat": "ViT", "perceiver": "Perceiver",
+    "poolformer": "PoolFormer", "pvt": "Pvt", "pvt_v2": "Pvt", "regnet": "ConvNext", "resnet": "ConvNext",
+    "segformer": "Segformer", "siglip": "Siglip", "swiftformer": "ViT", "swin": "ViT", "swinv2": "ViT",
+    "van": "ConvNext", "vit": "ViT", "vit_hybrid": "ViTHybrid", "vit_mae": "ViT", "vit_msn": "ViT",
+}  # fmt: skip
+# Steps that no ``ResizeMode`` expresses.
+_UNSUPPORTED = (
+    "do_pad",
+    "do_thumbnail",
+    "do_align_long_axis",
+    "do_image_splitting",
+    "do_crop_margin",
+    "do_random_crop",
+)
 
 
 def read(folder: Path, values: SourcedValues) -> None:
@@ -34,7 +56,8 @@ def read(folder: Path, values: SourcedValues) -> None:
     """
     config = read_object(folder / CONFIG)
     if config is not None:
-        values.add("labels", config.get("id2label") or config.get("label2id"), f"{CONFIG}: id2label")
+        values.add("labels", config.get("id2label") or None, f"{CONFIG}: id2label")
+        values.add("labels", config.get("label2id") or None, f"{CONFIG}: label2id")
         if config.get("problem_type") == "multi_label_classification":
             values.add("output.multi_label", True, f"{CONFIG}: problem_type")  # noqa: FBT003 - a value, not a switch
     name, processor = PREPROCESSOR, read_object(folder / PREPROCESSOR)
@@ -42,15 +65,39 @@ def read(folder: Path, values: SourcedValues) -> None:
         name, processor = PROCESSOR, whole.get("image_processor")
     if not isinstance(processor, dict) or not {"size", "crop_size", "image_mean", "do_normalize"} & processor.keys():
         return
-    kind = str(processor.get("image_processor_type") or processor.get("feature_extractor_type") or "")
-    for suffix in ("Fast", "ImageProcessor", "FeatureExtractor"):
-        kind = kind.removesuffix(suffix)
+    kind = _kind(folder, processor, config or {}, name, values)
     values.add("input.layout", "NCHW", f"{name}: pixel_values are NCHW")
-    flips = processor.get("do_flip_channel_order") is True
+    flips = processor.get("do_flip_channel_order", kind == "MobileViT") is True
     values.add("input.color_order", "BGR" if flips else "RGB", f"{name}: do_flip_channel_order")
     values.add("input.interpolation", _FILTERS.get(processor.get("resample", -1)), f"{name}: resample")
     _add_resize(processor, kind, name, values)
     _add_normalization(folder, processor, kind, name, values)
+
+
+def _kind(folder: Path, processor: dict[str, Any], config: dict[str, Any], name: str, values: SourcedValues) -> str:
+    """Return the processor's class without its suffix, as AutoImageProcessor finds it; empty when no file states it.
+
+    Raises:
+        ModelError: The class is unknown, or its steps cannot be expressed, and ``model.json`` does not state them.
+    """
+    stated = str(processor.get("image_processor_type") or processor.get("feature_extractor_type") or "")
+    kind = stated
+    for suffix in ("Fast", "ImageProcessor", "FeatureExtractor"):
+        kind = kind.removesuffix(suffix)
+    source = f"{name}: image_processor_type {stated!r:.60}"
+    model_type = config.get("model_type")
+    if not kind and isinstance(model_type, str) and model_type:
+        kind = _BY_MODEL_TYPE.get(model_type, model_type)
+        source = f"{CONFIG}: model_type {model_type!r:.60}"
+    step = next((key for key in _UNSUPPORTED if processor.get(key) is True), None)
+    is_unknown = step is not None or (kind != "" and kind not in _KNOWN)
+    if is_unknown and not ("input.resize" in values and "input.scale" in values):
+        problem = f"{name}: {step} is true, a step that is not supported" if step else f"{source} is not supported"
+        raise ModelError(
+            f"{folder}: {problem}: state the preprocessing in model.json with"
+            f' "input": {{"size": [...], "resize": "...", "scale": ..., "mean": [...], "std": [...]}}.'
+        )
+    return kind
 
 
 def _add_resize(processor: dict[str, Any], kind: str, name: str, values: SourcedValues) -> None:
@@ -64,7 +111,9 @@ def _add_resize(processor: dict[str, Any], kind: str, name: str, values: Sourced
     whole = _square(size) if _is_square(size, kind, processor, cropped=crop is not None) else None
     side = size.get("shortest_edge") if isinstance(size, dict) else size if whole is None else None
     source = f"{name}: size"
-    if kind == "ConvNext":
+    if kind == "Perceiver":
+        _add_perceiver_resize(_square(size), _square(processor.get("crop_size")), crops, name, values)
+    elif kind == "ConvNext":
         _add_convnext_resize(processor, side, name, values)
     elif kind in ("PoolFormer", "Levit") and isinstance(side, int) and crop:
         enlarged = side / float(processor.get("crop_pct") or 0.9) if kind == "PoolFormer" else side * 256 / 224
@@ -101,9 +150,26 @@ def _add_convnext_resize(processor: dict[str, Any], side: Any, name: str, values
         values.add_resize("squash", source)
 
 
+def _add_perceiver_resize(
+    size: list[int] | None, crop: list[int] | None, crops: Any, name: str, values: SourcedValues
+) -> None:
+    """Add Perceiver's rule: crop the centre square of size / crop_size of the shortest side, then squash it to size.
+
+    That equals a resize of the shortest side to ``crop_size`` with a crop of ``size``, except for the edge's filter.
+    """
+    if size is None:
+        return
+    source = f"{name}: crop_size (Perceiver rule)"
+    if crops is False:
+        values.add("input.size", size, source)
+        values.add_resize("squash", source)
+    elif crop and size[0] == size[1] and crop[0] == crop[1]:
+        _add_crop(crop[0], size, source, values)
+
+
 def _add_crop(side: int, crop: list[int], source: str, values: SourcedValues) -> None:
     values.add("input.size", crop, source)
-    values.add_resize("shortest_side_crop", source, shortest_side=side)
+    values.add_resize("shortest_side_crop", source, shortest_side=side, crop_rounding="floor")
 
 
 def _square(size: Any) -> list[int] | None:
@@ -125,6 +191,9 @@ def _add_normalization(folder: Path, processor: dict[str, Any], kind: str, name:
     offset = 1.0 if rescales and processor.get("rescale_offset") is True else 0.0
     if processor.get("do_normalize") is False:
         values.add_normalization(scale, offset, 1, f"{source}, do_normalize is false")
+        return
+    if kind == "MobileViT":
+        values.add_normalization(scale, offset, 1, f"{source}, MobileViT never normalises")
         return
     mean, std = processor.get("image_mean"), processor.get("image_std")
     if (mean is None or std is None) and values.get("input.scale") is None:

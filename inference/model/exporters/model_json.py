@@ -18,7 +18,7 @@ KEYS = {
     "": {"$schema", "name", "description", "graph", "labels", "input", "output", "sources"},
     "input": {
         "layout", "color_order", "size", "resize", "shortest_side", "crop_pct", "interpolation", "scale", "mean", "std",
-        "order", "pad_color",
+        "order", "pad_color", "crop_rounding",
     },
     "output": {"name", "activation", "background"},
 }  # fmt: skip

@@ -50,7 +50,8 @@ def _add_resize(settings: dict[str, Any], height: int, width: int, prefix: str, 
     crop_pct, mode = settings.get("crop_pct", 0.875), settings.get("crop_mode", "center")
     source = f"{prefix}crop_mode" if "crop_mode" in settings else f"{prefix}crop_pct"
     if mode == "squash" or (mode == "center" and height == width):
-        values.add_resize("squash" if mode == "squash" else "shortest_side_crop", source, crop_pct=crop_pct)
+        resize = "squash" if mode == "squash" else "shortest_side_crop"
+        values.add_resize(resize, source, crop_pct=crop_pct, crop_rounding="half_even")
     elif mode == "border" and crop_pct == 1:
         mean_color = [math.floor(255 * mean + 0.5) for mean in settings["mean"]]
         values.add_resize("letterbox", source, pad_color=mean_color)

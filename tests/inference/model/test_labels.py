@@ -89,3 +89,51 @@ def test_json_lists_and_objects_give_the_same_labels(names: list[str]) -> None:
     expected = tuple(name.strip() for name in names)
     assert parse_labels(json.loads(json.dumps(names))) == expected
     assert parse_labels({str(index): name for index, name in enumerate(names)}) == expected
+
+
+DIGIT_FOLDERS = {"0": 0, "1": 1, "10": 2, "2": 3, "3": 4, "4": 5, "5": 6, "6": 7, "7": 8, "8": 9, "9": 10}
+"""Keras sorts the folders 0 to 10 as text."""
+
+
+@pytest.mark.parametrize("name", ["class_indices.json", "class_to_idx.json", "label2id.json", "name_to_index.json"])
+def test_the_name_of_a_file_from_name_to_index_decides_between_numbers(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(json.dumps(DIGIT_FOLDERS))
+    assert read_labels(tmp_path / name) == tuple(DIGIT_FOLDERS)
+    (tmp_path / name).write_text(json.dumps({"0": "cat", "1": "dog"}))
+    assert read_labels(tmp_path / name) == ("cat", "dog"), "words cannot be indices"
+
+
+@pytest.mark.parametrize("name", ["id2label.json", "idx_to_class.json", "index_to_name.json"])
+def test_the_name_of_a_file_from_index_to_name_decides_between_numbers(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(json.dumps({str(index): folder for folder, index in DIGIT_FOLDERS.items()}))
+    assert read_labels(tmp_path / name) == tuple(DIGIT_FOLDERS)
+
+
+def test_numbers_on_both_sides_under_another_name_are_asked_about(tmp_path: Path) -> None:
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps(DIGIT_FOLDERS))
+    with pytest.raises(ModelError, match="which side is the index"):
+        read_labels(path)
+    path.write_text(json.dumps({"class_to_idx": DIGIT_FOLDERS}))
+    assert read_labels(path) == tuple(DIGIT_FOLDERS), "the key inside decides too"
+    path.write_text(json.dumps({"0": 0, "2": 1, "5": 2}))
+    assert read_labels(path) == ("0", "2", "5"), "only one side counts from 0"
+    path.write_text(json.dumps({"1": 0, "0": 1}))
+    assert read_labels(path) == ("1", "0"), "both readings agree"
+
+
+def test_lines_of_two_numbers_need_a_header_or_a_name(tmp_path: Path) -> None:
+    lines = [f"{name},{index}" for name, index in DIGIT_FOLDERS.items()]
+    path = tmp_path / "labels.csv"
+    path.write_text("\n".join(lines))
+    with pytest.raises(ModelError, match="which side is the index"):
+        read_labels(path)
+    path.write_text("\n".join(["name,index", *lines]))
+    assert read_labels(path) == tuple(DIGIT_FOLDERS)
+
+
+def test_deep_brackets_are_a_refusal(tmp_path: Path) -> None:
+    path = tmp_path / "labels.json"
+    path.write_text("[" * 200_000)
+    with pytest.raises(ModelError, match="not valid"):
+        read_labels(path)

@@ -12,7 +12,15 @@ from PIL import Image
 from inference import classifier
 from inference.errors import ModelError
 from inference.model_spec import Activation, ColorOrder, Layout
-from tests.inference.model.loading import LINES, NAMES, assert_distinguishes_colours, preprocess_alone, refusal, tensor
+from tests.inference.model.loading import (
+    LINES,
+    NAMES,
+    assert_distinguishes_colours,
+    preprocess_alone,
+    refusal,
+    tensor,
+    with_input,
+)
 from tests.inference.model.model_folders import FLOAT16, GREEN, MODEL_JSON, UINT8, folder, graph, noise, png
 
 if TYPE_CHECKING:
@@ -125,3 +133,10 @@ def test_an_input_of_another_type_is_refused(tmp_path: Path) -> None:
     model = graph()
     model.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
     assert "int64" in refusal(folder(tmp_path, model, labels_txt=LINES, model_json=MODEL_JSON))
+
+
+def test_a_scale_that_leaves_a_uint8_input_zeros_and_ones_is_refused(tmp_path: Path) -> None:
+    changes: list[dict[str, Any]] = [{"scale": 1 / 255}, {"scale": 1 / 127.5, "mean": 1}, {"scale": 1, "mean": 128}]
+    for number, change in enumerate(changes):
+        path = folder(tmp_path / str(number), graph(dtype=UINT8), labels_txt=LINES, model_json=with_input(**change))
+        assert "is uint8 and takes whole numbers from 0 to 255" in refusal(path)

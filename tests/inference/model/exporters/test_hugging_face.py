@@ -163,3 +163,69 @@ def test_the_logits_of_a_distilled_model_are_its_scores(tmp_path: Path) -> None:
     model.graph.node.add(op_type="Neg", input=["logits"], output=["cls_logits"])
     path = folder(tmp_path, model, config_json=ID2LABEL, preprocessor_config_json=VIT)
     assert_distinguishes_colours(path)
+
+
+MOBILEVIT = {
+    "do_center_crop": True,
+    "crop_size": {"height": 8, "width": 8},
+    "size": {"shortest_edge": 6},
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+}
+
+
+@pytest.mark.parametrize("by_type", [False, True], ids=["image_processor_type", "model_type"])
+def test_mobilevit_never_normalises_and_pads_a_small_image(tmp_path: Path, by_type: bool) -> None:  # noqa: FBT001
+    stated = {} if by_type else {"image_processor_type": "MobileViTImageProcessor"}
+    path = hugging_face(tmp_path, MOBILEVIT | stated, ID2LABEL | {"model_type": "mobilevit"})
+    image = noise(6, 6)
+    expected = np.zeros((8, 8, 3))
+    expected[1:7, 1:7] = np.asarray(image)[:, :, ::-1] / 255
+    np.testing.assert_allclose(tensor(path, image), expected.transpose(2, 0, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "processor"),
+    [("resnet", "ConvNext"), ("dinov2", "Bit"), ("swin", "ViT"), ("perceiver", "Perceiver")],
+)
+def test_model_type_decides_without_a_processor_type(tmp_path: Path, model_type: str, processor: str) -> None:
+    plain: dict[str, Any] = {key: value for key, value in VIT.items() if key != "image_processor_type"}
+    if processor == "ConvNext":
+        plain |= {"size": {"shortest_edge": 8}, "crop_pct": 0.5}
+    if processor in ("Bit", "Perceiver"):
+        plain |= {"crop_size": {"height": 8, "width": 8}, "do_center_crop": True}
+    inferred = hugging_face(tmp_path / "inferred", plain, ID2LABEL | {"model_type": model_type})
+    stated = hugging_face(tmp_path / "stated", plain | {"image_processor_type": f"{processor}ImageProcessor"})
+    assert spec_of(inferred) == spec_of(stated)
+
+
+def test_an_unsupported_processor_is_refused_by_name(tmp_path: Path) -> None:
+    plain = {key: value for key, value in VIT.items() if key != "image_processor_type"}
+    for number, (processor, config, name) in enumerate(
+        [
+            (VIT | {"image_processor_type": "DonutImageProcessor"}, ID2LABEL, "DonutImageProcessor"),
+            (plain, ID2LABEL | {"model_type": "donut-swin"}, "donut-swin"),
+            (VIT | {"do_pad": True}, ID2LABEL, "do_pad"),
+        ]
+    ):
+        path = hugging_face(tmp_path / str(number), processor, config)
+        with pytest.raises(ModelError, match=name):
+            classifier.load(path)
+
+
+def test_perceiver_crops_before_it_resizes(tmp_path: Path) -> None:
+    path = hugging_face(
+        tmp_path,
+        VIT
+        | {
+            "image_processor_type": "PerceiverImageProcessor",
+            "do_center_crop": True,
+            "crop_size": {"height": 16, "width": 16},
+        },
+    )
+    assert (spec_of(path).resize, spec_of(path).resized_height) == (ResizeMode.SHORTEST_SIDE_CROP, 16)
+
+
+def test_label2id_is_read_from_name_to_index(tmp_path: Path) -> None:
+    config = {"model_type": "vit", "label2id": {"2": 0, "0": 1, "1": 2}}
+    assert classifier.load(hugging_face(tmp_path, VIT, config)).classify(png(RED)).label == "2"
