@@ -54,7 +54,7 @@ def dev_host(lab: Lab, **settings: str) -> Iterator[None]:
     """Run ``python -m tools host`` on the storage of a lab, with the settings of ``Lab.app``."""
     accounts = {"AzureWebJobsStorage": lab.pair.host, "ImageStorage": lab.pair.images}
     environ = process.environment(lab.pair.images, **accounts, AzureFunctionsWebHost__hostid=HOST_ID)
-    with (lab.folder / "devhost.log").open("wb") as log:
+    with (lab.folder / "devhost.log").open("ab") as log:
         running = process.start(environ | {"RETRY_DELAYS_SECONDS": RETRY_DELAYS} | settings, log)
         try:
             yield
@@ -149,3 +149,38 @@ def test_for_events_and_messages_of_each_kind(labs: tuple[Lab, Lab]) -> None:
         **dict.fromkeys(names, "classified"),
         "abandoned.jpg": "failed",
     }
+
+
+def test_for_an_overwrite_and_a_deletion_while_the_old_version_waits(labs: tuple[Lab, Lab]) -> None:
+    """The messages of the old versions wait on the internal queue when the host starts."""
+    kind = {"Type": "BlobTrigger", "FunctionId": "Host.Functions.classify_uploaded", "BlobType": "BlockBlob"}
+    for lab in labs:
+        for name in ("overwritten.jpg", "deleted.jpg"):
+            message = {**kind, "ContainerName": "incoming", "BlobName": name, "ETag": lab.upload(name, b"no picture")}
+            send(lab, INTERNAL_QUEUE, message)
+        lab.upload("overwritten.jpg", photo())
+        lab.incoming.delete_blob("deleted.jpg")
+    extensions, devhost = labs
+    with extensions.app(BLOB_TRIGGER_SOURCE=POLLED):
+        extensions.wait_for_rows("overwritten.jpg")
+        until(lambda: set(left(extensions).values()) == {0})
+    with dev_host(devhost, BLOB_TRIGGER_SOURCE=POLLED):
+        devhost.wait_for_rows("overwritten.jpg")
+        until(lambda: set(left(devhost).values()) == {0})
+    assert outcomes(devhost) == outcomes(extensions)
+    assert {name: str(row.status) for name, row in devhost.rows().items()} == {"overwritten.jpg": "classified"}
+
+
+def test_for_two_hosts(labs: tuple[Lab, Lab]) -> None:
+    names = [f"{number}.jpg" for number in range(16)]
+    for lab in labs:
+        for name in names:
+            lab.upload(name, photo())
+    extensions, devhost = labs
+    with extensions.app(BLOB_TRIGGER_SOURCE=POLLED), extensions.app(BLOB_TRIGGER_SOURCE=POLLED):
+        extensions.wait_for_rows(*names)
+        until(lambda: set(left(extensions).values()) == {0})
+    with dev_host(devhost, BLOB_TRIGGER_SOURCE=POLLED), dev_host(devhost, BLOB_TRIGGER_SOURCE=POLLED):
+        devhost.wait_for_rows(*names)
+        until(lambda: set(left(devhost).values()) == {0})
+    assert outcomes(devhost) == outcomes(extensions)
