@@ -131,7 +131,7 @@ TABLE: dict[str, set[str]] = {
     "tools.model": {"inference", "storage", "tools.account", "tools.process_stats", "tools.terminal"},
     "tools.package": {"inference", "storage", "tools.model", "tools.terminal"},
     "tools.cost": {"inference", "tools.process_stats", "tools.sample_photos", "tools.terminal"},
-    "tools.chaos": {"inference", "storage", "tools.azurite", "tools.devhost", "tools.terminal"},
+    "tools.chaos": {"inference", "storage", "tools.azurite", "tools.devhost", "tools.terminal", "tools.webjobs"},
     "tools.bench": {
         *("inference", "storage", "tools.azurite", "tools.devhost", "tools.process_stats", "tools.sample_photos"),
         *("tools.backfill", "tools.classify", "tools.svg"),

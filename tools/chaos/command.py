@@ -13,31 +13,40 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inference.classifier import load
 from storage.settings import APP_ROOT, DEFAULTS
-from tools.azurite.azurite import connection_string, running
+from tools.azurite.azurite import ACCOUNT, ACCOUNT_KEY, connection_string, running
 from tools.chaos.checker import Checker
-from tools.chaos.faults import FaultKind, SeededFaults
+from tools.chaos.faults import FaultKind, SeededFaults, ThrottledPeriods
 from tools.chaos.host_process import host_environment, running_host
 from tools.chaos.idle import IdleDetector
 from tools.chaos.images import MAX_BYTES
 from tools.chaos.plan import plan
 from tools.chaos.proxy import fault_proxy
 from tools.chaos.storage_names import COPIED, INCOMING, RESULTS
+from tools.chaos.webjobs_process import running_webjobs
 from tools.chaos.workload import Workload
 from tools.terminal import printable
 
 if TYPE_CHECKING:
     import argparse
+    from contextlib import AbstractContextManager
 
     from tools.chaos.check_result import CheckResult
+    from tools.chaos.host_process import HostProcess
+    from tools.chaos.webjobs_process import WebJobsProcess
 
 _FAULT_SHARE = 0.05
-_IMAGES_PER_MINUTE = 1000
+_HANG_SHARE = 0.002
+_IMAGES_PER_MINUTE = {"dev": 1000, "webjobs": 100}
+_TIMEOUT_SECONDS = {"dev": 600.0, "webjobs": 1800.0}  # webjobs-host, killed, hides its messages for ten minutes
+_ACCOUNTS = {"dev": None, "webjobs": {ACCOUNT: ACCOUNT_KEY}}
+_RETRY_DELAYS = {"dev": "2,4,8", "webjobs": "1,5,15,30,60"}  # seconds instead of minutes; hangs need the longer ones
 _MAX_PRINTED = 20
 _RECONCILE_ATTEMPTS = 5
 
@@ -47,7 +56,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=int, default=2000, metavar="N", help="number of blobs (2000)")
     parser.add_argument("--seed", type=int, default=1, help="seed of images, faults and kills (1)")
     parser.add_argument(
-        "--minutes", type=float, metavar="M", help="upload the images over M minutes (one per 1,000 images)"
+        "--host",
+        choices=("dev", "webjobs"),
+        default="dev",
+        help="what runs the app: the dev host, or Microsoft's own trigger extensions (webjobs-host), where a run takes "
+        "half an hour because they hide the messages of a killed host for ten minutes (dev)",
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        metavar="M",
+        help="upload the images over M minutes (one per 1,000 images, with webjobs one per 100)",
     )
     parser.add_argument("--event-grid", action="store_true", help="queue an event per upload instead of polling")
     parser.add_argument("--log", type=Path, metavar="FILE", help="keep the host's log in FILE")
@@ -57,12 +76,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run once and print the report; 0 only if every image has exactly one correct row."""
-    minutes = args.minutes if args.minutes is not None else args.images / _IMAGES_PER_MINUTE
+    minutes = args.minutes if args.minutes is not None else args.images / _IMAGES_PER_MINUTE[args.host]
     with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:
         log = args.log or Path(scratch) / "host.log"
         log.write_bytes(b"")
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds every ``with``, so that the host is stopped
-        report = _ChaosRun(args.images, args.seed, minutes * 60, args.event_grid, log).report()
+        report = _ChaosRun(args.host, args.images, args.seed, minutes * 60, args.event_grid, log).report()
     if args.json:
         print(json.dumps(report, ensure_ascii=False), flush=True)
     else:
@@ -72,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _ChaosRun:
+    host: str
     images: int
     seed: int
     seconds: float
@@ -81,25 +101,39 @@ class _ChaosRun:
     def report(self) -> dict[str, Any]:
         """Upload and kill, wait until idle, check, reconcile, check again, prune, check again."""
         steps = plan(self.images, self.seed, self.seconds)
-        faults = SeededFaults(self.seed, _FAULT_SHARE)
+        is_real = self.host == "webjobs"
+        faults = SeededFaults(self.seed, _FAULT_SHARE, hang_share=_HANG_SHARE if is_real else 0.0)
+        throttled = ThrottledPeriods(self.seed, faults)
         start = time.monotonic()
-        with running(in_memory=True) as azurite:
+        with running(in_memory=True, accounts=_ACCOUNTS[self.host]) as azurite:
             direct = azurite.connection_string
             workload = Workload(direct, steps, event_grid=self.event_grid)
             workload.create_resources()
-            idle = IdleDetector(direct, polling=not self.event_grid, running_triggers=lambda: workload.running_triggers)
-            with fault_proxy(azurite.ports, workload.with_triggers(faults)) as proxy_ports:
+            idle = IdleDetector(
+                direct,
+                polling=not self.event_grid,
+                running_triggers=lambda: workload.running_triggers,
+                misses_uploads=is_real,
+                timeout_seconds=_TIMEOUT_SECONDS[self.host],
+            )
+            with fault_proxy(azurite.ports, workload.with_triggers(throttled if is_real else faults)) as proxy_ports:
                 environ = host_environment(connection_string(proxy_ports), event_grid=self.event_grid)
-                with running_host(environ, self.log, self.seed) as host:
-                    _progress(f"{self.images:,} images in {self.seconds:.0f} s; killing the host every few seconds ...")
+                environ |= {"RETRY_DELAYS_SECONDS": _RETRY_DELAYS[self.host]}
+                with self._running_host(environ) as host:
+                    _progress(f"{self.images:,} images in {self.seconds:.0f} s; killing the host again and again ...")
                     workload.run()
                     _progress(f"All images are uploaded; {idle.backlog():,} deliveries are left ...")
-                    idle.wait_until_nearly_idle()
+                    if not is_real:
+                        idle.wait_until_nearly_idle()
                     host.stop_kills()
+                    if is_real:
+                        faults.let_work_end()
+                        throttled.stop()
                     _progress("Kills have stopped; waiting until no work is left ...")
                     idle.wait_until_idle()
                     seconds_until_idle = time.monotonic() - start
                     _progress("Checking ...")
+                    missed = idle.unqueued_blobs()
                     uploaded = {name for step in steps if step.content_seed for name in step.names}
                     checker = _checker(direct)
                     first = checker.check(uploaded)
@@ -111,24 +145,34 @@ class _ChaosRun:
                     return {
                         "event": "summary",
                         "seed": self.seed,
+                        "host": self.host,
                         "source": "EventGrid" if self.event_grid else "polling",
                         "seconds": round(seconds_until_idle),
                         "actions": {str(action): count for action, count in workload.done.items()},
                         "triggered": workload.triggered,
                         "calls": faults.calls,
                         "faults": {str(kind): faults.selected[kind] for kind in FaultKind},
+                        "throttled": throttled.calls,
                         "kills": host.kills,
+                        "worker_kills": host.worker_kills,
                         "crashes": host.crashes,
+                        "host_ended": dict(Counter(host.exits)),
                         "events": dict(sorted(host.count_events().items())),
                         "images": first.images,
                         "statuses": dict(second.statuses),
+                        "missed_uploads": len(missed),
                         "check": _findings(first),
+                        "unexplained": sum(each.image not in missed for each in first.violations),
                         "reconciled": reconciled,
                         "check_after_reconcile": _findings(second),
                         "pruned": pruned,
                         "check_after_prune": _findings(third),
                         "passed": not (second.violations or third.violations or third.leftovers or host.crashes),
                     }
+
+    def _running_host(self, environ: dict[str, str]) -> AbstractContextManager[HostProcess | WebJobsProcess]:
+        run = running_webjobs if self.host == "webjobs" else running_host
+        return run(environ, self.log, self.seed)
 
 
 def _checker(connection: str) -> Checker:

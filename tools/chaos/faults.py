@@ -7,7 +7,9 @@ with one seed the same calls fail, for example the third read of a row. The time
 from __future__ import annotations
 
 import hashlib
+import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
@@ -39,10 +41,11 @@ class FaultKind(StrEnum):
     TRUNCATED = "truncated response"
     LATE_REQUEST = "executed late"  # possibly after its caller was killed
     LATE_RESPONSE = "late response"
+    HANG = "no answer"  # neither executed nor answered; the connection is dropped after the delay
 
 
 class Fault(NamedTuple):
-    """A fault of one call; ``delay_seconds`` applies to the two late kinds."""
+    """A fault of one call; ``delay_seconds`` applies to the two late kinds and to a hang."""
 
     kind: FaultKind
     delay_seconds: float = 0.0
@@ -51,6 +54,12 @@ class Fault(NamedTuple):
 SelectFault = Callable[[Call], Fault | None]
 """Returns the fault of a call, or ``None`` to let it pass."""
 
+_SHORT_KINDS = tuple(kind for kind in FaultKind if kind is not FaultKind.HANG)
+_HANG_SECONDS = (5.0, 25.0)
+_PERIOD_SECONDS = 45.0
+_THROTTLED_SECONDS = (3.0, 12.0)
+_SERVICES = ("blob", "queue", "table")
+
 
 class SeededFaults:
     """Selects the fault of each call. Thread-safe.
@@ -58,16 +67,19 @@ class SeededFaults:
     Args:
         seed: A different seed selects different faults.
         share: Share of all calls that get a fault, in [0, 1].
-        max_delay_seconds: The longest delay.
+        max_delay_seconds: The longest delay of a late request or response.
+        hang_share: Share of all calls that get no answer for 5 to 25 s, until ``let_work_end``; in [0, 1 - share].
 
     Attributes:
         calls: Calls so far.
         selected: Faults so far, by kind.
     """
 
-    def __init__(self, seed: int, share: float, max_delay_seconds: float = 3.0) -> None:
+    def __init__(self, seed: int, share: float, max_delay_seconds: float = 3.0, *, hang_share: float = 0.0) -> None:
         self._seed = seed
         self._share = share
+        self._hang_share = hang_share
+        self._receives_pass = False
         self._max_delay_seconds = max_delay_seconds
         self._repeats: Counter[Call] = Counter()
         self._lock = threading.Lock()
@@ -81,14 +93,71 @@ class SeededFaults:
             self.calls += 1
             text = f"{self._seed}\n{call}\n{self._repeats[call]}"
             chance, choice, delay = _fractions(hashlib.sha256(text.encode()).digest())
-            if chance >= self._share:
+            if chance >= self._share + self._hang_share or (self._receives_pass and _is_receive(call)):
                 return None
-            kinds = list(FaultKind)
-            kind = kinds[int(choice * len(kinds))]
+            kind = FaultKind.HANG if chance >= self._share else _SHORT_KINDS[int(choice * len(_SHORT_KINDS))]
             self.selected[kind] += 1
+        if kind is FaultKind.HANG:
+            low, high = _HANG_SECONDS
+            return Fault(kind, low + (high - low) * delay)
         is_late = kind in (FaultKind.LATE_REQUEST, FaultKind.LATE_RESPONSE)
         # Squared, so that half of the delays are below a quarter of the longest.
         return Fault(kind, self._max_delay_seconds * delay * delay if is_late else 0.0)
+
+    def let_work_end(self) -> None:
+        """Answer every call from now on, and let every receive from a queue pass; the other faults continue.
+
+        A message whose receive was disturbed is hidden for ten minutes by the real host.
+        """
+        with self._lock:
+            self._hang_share = 0.0
+            self._receives_pass = True
+
+
+class ThrottledPeriods:
+    """Lets one service refuse every call with 503 for 3 to 12 of every 45 seconds, until ``stop``. Thread-safe.
+
+    Args:
+        seed: It determines the services and the times, counted from the first call.
+        select_fault: Selects the faults of the other calls.
+
+    Attributes:
+        calls: Refused calls so far.
+    """
+
+    def __init__(self, seed: int, select_fault: SelectFault) -> None:
+        self._seed, self._select_fault = seed, select_fault
+        self._lock = threading.Lock()
+        self._start: float | None = None
+        self._stopped = False
+        self.calls = 0
+
+    def __call__(self, call: Call) -> Fault | None:
+        """Return the fault of this call, or ``None``."""
+        with self._lock:
+            now = time.monotonic()
+            self._start = now if self._start is None else self._start
+            is_throttled = not self._stopped and is_throttled_at(self._seed, now - self._start, call.service)
+            self.calls += is_throttled
+        return Fault(FaultKind.BUSY) if is_throttled else self._select_fault(call)
+
+    def stop(self) -> None:
+        """Refuse no further calls."""
+        with self._lock:
+            self._stopped = True
+
+
+def is_throttled_at(seed: int, seconds: float, service: str) -> bool:
+    """Return whether a service refuses calls at a time, in seconds after the first call."""
+    period, at = divmod(seconds, _PERIOD_SECONDS)
+    rng = random.Random(f"throttled/{seed}/{int(period)}")
+    chosen, length = rng.choice(_SERVICES), rng.uniform(*_THROTTLED_SECONDS)
+    begin = rng.uniform(0, _PERIOD_SECONDS - length)
+    return service == chosen and begin <= at < begin + length
+
+
+def _is_receive(call: Call) -> bool:
+    return call.service == "queue" and call.method == "GET" and call.path.endswith("/messages")
 
 
 def _fractions(digest: bytes) -> tuple[float, float, float]:

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 _UPTIME_SECONDS = (2.0, 8.0)  # between start and kill, drawn uniformly
 _START_SECONDS = 30.0
 _EVENT = re.compile(
-    r"(?<= )(?:outcome=\w+|image_(?:attempt_failed|retry_queued|failed)|message_poisoned|invocation_failed)(?= )"
+    r"(?<=[ :])(?:outcome=\w+|image_(?:attempt_failed|retry_queued|failed)|message_poisoned|invocation_failed)(?= )"
 )
 
 
 def host_environment(connection_string: str, *, event_grid: bool = False) -> dict[str, str]:
-    """Return the host's environment for the run, with retry delays of seconds instead of minutes."""
+    """Return the host's environment for the run."""
     return process.environment(
         connection_string,
         AzureFunctionsWebHost__hostid=HOST_ID,
@@ -36,7 +36,6 @@ def host_environment(connection_string: str, *, event_grid: bool = False) -> dic
         BLOB_TRIGGER_SOURCE="EventGrid" if event_grid else "LogsAndContainerScan",
         MAX_IMAGE_BYTES=str(MAX_BYTES),
         DEV_HOST_VISIBILITY_SECONDS="4",
-        RETRY_DELAYS_SECONDS="2,4,8",
         PYTHON_THREADPOOL_THREAD_COUNT="12",
         RECONCILE_SCHEDULE="0 0 0 1 1 *",  # once a year: the timer must not repair anything during the run
     )
@@ -47,7 +46,8 @@ class HostProcess:
 
     Attributes:
         kills: How often it was killed.
-        crashes: How often it ended by itself.
+        worker_kills: 0, because the worker is part of this process.
+        crashes: How often it ended by itself, which is a fault of the app.
     """
 
     def __init__(self, environ: dict[str, str], log: Path, seed: int) -> None:
@@ -59,7 +59,9 @@ class HostProcess:
         self._thread = threading.Thread(target=self._kill_repeatedly, name="killer", daemon=True)
         self._process = self._start()
         self.kills = 0
+        self.worker_kills = 0
         self.crashes = 0
+        self.exits: list[str] = []
         self._thread.start()
 
     def stop_kills(self) -> None:
@@ -73,12 +75,8 @@ class HostProcess:
         return process.stop(self._process)
 
     def count_events(self) -> Counter[str]:
-        """Count the log's events, with finished images by outcome."""
-        events: Counter[str] = Counter()
-        with self._log.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                events.update(match.removeprefix("outcome=") for match in _EVENT.findall(line))
-        return events
+        """Count the log's events, see ``count_events``."""
+        return count_events(self._log)
 
     def _join_killer(self) -> None:
         self._stopping.set()
@@ -111,6 +109,15 @@ class HostProcess:
         with self._log.open("ab") as output:
             self._log_start = output.tell()
             return process.start(self._environ, output)
+
+
+def count_events(log: Path) -> Counter[str]:
+    """Count the app's events in a log, with finished images by outcome."""
+    events: Counter[str] = Counter()
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            events.update(match.removeprefix("outcome=") for match in _EVENT.findall(line))
+    return events
 
 
 @contextmanager

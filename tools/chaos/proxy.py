@@ -125,7 +125,8 @@ class _Connection:
         method, target, _ = request.first_line
         fault = self._select_fault(Call(self._service, method, target.partition("?")[0]))
         kind, delay_seconds = fault or (None, 0.0)
-        if kind is FaultKind.DROPPED:
+        if kind in (FaultKind.DROPPED, FaultKind.HANG):
+            await asyncio.sleep(delay_seconds)  # 0 unless it hangs
             return False
         if kind in (FaultKind.BUSY, FaultKind.ERROR):
             return await self._respond(_error_response(kind, self._service, method))

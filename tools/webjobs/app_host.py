@@ -14,6 +14,7 @@ import json
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
+from inference.errors import TransientError
 from storage.settings import APP_ROOT
 from tools.webjobs.program import Reply, WebJobsHost
 from tools.webjobs.worker import Worker, start_worker
@@ -63,7 +64,11 @@ class AppHost:
         self._stopping = False
         self.worker_starts = 0
         self._start_worker()
-        self.host = self._start_host()
+        try:
+            self.host = self._start_host()
+        except TransientError:
+            self._stop_worker()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -97,10 +102,15 @@ class AppHost:
 
     def kill_worker(self) -> None:
         """End the worker as a crash does; it is started again at once."""
-        self._worker.kill()
+        with self._lock:  # a worker that is still starting ends after its start, as another one would not follow
+            self._worker.kill()
 
     def restart_host(self, *, kill: bool = True) -> None:
-        """End the host, by a kill or in good order, and start another with the same settings. The worker stays."""
+        """End the host, by a kill or in good order, and start another with the same settings. The worker stays.
+
+        Raises:
+            TransientError: The other did not start; it may be tried again.
+        """
         self.host.kill() if kill else self.host.stop()
         with self._lock:
             self._open.clear()
@@ -109,11 +119,14 @@ class AppHost:
     def close(self) -> int:
         """Stop the host in good order, then the worker; return the host's exit code."""
         code = self.host.stop() if self.host.exit_code is None else self.host.kill()
+        self._stop_worker()
+        return code
+
+    def _stop_worker(self) -> None:
         with self._lock:
             self._stopping = True
         self._worker.kill()
         self._answers.join()
-        return code
 
     def _start_host(self) -> WebJobsHost:
         host = WebJobsHost(
@@ -125,7 +138,11 @@ class AppHost:
             invoke=self._invoke,
             timed_out=lambda _function: self.kill_worker(),
         )
-        host.wait_until_ready()
+        try:
+            host.wait_until_ready()
+        except TransientError:
+            host.kill()
+            raise
         return host
 
     def _start_worker(self) -> None:

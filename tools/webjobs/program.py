@@ -172,6 +172,8 @@ class WebJobsHost:
 
     def _read(self) -> None:
         for raw in self._process.stdout or ():
+            if not raw.endswith(b"\n"):
+                break  # it was killed while it wrote this line
             line = json.loads(raw)
             if "invoke" in line:
                 self._invoke(line)
