@@ -134,7 +134,7 @@ TABLE: dict[str, set[str]] = {
     "tools.chaos": {"inference", "storage", "tools.azurite", "tools.devhost", "tools.terminal", "tools.webjobs"},
     "tools.bench": {
         *("inference", "storage", "tools.azurite", "tools.devhost", "tools.process_stats", "tools.sample_photos"),
-        *("tools.backfill", "tools.classify", "tools.svg"),
+        *("tools.backfill", "tools.classify", "tools.svg", "tools.webjobs"),
     },
     "tools.maintainer": {"inference", "tools.sample_photos"},
 }

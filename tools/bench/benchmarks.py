@@ -17,10 +17,14 @@ SECTIONS = {
     "networks": "MobileNetV2 and ResNet-18 alone, and by PyTorch eager if torch is installed",
     "function": "the whole function path against the emulator, and bare SDK calls",
     "backfill": "the backfill command against the emulator",
+    "host": "uploads to rows under Microsoft's trigger extensions (webjobs-host), by CPU, and their own share",
     "start": "the start of a fresh process up to its first classified image",
 }
 SHORT_SECTIONS = ("jpeg", "networks", "function", "start")
 NO_PHOTO = ""
+AT_ONCE = "an answer at once"
+SOURCES = {"polling": "LogsAndContainerScan", "Event Grid": "EventGrid"}
+"""Values of ``BLOB_TRIGGER_SOURCE``, by their names in results."""
 FIRST_PHOTO = "0.3 MP"
 """The photo that a fresh process classifies first."""
 
@@ -36,6 +40,9 @@ class Effort:
         events: Invocations in a trial of the function path, by kind of photo.
         backfilled: Blobs that a backfill finds, by kind of photo.
         starts: Fresh processes of each kind.
+        hosted: Uploads in a trial under ``webjobs-host``, by kind of photo; without one, every function succeeds at
+            once.
+        host_rounds: Trials of each of them.
     """
 
     rounds: int
@@ -44,6 +51,8 @@ class Effort:
     events: dict[str, int]
     backfilled: dict[str, int]
     starts: int
+    hosted: dict[str, int] = field(default_factory=dict)
+    host_rounds: int = 1
 
     @property
     def uploads(self) -> dict[str, int]:
@@ -58,6 +67,8 @@ FULL = Effort(
     events={"12 MP": 24, "2 MP": 60, "0.3 MP": 120},
     backfilled={"12 MP": 96, "2 MP": 240},
     starts=9,
+    hosted={NO_PHOTO: 150, "12 MP": 40, "2 MP": 80, "0.3 MP": 120},
+    host_rounds=3,
 )
 SHORT = Effort(
     rounds=2,
@@ -66,6 +77,7 @@ SHORT = Effort(
     events={"12 MP": 8, "2 MP": 16, "0.3 MP": 24},
     backfilled={"12 MP": 16, "2 MP": 40},
     starts=3,
+    hosted={NO_PHOTO: 40, "12 MP": 8, "2 MP": 16, "0.3 MP": 24},
 )
 
 
@@ -95,7 +107,7 @@ def sections_using(photo: str) -> set[str]:
     """Return the sections that need one kind of photo."""
     if photo not in JPEGS:
         return {"formats"}
-    return {"jpeg", "function", "backfill", *(["start"] if photo == FIRST_PHOTO else [])}
+    return {"jpeg", "function", "backfill", "host", *(["start"] if photo == FIRST_PHOTO else [])}
 
 
 def plan(sections: Collection[str], effort: Effort, cpus: int, *, with_torch: bool) -> list[Benchmark]:
@@ -106,6 +118,7 @@ def plan(sections: Collection[str], effort: Effort, cpus: int, *, with_torch: bo
         "networks": _networks(effort, cpus, with_torch=with_torch),
         "function": _function(effort, cpus),
         "backfill": _backfill(effort, cpus),
+        "host": _beside_host(effort),
     }
     found = [each for section, benchmarks in by_section.items() if section in sections for each in benchmarks]
     return list({each.key: each for each in found}.values())  # some belong to several sections
@@ -157,6 +170,14 @@ def _function(effort: Effort, cpus: int) -> Iterator[Benchmark]:
         yield Benchmark(key("calls", photo), "bare_sdk", "calls", dict(arguments))
         reload = {**arguments, "threads": cpus, "seconds": effort.seconds}
         yield Benchmark(key("reload", photo, cpus), "baselines", "reload", reload)
+
+
+def _beside_host(effort: Effort) -> Iterator[Benchmark]:
+    """The parts of the app that the ratios of ``tools.bench.real_host`` need, without a host."""
+    for photo, images in effort.events.items():
+        for function in ("function", "classify"):
+            arguments = {"photo": photo, "images": images}
+            yield Benchmark(key(f"app {function}", photo), "function_path", function, arguments)
 
 
 def _backfill(effort: Effort, cpus: int) -> Iterator[Benchmark]:

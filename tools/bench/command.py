@@ -21,7 +21,7 @@ from inference.errors import ConfigurationError
 from inference.resources.cpus import usable_cpus
 from storage.settings import APP_ROOT
 from tools.azurite.azurite import running
-from tools.bench import benchmarks, machine, startup
+from tools.bench import benchmarks, machine, real_host, startup
 from tools.bench.inputs.emulator import CONNECTION, INCOMING, RESULTS, TABLE, fill
 from tools.bench.inputs.networks import DEFAULT_NETWORK, NETWORKS, model_folder
 from tools.bench.inputs.photos import KINDS, photos
@@ -115,6 +115,9 @@ def measure(sections: list[str], effort: benchmarks.Effort, torch_python: Path |
     figures: dict[str, Figure] = {}
     requests: dict[str, list[str]] = {}
     imports: list[startup.Imports] = []
+    if "host" in sections and (sentence := real_host.missing_program()):
+        console.print(f"The part host is left out. {sentence}", highlight=False)
+        sections = [section for section in sections if section != "host"]
     with console.status("") as status:
 
         def report(message: str) -> None:
@@ -129,6 +132,8 @@ def measure(sections: list[str], effort: benchmarks.Effort, torch_python: Path |
                         if benchmark.worker == "bare_sdk":
                             benchmark.arguments.update(threads=worker_threads(os.environ), requests=requests["fresh"])
                 figures = run_rounds(planned, workers, effort, other_process_ids=emulator_ids, report=report)
+        if "host" in sections:
+            figures |= real_host.measure_host(effort, _CACHE, lambda account: settings(account, _CACHE), report)
         if "start" in sections:
             figures |= startup.measure_starts(_CACHE, effort.starts, report)
             imports = startup.measure_imports(_CACHE)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from tools.bench import startup
-from tools.bench.benchmarks import FIRST_PHOTO, key
+from tools.bench.benchmarks import AT_ONCE, FIRST_PHOTO, SOURCES, key
 from tools.bench.inputs.networks import DEFAULT_NETWORK, NETWORKS
 from tools.bench.inputs.photos import JPEGS, KINDS
 from tools.bench.runner import band
@@ -27,6 +27,7 @@ _OF_FLOOR = {"12 MP": 1.25}
 _OF_EAGER = {"MobileNetV2": 3.0}
 _OVERHEAD_MS = 3.0
 _APP_START, _CLASSIFY_START = 1.15, 1.35
+_OF_WHAT_THE_HOST_LEAVES = 0.9
 _REQUESTS = {"fresh": 6, "duplicate": 2}
 
 
@@ -101,6 +102,9 @@ def _formulas(cpus: int) -> Iterator[_Formula]:
         yield _rate(f"{photo}: rate / loading the model at every call", key("app function", photo), reload)
     for photo in JPEGS:
         yield from _backfill(photo, cpus)
+    for source in SOURCES:
+        for photo in JPEGS:
+            yield from _under_host(source, photo)
     for network in NETWORKS:
         for threads in sorted({1, cpus}):
             goal = _OF_EAGER.get(network) if threads == cpus else None  # PyTorch's own default is all CPUs
@@ -155,6 +159,29 @@ def _backfill(photo: str, cpus: int) -> Iterator[_Formula]:
     needs = (backfill, classify, nothing)
     yield _Formula(f"{photo}: backfill rate / in memory", of_rate, needs, _OF_MEMORY.get(photo))
     yield _Formula(f"{photo}: in-memory CPU / backfill CPU", of_cpu, needs)
+
+
+def _under_host(source: str, photo: str) -> Iterator[_Formula]:
+    """Ratios of CPU times for each image: host and worker together, compared with the parts measured alone.
+
+    The host leaves what its own share does not take: ``(host alone + app alone) / (host + worker)`` is the share of
+    that which the app reaches under the host.
+    """
+    alone = key("host", f"{source}, {AT_ONCE}")
+    host, worker = (key(name, f"{source}, {photo}") for name in ("host", "worker"))
+
+    def of_what_it_leaves(app: str) -> Callable[[Figures], float]:
+        return lambda figures: (
+            (figures[alone].cpu_ms + figures[app].cpu_ms) / (figures[host].cpu_ms + figures[worker].cpu_ms)
+        )
+
+    parts = ("function path", "app function", _OF_WHAT_THE_HOST_LEAVES), ("decode and inference", "app classify", None)
+    for part, function, goal in parts:
+        app = key(function, photo)
+        name = f"{photo}, {source}: CPU of host alone and {part} / under the host"
+        yield _Formula(name, of_what_it_leaves(app), (alone, host, worker, app), goal)
+    name = f"{photo}, {source}: the host's CPU ms for each image"
+    yield _Formula(name, lambda figures: figures[host].cpu_ms, (host,), more_is_better=False)
 
 
 def _rate(name: str, one: str, other: str, goal: float | None = None) -> _Formula:

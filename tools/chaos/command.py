@@ -48,7 +48,7 @@ _TIMEOUT_SECONDS = {"dev": 600.0, "webjobs": 1800.0}  # webjobs-host, killed, hi
 _ACCOUNTS = {"dev": None, "webjobs": {ACCOUNT: ACCOUNT_KEY}}
 _RETRY_DELAYS = {"dev": "2,4,8", "webjobs": "1,5,15,30,60"}  # seconds instead of minutes; hangs need the longer ones
 _MAX_PRINTED = 20
-_RECONCILE_ATTEMPTS = 5
+_TOOL_ATTEMPTS = 5
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -139,6 +139,8 @@ class _ChaosRun:
                     first = checker.check(uploaded)
                     reconciled = _reconcile(environ)
                     idle.wait_until_idle()
+                    redriven = _redrive(environ) if is_real else 0
+                    idle.wait_until_idle()
                     second = checker.check(uploaded)
                     pruned = _reconcile(environ, "--prune")
                     third = checker.check(uploaded)
@@ -164,6 +166,7 @@ class _ChaosRun:
                         "check": _findings(first),
                         "unexplained": sum(each.image not in missed for each in first.violations),
                         "reconciled": reconciled,
+                        "redriven": redriven,
                         "check_after_reconcile": _findings(second),
                         "pruned": pruned,
                         "check_after_prune": _findings(third),
@@ -188,13 +191,24 @@ def _checker(connection: str) -> Checker:
 
 def _reconcile(environ: dict[str, str], *options: str) -> dict[str, Any]:
     """Run ``python -m tools reconcile`` through the proxy, and return its summary."""
-    command = [sys.executable, "-m", "tools", "reconcile", "--json", *options]
-    for _ in range(_RECONCILE_ATTEMPTS):  # it may fail under the faults; an operator or the timer would run it again
+    summary = _run_tool(environ, "reconcile", "--json", *options)
+    return {name: summary[name] for name in ("missing", "stale", "repaired", "index_removed", "pruned")}
+
+
+def _redrive(environ: dict[str, str]) -> int:
+    """Run ``python -m tools redrive`` for the ``failed`` rows of images whose worker was killed five times."""
+    return int(_run_tool(environ, "redrive", "--json")["enqueued"])
+
+
+def _run_tool(environ: dict[str, str], *arguments: str) -> dict[str, Any]:
+    """Run a command through the proxy, and return its summary."""
+    command = [sys.executable, "-m", "tools", *arguments]
+    for _ in range(_TOOL_ATTEMPTS):  # it may fail under the faults; an operator or the timer would run it again
         done = subprocess.run(command, cwd=APP_ROOT, env=environ, capture_output=True, encoding="utf-8", check=False)
         if done.returncode == 0:
             summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-            return {name: summary[name] for name in ("missing", "stale", "repaired", "index_removed", "pruned")}
-    raise SystemExit(f"reconcile failed: {done.stderr}")
+            return summary
+    raise SystemExit(f"{arguments[0]} failed: {done.stderr}")
 
 
 def _findings(result: CheckResult) -> dict[str, Any]:

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterator
 
-_PAUSE_SECONDS = (4.0, 15.0)  # between two kills
+_PAUSE_SECONDS = (4.0, 15.0)  # between a start and the next kill
 _HOST_PAUSE_SECONDS = (40.0, 80.0)  # between two kills of the host; each hides what it has received for ten minutes
 _POLL_SECONDS = 1.0
+_START_SECONDS = 60.0
 _STARTS = 10
 
 
@@ -90,8 +91,16 @@ class WebJobsProcess:
                 next_host_kill = time.monotonic() + self._draw(_HOST_PAUSE_SECONDS)
             else:
                 self.worker_kills += 1
-                self._app.kill_worker()
+                self._kill_worker()
             next_kill = time.monotonic() + self._draw(_PAUSE_SECONDS)
+
+    def _kill_worker(self) -> None:
+        """Kill the worker and wait until the next one runs: it must live for a while before it is killed too."""
+        starts = self._app.worker_starts
+        self._app.kill_worker()
+        deadline = time.monotonic() + _START_SECONDS
+        while self._app.worker_starts == starts and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
 
     def _restart_host(self) -> None:
         while not self._closing.is_set():

@@ -58,6 +58,7 @@ class AppHost:
         self._program, self._python, self._settings, self._folder = program, python, dict(settings), folder
         self._host_json = app_host_json() if host_json is None else host_json
         self._lock = threading.RLock()
+        self._starting = threading.Lock()
         self._calls = itertools.count()
         self._open: dict[str, str] = {}  # call of the worker -> invocation of the host
         self._invoked: list[dict[str, Any]] = []
@@ -77,6 +78,11 @@ class AppHost:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def functions(self) -> list[dict[str, Any]]:
+        """The app's functions as the worker indexed them, as ``WebJobsHost`` takes them."""
+        return list(self._functions)
 
     @property
     def invocations(self) -> list[dict[str, Any]]:
@@ -102,7 +108,7 @@ class AppHost:
 
     def kill_worker(self) -> None:
         """End the worker as a crash does; it is started again at once."""
-        with self._lock:  # a worker that is still starting ends after its start, as another one would not follow
+        with self._starting:  # a worker that ends during its start would have no successor
             self._worker.kill()
 
     def restart_host(self, *, kill: bool = True) -> None:
@@ -146,14 +152,15 @@ class AppHost:
         return host
 
     def _start_worker(self) -> None:
-        self._worker: Worker = start_worker(self._python, self._settings, self._folder / "worker.log")
-        self.worker_starts += 1
-        self._worker.must("start", directory=str(APP_ROOT))
-        indexed = self._worker.must("index")["functions"]
-        self._functions = [{"name": name, "bindings": each["bindings"]} for name, each in indexed.items()]
-        self._known = {name: (each["id"], each["bindings"][0]["name"]) for name, each in indexed.items()}
-        self._answers = threading.Thread(target=self._read_answers, args=(self._worker,), daemon=True)
-        self._answers.start()
+        with self._starting:
+            self._worker: Worker = start_worker(self._python, self._settings, self._folder / "worker.log")
+            self._worker.must("start", directory=str(APP_ROOT))
+            indexed = self._worker.must("index")["functions"]
+            self._functions = [{"name": name, "bindings": each["bindings"]} for name, each in indexed.items()]
+            self._known = {name: (each["id"], each["bindings"][0]["name"]) for name, each in indexed.items()}
+            self._answers = threading.Thread(target=self._read_answers, args=(self._worker,), daemon=True)
+            self._answers.start()
+            self.worker_starts += 1
 
     def _invoke(self, line: dict[str, Any]) -> None:
         """Hand an invocation to the worker; runs on the thread that reads the host's lines."""
