@@ -35,7 +35,7 @@ from tools.webjobs.worker import environment_of, find_python
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from azure.storage.blob import ContainerClient
+    from azure.storage.blob import BlobClient, ContainerClient
 
     from tools.azurite.azurite import Azurite
     from tools.bench.benchmarks import Effort
@@ -126,8 +126,7 @@ class _Subject:
         blob = self.container.upload_blob(name, content)
         if self.deliver is None:
             return
-        event = {"id": name, "eventType": "Microsoft.Storage.BlobCreated", "data": {"url": blob.url}}
-        reply = self.deliver([event])
+        reply = self.deliver([_event(blob, len(content))])
         if reply.status != _ACCEPTED:
             raise TransientError(f"The webhook of webjobs-host answered {reply.status}: {reply.body}")
 
@@ -205,6 +204,26 @@ def _running(
                 app.deliver if pushes else None,
             ),
         )
+
+
+def _event(blob: BlobClient, content_length: int) -> dict[str, Any]:
+    return {
+        "id": blob.blob_name,
+        "topic": "/subscriptions/bench",
+        "subject": f"/blobServices/default/containers/{blob.container_name}/blobs/{blob.blob_name}",
+        "eventType": "Microsoft.Storage.BlobCreated",
+        "eventTime": "2026-01-01T00:00:00Z",
+        "dataVersion": "",
+        "metadataVersion": "1",
+        "data": {
+            "api": "PutBlob",
+            "eTag": "0x1",
+            "contentType": "image/jpeg",
+            "contentLength": content_length,
+            "blobType": "BlockBlob",
+            "url": blob.url,
+        },
+    }
 
 
 def _notify(host: WebJobsHost, events: object) -> Reply:
