@@ -67,7 +67,7 @@ FULL = Effort(
     events={"12 MP": 24, "2 MP": 60, "0.3 MP": 120},
     backfilled={"12 MP": 96, "2 MP": 240},
     starts=9,
-    hosted={NO_PHOTO: 150, "12 MP": 40, "2 MP": 80, "0.3 MP": 120},
+    hosted={NO_PHOTO: 100, "12 MP": 24, "2 MP": 40, "0.3 MP": 60},
     host_rounds=3,
 )
 SHORT = Effort(
