@@ -11,7 +11,7 @@ from inference import classifier
 from inference.decoding.header import read_header
 from inference.errors import ConfigurationError, PermanentError
 from inference.limits import Limits
-from tools.cost.estimate import CORES, LOG_BYTES, REQUEST_S, Job, bill
+from tools.cost.estimate import CORES, HOST_CPU_S, LOG_BYTES, REQUEST_S, Job, bill
 from tools.cost.measure import MAX_MEGAPIXELS, MIN_MEGAPIXELS, measure, rendered_photos
 from tools.cost.prices import price_list
 from tools.cost.tables import lines, show, show_prices, sizes
@@ -26,6 +26,7 @@ _RANGES = {
     "images": (1, 10**12),
     "megapixels": (MIN_MEGAPIXELS, MAX_MEGAPIXELS),
     "cpu_factor": (0.01, 100),
+    "host_cpu_ms": (0, 10_000),
     "request_ms": (0, 10_000),
     "log_bytes": (0, 10**6),
 }
@@ -43,6 +44,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"show every line of the bill of one instance size: {memory} (default: a row for each size)")  # fmt: skip
     add("--cpu-factor", type=float, default=1.0, metavar="F",
         help="duration on a core of Azure, relative to one of this machine (default: 1, an assumption)")  # fmt: skip
+    add("--host-cpu-ms", type=float, default=HOST_CPU_S * 1000, metavar="MS",
+        help="CPU of the Functions host for one image (default: %(default)g, measured; polling: 22)")  # fmt: skip
     add("--request-ms", type=float, default=REQUEST_S * 1000, metavar="MS",
         help="duration of one storage request (default: %(default)g, an assumption)")  # fmt: skip
     add("--log-bytes", type=int, default=LOG_BYTES, metavar="N",
@@ -79,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
                 measured.cpu_s,
                 memory,
                 args.cpu_factor,
+                host_cpu_s=args.host_cpu_ms / 1000,
                 request_s=args.request_ms / 1000,
                 log_bytes=args.log_bytes,
             ),

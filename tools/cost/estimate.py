@@ -31,6 +31,10 @@ _APP_REQUESTS = 6
 # CPU seconds of the worker for the app's six requests: 0.013 to 0.017 on the development machine, against Azurite
 # without TLS (commit 25ec77d); two to four times as much while other programs used the machine.
 CLIENT_CPU_S = 0.015
+# CPU seconds of the host for one image that Event Grid announces: 0.007 to 0.012, the higher one. With polling 0.022.
+# Measured with Microsoft's trigger extensions (Extensions.Storage.Blobs 5.3.10) in one program on two shared cores,
+# functions that succeed at once, Azurite without TLS; `python -m tools bench --only host` measures it on this machine.
+HOST_CPU_S = 0.012
 # Duration of one small request within a region. An assumption.
 REQUEST_S = 0.010
 # Bytes that Application Insights stores per image: our line (260 bytes, measured), and the columns of that line, of the
@@ -48,6 +52,7 @@ class Job:
         memory_mb: Instance size, a key of ``CORES``.
         cpu_factor: Duration on a core of Azure, relative to one of this machine.
         client_cpu_s: CPU seconds of the requests of one image, of this machine.
+        host_cpu_s: CPU seconds of the Functions host for one image, of this machine.
         request_s: Duration of one request.
         log_bytes: Ingested per image.
     """
@@ -57,6 +62,7 @@ class Job:
     memory_mb: int = 2048
     cpu_factor: float = 1.0
     client_cpu_s: float = CLIENT_CPU_S
+    host_cpu_s: float = HOST_CPU_S
     request_s: float = REQUEST_S
     log_bytes: int = LOG_BYTES
 
@@ -72,8 +78,8 @@ class Job:
 
     @property
     def azure_cpu_s(self) -> float:
-        """CPU seconds of one image on a core of Azure, with its requests."""
-        return (self.cpu_s + self.client_cpu_s) * self.cpu_factor
+        """CPU seconds of one image on a core of Azure, with its requests and the host's share."""
+        return (self.cpu_s + self.client_cpu_s + self.host_cpu_s) * self.cpu_factor
 
     @property
     def image_s(self) -> float:

@@ -35,7 +35,7 @@ from storage.results.store import Results
 from tools.__main__ import main
 from tools.azurite.azurite import connection_string
 from tools.chaos.checker import Checker
-from tools.chaos.faults import Call, Fault, FaultKind, SeededFaults
+from tools.chaos.faults import Call, Fault, FaultKind, SeededFaults, ThrottledPeriods, is_throttled_at
 from tools.chaos.images import MAX_BYTES, image_file
 from tools.chaos.plan import Action, plan
 from tools.chaos.proxy import fault_proxy
@@ -69,9 +69,37 @@ class TestFaults:
         faults = SeededFaults(3, 0.05)
         selected = [fault for call in self.CALLS if (fault := faults(call))]
         assert 0.035 < len(selected) / len(self.CALLS) < 0.065
-        assert {fault.kind for fault in selected} == set(FaultKind)
+        assert {fault.kind for fault in selected} == set(FaultKind) - {FaultKind.HANG}
         assert all(0 <= fault.delay_seconds <= 3 for fault in selected)
         assert sum(faults.selected.values()) == len(selected)
+
+    def test_have_hangs_and_disturb_receives_until_the_work_may_end(self) -> None:
+        receive = Call("queue", "GET", "/account/azure-webjobs-blobtrigger-chaos/messages")
+        faults = SeededFaults(3, 0.05, hang_share=0.05)
+        hangs = [fault for call in self.CALLS if (fault := faults(call)) and fault.kind is FaultKind.HANG]
+        assert 0.035 < len(hangs) / len(self.CALLS) < 0.065
+        assert all(5 <= fault.delay_seconds <= 25 for fault in hangs)
+        assert any(faults(receive) for _ in range(200))
+        faults.let_work_end()
+        assert not any(faults(receive) for _ in range(200))
+        others = [fault.kind for call in self.CALLS if (fault := faults(call))]
+        assert others
+        assert FaultKind.HANG not in others
+
+    def test_throttle_one_service_at_a_time(self) -> None:
+        services = ("blob", "queue", "table")
+        throttled = [[service for service in services if is_throttled_at(1, at, service)] for at in range(2000)]
+        assert max(map(len, throttled)) == 1
+        assert {service for each in throttled for service in each} == set(services)
+        assert 0.05 < sum(map(len, throttled)) / len(throttled) < 0.3
+
+    def test_throttle_until_they_are_stopped(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("tools.chaos.faults.is_throttled_at", lambda *_: True)
+        throttled = ThrottledPeriods(1, lambda _call: None)
+        assert throttled(self.CALLS[0]) == Fault(FaultKind.BUSY)
+        throttled.stop()
+        assert throttled(self.CALLS[0]) is None
+        assert throttled.calls == 1
 
 
 class TestPlan:
@@ -140,6 +168,7 @@ OUTCOMES: dict[FaultKind, tuple[type[AzureError] | None, int | None, bool]] = {
     FaultKind.DROPPED_AFTER: (ServiceResponseError, None, True),
     FaultKind.LATE_REQUEST: (None, None, True),
     FaultKind.LATE_RESPONSE: (None, None, True),
+    FaultKind.HANG: (ServiceResponseError, None, False),
 }
 
 

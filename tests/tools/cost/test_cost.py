@@ -47,14 +47,14 @@ jobs = st.builds(
 
 
 def test_an_hour_of_one_busy_instance_costs_what_microsofts_example_says() -> None:
-    job = Job(images=3600, cpu_s=1.0, client_cpu_s=0, request_s=0)
+    job = Job(images=3600, cpu_s=1.0, client_cpu_s=0, host_cpu_s=0, request_s=0)
     assert job.gb_seconds(job.busy_s) == 7200
     assert price_list().rates["flex_gb_second"].cost(7200) == pytest.approx(0.1872)
     assert price_list().rates["flex_execution"].cost(144_000) == pytest.approx(0.0576)
 
 
 def test_images_that_wait_for_storage_at_the_same_time_are_billed_once() -> None:
-    one = Job(images=1, cpu_s=0.001, client_cpu_s=0, request_s=0.1)
+    one = Job(images=1, cpu_s=0.001, client_cpu_s=0, host_cpu_s=0, request_s=0.1)
     assert one.image_s == pytest.approx(0.601)
     assert one.busy_s == pytest.approx(0.601 / one.at_once)
     assert one.at_once == 5  # one CPU has five threads; the host receives eight messages
@@ -66,7 +66,7 @@ def test_images_that_wait_for_storage_at_the_same_time_are_billed_once() -> None
     ids=["a moment", "a second", "just over", "a whole tenth", "between tenths"],
 )
 def test_a_single_image_is_billed_at_least_a_second_and_then_by_tenths(image_s: float, billed_s: float) -> None:
-    assert Job(1, image_s, client_cpu_s=0, request_s=0).alone_s == pytest.approx(billed_s)
+    assert Job(1, image_s, client_cpu_s=0, host_cpu_s=0, request_s=0).alone_s == pytest.approx(billed_s)
 
 
 @given(jobs)
@@ -94,6 +94,12 @@ def test_known_grants_cover_at_most_what_was_used() -> None:
     )
     many = bill(Job(10**7, 0.01), prices)
     assert many.granted_usd == pytest.approx(0.06 + 5 * 2.30)  # 100,000 operations, 5 GB
+
+
+def test_the_share_of_the_host_is_billed_like_the_app() -> None:
+    prices = price_list()
+    with_host, without = (bill(Job(1_000_000, 0.05, host_cpu_s=host_s), prices) for host_s in (0.022, 0.0))
+    assert with_host.usd - without.usd == pytest.approx(1e6 * 0.022 * 2 * prices.rates["flex_gb_second"].cost(1))
 
 
 def test_the_bill_is_its_lines_and_covers_every_request() -> None:
@@ -172,6 +178,7 @@ def test_an_override_replaces_the_published_rate_and_its_source() -> None:
         (["--images", "0"], "--images is 0"),
         (["--megapixels", "1000"], "--megapixels is 1000"),
         (["--cpu-factor", "nan"], "--cpu-factor is nan"),
+        (["--host-cpu-ms", "-1"], "--host-cpu-ms is -1"),
         (["--image", "nowhere.jpg"], "nowhere.jpg cannot be read"),
         (["--image", "README.md"], "README.md cannot be measured"),
         (["--model", "docs"], "docs"),
