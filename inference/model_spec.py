@@ -153,11 +153,13 @@ class OutputSpec(NamedTuple):
         name: The name of the graph's output that holds the scores.
         activation: The function to apply to it.
         background: Position of the class without a label.
+        positive: Where the output is one number for two labels, the index of the label that it belongs to.
     """
 
     name: str
     activation: Activation
     background: BackgroundClass
+    positive: int | None = None
 
 
 class ModelSpec(NamedTuple):

@@ -25,6 +25,8 @@ _TOLERANCE = 5e-3  # how far the probabilities of float16 and int8 models may be
 def raw_scores(spec: ModelSpec, output: Any) -> NDArray[np.float64]:
     """Return the first image's raw numbers as (C,) float64, one per class, background included.
 
+    Where ``OutputSpec.positive`` is set, that is one number for two labels.
+
     Args:
         spec: The model; its labels are the keys of outputs that are maps.
         output: The graph's output: (N, C), (N, C, 1, 1) or (C,) of any number type, or a list of maps from label or
@@ -34,6 +36,8 @@ def raw_scores(spec: ModelSpec, output: Any) -> NDArray[np.float64]:
         ModelError: The output is not one number per class.
     """
     expected = len(spec.labels) + (spec.output.background is not BackgroundClass.NONE)
+    if spec.output.positive is not None:
+        expected = 1
     if isinstance(output, list):
         values = _from_map(spec.labels, output[0]) if output and isinstance(output[0], dict) else np.empty(0)
     else:
@@ -70,6 +74,8 @@ def scores(spec: ModelSpec, output: Any) -> NDArray[np.float64]:
             f' a probability: add "output": {{"activation": "softmax"}} (one true class) or "sigmoid" to model.json.'
         )
     values = np.clip(values, 0.0, 1.0)
+    if spec.output.positive is not None:
+        return np.array([1 - values[0], values[0]])[:: 1 if spec.output.positive == 1 else -1]
     match spec.output.background:
         case BackgroundClass.FIRST:
             return values[1:]

@@ -40,12 +40,13 @@ def missing_values(folder: Path, values: SourcedValues, missing: list[str]) -> s
     )
 
 
-def no_output_fits(
+def no_output_fits(  # noqa: PLR0913, PLR0917 - each argument is a separate source of evidence
     folder: Path,
     values: SourcedValues,
     session: Session,
     sizes: Mapping[str, int | None],
     candidates: Mapping[str, tuple[str, ...]],
+    last_operator: Mapping[str, str],
 ) -> str:
     """Return one sentence that says why no output has one number per label.
 
@@ -55,13 +56,12 @@ def no_output_fits(
         session: The loaded graph.
         sizes: By output name, its numbers for one image; ``None`` when it is not a list of scores.
         candidates: Lists of labels by their source.
+        last_operator: By output name, the operator that gives its numbers their meaning.
     """
     shapes = ", ".join(f"{output.name} {list(output.shape) or output.type}" for output in session.outputs)
     lists = {name: size for name, size in sizes.items() if size is not None}
-    if any(word in name.lower() for name in sizes for word in _DETECTOR_WORDS):
-        return f"{folder} holds a detector, not a classifier: its outputs are {shapes}."
-    if not lists:
-        return f"{folder} holds no classifier, but perhaps a detector or a feature extractor: its outputs are {shapes}."
+    if refused := _not_a_classifier(folder, sizes, last_operator, shapes):
+        return refused
     name, size = max(lists.items(), key=lambda item: item[1])
     if not candidates:
         return (
@@ -78,9 +78,27 @@ def no_output_fits(
     if size == 1 and len(labels) == 2:
         return (
             f"{folder}: output {name} has 1 number for the 2 labels of {source}, and no file states which label it"
-            f" belongs to: export the model with one output per label."
+            f' belongs to: add "output": {{"positive": {json.dumps(labels[1])}}} (or {json.dumps(labels[0])})'
+            f" to {FILE}."
         )
     return (
         f"{folder}: output {name} has {size} numbers and {source} has {len(labels)} labels: give the label file of this"
         f' model as "labels" in {FILE}; a model that was never trained on labels is a feature extractor.'
     )
+
+
+def _not_a_classifier(
+    folder: Path, sizes: Mapping[str, int | None], last_operator: Mapping[str, str], shapes: str
+) -> str | None:
+    """Return one sentence for a graph without a list of scores, or ``None``."""
+    if any(word in name.lower() for name in sizes for word in _DETECTOR_WORDS):
+        return f"{folder} holds a detector, not a classifier: its outputs are {shapes}."
+    if any(size is not None for size in sizes.values()):
+        return None
+    best = [name for name in sizes if last_operator.get(name) == "ArgMax"]
+    if best:
+        return (
+            f"{folder}: output {best[0]} comes out of ArgMax, so it holds the number of the best class without a score:"
+            f" export the model with the scores that ArgMax reads as its output."
+        )
+    return f"{folder} holds no classifier, but perhaps a detector or a feature extractor: its outputs are {shapes}."

@@ -13,7 +13,8 @@ import numpy as np
 from inference.errors import ModelError
 from inference.model import value_checks
 from inference.model.exporters.model_json import FILE
-from inference.model_spec import Activation, BackgroundClass, InputSpec, OutputSpec
+from inference.model.resolve_activation import REMAINING_ACTIVATION, resolve_activation
+from inference.model_spec import BackgroundClass, InputSpec, OutputSpec
 from inference.preprocess import add_batch_axis
 
 if TYPE_CHECKING:
@@ -23,17 +24,6 @@ if TYPE_CHECKING:
     from inference.model.session import Session
     from inference.model.sourced_values import SourcedValues
 
-_REMAINING_ACTIVATION = {  # by the operator that the graph ends with
-    "Softmax": Activation.NONE,
-    "Sigmoid": Activation.NONE,
-    "HardSigmoid": Activation.NONE,
-    "LogSoftmax": Activation.EXP,
-}
-# Operators that may end a hand-made softmax, or that map to a range of their own: they do not show what the output is.
-_UNCERTAIN = {
-    "", "Clip", "Div", "Erf", "Exp", "If", "LinearClassifier", "Loop", "LpNormalization", "Max", "Min", "Normalizer",
-    "Pow", "Reciprocal", "SVMClassifier", "Scan", "Softplus", "Tanh", "TreeEnsembleClassifier", "Where",
-}  # fmt: skip
 _USUAL_NAMES = ("logits", "probabilities")  # of the scores, where an exporter adds other outputs
 
 
@@ -70,11 +60,16 @@ def resolve_output(  # noqa: PLR0913 - each argument is a separate source of evi
         for source, labels in candidates.items()
         for name, size in eligible.items()
         if size == len(labels) + extra
+    } or {
+        (source, name): labels
+        for source, labels in candidates.items()
+        for name, size in eligible.items()
+        if size == 1 and len(labels) == 2 and _positive(folder, values, source, labels) is not None
     }
     if not fitting:
         from inference.model.missing_values import no_output_fits
 
-        raise ModelError(no_output_fits(folder, values, session, eligible, candidates))
+        raise ModelError(no_output_fits(folder, values, session, eligible, candidates, last_operator))
     sources = {source for source, _ in fitting}
     if len(sources) > 1:
         raise ModelError(
@@ -88,8 +83,16 @@ def resolve_output(  # noqa: PLR0913 - each argument is a separate source of evi
     values.add("labels", source, source)
     values.add("output.name", name, f"graph: the output with {eligible[name]} numbers")
     values.add("output.background", background.value, "default: as many numbers as labels")
-    activation = _activation(folder, values, name, last_operator.get(name, ""))
-    return OutputSpec(name, activation, background), labels
+    count = eligible[name] or 0
+    positive = _positive(folder, values, source, labels) if count == 1 and len(labels) == 2 else None
+    if positive is None and "output.positive" in values:
+        raise ModelError(
+            f"{folder}: {values.source('output.positive')} is only for one number and two labels, but output {name} has"
+            f" {count} for {len(labels)}: remove it."
+        )
+    operator = last_operator.get(name, "")
+    activation = resolve_activation(folder, values, name, operator, count=count, session=session, input_spec=input_spec)
+    return OutputSpec(name, activation, background, positive), labels
 
 
 def _run_on_zeros(session: Session, input_spec: InputSpec) -> dict[str, Any]:
@@ -136,9 +139,10 @@ def _choose(folder: Path, names: list[str], last_operator: Mapping[str, str]) ->
     """Return the one output that holds the scores, of those with the right size."""
     if len(names) == 1:
         return names[0]
-    probabilities = [name for name in names if last_operator.get(name) in _REMAINING_ACTIVATION]
+    probabilities = [name for name in names if last_operator.get(name) in REMAINING_ACTIVATION]
     usual = [name for name in names if name.lower() in _USUAL_NAMES]
-    for chosen in (probabilities, usual):
+    unsorted = [name for name in names if last_operator.get(name) != "TopK"]
+    for chosen in (probabilities, usual, unsorted):
         if len(chosen) == 1:
             return chosen[0]
     raise ModelError(
@@ -147,28 +151,22 @@ def _choose(folder: Path, names: list[str], last_operator: Mapping[str, str]) ->
     )
 
 
-def _activation(folder: Path, values: SourcedValues, name: str, operator: str) -> Activation:
-    stated: Activation | None = values.checked("output.activation", value_checks.one_of(Activation))
-    remaining = _REMAINING_ACTIVATION.get(operator)
-    if stated is not None:
-        if remaining is not None and stated is not remaining:
-            raise ModelError(
-                f"{folder}: {values.source('output.activation')} is {stated.value!r}, but output {name} already comes"
-                f' out of {operator}: write "activation": "{remaining.value}", the step that is still missing.'
-            )
-        return stated
-    multi_label = values.get("output.multi_label")
-    if remaining is not None:
-        activation, source = remaining, f"graph: {name} comes out of {operator}"
-    elif operator in _UNCERTAIN:
-        raise ModelError(
-            f"{folder} does not state whether output {name} holds logits or probabilities, and its last operator"
-            f' {operator or "(none)"} does not show it: add "output": {{"activation": "none"}} (probabilities),'
-            f' "softmax" or "sigmoid" (logits) to {FILE}.'
-        )
-    elif multi_label is not None and multi_label.value:
-        activation, source = Activation.SIGMOID, multi_label.source
-    else:
-        activation, source = Activation.SOFTMAX, f"graph: {name} comes out of {operator}, so it holds logits"
-    values.add("output.activation", activation.value, source)
-    return activation
+def _positive(folder: Path, values: SourcedValues, source: str, labels: tuple[str, ...]) -> int | None:
+    """Return the index of the label that a single number belongs to, of two labels; ``None`` when it is not stated.
+
+    Keras gives the class of index 1 in ``class_indices`` to its one sigmoid.
+
+    Raises:
+        ModelError: The stated value is none of the labels.
+    """
+    stated = values.get("output.positive")
+    if stated is None:
+        if "class_indices" not in source:
+            return None
+        values.add("output.positive", labels[1], f"{source}: index 1 (Keras's convention)")
+        return 1
+    if stated.value in labels:
+        return labels.index(stated.value)
+    if stated.value in (0, 1) and not isinstance(stated.value, bool):
+        return int(stated.value)
+    raise ModelError(f"{folder}: {stated.source} is {stated.value!r:.60}, but the labels are {' and '.join(labels)}.")

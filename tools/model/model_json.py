@@ -65,6 +65,8 @@ def resolved_values(spec: ModelSpec) -> Iterator[ResolvedValue]:
     yield ResolvedValue("output.name", output.name, source("output.name", "graph"))
     yield ResolvedValue("output.activation", str(output.activation), source("output.activation", "graph"))
     yield ResolvedValue("output.background", str(output.background), source("output.background"))
+    if output.positive is not None:
+        yield ResolvedValue("output.positive", spec.labels[output.positive], source("output.positive"))
 
 
 def to_model_json(spec: ModelSpec, name: str) -> str:

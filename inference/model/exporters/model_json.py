@@ -20,7 +20,7 @@ KEYS = {
         "layout", "color_order", "size", "resize", "shortest_side", "crop_pct", "interpolation", "scale", "mean", "std",
         "order", "pad_color", "crop_rounding",
     },
-    "output": {"name", "activation", "background"},
+    "output": {"name", "activation", "background", "positive"},
 }  # fmt: skip
 """The known keys by section; the empty section is the top level."""
 

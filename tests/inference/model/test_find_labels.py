@@ -23,10 +23,10 @@ def test_another_number_of_labels_is_refused(tmp_path: Path) -> None:
     assert "8 numbers and labels.txt has 3 labels" in message
 
 
-def test_one_sigmoid_for_two_labels_is_refused(tmp_path: Path) -> None:
+def test_one_sigmoid_for_two_labels_is_asked_about(tmp_path: Path) -> None:
     model = graph(classes=1, operators=("Sigmoid",))
     message = refusal(folder(tmp_path, model, labels_txt="cat\ndog", model_json=MODEL_JSON))
-    assert "one output per label" in message
+    assert '"output": {"positive": "dog"}' in message
 
 
 def test_two_different_label_files_need_a_choice(tmp_path: Path) -> None:

@@ -133,3 +133,86 @@ def test_string_keys_that_are_not_labels_are_refused(tmp_path: Path) -> None:
     path = folder(tmp_path, zip_map_graph(["a", "b", "c"]), model_json=MODEL_JSON, labels_txt=LINES)
     with pytest.raises(ModelError, match=r"\['a', 'b', 'c'\], but labels.txt says .*'red'"):
         classifier.load(path)
+
+
+def graph_with_end(*nodes: onnx.NodeProto, classes: int = 3, kind: int = TensorProto.FLOAT) -> onnx.ModelProto:
+    """Return the graph of channel means with these nodes, from ``logits`` to ``end``, behind its logits."""
+    model = graph(classes=classes)
+    model.graph.initializer.append(numpy_helper.from_array(np.array([classes], np.int64), "all"))
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(0.5), "half"))
+    model.graph.node.extend(nodes)
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info("end", kind, None))
+    return model
+
+
+NODE = helper.make_node
+PROBABILITIES = NODE("Softmax", ["logits"], ["p"])
+ENSEMBLES = {
+    "weighted sum": [PROBABILITIES, NODE("Add", ["p", "p"], ["sum"]), NODE("Mul", ["sum", "half"], ["end"])],
+    "mean over views": [
+        PROBABILITIES,
+        NODE("Concat", ["p", "p"], ["views"], axis=0),
+        NODE("ReduceMean", ["views"], ["end"], axes=[0], keepdims=1),
+    ],
+    "softmax by hand": [
+        NODE("Exp", ["logits"], ["e"]),
+        NODE("ReduceSum", ["e"], ["total"], keepdims=1),
+        NODE("Div", ["e", "total"], ["end"]),
+    ],
+}
+
+
+@pytest.mark.parametrize("nodes", ENSEMBLES.values(), ids=ENSEMBLES)
+def test_probabilities_get_no_second_softmax(tmp_path: Path, nodes: list[onnx.NodeProto]) -> None:
+    path = folder(tmp_path, graph_with_end(*nodes), labels_txt=LINES, model_json=MODEL_JSON)
+    model = classifier.load(path)
+    assert model.spec.output.activation is Activation.NONE
+    assert model.classify(png(RED)).score == pytest.approx(np.e / (np.e + 2), abs=1e-5)
+
+
+def test_a_mean_of_sigmoids_is_asked_about(tmp_path: Path) -> None:
+    nodes = [NODE("Sigmoid", ["logits"], ["p"]), NODE("Mean", ["p", "p"], ["end"])]
+    path = folder(tmp_path, graph_with_end(*nodes), labels_txt=LINES, model_json=MODEL_JSON)
+    assert "its last operator Mean does not show it" in refusal(path)
+
+
+@pytest.mark.parametrize("first", [[], [PROBABILITIES]], ids=["logits", "probabilities"])
+def test_sorted_scores_are_refused(tmp_path: Path, first: list[onnx.NodeProto]) -> None:
+    nodes = [*first, NODE("TopK", ["p" if first else "logits", "all"], ["end", "indices"], axis=1)]
+    path = folder(tmp_path, graph_with_end(*nodes), labels_txt=LINES, model_json=MODEL_JSON)
+    assert "holds sorted scores (TopK)" in refusal(path)
+
+
+def test_a_class_number_alone_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    model = graph_with_end(NODE("ArgMax", ["logits"], ["end"], axis=1), kind=TensorProto.INT64)
+    assert "comes out of ArgMax" in refusal(folder(tmp_path, model, labels_txt=LINES, model_json=MODEL_JSON))
+
+
+@pytest.mark.parametrize("last", [[], ["Sigmoid"]], ids=["logit", "sigmoid"])
+def test_one_number_for_one_label_is_never_a_softmax(tmp_path: Path, last: list[str]) -> None:
+    model = graph(classes=1, operators=last)
+    answer = classifier.load(folder(tmp_path / "one", model, labels_txt="red", model_json=MODEL_JSON))
+    assert answer.classify(png(RED)).score == pytest.approx(1 / (1 + np.exp(-1)), abs=1e-5)
+    stated = MODEL_JSON | {"output": {"activation": "softmax"}}
+    assert "is 1 for every photo" in refusal(folder(tmp_path / "two", model, labels_txt="red", model_json=stated))
+    ends = graph(classes=1, operators=["Softmax"])
+    assert "is 1 for every photo" in refusal(folder(tmp_path / "three", ends, labels_txt="red", model_json=MODEL_JSON))
+
+
+@pytest.mark.parametrize("last", [[], ["Sigmoid"]], ids=["logit", "sigmoid"])
+def test_one_number_for_two_labels_belongs_to_the_positive_one(tmp_path: Path, last: list[str]) -> None:
+    model, chance = graph(classes=1, operators=last), 1 / (1 + np.exp(-1))
+    keras = folder(tmp_path / "keras", model, class_indices_json={"other": 0, "red": 1}, model_json=MODEL_JSON)
+    answer = classifier.load(keras).classify(png(RED))
+    assert [(each.label, each.label_index) for each in answer.predictions] == [("red", 1), ("other", 0)]
+    assert [each.score for each in answer.predictions] == pytest.approx([chance, 1 - chance], abs=1e-5)
+
+    asked = folder(tmp_path / "asked", model, labels_txt="red\nother", model_json=MODEL_JSON)
+    assert '"output": {"positive": "other"}' in refusal(asked)
+    for positive in ("red", 0):
+        folder(asked, model, model_json=MODEL_JSON | {"output": {"positive": positive}})
+        answer = classifier.load(asked).classify(png(RED))
+        assert (answer.label, answer.label_index) == ("red", 0)
+    folder(asked, model, model_json=MODEL_JSON | {"output": {"positive": "blue"}})
+    assert "the labels are red and other" in refusal(asked)

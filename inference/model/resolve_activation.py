@@ -1,0 +1,148 @@
+"""Resolves how the output becomes probabilities: from a stated value, from the graph's end, or from test runs.
+
+The last operator decides where it is a softmax or a sigmoid. Other ends may still hold probabilities, such as the mean
+of several softmaxes: the graph then runs on a few rendered inputs, and numbers that are never negative and always sum
+to one are probabilities. What neither shows is asked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from inference.errors import ModelError
+from inference.model import value_checks
+from inference.model.exporters.model_json import FILE
+from inference.model_spec import Activation, InputSpec
+from inference.preprocess import add_batch_axis, normalize
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from inference.model.session import Session
+    from inference.model.sourced_values import SourcedValues
+
+REMAINING_ACTIVATION = {  # by the operator that the graph ends with
+    "Softmax": Activation.NONE,
+    "Sigmoid": Activation.NONE,
+    "HardSigmoid": Activation.NONE,
+    "LogSoftmax": Activation.EXP,
+}
+# Operators that may end a hand-made softmax, or that map to a range of their own: they do not show what the output is.
+_UNCERTAIN = {
+    "", "Clip", "Div", "Erf", "Exp", "If", "LinearClassifier", "Loop", "LpNormalization", "Max", "Min", "Normalizer",
+    "Pow", "Reciprocal", "SVMClassifier", "Scan", "Softplus", "Tanh", "TreeEnsembleClassifier", "Where",
+}  # fmt: skip
+# Operators that end an ensemble or test-time augmentation; before them may be logits or probabilities.
+_AVERAGES = {"Mean", "Mul", "ReduceMax", "ReduceMean", "ReduceSum", "Sum"}
+_RUNS = 4
+_SORTED_CLASSES = 8  # so many numbers are never in descending order by chance in every run
+_TOLERANCE = 5e-3  # float16 and int8 probabilities do not sum to one exactly
+
+
+def resolve_activation(  # noqa: PLR0913 - each argument is a separate source of evidence
+    folder: Path,
+    values: SourcedValues,
+    name: str,
+    operator: str,
+    *,
+    count: int,
+    session: Session,
+    input_spec: InputSpec,
+) -> Activation:
+    """Return the function to apply to the output, and add it to ``values``.
+
+    Args:
+        folder: For messages.
+        values: The stated values.
+        name: The output with the scores.
+        operator: The operator that gives its numbers their meaning.
+        count: Its numbers for one image, at least 1.
+        session: The loaded graph; it runs only where the operator does not decide.
+        input_spec: The graph's input.
+
+    Raises:
+        ModelError: Neither a file nor the graph shows the activation, or they contradict each other.
+    """
+    stated: Activation | None = values.checked("output.activation", value_checks.one_of(Activation))
+    remaining = REMAINING_ACTIVATION.get(operator)
+    if operator == "TopK":
+        raise ModelError(_sorted_scores(folder, name))
+    if count == 1 and (stated is Activation.SOFTMAX or operator == "Softmax"):
+        raise ModelError(
+            f"{folder}: output {name} has one number, and a softmax of one number is 1 for every photo:"
+            f' write "output": {{"activation": "sigmoid"}} in {FILE}, or export the model without its softmax.'
+        )
+    if stated is not None:
+        if remaining is not None and stated is not remaining:
+            raise ModelError(
+                f"{folder}: {values.source('output.activation')} is {stated.value!r}, but output {name} already comes"
+                f' out of {operator}: write "activation": "{remaining.value}", the step that is still missing.'
+            )
+        return stated
+    if remaining is not None:
+        activation, source = remaining, f"graph: {name} comes out of {operator}"
+    else:
+        activation, source = _from_runs(folder, values, name, operator, _test_runs(session, input_spec, name, count))
+    values.add("output.activation", activation.value, source)
+    return activation
+
+
+def _from_runs(
+    folder: Path, values: SourcedValues, name: str, operator: str, runs: NDArray[np.float64]
+) -> tuple[Activation, str]:
+    """Return the activation and its source from the numbers of several runs, (runs, count)."""
+    count = runs.shape[1]
+    if count > 1 and _are_probabilities(runs):
+        return Activation.NONE, f"graph: {name} is never negative and sums to one in {_RUNS} test runs"
+    if count > 1 and runs.max() <= _TOLERANCE and _are_probabilities(np.exp(runs)):
+        return Activation.EXP, f"graph: the exponentials of {name} sum to one in {_RUNS} test runs"
+    descends = bool(np.all(np.diff(runs, axis=1) <= 0)) and bool(np.all(runs[:, 0] > runs[:, -1]))
+    if count >= _SORTED_CLASSES and descends:
+        raise ModelError(_sorted_scores(folder, name))
+    in_range = runs.min() >= 0 and runs.max() <= 1
+    if operator in _UNCERTAIN or (operator in _AVERAGES and (in_range or count == 1)):
+        raise ModelError(
+            f"{folder} does not state whether output {name} holds logits or probabilities, and its last operator"
+            f' {operator or "(none)"} does not show it: add "output": {{"activation": "none"}} (probabilities),'
+            f' "softmax" or "sigmoid" (logits) to {FILE}.'
+        )
+    multi_label = values.get("output.multi_label")
+    if multi_label is not None and multi_label.value:
+        return Activation.SIGMOID, multi_label.source
+    if count == 1:
+        return Activation.SIGMOID, f"graph: {name} is one number out of {operator}, so it holds a logit"
+    return Activation.SOFTMAX, f"graph: {name} comes out of {operator}, so it holds logits"
+
+
+def _are_probabilities(runs: NDArray[np.float64]) -> bool:
+    return bool(runs.min() >= -_TOLERANCE and np.all(np.abs(runs.sum(axis=1) - 1) <= _TOLERANCE))
+
+
+def _test_runs(session: Session, input_spec: InputSpec, name: str, count: int) -> NDArray[np.float64]:
+    """Run the graph on rendered noise of several brightnesses and return the output's numbers, (runs, count)."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(_RUNS):
+        shape = (input_spec.height, input_spec.width, input_spec.channels)
+        pixels = rng.integers(0, 256 >> number, shape, dtype=np.uint8)
+        tensor = add_batch_axis(input_spec, normalize(input_spec, pixels))
+        (result,) = session.run([name], {input_spec.name: tensor})
+        rows.append(_numbers(result)[:count])
+    return np.array(rows, dtype=np.float64)
+
+
+def _numbers(result: Any) -> NDArray[np.float64]:
+    if isinstance(result, list):
+        return np.array(list(result[0].values()), dtype=np.float64)
+    return np.asarray(result, dtype=np.float64).reshape(-1)
+
+
+def _sorted_scores(folder: Path, name: str) -> str:
+    return (
+        f"{folder}: output {name} holds sorted scores (TopK), so the first is the best of every photo and not the first"
+        f" class: export the model without TopK."
+    )
