@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import struct
 
+from inference.decoding.formats.no_image import refuse_no_image
 from inference.decoding.formats.refusals import unsupported
 from inference.errors import PermanentError, Reason
 
@@ -38,6 +39,9 @@ _UNSUPPORTED = (
     (b"MMOR", "a camera raw file (Olympus ORF)"),
     (b"IIU\x00", "a camera raw file (Panasonic RW2)"),
     (b"FOVb", "a camera raw file (Sigma X3F)"),
+    (b"\x00MRM", "a camera raw file (Minolta MRW)"),
+    (b"II\x1a\x00\x00\x00HEAPCCDR", "a camera raw file (Canon CRW)"),
+    (b"MM\x00\x1a", "a camera raw file (Canon CRW)"),
     (b"II\xbc\x01", "JPEG XR"),
     (b"\xff\x0a", "JPEG XL"),
     (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "JPEG XL"),
@@ -51,7 +55,6 @@ _UNSUPPORTED = (
     (b"\x8aMNG\r\n\x1a\n", "MNG"),
     (b"BPG\xfb", "BPG"),
     (b"\xd7\xcd\xc6\x9a", "a Windows metafile (WMF)"),
-    (b"\x00\x00\x02\x00", "a Windows cursor (CUR)"),
     (b"\x1a\x45\xdf\xa3", "a Matroska or WebM video"),
     (b"\x00\x00\x01\xba", "an MPEG video"),
     (b"\x00\x00\x01\xb3", "an MPEG video"),
@@ -78,16 +81,35 @@ _UNSUPPORTED = (
 # Compiled at their first use: most processes never meet such a file.
 _UNSUPPORTED_PATTERNS = (
     (rb"(?s).{0,1019}%PDF-", "a PDF document"),  # anywhere in the first 1,024 bytes
-    (rb"(?si)(\xef\xbb\xbf)?\s*<.*?<svg|(\xef\xbb\xbf)?\s*<svg", "an SVG drawing"),
     (rb"(?s).{4}(moov|mdat|wide|free)", "a QuickTime video (MOV)"),
     (rb"(?s).{128}DICM", "a DICOM image"),
     (rb"P[1-7]\s", "a portable any-map (PNM)"),
+    (rb"(?s)\x00\x00\x02\x00[^\x00]\x00.{3}\x00", "a Windows cursor (CUR)"),
+    # Truevision TGA: identifier, colour map, kind, map (5), origin (4), size (4), depth, flags.
+    (
+        rb"(?s).(\x00[\x02\x03\x0a\x0b].{9}|\x01[\x01\x09]....[\x0f\x10\x18\x20]....)....[\x08\x0f\x10\x18\x20][\x00-\x3f]",
+        "a TGA picture",
+    ),
 )
 
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIF_BRANDS = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1"}
 )
+# Brands of HEIF with other codecs (ISO/IEC 23008-12, annexes E to L, and 23001-17).
+_OTHER_HEIF_BRANDS = {
+    b"avci": "a HEIF image coded in H.264 (AVC)",
+    b"avcs": "a HEIF image sequence coded in H.264 (AVC)",
+    b"jpeg": "a HEIF image coded in JPEG",
+    b"jpgs": "a HEIF image sequence coded in JPEG",
+    b"j2ki": "a HEIF image coded in JPEG 2000",
+    b"j2is": "a HEIF image sequence coded in JPEG 2000",
+    b"vvic": "a HEIF image coded in H.266 (VVC)",
+    b"vvis": "a HEIF image sequence coded in H.266 (VVC)",
+    b"evbi": "a HEIF image coded in EVC",
+    b"evmi": "a HEIF image coded in EVC",
+    b"mif3": "a HEIF or AVIF image with a minimized header (mif3)",
+}
 _BMP_HEADER_SIZES = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 _TIFF_SIGNATURES = frozenset({b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"})
 _HEAD_BYTES = 1024  # that are searched for an unsupported format
@@ -143,6 +165,8 @@ def _detect_isobmff(content: bytes) -> str:
         return "avif"
     if major in _HEIF_BRANDS:
         return "heif"
+    if major in _OTHER_HEIF_BRANDS:
+        raise unsupported(_OTHER_HEIF_BRANDS[major])
     if major == b"crx ":
         raise unsupported("a camera raw file (Canon CR3)")
     if major == b"qt  ":
@@ -160,5 +184,4 @@ def _refusal(content: bytes) -> PermanentError:
     for pattern, name in _UNSUPPORTED_PATTERNS:
         if re.match(pattern, head):
             return unsupported(name)
-    detail = f"The file's {len(content):,} bytes do not start like any known image format."
-    return PermanentError(Reason.NOT_AN_IMAGE, detail)
+    return refuse_no_image(content, head)

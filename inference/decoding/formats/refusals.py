@@ -23,3 +23,8 @@ def unsupported(what: str) -> PermanentError:
 def chunk_name(kind: bytes) -> str:
     """Return the name of a chunk or box for a sentence; its four bytes may be anything."""
     return kind.decode("ascii", "replace") if kind.isalnum() else "nameless"
+
+
+def not_an_image(what: str) -> PermanentError:
+    """Return the refusal of a file that is no picture at all."""
+    return PermanentError(Reason.NOT_AN_IMAGE, f"The content is {what}.")
