@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # Photos at the lowest quality there is, enlarged until nothing was sharp, came to 668 pixels per byte, and a blur
 # without any content to 3,400 (docs/images.md).
 _MAX_PIXELS_PER_BYTE = 10_000
+# Tiles reach past the edges: the HEIC of a phone has 12,240 x 16,320 = 199.8 million pixels in tiles of 201.3 million.
+_TILE_PADDING = 1.05
 _LARGE_PIXELS = 50_000_000  # a blank page below this is decoded in a second or two, however small its file
 
 
@@ -48,7 +50,7 @@ def _refuse_too_many_pixels(header: Header, limits: Limits) -> None:
             f" the limit is {limits.max_pixels:,}."
         )
         raise PermanentError(Reason.TOO_MANY_PIXELS, detail, info)
-    if header.coded_pixels > limits.max_pixels:
+    if header.coded_pixels > limits.max_pixels * _TILE_PADDING:
         detail = (
             f"The image states {info.width:,} x {info.height:,} pixels and is coded in {header.coded_pixels:,};"
             f" the limit is {limits.max_pixels:,}."

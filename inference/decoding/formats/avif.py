@@ -6,6 +6,7 @@ stream decides what a decode costs: ``tests/inference/decoding/formats/test_avif
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from PIL import AvifImagePlugin
@@ -16,6 +17,7 @@ from inference.decoding.formats.isobmff.av1 import CodedSize, read_coded_size
 from inference.decoding.formats.isobmff.boxes import check_boxes
 from inference.decoding.formats.isobmff.items import coded_layers
 from inference.decoding.memory_cost import DecoderMemory
+from inference.errors import PermanentError
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 _PIXEL_BYTES = 12
 _DEEP_PIXEL_BYTES = 17  # 10 or 12 bits: two bytes for each of up to four samples
+
+# The entry of an EXIF block (ISO/IEC 14496-12): name, version 2 or 3, flags, identifier, protection, type.
+_EXIF_ITEM = re.compile(rb"(?s)(infe(?:\x02...|\x03.....)....)Exif")
 
 
 class Avif(ImageFormat):
@@ -37,6 +42,16 @@ class Avif(ImageFormat):
         """Check that the boxes are whole; ``describe`` counts the frames."""
         check_boxes(content, chunks)
         return 1
+
+    def open(self, content: bytes) -> ImageFile:
+        """Open the content; libavif refuses a file for its EXIF block, and then reads it without the block."""
+        try:
+            return super().open(content)
+        except PermanentError:
+            without = re.sub(_EXIF_ITEM, rb"\1skip", content)
+            if without == content:
+                raise
+            return super().open(without)
 
     def describe(self, image: ImageFile, content: bytes, frames: int, limits: Limits) -> Header:
         """Return the header of an opened image."""

@@ -36,8 +36,8 @@ class Header(NamedTuple):
         frames: Frames or pages in the file, at least 1; only the first is decoded.
         decoder_memory: The bytes that the decoder takes.
         decoder_scales: The numbers by which the decoder can divide both axes, largest first; empty where it cannot.
-        coded_pixels: The pixels that an AVIF or HEIC is decoded to, which its stated size does not bind; 0 in the other
-            formats.
+        coded_pixels: The pixels that an AVIF, a HEIC or a tile of a TIFF is decoded to, which the stated size does not
+            bind; 0 in the other formats.
     """
 
     info: ImageInfo

@@ -1,4 +1,4 @@
-"""Names what is no picture: web pages, data and placeholders that carry a picture's file name, and drawings in XML."""
+"""Names files that hold no picture: web pages, data and placeholders with a picture's file name, and XML drawings."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ from PIL import ExifTags, Image, ImagePalette, TiffImagePlugin
 from inference.decoding.decoder_errors import decoder_errors
 from inference.decoding.formats.image_format import Header, ImageFormat
 from inference.decoding.formats.refusals import truncated, unsupported
-from inference.decoding.orientation import read_orientation
+from inference.decoding.memory_cost import DecoderMemory, image_bytes
+from inference.decoding.orientation import Orientation, read_orientation
 from inference.errors import PermanentError, Reason
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
     from inference.decoding.formats.chunk_limit import ChunkLimit
+    from inference.limits import Limits
 
 
 _SUB_IFDS = 330
@@ -68,6 +70,7 @@ _PHOTOMETRICS = {
     10: "ITU L*a*b*",
 }
 _ONE_CHANNEL = frozenset({0, 1, 3})
+_JPEG, _RGBA_BITS = 7, 32
 _THUMBNAIL, _MASK = 1, 4  # bits of NewSubfileType
 _BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339
 _SAMPLE_FORMATS = {1: "unsigned", 2: "signed", 3: "floating-point", 4: "undefined", 5: "complex", 6: "complex"}
@@ -105,6 +108,14 @@ class _Reader(TiffImagePlugin.TiffImageFile):
             self.info["xmp"] = packet
         if ExifTags.Base.Orientation not in self.tag_v2 and read_orientation(None, packet).swaps_axes:
             self._size = self._tile_size[::-1]
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether an upright copy is made behind the decoder."""
+        stated = self.tag_v2.get(ExifTags.Base.Orientation)
+        if stated is None:
+            return read_orientation(None, self.info.get("xmp")) is not Orientation.UPRIGHT
+        return stated in range(2, 9)
 
     def _is_picture(self, page: int) -> bool:
         self._seek(page)
@@ -145,7 +156,6 @@ class Tiff(ImageFormat):
     name = "tiff"
     reader = _Reader
     reader_is_upright = True
-    images_in_memory = 3  # strips, the image, and its upright copy
 
     def count_frames(self, content: bytes, chunks: ChunkLimit) -> int:
         """Return the number of pages, and check the one that is decoded."""
@@ -172,6 +182,17 @@ class Tiff(ImageFormat):
         """Open the content with Pillow's reader, also where it ends before the offset of a next page."""
         with decoder_errors(self.name):
             return self.reader(_EndedDirectory(content))
+
+    def describe(self, image: ImageFile, content: bytes, frames: int, limits: Limits) -> Header:
+        """Return the header of an opened image."""
+        pixels = image_bytes(*image.size, image.mode)
+        is_turned = isinstance(image, _Reader) and image.is_turned
+        memory = DecoderMemory(pixels * (1 + is_turned) + (_part_bytes(image) if isinstance(image, _Reader) else 0))
+        return (
+            super()
+            .describe(image, content, frames, limits)
+            ._replace(decoder_memory=memory, coded_pixels=_tile_pixels(image))
+        )
 
     def refuse(self, header: Header, content: bytes) -> None:  # noqa: ARG002
         """Refuse floating-point samples: no value is agreed to be white."""
@@ -210,6 +231,29 @@ def _subfile_type(content: bytes, order: str, entries: range, chunks: ChunkLimit
         if tag == _NEW_SUBFILE_TYPE:
             return int(struct.unpack_from(order + ("H" if kind == _SHORT else "I"), content, at + value_at)[0])
     return 0
+
+
+def _part_bytes(image: _Reader) -> float:
+    """Return the bytes of the strip or tile that libtiff decodes at once; Pillow reads the others row by row."""
+    if not image.use_load_libtiff:
+        return 0
+    tags = image.tag_v2
+    width, height = tags[_WIDTH], tags[_HEIGHT]
+    if _TILE_OFFSETS in tags:
+        width, rows = tags.get(_TILE_WIDTH, width), tags.get(_TILE_HEIGHT, height)
+    else:
+        rows = min(height, tags.get(_ROWS_PER_STRIP, height))
+    bits = sum(tags.get(_BITS_PER_SAMPLE, (1,))[:1]) * (1 if tags.get(_PLANAR) == _IN_PLANES else tags.get(_SAMPLES, 1))
+    if tags.get(_PHOTOMETRIC) == _YCBCR and tags.get(_COMPRESSION) != _JPEG:
+        bits = max(bits, _RGBA_BITS)
+    return float(width * rows * bits / 8)
+
+
+def _tile_pixels(image: ImageFile) -> int:
+    """Return the pixels of one tile, which may be larger than the picture; 0 where libtiff decodes none."""
+    if not isinstance(image, _Reader) or not image.use_load_libtiff or _TILE_OFFSETS not in image.tag_v2:
+        return 0
+    return int(image.tag_v2.get(_TILE_WIDTH, 0) * image.tag_v2.get(_TILE_HEIGHT, 0))
 
 
 def _in_native_order(decoder_arguments: Any) -> Any:

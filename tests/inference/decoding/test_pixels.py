@@ -359,6 +359,15 @@ def test_broken_exif_does_not_cost_the_photo(segment: tuple[int, bytes]) -> None
     assert worst(with_segments(encode(SCENE, "JPEG", quality=95), segment), scene()) <= LOSSY
 
 
+def test_broken_exif_of_an_avif_does_not_cost_the_photo() -> None:
+    """libavif refuses a file whose EXIF block begins with no TIFF header."""
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    content = encode(SCENE, "AVIF", quality=95, exif=exif.tobytes())
+    assert content.count(b"MM\0*") == 1
+    assert worst(content.replace(b"MM\0*", b"XXXX"), scene()) <= LOSSY
+
+
 def test_many_exif_segments_do_not_cost_the_photo() -> None:
     segments = [(0xE1, b"Exif\0\0" + b"\0" * 60_000)] * 100
     assert worst(with_segments(encode(SCENE, "JPEG", quality=95), *segments), scene()) <= LOSSY

@@ -100,7 +100,7 @@ def test_float_tiff_is_refused_by_name() -> None:
 @pytest.mark.parametrize(
     ("tags", "name"),
     [
-        pytest.param([(258, 32), (259, 1), (262, 2), (277, 3), (339, 3)], "variant", id="RGB of floats"),
+        pytest.param([(258, 32), (259, 1), (262, 2), (277, 3), (339, 3)], "floating-point", id="RGB of floats"),
         pytest.param([(258, 8), (259, 50001), (262, 2), (277, 3)], "WebP", id="WebP inside"),
         pytest.param([(258, 8), (259, 1), (262, 6), (277, 3), (530, 2)], "chroma", id="plain YCbCr 4:2:0"),
     ],

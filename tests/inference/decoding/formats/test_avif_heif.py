@@ -133,9 +133,10 @@ def test_a_decode_takes_no_more_memory_than_estimated(
 def test_libheif_refuses_a_stream_larger_than_its_box_before_decoding(large: dict[str, tuple[bytes, bytes]]) -> None:
     """Only the boxes of a HEIC are read for that reason; this test fails if libheif changes."""
     content = put_together("HEIC", [large["HEIC"]], (SIDE, SIDE))
-    with pytest.raises(PermanentError, match="limit exceeded") as caught:
+    with pytest.raises(PermanentError) as caught:
         decode_image(content)
     assert caught.value.reason is Reason.CORRUPT
+    assert "limit exceeded" in str(caught.value.__cause__)
 
 
 def test_items_outside_of_the_file_are_corrupt() -> None:

@@ -1,4 +1,4 @@
-"""What is no picture, or a picture of an unsupported format, is named for what it is."""
+"""The refusal of a file names its true content."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ TGA_HEADS = {
         (b"\x80\x02 nothing known", "do not start like"),
     ],
 )  # fmt: skip
-def test_what_is_no_picture_is_named(content: bytes, name: str) -> None:
+def test_a_file_without_a_picture_is_named(content: bytes, name: str) -> None:
     with pytest.raises(PermanentError) as refusal:
         detect_format(content)
     assert refusal.value.reason is Reason.NOT_AN_IMAGE

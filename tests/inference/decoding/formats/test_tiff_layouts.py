@@ -29,7 +29,7 @@ PARTS: dict[str, dict[str, Any]] = {
     "strips": {"rowsperstrip": 8},
     "tiles": {"tile": (16, 32)},
 }
-# kind -> samples of a pixel, and what is written about them
+# kind -> samples of a pixel, and the tags of the kind
 KINDS: dict[str, tuple[int, dict[str, Any]]] = {
     "grey": (1, {"photometric": "minisblack"}),
     "negative": (1, {"photometric": "miniswhite"}),
@@ -113,7 +113,7 @@ def test_a_layout_is_decoded_right_or_refused_by_name(kind: str, depth: str) -> 
             continue
         assert np.abs(pixels - shown).max() <= 2, layout
         decoded += 1
-    for layout, error in refused:
-        assert error.reason is Reason.UNSUPPORTED_FORMAT, (layout, error.detail)
-        assert "TIFF" in error.detail
+    for layout, refusal in refused:
+        assert refusal.reason is Reason.UNSUPPORTED_FORMAT, (layout, refusal.detail)
+        assert "TIFF" in refusal.detail
     assert decoded or (kind, depth) not in DECODED
