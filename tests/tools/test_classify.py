@@ -223,7 +223,8 @@ inference.decoding.decode inference.decoding.decoder_errors inference.decoding.h
 inference.decoding.orientation inference.decoding.pixels inference.decoding.plan
 inference.decoding.formats
 inference.decoding.formats.chunk_limit inference.decoding.formats.detect inference.decoding.formats.image_format
-inference.decoding.formats.jpeg inference.decoding.formats.refusals
+inference.decoding.formats.jpeg inference.decoding.formats.jpeg_damage inference.decoding.formats.jpeg_pixels
+inference.decoding.formats.jpeg_segments inference.decoding.formats.refusals
 inference.model
 inference.model.find_labels inference.model.folder inference.model.labels inference.model.loaded
 inference.model.onnx_file inference.model.read_sources inference.model.resolve_input inference.model.resolve_output
@@ -233,7 +234,6 @@ inference.model.exporters.json_file inference.model.exporters.model_json
 inference.resources
 inference.resources.admission inference.resources.cgroups inference.resources.cpus inference.resources.memory
 tools tools.__main__ tools.classify tools.terminal
-PIL.JpegImagePlugin
 """
 
 

@@ -36,7 +36,7 @@ CLASSIFY, CLASSIFY_BARE = "start / classify --json", "start / bare for classify"
 _ATTEMPTS = 2  # for each start that is to be undisturbed
 
 _APP = "import sys; sys.path.insert(0, ''); import function_app as app; app.model().classify(open({!r}, 'rb').read())"
-_INFERENCE_PACKAGES = "import numpy, PIL.Image, PIL.JpegImagePlugin, onnxruntime"
+_INFERENCE_PACKAGES = "import numpy, PIL.Image, simplejpeg, onnxruntime"
 _APP_PACKAGES = f"""
 import azure.functions, azurefunctions.extensions.bindings.blob, azure.storage.blob, azure.data.tables
 {_INFERENCE_PACKAGES}

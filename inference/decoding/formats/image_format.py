@@ -59,6 +59,20 @@ class Header(NamedTuple):
         return self.orientation.swap((self.info.width, self.info.height))
 
 
+class PartialImageError(PermanentError):
+    """A picture of which only a part is good: ``truncated`` or ``damaged``.
+
+    Attributes:
+        picture: The picture as stored, good or not; ``None`` where nothing of it could be decoded.
+        decoded_fraction: The part of the stored height, from the top, that is good: 0..1.
+    """
+
+    def __init__(self, reason: Reason, detail: str, picture: Image.Image | None, decoded_fraction: float) -> None:
+        super().__init__(reason, detail)
+        self.picture = picture
+        self.decoded_fraction = decoded_fraction
+
+
 class ImageFormat:
     """One image format. The defaults suit a format that Pillow's reader handles without help.
 

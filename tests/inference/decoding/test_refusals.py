@@ -150,6 +150,8 @@ def test_a_file_cut_at_any_point_is_truncated(name: str, share: float) -> None:
 
 @pytest.mark.parametrize("name", sorted(WHOLE.keys() - {"PNG"}))  # all its pixels are there: formats/test_png.py
 def test_a_file_without_its_last_byte_is_truncated(name: str) -> None:
+    if "JPEG" in name and "2000" not in name:
+        return  # only the end mark is cut: every pixel is there
     assert refusal(WHOLE[name][:-1]).reason is Reason.TRUNCATED
 
 

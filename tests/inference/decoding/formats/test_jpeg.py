@@ -1,0 +1,156 @@
+"""Damaged, cut, unusual and unsupported JPEGs."""
+
+from __future__ import annotations
+
+import random
+import struct
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from inference.decoding.formats.image_format import PartialImageError
+from inference.decoding.formats.jpeg_segments import read_segments
+from inference.errors import PermanentError, Reason
+from tests.inference.decoding.damage import KINDS
+from tests.inference.decoding.image_samples import decode_image, encode, memory_bytes, with_segments
+
+WIDTH, HEIGHT = 1200, 900
+
+
+def photo(seed: int) -> Image.Image:
+    """A picture with detail of every size, as photos have."""
+    generator = np.random.default_rng(seed)
+    sum_of_layers = np.zeros((HEIGHT, WIDTH, 3))
+    for size in (6, 24, 96, 384):
+        layer = Image.fromarray(generator.integers(0, 255, (size * 3 // 4, size, 3), dtype=np.uint8))
+        sum_of_layers += np.asarray(layer.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC), float) / 4
+    grain = generator.normal(0, 6, (HEIGHT, WIDTH, 1))
+    return Image.fromarray(np.clip(sum_of_layers + grain, 0, 255).astype(np.uint8)).filter(ImageFilter.SMOOTH)
+
+
+PHOTOS = {
+    "4:2:0": encode(photo(1), "JPEG", quality=92),
+    "4:4:4": encode(photo(2), "JPEG", quality=92, subsampling=0),
+    "grey": encode(photo(3).convert("L"), "JPEG", quality=92),
+    "progressive": encode(photo(4), "JPEG", quality=92, progressive=True),
+    "restart markers": encode(photo(5), "JPEG", quality=92, restart_marker_rows=1),
+}
+OTHER = encode(photo(6), "JPEG", quality=60)  # another number of blocks in 4 KiB: see docs/images.md
+OTHER_DATA = OTHER[read_segments(OTHER).scan + 600 :]
+PLAIN = PHOTOS["4:2:0"]
+
+
+def refusal(content: bytes) -> PermanentError:
+    with pytest.raises(PermanentError) as caught:
+        decode_image(content, (256, 256))
+    return caught.value
+
+
+def same_pixels(content: bytes, whole: bytes) -> bool:
+    return np.array_equal(np.asarray(decode_image(content).image), np.asarray(decode_image(whole).image))
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_jpeg_is_never_called_whole(name: str, kind: str) -> None:
+    content = PHOTOS[name]
+    start = read_segments(content).scan + 40
+    for seed in range(3):
+        _, damaged = KINDS[kind](content, start, OTHER_DATA, random.Random(f"{name} {kind} {seed}"))
+        assert refusal(damaged).reason is Reason.DAMAGED
+
+
+def test_the_sentence_states_how_far_the_picture_is_good() -> None:
+    at = len(PLAIN) // 2
+    error = refusal(PLAIN[:at] + bytes(4096) + PLAIN[at + 4096 :])
+    assert isinstance(error, PartialImageError)
+    assert 0.35 < error.decoded_fraction < 0.65
+    assert f"of {HEIGHT}" in error.detail
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_a_cut_jpeg_is_truncated_with_the_rows_that_are_there(name: str) -> None:
+    content = PHOTOS[name]
+    error = refusal(content[: len(content) * 2 // 3])
+    assert error.reason is Reason.TRUNCATED
+    if name != "progressive":
+        assert isinstance(error, PartialImageError)
+        assert 0.5 < error.decoded_fraction < 0.8
+
+
+def with_short_jfif(content: bytes) -> bytes:
+    return content.replace(content[2 : 4 + 16], b"\xff\xe0\x00\x08JFIF\0\x01", 1)
+
+
+HARMLESS = {
+    "bytes behind the picture": PLAIN + b"appended by a camera" * 50,
+    "zeros behind the picture": PLAIN + bytes(5000),
+    "bytes between segments": PLAIN[:20] + b"left over" + PLAIN[20:],
+    "zeros before the end marker": PLAIN[:-2] + bytes(300) + PLAIN[-2:],
+    "fill bytes before the end marker": PLAIN[:-2] + b"\xff" * 7 + PLAIN[-2:],
+    "no end marker": PLAIN[:-2],
+    "zeros instead of an end marker": PLAIN[:-2] + bytes(5000),
+    "a film instead of an end marker": PLAIN[:-2] + struct.pack(">I", 24) + b"ftypmp42\0\0\0\0isommp42" + bytes(400),
+    "no end marker, progressive": PHOTOS["progressive"][:-2],
+    "a short JFIF segment": with_short_jfif(PLAIN),
+    "a short Adobe segment": with_segments(PLAIN, (0xEE, b"Ado")),
+    "a JFIF segment of another version": PLAIN.replace(b"JFIF\0\x01", b"JFIF\0\x09", 1),
+    "an empty application segment": with_segments(PLAIN, (0xE1, b"")),
+    "a broken profile segment": with_segments(PLAIN, (0xE2, b"ICC_PROFILE\0\x09\x02junk")),
+}
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_a_harmless_remark_costs_no_photo(name: str) -> None:
+    whole = PHOTOS["progressive"] if "progressive" in name else PLAIN
+    assert same_pixels(HARMLESS[name], whole)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"progressive": True}, {"subsampling": 0}, {"restart_marker_blocks": 3}, {"optimize": True}, {"quality": 20}],
+)
+def test_an_intact_photo_is_never_refused(seed: int, options: dict[str, object]) -> None:
+    assert decode_image(encode(photo(seed), "JPEG", **options), (256, 256)).image
+
+
+def test_an_optimised_flat_picture_of_zeros_is_whole() -> None:
+    """Its one symbol is coded as one bit, 0: the picture data is thousands of zeros."""
+    assert decode_image(encode(Image.new("RGB", (6000, 4000), (9, 9, 9)), "JPEG", optimize=True), (256, 256)).image
+
+
+@pytest.mark.parametrize(
+    ("frame", "precision", "name"),
+    [(0xC1, 12, "12 bits"), (0xC3, 8, "lossless"), (0xC9, 8, "arithmetic"), (0xCA, 8, "arithmetic"), (0xC5, 8, "hier")],
+)
+def test_an_unsupported_process_is_named(frame: int, precision: int, name: str) -> None:
+    at = PLAIN.index(b"\xff\xc0")
+    error = refusal(PLAIN[: at + 1] + bytes([frame]) + PLAIN[at + 2 : at + 4] + bytes([precision]) + PLAIN[at + 5 :])
+    assert error.reason is Reason.UNSUPPORTED_FORMAT
+    assert name in error.detail
+
+
+def test_one_scan_for_each_component_reserves_the_coefficients() -> None:
+    segments = read_segments(PLAIN)
+    assert memory_bytes(PHOTOS["progressive"]) - memory_bytes(PLAIN) > 2 * 1.5 * WIDTH * HEIGHT - 500_000
+    single = PLAIN[: segments.scan + 4] + b"\x01" + PLAIN[segments.scan + 5 :]  # its header states one component
+    assert memory_bytes(single) - memory_bytes(PLAIN) == 2 * 1.5 * WIDTH * HEIGHT
+
+
+def test_remarks_do_not_mix_between_threads() -> None:
+    at = len(PLAIN) // 2
+    damaged = PLAIN[:at] + bytes(4096) + PLAIN[at + 4096 :]
+    with ThreadPoolExecutor(8) as pool:
+        details = set(pool.map(lambda _: refusal(damaged).detail, range(64)))
+    assert len(details) == 1
+
+
+def test_a_reduced_picture_has_the_pixels_of_pillow() -> None:
+    """The labels of earlier versions stay: both use libjpeg-turbo, and agree to the bit."""
+    picture = Image.open(BytesIO(PLAIN))
+    picture.draft("RGB", (WIDTH // 4, HEIGHT // 4))
+    assert np.array_equal(np.asarray(decode_image(PLAIN, (150, 112)).image), np.asarray(picture.convert("RGB")))
