@@ -40,7 +40,8 @@ TABLE: dict[str, set[str]] = {
     "inference.decoding.orientation": {"PIL"},
     "inference.decoding.pixels": {"PIL", "numpy"},
     "inference.decoding.formats": {
-        *("PIL", "pillow_heif", "inference.errors", "inference.limits", "inference.predictions"),
+        *("PIL", "numpy", "pillow_heif", "simplejpeg"),
+        *("inference.errors", "inference.limits", "inference.predictions"),
         *("inference.decoding.decoder_errors", "inference.decoding.memory_cost"),
         *("inference.decoding.orientation", "inference.decoding.pixels"),
     },

@@ -12,7 +12,7 @@ This runs only for the few files with a remark. Each question is answered by an 
   blocks behind it lie in other places and have other brightness, so they do not continue the rows above. In a whole
   picture, the step from one row of pixels to the next is about as large across a border between coded units as inside
   them. The first border where it is far larger is taken for the place: an estimate, exact to a row of units in nine
-  of ten cases. Zeros that look like lost sectors are located exactly, by decoding only what comes before them.
+  of ten cases. Zeros that look like lost sectors are located exactly, by decoding only the data before them.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def diagnose(content: bytes, segments: Segments, colours: Colours, scale: int) -
         if remark is None or not stream.remove(remark, colours):
             break
     if remark is not None and remark.kind is RemarkKind.FATAL:
-        raise corrupt("what stands before its picture data contradicts itself")
+        raise corrupt("the tables before its picture data contradict each other")
     damage = _find_damage(stream, remark, colours)
     return Diagnosis(pixels, damage)
 
@@ -245,7 +245,11 @@ def _find_damage(stream: _Stream, remark: Remark | None, colours: Colours) -> Da
     if remark is None and broken is None and not is_unfinished:
         return None
     # In the last scan other bytes at the end make a difference; in an earlier one data was lost inside.
-    ends_early = remark is not None and remark.kind is RemarkKind.ENDS_EARLY and data_end is not None
+    ends_early = remark is not None and remark.kind is RemarkKind.ENDS_EARLY
+    if ends_early and data_end is None and stream.has_several_scans:
+        ends_early = False
+    elif ends_early and data_end is None:  # all of its restart intervals are complete, and some are missing
+        data_end = first_break(stream, colours, _BREAK) or 0
     ended = ends_early or (remark is None and is_unfinished)
     is_plain_cut = broken is None and lost is None and stream.is_last and not stream.is_cut_short
     if ended and is_plain_cut and not (stream.is_closed and has_seam(stream, colours, _CLEAR_BREAK, limit)):
