@@ -98,7 +98,8 @@ def test_contents_are_reported_and_failed_work_is_counted(account: Account, caps
     queue.delete_message(message)
     assert f"The container {container} contains images." in sentences(found, "ok", "blobs")
     assert f"The table {account.settings.results_table} contains rows." in sentences(found, "ok", "tables")
-    assert BLOB_POISON_QUEUE in sentences(found, "warning", "queues")[0]
+    # Other tests of this run may have left messages on the queues, which have fixed names.
+    assert any(BLOB_POISON_QUEUE in each for each in sentences(found, "warning", "queues"))
 
 
 @contextmanager
