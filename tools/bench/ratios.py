@@ -42,6 +42,7 @@ class Ratio:
         high: 95th percentile.
         goal: The value to reach, if there is one.
         more_is_better: Whether the goal is a minimum.
+        is_noisy: Whether one of its figures is noisy; its confidence band is too narrow then.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Ratio:
     high: float
     goal: float | None = None
     more_is_better: bool = True
+    is_noisy: bool = False
 
     @property
     def is_reached(self) -> bool | None:
@@ -81,7 +83,8 @@ def ratios(figures: Figures, requests: Mapping[str, list[str]], cpus: int) -> li
     for name, value, needs, goal, more_is_better in _formulas(cpus):
         if figures.keys() >= set(needs):
             needed = {each: figures[each] for each in needs}
-            found.append(Ratio(name, value(needed), *band(value, needed), goal, more_is_better))
+            is_noisy = any(figure.is_noisy for figure in needed.values())
+            found.append(Ratio(name, value(needed), *band(value, needed), goal, more_is_better, is_noisy))
     for upload, sent in requests.items():
         count = len(sent)
         name = f"storage requests of a {upload} upload"

@@ -81,7 +81,9 @@ def read_kept(path: Path) -> dict[str, Any]:
 
 
 def change(kept: dict[str, Any], now: Ratio) -> str:
-    """Return ``better`` or ``worse`` if the confidence bands of a ratio do not overlap, else ``same``."""
+    """Return ``better`` or ``worse`` if the confidence bands of a ratio do not overlap, else ``same``, or ``noisy``."""
+    if now.is_noisy or kept.get("is_noisy"):
+        return "noisy"
     if now.low <= kept["high"] and kept["low"] <= now.high:
         return "same"
     return "better" if (now.value > kept["value"]) == now.more_is_better else "worse"

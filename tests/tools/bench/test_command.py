@@ -78,8 +78,9 @@ def test_a_start_may_write_compiled_modules(cache: Path, monkeypatch: pytest.Mon
         (Ratio("x", 0.5, 0.4, 0.6), "worse"),
         (Ratio("x", 1.1, 1.0, 1.2), "same"),
         (Ratio("x", 2.0, 1.9, 2.1, more_is_better=False), "worse"),
+        (Ratio("x", 2.0, 2.0, 2.0, is_noisy=True), "noisy"),
     ],
-    ids=["above the noise", "below the noise", "within the noise", "above where less is better"],
+    ids=["above the noise", "below the noise", "within the noise", "above where less is better", "too few trials"],
 )
 def test_a_change_counts_if_the_bands_do_not_overlap(now: Ratio, expected: str) -> None:
     assert change({"value": 1.0, "low": 0.9, "high": 1.05}, now) == expected
