@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,7 @@ class Classifier:
     def warm(self) -> None:
         """Run each model once on zeros and import the JPEG reader, so that the first photo waits for neither."""
         load_format("jpeg")
+        import_module("PIL.ImageFile")  # Pillow imports it when numpy first reads an image's pixels
         for model in self._models:
             model.warm()
 

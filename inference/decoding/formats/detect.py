@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import struct
 
-from inference.decoding.formats.no_image import refuse_no_image
 from inference.decoding.formats.refusals import unsupported
 from inference.errors import PermanentError, Reason
 
@@ -184,4 +183,6 @@ def _refusal(content: bytes) -> PermanentError:
     for pattern, name in _UNSUPPORTED_PATTERNS:
         if re.match(pattern, head):
             return unsupported(name)
+    from inference.decoding.formats.no_image import refuse_no_image  # no image needs it
+
     return refuse_no_image(content, head)
