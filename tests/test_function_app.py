@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import contextlib
 import importlib.util
 import io
 import json
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
 import pytest
+from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobClient, ContentSettings
 from PIL import ExifTags
 from PIL import Image as Picture
@@ -480,6 +482,12 @@ def refused_texts(bench: Bench) -> list[str]:
 
 
 class TestRefusedMessage:
+    @pytest.fixture(autouse=True)
+    def empty_queue(self, bench: Bench) -> None:
+        """The queue belongs to the account, which other tests of this process use too."""
+        with contextlib.suppress(ResourceNotFoundError):
+            bench.app.clients.queues.get_queue_client("classify-requests-refused").clear_messages()
+
     @pytest.mark.parametrize("function", ["classify_requested", "recover_poisoned", "record_abandoned"])
     @pytest.mark.parametrize("body", [b"{}", b"[]", b'{"container": "x", "blobs": []}', b"a <note> & more"], ids=repr)
     def test_is_moved_unchanged_and_logged_once(
