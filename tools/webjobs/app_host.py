@@ -61,7 +61,7 @@ class AppHost:
         self._starting = threading.Lock()
         self._calls = itertools.count()
         self._open: dict[str, str] = {}  # call of the worker -> invocation of the host
-        self._invoked: list[dict[str, Any]] = []
+        self._invoked: dict[str, dict[str, Any]] = {}  # by the id that the host gave
         self._stopping = False
         self.worker_starts = 0
         self._start_worker()
@@ -88,7 +88,7 @@ class AppHost:
     def invocations(self) -> list[dict[str, Any]]:
         """Every invocation so far as the host wrote it, with ``error`` (text or None) once it has ended."""
         with self._lock:
-            return [dict(each) for each in self._invoked]
+            return [dict(each) for each in self._invoked.values()]
 
     @property
     def worker_log(self) -> str:
@@ -167,7 +167,7 @@ class AppHost:
         with self._lock:  # while a worker is being replaced, invocations wait here
             call = f"call-{next(self._calls)}"
             self._open[call] = line["id"]
-            self._invoked.append(line)
+            self._invoked[line["id"]] = line
             function_id, parameter = self._known[line["invoke"]]
             try:
                 self._worker.send(
@@ -198,7 +198,5 @@ class AppHost:
 
     def _end(self, invocation: str, error: str | None) -> None:
         with self._lock:
-            for each in self._invoked:
-                if each["id"] == invocation:
-                    each["error"] = error
+            self._invoked[invocation]["error"] = error
         self.host.answer(invocation, error)

@@ -7,6 +7,7 @@ The program is not part of this repository: ``find_program`` says where it is lo
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import queue
@@ -78,6 +79,7 @@ class WebJobsHost:
         self.log_file = folder / "webjobs-host.log"
         self._invoke, self._timed_out = invoke, timed_out
         self._replies: dict[str, queue.SimpleQueue[Reply]] = {}
+        self._deliveries = itertools.count()
         self._ready, self._lock = threading.Event(), threading.Lock()
         with self.log_file.open("ab") as errors:
             self._process = subprocess.Popen(
@@ -124,7 +126,7 @@ class WebJobsHost:
         Raises:
             TransientError: The program is gone or did not answer.
         """
-        key = f"delivery-{id(headers)}-{threading.get_ident()}-{len(self._replies)}"
+        key = f"delivery-{next(self._deliveries)}"
         replies: queue.SimpleQueue[Reply] = queue.SimpleQueue()
         self._replies[key] = replies
         self._write({"id": key, "event": {"function": function, "headers": dict(headers), "body": body}})

@@ -145,7 +145,7 @@ class ImageFormat:
         """
         return self.describe(self.open(content), content, frames, limits)
 
-    def describe(self, image: ImageFile, content: bytes, frames: int, limits: Limits) -> Header:  # noqa: ARG002
+    def describe(self, image: ImageFile, content: bytes, frames: int, limits: Limits) -> Header:  # noqa: ARG002 - one interface
         """Return the header of an opened image."""
         orientation = (
             Orientation.UPRIGHT if self.reader_is_upright else read_orientation(*self.metadata(image, content))
@@ -158,7 +158,7 @@ class ImageFormat:
             decoder_memory=DecoderMemory(self.images_in_memory * image_bytes(*image.size, image.mode)),
         )
 
-    def metadata(self, image: ImageFile, content: bytes) -> tuple[object, object]:  # noqa: ARG002
+    def metadata(self, image: ImageFile, content: bytes) -> tuple[object, object]:  # noqa: ARG002 - one interface
         """Return the EXIF block and the XMP packet: bytes, or anything else where there is none or it is broken."""
         return image.info.get("exif"), image.info.get("xmp")
 
@@ -169,7 +169,7 @@ class ImageFormat:
             PermanentError: ``decompression_bomb`` or ``unsupported_format``.
         """
 
-    def decode(self, content: bytes, mode: Mode, scale: int) -> Image.Image:  # noqa: ARG002
+    def decode(self, content: bytes, mode: Mode, scale: int) -> Image.Image:  # noqa: ARG002 - one interface
         """Decode the first frame as it is stored; call this inside ``decoder_errors``.
 
         Args:

@@ -111,7 +111,7 @@ class Png(ImageFormat):
         with decoder_errors(self.name):
             return self.reader(_PixelChunks(content))
 
-    def decode(self, content: bytes, mode: Mode, scale: int) -> Image.Image:  # noqa: ARG002
+    def decode(self, content: bytes, mode: Mode, scale: int) -> Image.Image:  # noqa: ARG002 - one interface
         """Decode the default image; of a cut file, only where every pixel is there."""
         image = self.open(content)
         if isinstance(image, _Reader) and _is_cut(content):
@@ -119,7 +119,7 @@ class Png(ImageFormat):
         image.load()
         return image
 
-    def metadata(self, image: ImageFile, content: bytes) -> tuple[object, object]:  # noqa: ARG002
+    def metadata(self, image: ImageFile, content: bytes) -> tuple[object, object]:  # noqa: ARG002 - one interface
         """Return the EXIF block and the XMP packet, also from behind the pixels, where Pillow's reader stops."""
         return _exif(content), _xmp(content)
 

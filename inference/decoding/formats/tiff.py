@@ -194,7 +194,7 @@ class Tiff(ImageFormat):
             ._replace(decoder_memory=memory, coded_pixels=_tile_pixels(image))
         )
 
-    def refuse(self, header: Header, content: bytes) -> None:  # noqa: ARG002
+    def refuse(self, header: Header, content: bytes) -> None:  # noqa: ARG002 - one interface
         """Refuse floating-point samples: no value is agreed to be white."""
         if header.mode == "F":
             raise PermanentError(

@@ -42,7 +42,7 @@ class WebP(ImageFormat):
             at += 8 + length + (length & 1)
         return max(frames, 1)
 
-    def read_header(self, content: bytes, frames: int, limits: Limits) -> Header:  # noqa: ARG002
+    def read_header(self, content: bytes, frames: int, limits: Limits) -> Header:  # noqa: ARG002 - one interface
         """Read the first chunk (RFC 9649, sections 2.5 to 2.7) and, where it announces metadata, the chunks of it."""
         try:
             stored = _read_first_chunk(content)
