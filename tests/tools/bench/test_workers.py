@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from azure.storage.blob import BlobServiceClient
 
 from inference.errors import ConfigurationError
 from inference.model.folder import load_model
 from tests.tools.bench.tensors import tensor_of
+from tools.azurite.azurite import running
 from tools.bench.command import settings
-from tools.bench.inputs.emulator import INCOMING, MODELS, RESULTS, fill
+from tools.bench.inputs.emulator import fill
 from tools.bench.inputs.networks import CLASSES, model_folder
 from tools.bench.workers.app import bare_tensor
 from tools.bench.workers.bare_sdk import kind
@@ -26,8 +26,6 @@ from tools.bench.workers.process import start_worker
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from tools.azurite.azurite import Azurite
 
 
 def test_the_bare_loop_computes_the_apps_tensor(cache: Path, small_photos: list[bytes]) -> None:
@@ -80,15 +78,15 @@ def test_a_request_without_a_bare_counterpart_is_named(request_line: str) -> Non
 
 
 @pytest.fixture(scope="module")
-def environ(azurite: Azurite, cache: Path, small_photos: list[bytes]) -> Iterator[dict[str, str]]:
-    """Settings of an emulator that holds four small photos under the names that the bench uses."""
+def environ(cache: Path, small_photos: list[bytes]) -> Iterator[dict[str, str]]:
+    """Settings of an emulator that holds four small photos under the names that the bench uses.
+
+    It is an emulator of its own, as in the bench: other tests of this process may use these names.
+    """
     assert small_photos
-    service = BlobServiceClient.from_connection_string(azurite.connection_string)
-    fill(azurite.connection_string, cache, {"0.3 MP": 4})
-    yield settings(azurite.connection_string, cache)
-    for container in service.list_containers():
-        if container.name in {INCOMING, RESULTS, MODELS}:
-            service.delete_container(container.name)
+    with running(in_memory=True) as emulator:
+        fill(emulator.connection_string, cache, {"0.3 MP": 4})
+        yield settings(emulator.connection_string, cache)
 
 
 def test_function_path_and_bare_calls_send_the_same_number_of_requests(environ: dict[str, str], cache: Path) -> None:
