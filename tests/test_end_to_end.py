@@ -50,7 +50,8 @@ ALWAYS = {
 PICTURE = {"width", "height", "format"}
 ANSWER = {"label", "label_index", "score", "top_k"}
 WHY_NOT = {"reason", "detail"}
-COLUMNS = ALWAYS | PICTURE | ANSWER | WHY_NOT
+DAMAGE = {"damaged", "decoded_fraction"}
+COLUMNS = ALWAYS | PICTURE | ANSWER | WHY_NOT | DAMAGE
 
 
 class Account:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from inference.errors import PermanentError
@@ -21,7 +21,7 @@ from storage.results.serialization import is_sidecar
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from inference.predictions import Answer, Classification, ImageClassifier, ModelIdentity, Prediction
+    from inference.predictions import Classification, ImageClassifier, ModelIdentity
     from storage.blobs import SourceInfo
     from storage.pipeline.stores import Stores
     from storage.results.record import Image
@@ -60,7 +60,7 @@ def classify_blob(
             finish_interrupted(stores.results, image, row)
             return delivery.finished(Outcome.GONE)
         except TooLargeError as error:
-            record = delivery.record(error.info, _rejected(error, model))
+            record = _rejected(delivery.record(error.info, Status.REJECTED, model), error)
         else:
             if blob is None:
                 if existing:
@@ -71,55 +71,39 @@ def classify_blob(
             try:
                 classification = classifier.classify(blob.content)
             except PermanentError as error:
-                record = delivery.record(blob.info, _rejected(error, model))
+                record = _rejected(delivery.record(blob.info, Status.REJECTED, model), error)
             else:
                 delivery.timings.decode_ms = classification.decode_ms
                 delivery.timings.inference_ms = classification.inference_ms
-                record = delivery.record(blob.info, _classified(classification))
+                record = delivery.record(blob.info, Status.CLASSIFIED, classification.model)
+                record = _classified(record, classification)
             del blob
     with delivery.timings.measure("write_ms"):
         committed = commit(stores.results, stores.source, record, row, redo_before=redo_before)
     return delivery.finished(Outcome.COMMITTED if committed else Outcome.SUPERSEDED, committed)
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """What the model, or its refusal, contributes to a record. The attributes are those of ``Record``."""
-
-    model: ModelIdentity
-    status: Status
-    label: str | None = None
-    label_index: int | None = None
-    score: float | None = None
-    predictions: tuple[Prediction, ...] = ()
-    answers: tuple[Answer, ...] = ()
-    reason: str | None = None
-    detail: str | None = None
-    width: int | None = None
-    height: int | None = None
-    format: str | None = None
-
-
-def _classified(classification: Classification) -> _Result:
-    return _Result(
-        classification.model,
-        Status.CLASSIFIED,
+def _classified(record: Record, classification: Classification) -> Record:
+    """The record with what the model contributes."""
+    image = classification.image
+    return replace(
+        record,
         label=classification.label,
         label_index=classification.label_index,
         score=classification.score,
         predictions=classification.predictions,
         answers=classification.answers,
-        width=classification.image.width,
-        height=classification.image.height,
-        format=classification.image.format,
+        width=image.width,
+        height=image.height,
+        format=image.format,
     )
 
 
-def _rejected(error: PermanentError, model: ModelIdentity) -> _Result:
+def _rejected(record: Record, error: PermanentError) -> Record:
+    """The record with what a refusal contributes."""
     image = error.image
-    return _Result(
-        model,
-        Status.REJECTED,
+    return replace(
+        record,
         reason=str(error.reason),
         detail=error.detail,
         width=image.width if image else None,
@@ -139,29 +123,19 @@ class _Delivery:
         self._started = time.perf_counter()
         self.timings = Timings()
 
-    def record(self, info: SourceInfo, result: _Result) -> Record:
-        """The record of a result for the content that ``info`` describes."""
+    def record(self, info: SourceInfo, status: Status, model: ModelIdentity) -> Record:
+        """What every record says of this delivery, for the content that ``info`` describes."""
         return Record(
             container=self._image.container,
             blob_name=self._image.blob_name,
-            status=result.status,
+            status=status,
             etag=info.etag,
-            model=result.model.name,
-            model_version=result.model.version,
+            model=model.name,
+            model_version=model.version,
             classified_at=self._stores.now(),
             sidecar=self._stores.results.sidecar_path(self._image),
-            label=result.label,
-            label_index=result.label_index,
-            score=result.score,
-            predictions=result.predictions,
-            answers=result.answers,
-            reason=result.reason,
-            detail=result.detail,
             blob_last_modified=info.last_modified,
             content_length=info.content_length,
-            width=result.width,
-            height=result.height,
-            format=result.format,
             # Last-Modified has one-second grain and comes from another clock: never report a negative delay.
             queue_delay_ms=max(0, round((self._arrived - info.last_modified).total_seconds() * 1000)),
             duration_ms=round(self._elapsed_ms()),

@@ -65,16 +65,19 @@ class IndexRow:
         return f"{self.keys.partition_key}\n{self.keys.row_key}\n{columns}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """The outcome for one content (ETag) of one image by one model.
 
+    Each field is a column of the row and a key of the sidecar, in this order; ``serialization`` reads the fields. A
+    further column is a field with a default, at the end of the columns: earlier rows and sidecars do not have it. A
+    ``bool`` is a flag: false counts as absent.
+
     Attributes:
-        etag: Of the bytes that were classified, without quotes.
-        classified_at: When this outcome was reached; aware, UTC.
         score: Probability in [0, 1]; absent where there is no label.
         predictions: The best ``top_k``, best first; empty where there is no label.
-        answers: One answer per model where several were asked, else empty. A row keeps them without predictions.
+        classified_at: When this outcome was reached; aware, UTC.
+        etag: Of the bytes that were classified, without quotes.
         blob_last_modified: The source's own time, one-second grain.
         content_length: Bytes of the source blob.
         width: Pixels, after EXIF orientation.
@@ -82,6 +85,10 @@ class Record:
         queue_delay_ms: From the blob's last change to the start of work on it.
         duration_ms: From the start of work to the first result write.
         sidecar: ``container/name`` of the sidecar blob.
+        damaged: A part of the picture is missing or wrong, and it was classified all the same.
+        decoded_fraction: The part of the stored picture's height, from the top, that is good: 0..1; only with
+            ``damaged``.
+        answers: One answer per model where several were asked, else empty. A row keeps them without predictions.
         superseded: Index rows that a replaced attempt may still write (see ``commit``).
         shared: More than one attempt writes this outcome, so one of them may still be running when another is done.
     """
@@ -89,18 +96,16 @@ class Record:
     container: str
     blob_name: str
     status: Status
-    etag: str
-    model: str
-    model_version: str
-    classified_at: datetime
-    sidecar: str
     label: str | None = None
     label_index: int | None = None
     score: float | None = None
     predictions: tuple[Prediction, ...] = ()
-    answers: tuple[Answer, ...] = ()
     reason: str | None = None
     detail: str | None = None
+    classified_at: datetime
+    model: str
+    model_version: str
+    etag: str
     blob_last_modified: datetime | None = None
     content_length: int | None = None
     width: int | None = None
@@ -108,6 +113,11 @@ class Record:
     format: str | None = None
     queue_delay_ms: int | None = None
     duration_ms: int | None = None
+    sidecar: str
+    damaged: bool = False
+    decoded_fraction: float | None = None
+    # The columns below are not shown by ``query``.
+    answers: tuple[Answer, ...] = ()
     superseded: tuple[keys.RowKeys, ...] = ()
     shared: bool = False
 

@@ -1,13 +1,14 @@
 """The two written forms of a record: the entity of the results table and the JSON sidecar.
 
-Both hold the same values under the same names. An absent value is left out of the entity and ``null`` in the sidecar.
+Both hold the same values under the same names, those of the record's fields. An absent value is left out of the entity
+and ``null`` in the sidecar. A flag that is false counts as absent.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from datetime import UTC, datetime
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 2 added columns to version 1, each of which may be absent, so both are read in the same way."""
 MAX_TEXT_UNITS = 32 * 1024
 """A string column holds 64 KiB of UTF-16."""
 SUMMARY_COLUMNS = (
@@ -44,8 +46,17 @@ SUMMARY_COLUMNS = (
 
 _TIMES = frozenset({"classified_at", "blob_last_modified"})
 _INT32 = 2**31  # the SDK refuses a larger int without a tag; a delay of 25 days in milliseconds is one
-_SPECIAL = {"predictions", "answers", "superseded", "shared"}  # each has a written form of its own
-_COLUMNS = tuple(field.name for field in fields(Record) if field.name not in _SPECIAL)
+_LISTS = frozenset({"predictions", "answers", "superseded"})  # each has a written form of its own
+_SCALARS = tuple(field.name for field in fields(Record) if field.name not in _LISTS)
+_FLAGS = frozenset(field.name for field in fields(Record) if field.default is False)
+_REQUIRED = frozenset(field.name for field in fields(Record) if field.default is MISSING)
+_READABLE_VERSIONS = frozenset({1, SCHEMA_VERSION})
+_NOT_SHOWN = frozenset({"answers", "superseded", "shared"})
+
+COLUMNS = tuple(
+    "top_k" if field.name == "predictions" else field.name for field in fields(Record) if field.name not in _NOT_SHOWN
+)
+"""The columns that a person asks for, in their order."""
 
 
 def to_entity(record: Record) -> dict[str, Any]:
@@ -63,8 +74,6 @@ def to_entity(record: Record) -> dict[str, Any]:
         entity["answers"] = _bounded_json([_answer_json(answer) for answer in record.answers])
     if record.superseded:
         entity["superseded"] = _bounded_json(record.superseded)
-    if record.shared:
-        entity["shared"] = True
     return entity
 
 
@@ -74,11 +83,11 @@ def from_entity(entity: Mapping[str, Any]) -> Record:
     Raises:
         ValueError, TypeError, KeyError: This app did not write it.
     """
-    values = {name: _value(entity.get(name)) for name in _COLUMNS}
+    values = {name: _value(entity.get(name)) for name in _SCALARS}
     predictions, answers, superseded = (
         json.loads(entity.get(name, "[]")) for name in ("top_k", "answers", "superseded")
     )
-    return _restored(values, predictions, answers, superseded, entity.get("shared", False))
+    return _restored(values, predictions, answers, superseded)
 
 
 def from_any_entity(entity: Mapping[str, Any]) -> Record | None:
@@ -109,8 +118,8 @@ def to_sidecar(record: Record) -> bytes:
         ]
     if record.superseded:
         document["superseded"] = record.superseded
-    if record.shared:
-        document["shared"] = True
+    if not record.shared:
+        del document["shared"]
     return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2).encode()
 
 
@@ -118,19 +127,19 @@ def from_sidecar(content: bytes) -> Record:
     """Read a sidecar.
 
     Raises:
-        ValueError: These bytes are not a sidecar of this schema version. They may come from anywhere, so every defect
+        ValueError: These bytes are not a sidecar of a version that is read. They may come from anywhere, so every defect
             raises this one class.
     """
     try:
         document = json.loads(content)
-        values = {name: document[name] for name in _COLUMNS}
+        values = {name: document[name] if name in _REQUIRED else document.get(name) for name in _SCALARS}
         for name in _TIMES:
             values[name] = datetime.fromisoformat(values[name]) if values[name] else None
         lists = (document["predictions"], document.get("answers", ()), document.get("superseded", ()))
-        record = _restored(values, *lists, document.get("shared", False))
-        ours = document["schema_version"] == SCHEMA_VERSION and _has_texts(record)
+        record = _restored(values, *lists)
+        ours = document["schema_version"] in _READABLE_VERSIONS and _has_texts(record)
         if not ours or record.classified_at.utcoffset() is None:
-            raise ValueError("not a sidecar of this version")
+            raise ValueError("not a sidecar of a version that is read")
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a sidecar: {error}") from error
     return record
@@ -153,18 +162,20 @@ def _has_texts(record: Record) -> bool:
 
 
 def _scalars(record: Record) -> dict[str, Any]:
-    """The scalar columns, in their order."""
-    return {name: str(record.status) if name == "status" else getattr(record, name) for name in _COLUMNS}
+    """The columns that hold one value each, in their order; ``None`` for a flag that is false."""
+    values = {name: getattr(record, name) for name in _SCALARS}
+    values |= {name: values[name] or None for name in _FLAGS}
+    return values | {"status": str(record.status)}
 
 
-def _restored(values: dict[str, Any], predictions: Any, answers: Any, superseded: Any, shared: Any) -> Record:
-    values["status"] = Status(values["status"])
+def _restored(values: dict[str, Any], predictions: Any, answers: Any, superseded: Any) -> Record:
+    values |= {"status": Status(values["status"])} | {name: bool(values[name]) for name in _FLAGS}
     return Record(
-        **values,
+        # An absent value takes the field's default, so that a column without one is still refused where it is missing.
+        **{name: value for name, value in values.items() if value is not None},
         predictions=tuple(Prediction(**prediction) for prediction in predictions),
         answers=tuple(_answer(answer) for answer in answers),
         superseded=tuple(keys.RowKeys(*pair) for pair in superseded),
-        shared=bool(shared),
     )
 
 

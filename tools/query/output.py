@@ -16,38 +16,13 @@ from rich.console import Console
 from rich.text import Text
 
 from storage.results.record import Status
-from storage.results.serialization import to_sidecar
+from storage.results.serialization import COLUMNS, to_sidecar
 from tools.terminal import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from storage.results.record import Record
-
-COLUMNS = (
-    "container",
-    "blob_name",
-    "status",
-    "label",
-    "label_index",
-    "score",
-    "top_k",
-    "reason",
-    "detail",
-    "classified_at",
-    "model",
-    "model_version",
-    "etag",
-    "blob_last_modified",
-    "content_length",
-    "width",
-    "height",
-    "format",
-    "queue_delay_ms",
-    "duration_ms",
-    "sidecar",
-)
-"""The columns of a row, in their order."""
 
 # A cell that begins with one of these may be read as a formula (owasp.org/www-community/attacks/CSV_Injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")

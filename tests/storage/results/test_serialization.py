@@ -46,7 +46,14 @@ raced = record(
 BIRDS = Answer(ModelIdentity("birds", "1" * 12), "wren", 3, 0.875, (Prediction("wren", 3, 0.875),))
 UNSURE = Answer(ModelIdentity("bats", "2" * 12), "unknown", None, 0.25, (Prediction("noctule", 0, 0.25),))
 two_models = record(model="birds+bats", answers=(BIRDS, UNSURE))
-OUTCOMES = {"classified": record(), "rejected": rejected(), "failed": failed, "after a race": raced}
+damaged = record(damaged=True, decoded_fraction=0.375)
+OUTCOMES = {
+    "classified": record(),
+    "rejected": rejected(),
+    "failed": failed,
+    "after a race": raced,
+    "damaged": damaged,
+}
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 times = st.datetimes(datetime(2020, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
@@ -121,7 +128,16 @@ def test_any_record_comes_back_and_its_sidecar_fits_the_published_schema(outcome
 def test_the_schema_is_valid_and_refuses_wrong_values() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     document = json.loads(to_sidecar(record()))
-    for change in ({"score": 1.5}, {"label": None}, {"classified_at": "2026-11-20T12:00:00"}, {"extra": 1}):
+    for change in (
+        {"score": 1.5},
+        {"label": None},
+        {"classified_at": "2026-11-20T12:00:00"},
+        {"extra": 1},
+        {"schema_version": 3},
+        {"damaged": True},
+        {"damaged": False, "decoded_fraction": 0.5},
+        {"decoded_fraction": 0.5},
+    ):
         assert not _VALIDATOR.is_valid(document | change)
 
 
@@ -203,6 +219,7 @@ NOT_SIDECARS |= {
     "no time": _changed(classified_at=None),
     "no predictions": _changed(predictions=None),
     "odd predictions": _changed(predictions=[{"label": "cat"}]),
+    "a flag": json.dumps({"schema_version": 2, "damaged": True, "predictions": []}).encode(),
     "odd keys": _changed(superseded=[["one"]]),
     "a name that is a number": _changed(blob_name=5),
     "another version": _changed(schema_version=99),
@@ -220,6 +237,29 @@ def test_every_other_document_is_refused_with_one_class(content: bytes) -> None:
     with pytest.raises(ValueError):
         from_sidecar(content)
     assert not is_sidecar("cat.jpg.json", content)
+
+
+VERSION_2_COLUMNS = ("damaged", "decoded_fraction")
+
+
+@pytest.mark.parametrize("outcome", [record(), rejected(), failed, raced, two_models], ids=lambda each: each.blob_name)
+def test_a_sidecar_of_version_1_is_read_and_recognised(outcome: Record) -> None:
+    """Version 1 has none of the columns that version 2 added, and is otherwise the same."""
+    document = json.loads(to_sidecar(outcome)) | {"schema_version": 1}
+    for name in VERSION_2_COLUMNS:
+        del document[name]
+    _VALIDATOR.validate(document)
+    content = json.dumps(document).encode()
+    assert from_sidecar(content) == outcome
+    assert is_sidecar("cat.jpg.json", content)
+
+
+def test_a_flag_is_true_or_absent() -> None:
+    assert "damaged" not in to_entity(record())
+    assert json.loads(to_sidecar(record()))["damaged"] is None
+    assert to_entity(damaged)["damaged"] is True
+    assert json.loads(to_sidecar(damaged))["damaged"] is True
+    assert from_sidecar(_changed(damaged=False)).damaged is False
 
 
 def test_a_copied_sidecar_is_recognised_by_name_and_content() -> None:

@@ -20,12 +20,12 @@ from rich.cells import cell_len
 
 from storage.pipeline.classify_blob import classify_blob
 from storage.results.record import Image
-from storage.results.serialization import to_entity, to_sidecar
+from storage.results.serialization import COLUMNS, to_entity, to_sidecar
 from tests.storage.samples import AWKWARD_NAMES, NOON, FixedClassifier, record, rejected
 from tests.waiting import DEADLINE_SECONDS
 from tools.__main__ import main
 from tools.query.file_names import FileNames, safe_part
-from tools.query.output import COLUMNS, columns_of
+from tools.query.output import columns_of
 
 if TYPE_CHECKING:
     from pathlib import Path
