@@ -16,6 +16,7 @@ from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableServiceClient
 from azure.storage.blob import BlobServiceClient, ExponentialRetry
 
+from storage.connection import connection_string_fault
 from storage.errors import SettingsError
 from storage.http_session import PreparedRequestSession
 
@@ -94,6 +95,8 @@ def connect(connection: Connection, *, max_blob_bytes: int = 32 * 1024 * 1024) -
     blobs = {**storage, "max_single_get_size": max_blob_bytes, "max_chunk_get_size": max_blob_bytes}
     tables = {**options, **_TABLE_RETRY}
     text = connection.connection_string
+    if text is not None and (fault := connection_string_fault(text)):
+        raise SettingsError(f"{connection.name} {fault}")
     with _hidden_connection_errors(connection):
         credential = None if text is not None else _credential(connection)
 

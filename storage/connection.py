@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,6 +21,12 @@ DEVELOPMENT_STORAGE = (
     "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
     "TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
 )
+_SERVICES = ("Blob", "Queue", "Table")
+_CLOUDS = ("core.windows.net", "core.chinacloudapi.cn", "core.usgovcloudapi.net")
+_AZURE_KEY_BYTES = 64  # of every key that Azure makes: 88 characters of Base64
+_ACCOUNT_NAME = re.compile(r"[a-z0-9]{3,24}(-secondary)?")
+_QUOTES = "\"'`\u201c\u201d\u2018\u2019"
+_PLACEHOLDER = re.compile(r"[<>{}]|\.\.\.|\u2026|\$\(|^\W*(your|my|the)[-_ ]|^%.*%$|^(x+|\*+)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +101,77 @@ def _service_uris(environ: Mapping[str, str], name: str) -> dict[str, str]:
     if problems:
         raise SettingsError("; ".join(problems) + ".")
     return uris
+
+
+def connection_string_fault(text: str) -> str | None:
+    """Return the fault of a connection string that people make most, as words that follow the setting's name.
+
+    The words never quote a value, which may be a secret. ``None`` means that no such fault was found.
+    """
+    if text.startswith("@Microsoft.KeyVault("):
+        return (
+            "is a reference to Key Vault that Azure has not resolved: check the reference's state in the portal, and"
+            " the access of the app's identity to the vault."
+        )
+    if text[:1] in _QUOTES or text[-1:] in _QUOTES:
+        return "stands in quotation marks: remove them."
+    if re.search(r"\s", text):
+        return "is wrapped, or has spaces inside: write it in one line without spaces."
+    parts = [part.partition("=") for part in text.split(";") if part]
+    if not all(separator for _, separator, _ in parts):
+        return "has a part without '=': copy the whole string again from the account's access keys."
+    values = {name.lower(): value for name, _, value in parts}
+    return _missing_part(values) or _bad_account(values) or _missing_endpoint(values)
+
+
+def _missing_part(values: Mapping[str, str]) -> str | None:
+    if values.get("sharedaccesssignature"):
+        return None
+    missing = [name for name in ("AccountName", "AccountKey") if not values.get(name.lower())]
+    if not missing:
+        return None
+    others = "" if len(missing) == 1 else ", and no SharedAccessSignature= either"
+    return f"has no {'= and no '.join(missing)}={others}: copy the whole string again from the account's access keys."
+
+
+def _bad_account(values: Mapping[str, str]) -> str | None:
+    """Name a placeholder or a damaged key."""
+    for name in ("AccountName", "AccountKey", "SharedAccessSignature"):
+        if _PLACEHOLDER.search(values.get(name.lower(), "")):
+            return f"has a placeholder as {name}: put the account's own value there."
+    account = values.get("accountname")
+    if account and _is_azure(values) and not _ACCOUNT_NAME.fullmatch(account):
+        return "has an AccountName that no account has: 3 to 24 lower-case letters and digits are expected."
+    key = values.get("accountkey")
+    if key is None:
+        return None
+    try:
+        decoded = base64.b64decode(key, validate=True)
+    except binascii.Error:
+        decoded = b""
+    if not decoded or (_is_azure(values) and len(decoded) != _AZURE_KEY_BYTES):
+        return (
+            f"has an AccountKey of {len(key)} characters that is cut or mistyped. A key of Azure has 88 and ends"
+            " with ==: copy it again, whole."
+        )
+    return None
+
+
+def _is_azure(values: Mapping[str, str]) -> bool:
+    own = [value for name, value in values.items() if name.endswith("endpoint")]
+    suffix = values.get("endpointsuffix", _CLOUDS[0]).lower()
+    return all(any(cloud in url.lower() for cloud in _CLOUDS) for url in own) if own else suffix in _CLOUDS
+
+
+def _missing_endpoint(values: Mapping[str, str]) -> str | None:
+    """Name the services without an address. The SDK makes them up from the account's name, where there is one."""
+    given = [service for service in _SERVICES if values.get(f"{service.lower()}endpoint")]
+    absent = [f"{service}Endpoint=" for service in _SERVICES if service not in given]
+    name = values.get("accountname")
+    standard = bool(name) and all(
+        re.match(rf"https?://{re.escape(name or '')}\.{service}\.", values[f"{service}endpoint"], re.IGNORECASE)
+        for service in map(str.lower, given)
+    )
+    if not absent or standard:
+        return None
+    return f"has no {' and no '.join(absent)}: the app needs blobs, queues and tables of one account."

@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
         if name == requested:
             command_module(name).configure(command)
     _prepare_output()
-    args = parser.parse_args(arguments)
+    args = parser.parse_args(_debug_first(arguments))
     try:
         return int(command_module(args.command).run(args))
     except ConfigurationError as error:
@@ -86,6 +86,13 @@ def main(argv: list[str] | None = None) -> int:
         # The reader closed the pipe (`| head`). Python must not report that at exit when it flushes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+def _debug_first(arguments: list[str]) -> list[str]:
+    """Move ``--debug`` before the command, so that it is understood behind the command and its subcommand too."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options = arguments[:end]
+    return ["--debug"] * ("--debug" in options) + [each for each in options if each != "--debug"] + arguments[end:]
 
 
 def _prepare_output() -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections import Counter
+from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ from tools.doctor.deployment import (
 from tools.doctor.findings import Level, problem
 from tools.doctor.models import check_model
 from tools.doctor.probe import probe
+from tools.doctor.shared_access_signature import check_sas
 from tools.terminal import quiet_loggers
 
 if TYPE_CHECKING:
@@ -92,6 +94,7 @@ def _findings(args: argparse.Namespace) -> Iterator[Finding]:
             check_config_warnings(APP_ROOT, environ, account.settings),
             check_machine(account.settings),
         )
+        yield from check_sas(account.settings.image_storage, datetime.now(UTC))
         yield from check_account(account.clients, account.settings.image_storage, account.settings)
         yield from _host_account(environ)
         finding, version = check_model(account.settings, account.clients)
@@ -115,6 +118,7 @@ def _host_account(environ: Mapping[str, str]) -> Iterator[Finding]:
     except SettingsError:
         return
     try:
+        yield from [] if is_shared else check_sas(connection, datetime.now(UTC))
         yield from (check_shared_account if is_shared else check_host_account)(clients, connection)
     finally:
         clients.close()
