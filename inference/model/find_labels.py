@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from inference.errors import ModelError
@@ -14,6 +16,13 @@ if TYPE_CHECKING:
 
 _SUFFIXES = {".txt", ".json", ".csv"}
 _WORDS = ("label", "class", "synset")
+# Label files that only a training with one true class per photo writes, by a pattern of their name.
+_ONE_TRUE_CLASS = (
+    (r"(class(es)?[_-]?(to[_-]?|2)?(idx|index|indices|id))|((idx|index|id)[_-]?(to|2)[_-]?class(es)?)",
+     "the training photos lay in one folder per class"),
+    (r"synset.*|imagenet.*", "ImageNet has one class per photo"),
+    (r"index_to_name", "TorchServe's image classifier applies a softmax"),
+)  # fmt: skip
 
 
 def find_labels(folder: Path, values: SourcedValues) -> dict[str, tuple[str, ...]]:
@@ -40,6 +49,16 @@ def find_labels(folder: Path, values: SourcedValues) -> dict[str, tuple[str, ...
         return {stated.source: parse_labels(stated.value, direction(key) or Direction.INDEX_TO_NAME)}
     except ValueError as error:
         raise ModelError(f"{folder}: {stated.source} {error}.") from error
+
+
+def reason_for_one_true_class(source: str) -> str | None:
+    """Return why a label file shows that one class of a photo is true, or ``None`` when its name does not show it.
+
+    Args:
+        source: A source that ``find_labels`` returned, such as ``class_indices.json``.
+    """
+    stem = PurePath(source).stem.lower()
+    return next((reason for pattern, reason in _ONE_TRUE_CLASS if re.fullmatch(pattern, stem)), None)
 
 
 def _read_files(paths: list[Path]) -> dict[str, tuple[str, ...]]:

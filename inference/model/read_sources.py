@@ -74,4 +74,5 @@ def read_graph_metadata(folder: Path, graph_name: str, metadata: Mapping[str, st
     if (folder / "cvexport.manifest").is_file():
         from inference.model.exporters import custom_vision
 
+        custom_vision.read_postprocessing(graph_name, metadata, values)
         custom_vision.read_convention(folder, values)

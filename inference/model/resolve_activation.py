@@ -2,7 +2,8 @@
 
 The last operator decides where it is a softmax or a sigmoid. Other ends may still hold probabilities, such as the mean
 of several softmaxes: the graph then runs on a few rendered inputs, and numbers that are never negative and always sum
-to one are probabilities. What neither shows is asked.
+to one are probabilities. Logits need a softmax where one class of a photo is true, and a sigmoid where each class is
+true or not. The graph does not show which, so the exporter's file decides. What no source shows is asked.
 """
 
 from __future__ import annotations
@@ -110,12 +111,16 @@ def _from_runs(
             f' {operator or "(none)"} does not show it: add "output": {{"activation": "none"}} (probabilities),'
             f' "softmax" or "sigmoid" (logits) to {FILE}.'
         )
-    multi_label = values.get("output.multi_label")
-    if multi_label is not None and multi_label.value:
-        return Activation.SIGMOID, multi_label.source
     if count == 1:
         return Activation.SIGMOID, f"graph: {name} is one number out of {operator}, so it holds a logit"
-    return Activation.SOFTMAX, f"graph: {name} comes out of {operator}, so it holds logits"
+    evidence = values.get("output.logits_activation")
+    if evidence is None:
+        raise ModelError(
+            f"{folder} does not state whether one class of a photo is true or several (searched {values.searched}):"
+            f" output {name} comes out of {operator}, so it holds logits, and the two need different scores: add"
+            f' "output": {{"activation": "softmax"}} (one true class) or "sigmoid" (each class alone) to {FILE}.'
+        )
+    return Activation(evidence.value), evidence.source
 
 
 def _are_probabilities(runs: NDArray[np.float64]) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 from inference.errors import ModelError
 from inference.model import value_checks
 from inference.model.exporters.model_json import FILE
+from inference.model.find_labels import reason_for_one_true_class
 from inference.model.resolve_activation import REMAINING_ACTIVATION, resolve_activation
 from inference.model_spec import BackgroundClass, InputSpec, OutputSpec
 from inference.preprocess import add_batch_axis
@@ -81,6 +82,8 @@ def resolve_output(  # noqa: PLR0913 - each argument is a separate source of evi
     labels = fitting[source, name]
     _check_keys(folder, name, results[name], source, labels)
     values.add("labels", source, source)
+    if reason := reason_for_one_true_class(source):
+        values.add("output.logits_activation", "softmax", f"{source}: {reason}")
     values.add("output.name", name, f"graph: the output with {eligible[name]} numbers")
     values.add("output.background", background.value, "default: as many numbers as labels")
     count = eligible[name] or 0

@@ -258,7 +258,7 @@ sys.exit(code)
 
 
 def test_several_models_answer_and_the_first_one_counts(photos: Path, model_dir: Path, tmp_path: Path) -> None:
-    bgr = {"input": MODEL_JSON["input"] | {"color_order": "BGR"}}
+    bgr = MODEL_JSON | {"input": MODEL_JSON["input"] | {"color_order": "BGR"}}
     other = folder(tmp_path / "turned", graph(), labels_txt="red\ngreen\nblue\n", model_json=bgr)
     run = classify(photos, "--model", model_dir, "--model", other, "--json", "--top-k", "1")
     assert run.returncode == 0

@@ -5,13 +5,14 @@ Its ONNX exports hold the same image metadata inside the graph, which ``winml`` 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inference.errors import ModelError
 from inference.model.exporters import winml
 from inference.model.exporters.json_file import read_object
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from inference.model.sourced_values import SourcedValues
@@ -22,6 +23,8 @@ PROPERTIES = "metadata_properties.json"
 _NO_NORMALIZATION = {
     None, "", "null", "[0.0, 0.0, 0.0]", "[1.0, 1.0, 1.0]", "[0,0,0]", "[1,1,1]", "[0, 0, 0]", "[1, 1, 1]",
 }  # fmt: skip
+_METHOD = "CustomVision.Postprocess.Method"
+_LOGITS_ACTIVATION = {"ClassificationMultiClass": "softmax", "ClassificationMultiLabel": "sigmoid"}
 
 
 def read_manifest(folder: Path, values: SourcedValues) -> None:
@@ -62,9 +65,14 @@ def read_metadata(folder: Path, values: SourcedValues) -> None:
             )
     if properties.get(f"{prefix}CropMethod") == "FullImageShorterSide":
         values.add_resize("shortest_side_crop", f"{PROPERTIES}: {prefix}CropMethod", crop_pct=1)
-    if properties.get("CustomVision.Postprocess.Method") == "ClassificationMultiLabel":
-        values.add("output.multi_label", True, f"{PROPERTIES}: Postprocess.Method")  # noqa: FBT003 - a value
+    read_postprocessing(PROPERTIES, properties, values)
     winml.read(PROPERTIES, properties, values)
+
+
+def read_postprocessing(where: str, properties: Mapping[str, Any], values: SourcedValues) -> None:
+    """Add whether the project gives a photo one tag or several, as ``metadata_properties.json`` or the graph states."""
+    activation = _LOGITS_ACTIVATION.get(str(properties.get(_METHOD)))
+    values.add("output.logits_activation", activation, f"{where}: {_METHOD}")
 
 
 def read_convention(folder: Path, values: SourcedValues) -> None:

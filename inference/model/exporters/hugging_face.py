@@ -37,6 +37,7 @@ _BY_MODEL_TYPE = {
     "segformer": "Segformer", "siglip": "Siglip", "swiftformer": "ViT", "swin": "ViT", "swinv2": "ViT",
     "van": "ConvNext", "vit": "ViT", "vit_hybrid": "ViTHybrid", "vit_mae": "ViT", "vit_msn": "ViT",
 }  # fmt: skip
+_PIPELINE = "no problem_type (softmax in Hugging Face's image-classification pipeline)"
 # Steps that no ``ResizeMode`` expresses.
 _UNSUPPORTED = (
     "do_pad",
@@ -58,13 +59,14 @@ def read(folder: Path, values: SourcedValues) -> None:
     if config is not None:
         values.add("labels", config.get("id2label") or None, f"{CONFIG}: id2label")
         values.add("labels", config.get("label2id") or None, f"{CONFIG}: label2id")
-        if config.get("problem_type") == "multi_label_classification":
-            values.add("output.multi_label", True, f"{CONFIG}: problem_type")  # noqa: FBT003 - a value, not a switch
+        _add_activation(config, values)
     name, processor = PREPROCESSOR, read_object(folder / PREPROCESSOR)
     if processor is None and (whole := read_object(folder / PROCESSOR)) is not None:
         name, processor = PROCESSOR, whole.get("image_processor")
     if not isinstance(processor, dict) or not {"size", "crop_size", "image_mean", "do_normalize"} & processor.keys():
         return
+    if config is None:
+        values.add("output.logits_activation", "softmax", f"{name}: {_PIPELINE}")
     kind = _kind(folder, processor, config or {}, name, values)
     values.add("input.layout", "NCHW", f"{name}: pixel_values are NCHW")
     flips = processor.get("do_flip_channel_order", kind == "MobileViT") is True
@@ -72,6 +74,17 @@ def read(folder: Path, values: SourcedValues) -> None:
     values.add("input.interpolation", _FILTERS.get(processor.get("resample", -1)), f"{name}: resample")
     _add_resize(processor, kind, name, values)
     _add_normalization(folder, processor, kind, name, values)
+
+
+def _add_activation(config: dict[str, Any], values: SourcedValues) -> None:
+    """Add the rule of Hugging Face's own pipeline: a softmax, unless ``problem_type`` says that each class is alone."""
+    problem = config.get("problem_type")
+    if problem == "multi_label_classification":
+        values.add("output.logits_activation", "sigmoid", f"{CONFIG}: problem_type")
+    elif problem == "single_label_classification":
+        values.add("output.logits_activation", "softmax", f"{CONFIG}: problem_type")
+    elif not {"id2label", "label2id", "model_type", "architectures"}.isdisjoint(config):
+        values.add("output.logits_activation", "softmax", f"{CONFIG}: {_PIPELINE}")
 
 
 def _kind(folder: Path, processor: dict[str, Any], config: dict[str, Any], name: str, values: SourcedValues) -> str:

@@ -27,5 +27,6 @@ def read(folder: Path, values: SourcedValues) -> None:
     values.add("input.size", metadata.get("imageSize"), f"{FILE}: imageSize")
     source = f"{FILE}: packageName (Teachable Machine's convention)"
     values.add("input.color_order", "RGB", source)
+    values.add("output.logits_activation", "softmax", source)
     values.add_resize("shortest_side_crop", source, crop_pct=1)
     values.add_normalization(1 / 127.5, 1, 1, source)

@@ -32,6 +32,7 @@ def read(folder: Path, values: SourcedValues) -> None:
     convention = f"{FILE}: {prefix}input_size (timm's convention)"
     values.add("input.layout", "NCHW", convention)
     values.add("input.color_order", "RGB", convention)
+    values.add("output.logits_activation", "softmax", convention)
     size = settings["input_size"]
     if isinstance(size, list) and len(size) == 3:
         values.add("input.size", size[1:], f"{FILE}: {prefix}input_size")

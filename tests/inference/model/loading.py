@@ -62,4 +62,4 @@ def refusal(path: Path) -> str:
 
 def with_input(**changes: Any) -> dict[str, Any]:
     """Return ``MODEL_JSON`` with other values of ``input``."""
-    return {"input": MODEL_JSON["input"] | changes}
+    return MODEL_JSON | {"input": MODEL_JSON["input"] | changes}

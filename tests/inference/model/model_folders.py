@@ -130,8 +130,11 @@ def folder(path: Path, model: onnx.ModelProto | bytes, name: str = "model.onnx",
     return path
 
 
-MODEL_JSON: dict[str, Any] = {"input": {"color_order": "RGB", "scale": 1 / 255, "resize": "squash"}}
-"""A ``model.json`` with the values that a graph of fixed shape needs."""
+PIXELS_JSON: dict[str, Any] = {"input": {"color_order": "RGB", "scale": 1 / 255, "resize": "squash"}}
+"""A ``model.json`` with the values that a graph of fixed shape needs, where its end shows the activation."""
+
+MODEL_JSON: dict[str, Any] = PIXELS_JSON | {"output": {"activation": "softmax"}}
+"""The same for a graph that ends in logits."""
 
 
 def png(color: tuple[int, int, int] = RED, size: tuple[int, int] = (8, 8)) -> bytes:

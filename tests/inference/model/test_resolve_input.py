@@ -30,7 +30,8 @@ TORCHVISION = {
     "input": {
         "color_order": "RGB", "resize": "shortest_side_crop", "shortest_side": 9, "scale": 1 / 255,
         "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225],
-    }
+    },
+    "output": {"activation": "softmax"},
 }  # fmt: skip
 
 
@@ -75,7 +76,8 @@ def test_mean_first_is_converted(tmp_path: Path) -> None:
             "scale": 1 / 127.5,
             "mean": 127.5,
             "order": "mean_first",
-        }
+        },
+        "output": {"activation": "softmax"},
     }
     path = folder(tmp_path, graph(), labels_txt=LINES, model_json=model_json)
     np.testing.assert_allclose(
@@ -85,7 +87,7 @@ def test_mean_first_is_converted(tmp_path: Path) -> None:
 
 def test_a_uint8_input_takes_the_pixels_themselves(tmp_path: Path) -> None:
     model_json = {"input": {"color_order": "RGB", "resize": "squash"}}
-    model = graph(shape=(1, 8, 8, 3), layout="NHWC", dtype=UINT8)
+    model = graph(shape=(1, 8, 8, 3), layout="NHWC", dtype=UINT8, operators=["Softmax"])
     path = folder(tmp_path, model, labels_txt=LINES, model_json=model_json)
     assert_distinguishes_colours(path)
     assert tensor(path, noise(8, 8)).dtype == np.uint8
@@ -104,12 +106,13 @@ def test_any_batch_axis(tmp_path: Path, shape: tuple[Any, ...]) -> None:
 
 def test_one_channel_is_grey(tmp_path: Path) -> None:
     model_json = {"input": {"scale": 1, "resize": "squash"}}
-    path = folder(tmp_path, graph(shape=("N", 1, 8, 8), classes=2), labels_txt="light\ndark", model_json=model_json)
-    model = classifier.load(path)
-    assert model.spec.input.color_order is ColorOrder.GREY
-    assert model.classify(png((255, 255, 255))).label == "light"
+    model = graph(shape=("N", 1, 8, 8), classes=2, operators=["Softmax"])
+    path = folder(tmp_path, model, labels_txt="light\ndark", model_json=model_json)
+    loaded = classifier.load(path)
+    assert loaded.spec.input.color_order is ColorOrder.GREY
+    assert loaded.classify(png((255, 255, 255))).label == "light"
     green = Image.new("RGB", (8, 8), GREEN).convert("L")
-    np.testing.assert_allclose(preprocess_alone(model.spec.input, green), 150, atol=0.5)
+    np.testing.assert_allclose(preprocess_alone(loaded.spec.input, green), 150, atol=0.5)
 
 
 def test_float16_in_and_out(tmp_path: Path) -> None:
@@ -118,7 +121,7 @@ def test_float16_in_and_out(tmp_path: Path) -> None:
 
 
 def test_dynamic_size_is_taken_from_model_json(tmp_path: Path) -> None:
-    model_json = {"input": MODEL_JSON["input"] | {"size": [16, 24], "layout": "NCHW"}}
+    model_json = with_input(size=[16, 24], layout="NCHW")
     path = folder(tmp_path, graph(shape=("N", 3, "h", "w")), labels_txt=LINES, model_json=model_json)
     assert tensor(path, noise(50, 40)).shape == (3, 16, 24)
 

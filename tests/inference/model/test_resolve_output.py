@@ -13,7 +13,7 @@ from inference import classifier
 from inference.errors import ModelError
 from inference.model_spec import Activation
 from tests.inference.model.loading import LINES, assert_distinguishes_colours, refusal
-from tests.inference.model.model_folders import MODEL_JSON, RED, folder, graph, png, zip_map_graph
+from tests.inference.model.model_folders import MODEL_JSON, PIXELS_JSON, RED, folder, graph, png, zip_map_graph
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +61,7 @@ def test_two_possible_outputs_need_a_choice(tmp_path: Path) -> None:
     model.graph.output.append(helper.make_tensor_value_info("second", TensorProto.FLOAT, ["N", 3]))
     path = folder(tmp_path, model, labels_txt=LINES, model_json=MODEL_JSON)
     assert '"output": {"name": "first"}' in refusal(path)
-    folder(tmp_path, model, model_json=MODEL_JSON | {"output": {"name": "first"}})
+    folder(tmp_path, model, model_json=MODEL_JSON | {"output": {"name": "first", "activation": "softmax"}})
     assert classifier.load(path).classify(png()).label == "red"
 
 
@@ -84,7 +84,12 @@ def test_any_output_shape(tmp_path: Path, output_shape: tuple[Any, ...]) -> None
 def test_the_graph_distinguishes_logits_from_probabilities(
     tmp_path: Path, last_operators: tuple[str, ...], activation: Activation, total: float | None
 ) -> None:
-    path = folder(tmp_path, graph(operators=last_operators), labels_txt=LINES, model_json=MODEL_JSON)
+    path = folder(
+        tmp_path,
+        graph(operators=last_operators),
+        labels_txt=LINES,
+        model_json=PIXELS_JSON if last_operators else MODEL_JSON,
+    )
     model = classifier.load(path)
     assert model.spec.output.activation is activation
     scores = [prediction.score for prediction in model.classify(png((255, 128, 0))).predictions]
@@ -96,36 +101,35 @@ def test_the_graph_distinguishes_logits_from_probabilities(
 
 
 def test_a_second_softmax_is_refused(tmp_path: Path) -> None:
-    model_json = MODEL_JSON | {"output": {"activation": "softmax"}}
-    path = folder(tmp_path, graph(operators=("Softmax",)), labels_txt=LINES, model_json=model_json)
+    path = folder(tmp_path, graph(operators=("Softmax",)), labels_txt=LINES, model_json=MODEL_JSON)
     assert 'already comes out of Softmax: write "activation": "none"' in refusal(path)
 
 
 def test_an_uncertain_last_operator_needs_an_activation(tmp_path: Path) -> None:
-    path = folder(tmp_path, graph(operators=("Exp",)), labels_txt=LINES, model_json=MODEL_JSON)
+    path = folder(tmp_path, graph(operators=("Exp",)), labels_txt=LINES, model_json=PIXELS_JSON)
     assert '"output": {"activation": "none"}' in refusal(path)
 
 
 def test_a_background_class_must_be_stated(tmp_path: Path) -> None:
     path = folder(tmp_path, graph(classes=4), labels_txt=LINES, model_json=MODEL_JSON)
     assert '"output": {"background": "first"}' in refusal(path)
-    folder(path, graph(classes=4), model_json=MODEL_JSON | {"output": {"background": "first"}})
+    folder(path, graph(classes=4), model_json=MODEL_JSON | {"output": {"background": "first", "activation": "softmax"}})
     answer = classifier.load(path).classify(png((0, 255, 0)))
     assert (answer.label, answer.label_index) == ("red", 0), "class 1 is label 0"
-    folder(path, graph(classes=4), model_json=MODEL_JSON | {"output": {"background": "last"}})
+    folder(path, graph(classes=4), model_json=MODEL_JSON | {"output": {"background": "last", "activation": "softmax"}})
     assert classifier.load(path).classify(png((0, 255, 0))).label == "green"
 
 
 @pytest.mark.parametrize("keys", [["red", "blue", "green"], ["green", "red", "blue"]], ids=str)
 def test_the_string_keys_of_a_zipmap_are_labels_in_any_order(tmp_path: Path, keys: list[str]) -> None:
-    path = folder(tmp_path, zip_map_graph(keys), model_json=MODEL_JSON, labels_txt="\n".join(sorted(keys)))
+    path = folder(tmp_path, zip_map_graph(keys), model_json=PIXELS_JSON, labels_txt="\n".join(sorted(keys)))
     answer = classifier.load(path).classify(png(RED))
     assert answer.label == keys[0]
     assert answer.label_index == sorted(keys).index(keys[0])
 
 
 def test_the_integer_keys_of_a_zipmap_are_class_indices(tmp_path: Path) -> None:
-    path = folder(tmp_path, zip_map_graph([2, 0, 1]), model_json=MODEL_JSON, labels_txt=LINES)
+    path = folder(tmp_path, zip_map_graph([2, 0, 1]), model_json=PIXELS_JSON, labels_txt=LINES)
     assert classifier.load(path).classify(png(RED)).label == "blue"
 
 
@@ -165,7 +169,7 @@ ENSEMBLES = {
 
 @pytest.mark.parametrize("nodes", ENSEMBLES.values(), ids=ENSEMBLES)
 def test_probabilities_get_no_second_softmax(tmp_path: Path, nodes: list[onnx.NodeProto]) -> None:
-    path = folder(tmp_path, graph_with_end(*nodes), labels_txt=LINES, model_json=MODEL_JSON)
+    path = folder(tmp_path, graph_with_end(*nodes), labels_txt=LINES, model_json=PIXELS_JSON)
     model = classifier.load(path)
     assert model.spec.output.activation is Activation.NONE
     assert model.classify(png(RED)).score == pytest.approx(np.e / (np.e + 2), abs=1e-5)
@@ -173,14 +177,14 @@ def test_probabilities_get_no_second_softmax(tmp_path: Path, nodes: list[onnx.No
 
 def test_a_mean_of_sigmoids_is_asked_about(tmp_path: Path) -> None:
     nodes = [NODE("Sigmoid", ["logits"], ["p"]), NODE("Mean", ["p", "p"], ["end"])]
-    path = folder(tmp_path, graph_with_end(*nodes), labels_txt=LINES, model_json=MODEL_JSON)
+    path = folder(tmp_path, graph_with_end(*nodes), labels_txt=LINES, model_json=PIXELS_JSON)
     assert "its last operator Mean does not show it" in refusal(path)
 
 
 @pytest.mark.parametrize("first", [[], [PROBABILITIES]], ids=["logits", "probabilities"])
 def test_sorted_scores_are_refused(tmp_path: Path, first: list[onnx.NodeProto]) -> None:
     nodes = [*first, NODE("TopK", ["p" if first else "logits", "all"], ["end", "indices"], axis=1)]
-    path = folder(tmp_path, graph_with_end(*nodes), labels_txt=LINES, model_json=MODEL_JSON)
+    path = folder(tmp_path, graph_with_end(*nodes), labels_txt=LINES, model_json=PIXELS_JSON)
     assert "holds sorted scores (TopK)" in refusal(path)
 
 
@@ -192,27 +196,26 @@ def test_a_class_number_alone_is_refused_with_the_way_out(tmp_path: Path) -> Non
 @pytest.mark.parametrize("last", [[], ["Sigmoid"]], ids=["logit", "sigmoid"])
 def test_one_number_for_one_label_is_never_a_softmax(tmp_path: Path, last: list[str]) -> None:
     model = graph(classes=1, operators=last)
-    answer = classifier.load(folder(tmp_path / "one", model, labels_txt="red", model_json=MODEL_JSON))
+    answer = classifier.load(folder(tmp_path / "one", model, labels_txt="red", model_json=PIXELS_JSON))
     assert answer.classify(png(RED)).score == pytest.approx(1 / (1 + np.exp(-1)), abs=1e-5)
-    stated = MODEL_JSON | {"output": {"activation": "softmax"}}
-    assert "is 1 for every photo" in refusal(folder(tmp_path / "two", model, labels_txt="red", model_json=stated))
+    assert "is 1 for every photo" in refusal(folder(tmp_path / "two", model, labels_txt="red", model_json=MODEL_JSON))
     ends = graph(classes=1, operators=["Softmax"])
-    assert "is 1 for every photo" in refusal(folder(tmp_path / "three", ends, labels_txt="red", model_json=MODEL_JSON))
+    assert "is 1 for every photo" in refusal(folder(tmp_path / "three", ends, labels_txt="red", model_json=PIXELS_JSON))
 
 
 @pytest.mark.parametrize("last", [[], ["Sigmoid"]], ids=["logit", "sigmoid"])
 def test_one_number_for_two_labels_belongs_to_the_positive_one(tmp_path: Path, last: list[str]) -> None:
     model, chance = graph(classes=1, operators=last), 1 / (1 + np.exp(-1))
-    keras = folder(tmp_path / "keras", model, class_indices_json={"other": 0, "red": 1}, model_json=MODEL_JSON)
+    keras = folder(tmp_path / "keras", model, class_indices_json={"other": 0, "red": 1}, model_json=PIXELS_JSON)
     answer = classifier.load(keras).classify(png(RED))
     assert [(each.label, each.label_index) for each in answer.predictions] == [("red", 1), ("other", 0)]
     assert [each.score for each in answer.predictions] == pytest.approx([chance, 1 - chance], abs=1e-5)
 
-    asked = folder(tmp_path / "asked", model, labels_txt="red\nother", model_json=MODEL_JSON)
+    asked = folder(tmp_path / "asked", model, labels_txt="red\nother", model_json=PIXELS_JSON)
     assert '"output": {"positive": "other"}' in refusal(asked)
     for positive in ("red", 0):
-        folder(asked, model, model_json=MODEL_JSON | {"output": {"positive": positive}})
+        folder(asked, model, model_json=PIXELS_JSON | {"output": {"positive": positive}})
         answer = classifier.load(asked).classify(png(RED))
         assert (answer.label, answer.label_index) == ("red", 0)
-    folder(asked, model, model_json=MODEL_JSON | {"output": {"positive": "blue"}})
+    folder(asked, model, model_json=PIXELS_JSON | {"output": {"positive": "blue"}})
     assert "the labels are red and other" in refusal(asked)

@@ -107,7 +107,9 @@ class TestFolder:
         }
         numbers: dict[str, dict[str, Any]] = {"squash": {"crop_pct": 0.7}, "letterbox": {"pad_color": [1, 2, 3]}}
         pixels |= numbers[mode]
-        export = folder(tmp_path / "export", graph(), labels_txt=LINES, model_json={"input": pixels, "name": "n"})
+        export = folder(
+            tmp_path / "export", graph(), labels_txt=LINES, model_json=MODEL_JSON | {"input": pixels, "name": "n"}
+        )
         assert run_model("add", export, "--to", models).returncode == 0
         assert classifier.load(models / "export").model == classifier.load(export).model
 

@@ -59,7 +59,7 @@ def test_the_picture_undoes_the_preprocessing_exactly(
 def test_the_picture_of_a_grey_model_is_grey(tmp_path: Path, photos: Path) -> None:
     grey = folder(
         tmp_path / "m",
-        graph(shape=("N", 1, 8, 8)),
+        graph(shape=("N", 1, 8, 8), operators=["Softmax"]),
         labels_txt=LINES,
         model_json={"input": {"scale": 1, "resize": "squash"}},
     )

@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from inference import classifier
-from tests.inference.model.model_folders import FLOAT, GREEN, MODEL_JSON, folder, png
+from tests.inference.model.model_folders import FLOAT, GREEN, PIXELS_JSON, folder, png
 from tests.tools.model.model_command import LINES, run_model
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _brief(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def network(tmp_path: Path) -> Path:
-    return folder(tmp_path / "net", convolution(), labels_txt=LINES, model_json=MODEL_JSON)
+    return folder(tmp_path / "net", convolution(), labels_txt=LINES, model_json=PIXELS_JSON)
 
 
 def test_writes_an_int8_copy_with_the_same_answers(network: Path, photos: Path) -> None:

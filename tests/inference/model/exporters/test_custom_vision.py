@@ -64,7 +64,8 @@ def test_an_older_export_without_metadata_is_bgr_0_to_255(tmp_path: Path) -> Non
 
 def test_metadata_inside_the_graph_wins_over_the_convention(tmp_path: Path) -> None:
     path = write(tmp_path)
-    model = graph(metadata={"Image.BitmapPixelFormat": "Rgb8", "Image.NominalPixelRange": "Normalized_0_1"})
+    metadata = {"Image.BitmapPixelFormat": "Rgb8", "Image.NominalPixelRange": "Normalized_0_1"}
+    model = graph(metadata=metadata, operators=["Softmax"])
     (path / "model.onnx").write_bytes(model.SerializeToString())
     spec = spec_of(path)
     assert spec.color_order is ColorOrder.RGB

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 def test_metadata_inside_the_graph_is_enough(tmp_path: Path, pixel_range: str, low: float, high: float) -> None:
     metadata = {"Image.BitmapPixelFormat": "Bgr8", "Image.NominalPixelRange": pixel_range}
-    path = folder(tmp_path, graph(metadata=metadata), labels_txt="blue\ngreen\nred")
+    path = folder(tmp_path, graph(metadata=metadata, operators=["Softmax"]), labels_txt="blue\ngreen\nred")
     assert_distinguishes_colours(path)
     np.testing.assert_allclose(tensor(path, Image.new("RGB", (8, 8), "black")), low, atol=1e-5)
     np.testing.assert_allclose(tensor(path, Image.new("RGB", (8, 8), "white")), high, atol=1e-5)
