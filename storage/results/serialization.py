@@ -127,8 +127,8 @@ def from_sidecar(content: bytes) -> Record:
     """Read a sidecar.
 
     Raises:
-        ValueError: These bytes are not a sidecar of a version that is read. They may come from anywhere, so every defect
-            raises this one class.
+        ValueError: These bytes are not a sidecar of a version that is read. They may come from anywhere, so every
+            defect raises this one class.
     """
     try:
         document = json.loads(content)
