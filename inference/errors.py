@@ -5,6 +5,7 @@
     |-- TransientError      the surroundings: throttled, timed out, dropped. Raised, and the host delivers again.
     `-- ConfigurationError  the deployment: a person must act. Raised, never written as the result of an image.
         `-- ModelError      the model folder: missing, broken or incomplete.
+            `-- ModelFileError  one of its files: missing or not readable. Its content may be right.
 
 A blob that was deleted, or replaced since it was read, is not an error: the work on it stops.
 """
@@ -63,6 +64,13 @@ class ConfigurationError(ClassificationError):
 
 class ModelError(ConfigurationError):
     """The model folder cannot be used. The message is one sentence: the problem, the file, and what to do."""
+
+
+class ModelFileError(ModelError):
+    """A file of the model is missing or may not be read. The same model can be used when a person has corrected that.
+
+    Every other ``ModelError`` is about content: the same files are refused again.
+    """
 
 
 def printable(text: str) -> str:

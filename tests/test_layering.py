@@ -34,6 +34,7 @@ TABLE: dict[str, set[str]] = {
     "inference.limits": set(),
     "inference.model_spec": {"inference.predictions"},
     "inference.model.sourced_values": {"inference.errors", "inference.model_spec"},
+    "inference.model.file_errors": {"inference.errors"},
     "inference.resources": {"inference.errors"},
     "inference.decoding.decoder_errors": {"PIL", "inference.errors"},
     "inference.decoding.memory_cost": set(),
@@ -52,10 +53,10 @@ TABLE: dict[str, set[str]] = {
     },
     "inference.preprocess": {"PIL", "numpy", "inference.decoding", "inference.model_spec"},
     "inference.postprocess": {"numpy", "inference.errors", "inference.model_spec", "inference.predictions"},
-    "inference.model.exporters": {"inference.errors", "inference.model.sourced_values"},
+    "inference.model.exporters": {"inference.errors", "inference.model.sourced_values", "inference.model.file_errors"},
     "inference.model": {
         *("numpy", "onnxruntime", "inference.errors", "inference.predictions", "inference.model_spec"),
-        *("inference.model.exporters", "inference.model.sourced_values"),
+        *("inference.model.exporters", "inference.model.sourced_values", "inference.model.file_errors"),
         *("inference.decoding", "inference.preprocess", "inference.postprocess", "inference.resources"),
     },
     "inference.classifier": {

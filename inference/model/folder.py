@@ -11,9 +11,10 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from inference.errors import ModelError
+from inference.errors import ModelError, ModelFileError, TransientError
 from inference.model import onnx_file
 from inference.model.exporters import model_json
+from inference.model.file_errors import cannot_read
 from inference.model.find_labels import find_labels
 from inference.model.loaded import LoadedModel
 from inference.model.read_sources import read_exporter_files, read_files_that_name_the_graph, read_graph_metadata
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_UNFORESEEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What Python raises for a value of a wrong type or size. The files may come from anywhere, and a model must never end
+the app, so every defect is a refusal."""
+
+
 def load_model(folder: Path, *, intra_op_threads: int = 1) -> LoadedModel:
     """Load a model folder. The graph has then run once, on zeros.
 
@@ -37,12 +43,28 @@ def load_model(folder: Path, *, intra_op_threads: int = 1) -> LoadedModel:
         intra_op_threads: See ``Session``.
 
     Raises:
-        ModelError: The folder is missing, broken or incomplete. The message is one sentence that says what to do.
-        TransientError: Memory ran out.
+        ModelFileError: The folder or a file in it is missing, or may not be read.
+        ModelError: The folder is broken or incomplete. The message is one sentence that says what to do.
+        TransientError: Memory, open files or another resource of the machine ran out.
     """
+    try:
+        return _load(folder, intra_op_threads)
+    except MemoryError as error:
+        raise TransientError(f"{folder} could not be loaded: memory ran out.") from error
+    except OSError as error:
+        raise cannot_read(f"{error.filename or folder!s:.300}", error) from error
+    except _UNFORESEEN as error:
+        names = ", ".join(sorted(path.name for path in folder.glob("*.json"))) or "the graph's metadata"
+        raise ModelError(
+            f"{folder} states a value that no model has ({type(error).__name__}: {error!s:.100}): correct it in"
+            f" {names}, or export the model again."
+        ) from error
+
+
+def _load(folder: Path, intra_op_threads: int) -> LoadedModel:
     if not folder.is_dir():
         problem = "is a file; give the folder that holds it" if folder.exists() else "does not exist"
-        raise ModelError(f"The model folder {folder} {problem}.")
+        raise ModelFileError(f"The model folder {folder} {problem}.")
     values = SourcedValues()
     read_files_that_name_the_graph(folder, values)
     graph = _find_graph(folder, values)
@@ -75,7 +97,8 @@ def _find_graph(folder: Path, values: SourcedValues) -> Path:
     if named is not None:
         return _named_file(folder, named, values.source("graph"))
     for place in (folder, folder / "onnx"):
-        found = sorted(file for file in place.glob("*.onnx") if file.is_file())
+        # Not glob(): from Python 3.13 it takes a folder that the system cannot open for an empty one.
+        found = sorted(file for file in place.iterdir() if _is_graph(file)) if place.is_dir() else []
         if place / "model.onnx" in found:
             graph = place / "model.onnx"
         elif len(found) == 1:
@@ -89,9 +112,13 @@ def _find_graph(folder: Path, values: SourcedValues) -> Path:
             continue
         values.add("graph", graph.relative_to(folder).as_posix(), "file name")
         return graph
-    raise ModelError(
+    raise ModelFileError(
         f'{folder} holds no .onnx file: export the model to ONNX, or name the file with "graph" in {model_json.FILE}.'
     )
+
+
+def _is_graph(file: Path) -> bool:
+    return file.suffix == ".onnx" and not file.name.startswith(".") and file.is_file()
 
 
 def _named_file(folder: Path, name: object, source: str) -> Path:
@@ -102,7 +129,7 @@ def _named_file(folder: Path, name: object, source: str) -> Path:
     if not _is_inside(path, folder):
         raise ModelError(f"{folder}: {source} leads out of the folder: {name!r:.100}.")
     if not path.is_file():
-        raise ModelError(f"{folder}: {source} names {name!r:.100}, which is not there.")
+        raise ModelFileError(f"{folder}: {source} names {name!r:.100}, which is not there.")
     return path
 
 
@@ -126,10 +153,8 @@ def _sha256(file: Path, graph: Path) -> str:
         with file.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError as error:
-        raise ModelError(
-            f"{graph} keeps its weights in {file.name}, which cannot be read ({error.strerror or error}):"
-            f" put that file beside it."
-        ) from error
+        what = f"{graph} keeps its weights in {file.name}, which" if file != graph else str(graph)
+        raise cannot_read(what, error, ": put that file beside it" if file != graph else "") from error
 
 
 def _version(digests: Iterable[str], labels: tuple[str, ...], input_spec: InputSpec, output_spec: OutputSpec) -> str:

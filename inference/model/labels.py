@@ -14,6 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from inference.errors import ModelError
+from inference.model.file_errors import cannot_read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +66,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise ModelError(f"The label file {path} cannot be read: {error.strerror or error}.") from error
+        raise cannot_read(f"The label file {path}", error) from error
     except UnicodeDecodeError as error:
         raise ModelError(f"The label file {path} is not UTF-8 text.") from error
     try:
@@ -171,7 +172,7 @@ def _numbered(lines: list[str], stated: Direction | None) -> tuple[str, ...] | N
         if any(count in (list(range(len(lines))), list(range(1, len(lines) + 1))) for count in counts):
             return _numbers_on_both_sides(numbers, stated)
     for pattern, end in ((_NUMBER_AND_NAME, 0), (_NAME_AND_NUMBER, -1)):
-        if not all(line[end].isdigit() for line in lines):
+        if not all(line[end].isdecimal() for line in lines):
             continue
         matches = [re.fullmatch(pattern, line) for line in lines]
         if all(matches):
@@ -238,4 +239,4 @@ def _unquoted(name: str) -> str:
 
 
 def _is_index(value: Any) -> bool:
-    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, str) and value.isdigit())
+    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, str) and value.isdecimal())

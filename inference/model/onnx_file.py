@@ -9,9 +9,11 @@ their length. A protobuf message is a sequence of ``(field number, value)`` pair
 from __future__ import annotations
 
 import mmap
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from inference.errors import ModelError
+from inference.model.file_errors import cannot_read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,13 +33,26 @@ _PASSES_THROUGH = {
 }  # fmt: skip
 
 
+_PARTS: dict[str, dict[int, str]] = {
+    "model": {7: "graph", 25: "function"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "function": {7: "node", 11: "attribute"},
+}
+"""By kind of message, the fields that hold nodes or tensors at any depth: weights are in initializers, in the
+``Constant`` nodes of the graph, of the bodies of ``If``, ``Loop`` and ``Scan``, and of functions, and in any other
+attribute. Training graphs are left out: inference never reads them."""
+
+
 class OnnxFile(NamedTuple):
     """The parts of an ONNX file that ONNX Runtime does not report.
 
     Attributes:
         last_operator: By output name, the operator that gives its numbers their meaning (``Softmax``, ``Gemm``); empty
             when the output is an input passed through.
-        external_files: Names of the weight files beside it, sorted.
+        external_files: Names of the weight files beside it, sorted: those of every tensor at any depth.
         is_quantized: Whether any operator, also in a body of ``If`` or ``Loop`` or in a function, is an 8-bit one.
     """
 
@@ -51,6 +66,7 @@ def read(path: Path) -> OnnxFile:
 
     Raises:
         ModelError: The file is missing or empty, or is not ONNX: a web page, a Git LFS pointer, JSON, a ZIP archive.
+        TransientError: The machine cannot open it for now.
     """
     try:
         with path.open("rb") as file:
@@ -58,7 +74,7 @@ def read(path: Path) -> OnnxFile:
             # The map is not closed here: it cannot be while views of it exist, and it goes with the last one.
             return _read_model(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise cannot_read(str(path), error) from error
     except (_NotProtobufError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is not an ONNX file, or it is cut short: export or copy it again.") from error
 
@@ -84,35 +100,43 @@ def _refuse_other_formats(path: Path, head: bytes) -> None:
 
 
 def _read_model(content: memoryview) -> OnnxFile:
-    graph: OnnxFile | None = None
-    is_quantized = False
-    for field, value in _fields(content):
-        if field == 7 and isinstance(value, memoryview):  # ModelProto.graph
-            graph = _read_graph(value)
-        elif field == 25 and isinstance(value, memoryview):  # ModelProto.functions; FunctionProto.node is 7
-            is_quantized |= any(_is_quantized(node) for number, node in _fields(value) if number == 7)
-    if graph is None:
+    graphs = [graph for field, graph in _fields(content) if field == 7 and isinstance(graph, memoryview)]
+    if not graphs:
         raise _NotProtobufError
-    return graph._replace(is_quantized=graph.is_quantized or is_quantized)
-
-
-def _read_graph(graph: memoryview) -> OnnxFile:
     made_by: dict[str, tuple[str, str]] = {}
     outputs: list[str] = []
-    external: set[str] = set()
-    is_quantized = False
-    for field, value in _fields(graph):
+    for field, value in chain.from_iterable(map(_fields, graphs)):  # protobuf merges a message that comes in parts
         if not isinstance(value, memoryview):
             continue
         if field == 1:  # GraphProto.node
             operator, first_input, results = _read_node(value)
             made_by.update(dict.fromkeys(results, (operator, first_input)))
-            is_quantized = is_quantized or _is_quantized(value)
-        elif field == 5:  # GraphProto.initializer
-            external |= _external_location(value)
         elif field == 12:  # GraphProto.output
             outputs += [_text(name) for number, name in _fields(value) if number == 1]
+
+    external: set[str] = set()
+    is_quantized = False
+    for kind, message in _all_parts(content):
+        if kind == "node":
+            is_quantized = is_quantized or _is_quantized(message)
+        elif kind == "tensor":
+            external |= _external_location(message)
     return OnnxFile({name: _last_operator(name, made_by) for name in outputs}, tuple(sorted(external)), is_quantized)
+
+
+def _all_parts(model: memoryview) -> Iterator[tuple[str, memoryview]]:
+    """Yield the kind and the bytes of every node and tensor that decides an answer, however deep it is."""
+    waiting = [("model", model)]  # a list, not recursion: a hostile file may nest graphs without end
+    while waiting:
+        kind, message = waiting.pop()
+        if kind in {"node", "tensor"}:
+            yield kind, message
+        if parts := _PARTS.get(kind):
+            for field, value in _fields(message):
+                if field in parts:
+                    if isinstance(value, int):
+                        raise _NotProtobufError
+                    waiting.append((parts[field], value))
 
 
 def _last_operator(name: str, made_by: Mapping[str, tuple[str, str]]) -> str:
@@ -137,18 +161,8 @@ def _read_node(node: memoryview) -> tuple[str, str, list[str]]:
     return operator, inputs[0] if inputs else "", outputs
 
 
-def _is_quantized(node: int | memoryview) -> bool:
-    """Whether a NodeProto is an 8-bit operator, or holds one in the graph of an attribute."""
-    if isinstance(node, int):
-        raise _NotProtobufError
-    for field, value in _fields(node):
-        if field == 4 and _text(value).startswith(_QUANTIZED):
-            return True
-        if field == 5 and isinstance(value, memoryview):  # AttributeProto: g is 6, graphs is 11; GraphProto.node is 1
-            graphs = [graph for number, graph in _fields(value) if number in (6, 11) and isinstance(graph, memoryview)]
-            if any(_is_quantized(inner) for graph in graphs for number, inner in _fields(graph) if number == 1):
-                return True
-    return False
+def _is_quantized(node: memoryview) -> bool:
+    return any(field == 4 and _text(value).startswith(_QUANTIZED) for field, value in _fields(node))
 
 
 def _external_location(tensor: memoryview) -> set[str]:

@@ -9,7 +9,8 @@ import os
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from inference.errors import ModelError, TransientError
+from inference.errors import ConfigurationError, ModelError, TransientError
+from inference.model.file_errors import is_passing
 from inference.resources.cpus import usable_cpus
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Session:
 
         Raises:
             ModelError: ONNX Runtime cannot load the graph; the message says why.
-            TransientError: Memory ran out.
+            TransientError: Memory or another resource of the machine ran out.
         """
         runtime = onnxruntime()
         options = runtime.SessionOptions()
@@ -83,6 +84,8 @@ class Session:
         except MemoryError as error:
             raise TransientError(f"{graph} could not be loaded: memory ran out.") from error
         except onnxruntime_errors() as error:
+            if is_passing(str(error)):  # before the import below: perhaps no more files can be opened
+                raise TransientError(f"{graph} cannot be loaded for now: {error}.") from error
             from inference.model.session_errors import load_refusal
 
             raise ModelError(load_refusal(graph, str(error))) from error
@@ -116,7 +119,7 @@ class Session:
             from inference.model.session_errors import plain_words
 
             reason = plain_words(str(error))
-            if "allocat" in reason.lower() or "bad_alloc" in reason.lower():
+            if is_passing(str(error)):
                 raise TransientError(f"Memory ran out during inference: {reason}.") from error
             raise ModelError(f"{self._graph} loads but does not run: {reason}.") from error
 
@@ -126,9 +129,15 @@ def onnxruntime() -> ModuleType:
 
     From 1.29 the Linux wheel sends telemetry unless this variable is set before the import. This is the only place
     where ``inference`` touches the environment, and it only writes.
+
+    Raises:
+        ConfigurationError: It is not installed, or a library that it needs cannot be loaded.
     """
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime as runtime
+    try:
+        import onnxruntime as runtime
+    except ImportError as error:
+        raise ConfigurationError(f"ONNX Runtime cannot be imported ({error}): install requirements.txt.") from error
 
     return cast("ModuleType", runtime)
 

@@ -137,7 +137,7 @@ class BlobModel:
             version = _checked_word(document["version"])
             if not files:
                 raise ValueError("it names no file")  # noqa: TRY301 - one sentence for every fault of the manifest
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ModelError(
                 f"{self._folder}/{MANIFEST} cannot be read ({type(error).__name__}): publish the model again."
             ) from error

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from inference.errors import ModelError
+from inference.model.file_errors import cannot_read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,8 +35,12 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise cannot_read(str(path), error) from error
     except json.JSONDecodeError as error:
         raise ModelError(f"{path} is not valid JSON: {error.msg} in line {error.lineno}.") from error
-    except (UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError as error:
         raise ModelError(f"{path} is not valid JSON in UTF-8.") from error
+    except RecursionError as error:
+        raise ModelError(f"{path} is not usable JSON: its brackets are nested too deep.") from error
+    except ValueError as error:  # Python reads no whole number of more than 4,300 digits
+        raise ModelError(f"{path} is not usable JSON: it holds a number that is too long.") from error

@@ -163,8 +163,9 @@ class TestPublished:
             b'{"version": "1", "files": []}',
             b'{"version": "../..", "files": [{"name": "a", "blob": "a", "size": 1, "sha256": "00"}]}',
             b'{"version": "1", "files": [{"name": "a", "blob": "a", "size": "much", "sha256": "00"}]}',
+            b"[" * 200_000,
         ],
-        ids=["empty", "noise", "list", "nothing in it", "no files", "version leads out", "size is text"],
+        ids=["empty", "noise", "list", "nothing in it", "no files", "version leads out", "size is text", "brackets"],
     )
     def test_manifest_that_cannot_be_read_is_refused(self, shelf: Shelf, manifest: bytes) -> None:
         shelf.upload(MANIFEST, manifest)
