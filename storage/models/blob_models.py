@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, ResourceModifiedError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceModifiedError, ResourceNotFoundError
 
 from inference.errors import ModelError, TransientError
 from storage.errors import translate, translate_errors
@@ -37,6 +37,7 @@ MANIFEST = "published.json"
 
 _MAX_FILES = 200  # a model's folder has about ten; a container of photos, named by mistake, has a million
 _MAX_MANIFEST_BYTES = 1 << 20
+_NO_SUCH_RANGE = 416
 _RANGE_BYTES = 8 << 20  # in memory at one moment; the SDK retries each range separately
 
 
@@ -111,8 +112,10 @@ class BlobModel:
             ModelError: The bytes are not the published ones.
             TransientError: Storage failed for now, or a file changed during the download.
             ConfigurationError: Storage refused, or the cache cannot be written.
+
+        Every call compares what is on the disk with the SHA-256 of each file, and downloads what differs again.
         """
-        sizes = {file.name: file.size for file in version.files}
+        sha256 = {file.name: file.sha256 for file in version.files}
 
         def fill(place: Path) -> None:
             for file in version.files:
@@ -121,7 +124,7 @@ class BlobModel:
                 self._download(file, target)
 
         place = f"{self._container.url}/{self._folder.prefix}"
-        return self._cache.folder(place, version.version, self._name, sizes=sizes, fill=fill)
+        return self._cache.folder(place, version.version, self._name, sha256=sha256, fill=fill)
 
     def _published(self) -> ModelVersion | None:
         blob = self._container.get_blob_client(self._folder.blob(MANIFEST))
@@ -207,6 +210,8 @@ class BlobModel:
                 except (ResourceModifiedError, ResourceNotFoundError) as error:
                     raise TransientError(f"{action} failed for now (it was replaced meanwhile).") from error
                 except AzureError as error:
+                    if isinstance(error, HttpResponseError) and error.status_code == _NO_SUCH_RANGE:
+                        break  # the blob is shorter than the published file, which the caller finds out
                     raise translate(error, action) from None  # as ``translate_errors`` does, for the same reason
                 opened.write(piece)
 

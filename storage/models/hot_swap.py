@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from inference.errors import ClassificationError, ModelError, TransientError
+from inference.errors import ClassificationError, ModelError, ModelFileError, TransientError
 from inference.predictions import ImageClassifier
 from storage.models.blob_models import BlobModel
 from storage.models.cache import ModelCache
@@ -171,13 +171,19 @@ class HotSwapModel(Generic[_Model]):
         return any(age < debounce for age in ages)
 
     def _load_versions(self, versions: Sequence[ModelVersion]) -> _Loaded[_Model]:
-        """Fetch and load; refuse versions that were refused before without loading them again."""
+        """Fetch and load; refuse versions whose content was refused before without loading them again.
+
+        Only a fault of the content is remembered. A download that was damaged, a file that is missing from the cache, a
+        full disk, exhausted memory or open files may be gone at the next call.
+        """
         names = tuple(version.version for version in versions)
         if self._refused is not None and self._refused[0] == names:
             raise ModelError(self._refused[1])
+        folders = [source.fetch(version) for source, version in zip(self._sources, versions, strict=True)]
         try:
-            folders = [source.fetch(version) for source, version in zip(self._sources, versions, strict=True)]
             return _Loaded(names, self._load(*folders))
+        except ModelFileError:
+            raise
         except ModelError as error:
             self._refused = (names, str(error))
             raise

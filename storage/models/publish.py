@@ -48,7 +48,8 @@ def publish(
     """Upload a model's files below ``prefix/<version>/``, then switch readers over to them in one write.
 
     Earlier versions stay. To roll back, publish one of them again: only the manifest is uploaded. An interruption at
-    any point changes nothing for readers, and the next run continues.
+    any point changes nothing for readers, and the next run continues. What is in storage is downloaded and compared,
+    because a blob's properties do not prove its bytes; a damaged one is replaced.
 
     Args:
         service: A client of the account.
@@ -64,17 +65,17 @@ def publish(
     hashes = {name: _sha256(path) for name, path in sorted(files.items())}
     version = hashlib.sha256(json.dumps(hashes).encode()).hexdigest()[:12]
     with translate_errors(f"publishing to {folder}"):
-        there = {name for name in hashes if _is_there(container, folder.blob(f"{version}/{name}"), hashes[name])}
-        missing = tuple(name for name in hashes if name not in there)
         sizes = {name: files[name].stat().st_size for name in hashes}
+        there = {
+            name for name in hashes if _is_there(container, folder.blob(f"{version}/{name}"), hashes[name], sizes[name])
+        }
+        missing = tuple(name for name in hashes if name not in there)
         if not dry_run:
             with suppress(ResourceExistsError):
                 container.create_container()
             for name in missing:
                 with files[name].open("rb") as opened:
-                    container.upload_blob(
-                        folder.blob(f"{version}/{name}"), opened, overwrite=True, metadata={"sha256": hashes[name]}
-                    )
+                    container.upload_blob(folder.blob(f"{version}/{name}"), opened, overwrite=True)
             manifest = {
                 "version": version,
                 "files": [
@@ -87,11 +88,18 @@ def publish(
     return Published(version, missing, tuple(sorted(there)), sum(sizes.values()))
 
 
-def _is_there(container: ContainerClient, blob: str, sha256: str) -> bool:
+def _is_there(container: ContainerClient, blob: str, sha256: str, size: int) -> bool:
+    """Whether a blob holds exactly these bytes. Only one of the right size is downloaded."""
+    digest = hashlib.sha256()
     try:
-        return container.get_blob_client(blob).get_blob_properties().metadata.get("sha256") == sha256
+        arriving = container.get_blob_client(blob).download_blob(max_concurrency=1)
+        if arriving.size != size:
+            return False
+        for piece in arriving.chunks():
+            digest.update(piece)
     except ResourceNotFoundError:
         return False
+    return digest.hexdigest() == sha256
 
 
 def _sha256(path: Path) -> str:

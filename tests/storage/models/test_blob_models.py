@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -120,6 +121,21 @@ class TestPublished:
         publish(shelf.clients.blobs, shelf.folder, files)
         again = publish(shelf.clients.blobs, shelf.folder, files)
         assert (again.uploaded, again.kept) == ((), ("labels.txt", "model.onnx"))
+
+    @pytest.mark.parametrize("damage", [b"damaged", b"rigth", b""], ids=["longer", "same size", "empty"])
+    def test_again_repairs_a_damaged_blob(self, shelf: Shelf, damage: bytes) -> None:
+        """Also one whose metadata was kept: only the bytes prove what a blob holds."""
+        files = shelf.files(model_onnx=b"right", labels_txt=b"a")
+        version = publish(shelf.clients.blobs, shelf.folder, files).version
+        blob = shelf.clients.blobs.get_blob_client(shelf.folder.container, shelf.folder.blob(f"{version}/model.onnx"))
+        metadata = blob.get_blob_properties().metadata
+        blob.upload_blob(damage, overwrite=True, metadata=metadata)
+        with pytest.raises(ModelError):
+            shelf.fetch()
+        dry = publish(shelf.clients.blobs, shelf.folder, files, dry_run=True)
+        assert (dry.uploaded, dry.kept) == (("model.onnx",), ("labels.txt",))
+        assert publish(shelf.clients.blobs, shelf.folder, files).uploaded == ("model.onnx",)
+        assert shelf.fetch() == {"model.onnx": b"right", "labels.txt": b"a"}
 
     def test_dry_writes_nothing(self, shelf: Shelf) -> None:
         result = publish(shelf.clients.blobs, shelf.folder, shelf.files(model_onnx=b"x"), dry_run=True)
@@ -301,6 +317,30 @@ def process(azurite: Azurite, shelf: Shelf) -> Callable[[str], subprocess.Popen[
     return start
 
 
+def _replace(path: Path, content: bytes) -> None:
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
+
+
+def _link(folder: Path) -> None:
+    elsewhere = folder.parent.parent.parent / "elsewhere"
+    _replace(elsewhere, b"a")
+    (folder / "labels.txt").unlink()
+    (folder / "labels.txt").symlink_to(elsewhere)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "cut short": lambda folder: _replace(folder / "model.onnx", BIG[:-1]),
+    "one bit, same size": lambda folder: _replace(folder / "model.onnx", BIG[:-1] + bytes([BIG[-1] ^ 1])),
+    "a file is gone": lambda folder: (folder / "labels.txt").unlink(),
+    "a file is added": lambda folder: _replace(folder / "model.json", b"{}"),
+    "a link": _link,
+    "the record is gone": lambda folder: folder.parent.with_suffix(".json").unlink(),
+    "the record is damaged": lambda folder: _replace(folder.parent.with_suffix(".json"), b"[" * 200_000),
+    "the record is of other files": lambda folder: _replace(folder.parent.with_suffix(".json"), b'{"labels.txt": "0"}'),
+}
+
+
 class TestCache:
     def test_is_asked_before_storage(self, shelf: Shelf, sent: list[str], azurite: Azurite) -> None:
         shelf.publish(model_onnx=BIG)
@@ -313,10 +353,30 @@ class TestCache:
         assert sent == []
         clients.close()
 
-    def test_damaged_on_disk_is_fetched_again(self, shelf: Shelf) -> None:
-        shelf.publish(model_onnx=BIG)
-        (shelf.blobs.fetch(shelf.blobs.current_version()) / "model.onnx").write_bytes(b"half")
-        assert shelf.fetch() == {"model.onnx": BIG}
+    @pytest.mark.parametrize("kind", ["published", "copied"])
+    @pytest.mark.parametrize("damage", list(DAMAGES.values()), ids=list(DAMAGES))
+    def test_damaged_on_disk_is_fetched_again(self, shelf: Shelf, damage: Callable[[Path], object], kind: str) -> None:
+        if kind == "published":
+            shelf.publish(model_onnx=BIG, labels_txt=b"a")
+        else:
+            shelf.upload("model.onnx", BIG)
+            shelf.upload("labels.txt", b"a")
+        damage(shelf.blobs.fetch(shelf.blobs.current_version()))
+        for _ in range(2):
+            assert shelf.fetch() == {"model.onnx": BIG, "labels.txt": b"a"}
+
+    def test_without_files_to_open_is_tried_again_later(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+        shelf.publish(model_onnx=b"x")
+        shelf.fetch()
+
+        def fails(*_arguments: object) -> str:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        with monkeypatch.context() as patched:
+            patched.setattr("hashlib.file_digest", fails)
+            with pytest.raises(TransientError, match="for now"):
+                shelf.fetch()
+        assert shelf.fetch() == {"model.onnx": b"x"}
 
     def test_threads_that_come_together_fetch_once(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
         shelf.publish(model_onnx=BIG)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from inference.errors import ConfigurationError, ModelError, TransientError
+from inference.errors import ConfigurationError, ModelError, ModelFileError, TransientError
 from inference.predictions import ModelIdentity
 from storage.models.blob_models import ModelVersion
 from storage.models.hot_swap import HotSwapModel
@@ -44,6 +44,8 @@ class Shelf:
         changed_at: Set for copied files.
         error: Raised by each check.
         broken: Versions that cannot be loaded.
+        fetch_error: Raised by each fetch.
+        load_error: Raised by each load.
         loaded: Every version a load was tried of.
         gate: Loading waits for it.
     """
@@ -52,6 +54,8 @@ class Shelf:
     changed_at: datetime | None = None
     error: Exception | None = None
     broken: set[str] = field(default_factory=set)
+    fetch_error: Exception | None = None
+    load_error: Exception | None = None
     loaded: list[str] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
 
@@ -64,12 +68,16 @@ class Shelf:
         return ModelVersion(self.version, changed_at=self.changed_at)
 
     def fetch(self, version: ModelVersion) -> Path:
+        if self.fetch_error is not None:
+            raise self.fetch_error
         return Path(version.version)
 
     def load(self, *folders: Path) -> FixedClassifier:
         names = ";".join(str(folder) for folder in folders)
         self.loaded.append(names)
         assert self.gate.wait(DEADLINE_SECONDS)
+        if self.load_error is not None:
+            raise self.load_error
         if names in self.broken:
             raise ModelError(f"version {names} is broken.")
         return FixedClassifier(model=ModelIdentity("birds", names))
@@ -143,6 +151,67 @@ def test_never_means_never(shelf: Shelf, clock: Clock) -> None:
     assert version(models) == "1"
     rested(models)
     assert version(models) == "1"
+
+
+PASSING = [
+    TransientError("model.onnx cannot be read for now (Too many open files)."),
+    ModelFileError("model.onnx cannot be read (No such file or directory)."),
+    ConfigurationError("The model cache cannot be written (No space left on device)."),
+    MemoryError(),
+    OSError(24, "Too many open files"),
+]
+
+
+@pytest.mark.parametrize("error", PASSING, ids=lambda error: type(error).__name__)
+def test_a_first_load_that_failed_is_tried_again(
+    models: HotSwapModel[FixedClassifier], shelf: Shelf, error: Exception
+) -> None:
+    shelf.load_error = error
+    with pytest.raises(type(error)):
+        models.current()
+    shelf.load_error = None
+    assert version(models) == "1"
+    assert shelf.loaded == ["1", "1"]
+
+
+@pytest.mark.parametrize("error", [*PASSING, ModelError("model.onnx is not the file that was published.")], ids=repr)
+def test_a_fetch_that_failed_is_tried_again(
+    models: HotSwapModel[FixedClassifier], shelf: Shelf, error: Exception
+) -> None:
+    """Also a download with wrong bytes: publishing the same version again repairs the blob, not the version."""
+    shelf.fetch_error = error
+    with pytest.raises(type(error)):
+        models.current()
+    shelf.fetch_error = None
+    assert version(models) == "1"
+
+
+@pytest.mark.parametrize("error", PASSING, ids=lambda error: type(error).__name__)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_newer_version_that_failed_for_another_reason_is_tried_at_the_next_check(
+    models: HotSwapModel[FixedClassifier], shelf: Shelf, clock: Clock, error: Exception
+) -> None:
+    models.current()
+    shelf.version, shelf.load_error = "2", error
+    clock.seconds += 61
+    assert version(models) == "1"
+    until(lambda: shelf.loaded == ["1", "2"])
+    rested(models)
+    shelf.load_error = None
+    clock.seconds += 61
+    until(lambda: version(models) == "2")
+
+
+def test_bad_content_is_not_loaded_again_until_there_is_another_version(
+    models: HotSwapModel[FixedClassifier], shelf: Shelf
+) -> None:
+    shelf.broken = {"1"}
+    for _ in range(3):
+        with pytest.raises(ModelError, match="version 1 is broken"):
+            models.current()
+    assert shelf.loaded == ["1"]
+    shelf.version = "2"
+    assert version(models) == "2"
 
 
 def test_a_broken_version_is_refused_loudly_and_once(
