@@ -113,7 +113,7 @@ class BlobModel:
             TransientError: Storage failed for now, or a file changed during the download.
             ConfigurationError: Storage refused, or the cache cannot be written.
 
-        Every call compares what is on the disk with the SHA-256 of each file, and downloads what differs again.
+        Every call compares the files on the disk with their SHA-256, and downloads those again that differ.
         """
         sha256 = {file.name: file.sha256 for file in version.files}
 

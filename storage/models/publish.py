@@ -48,8 +48,8 @@ def publish(
     """Upload a model's files below ``prefix/<version>/``, then switch readers over to them in one write.
 
     Earlier versions stay. To roll back, publish one of them again: only the manifest is uploaded. An interruption at
-    any point changes nothing for readers, and the next run continues. What is in storage is downloaded and compared,
-    because a blob's properties do not prove its bytes; a damaged one is replaced.
+    any point changes nothing for readers, and the next run continues. Blobs of the same size are downloaded and
+    compared, because the properties of a blob do not prove its bytes; a damaged one is replaced.
 
     Args:
         service: A client of the account.
