@@ -1,11 +1,16 @@
-"""Messages that ask for missing values: their names, the files that were searched, and the lines to add."""
+"""The refusal of an incomplete model folder: all that only the author can state, as one ``model.json`` to fill in.
+
+Imported for a refusal only.
+"""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-from inference.model.exporters.model_json import FILE
+from inference.errors import ModelError
+from inference.model import graph_start
+from inference.model.exporters import model_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,33 +19,82 @@ if TYPE_CHECKING:
     from inference.model.session import Session
     from inference.model.sourced_values import SourcedValues
 
-# By key: a description, an example, the choices.
-_DESCRIPTIONS: dict[str, tuple[str, Any, str]] = {
-    "input.layout": ("the order of its input's axes", "NCHW", "NCHW or NHWC"),
-    "input.size": ("the size of its input", [224, 224], "height, width in pixels"),
-    "input.color_order": ("the colour order of its input", "RGB", "RGB, BGR or GREY"),
-    "input.scale": ("the scale of its pixels", 1 / 255, "1 for 0..255, 1/255 for 0..1; add mean and std too"),
-    "input.resize": ("how an image is fitted to its input", "squash", "squash, shortest_side_crop or letterbox"),
-    "input.shortest_side": ("the shortest side before the crop", 256, "pixels, or crop_pct instead"),
+# By key, in the order of model.json: a description, and the allowed values.
+DESCRIPTIONS = {
+    "name": ("the model's name", "text"),
+    "description": ("the model's description", "text"),
+    "labels": ("its labels", "a list of names in the order of the classes, or the name of a label file"),
+    "input.layout": ("the order of its input's axes", "NCHW or NHWC"),
+    "input.color_order": ("the colour order of its input", "RGB, BGR or GREY"),
+    "input.size": ("the size of its input", "[height, width] in pixels"),
+    "input.resize": (
+        "how an image is fitted to its input",
+        "squash, shortest_side_crop (with shortest_side or crop_pct) or letterbox",
+    ),
+    "input.shortest_side": ("the shortest side before the crop", "pixels, or crop_pct instead"),
+    "input.crop_pct": ("the input's share of the size before the crop", "above 0 and at most 1"),
+    "input.crop_rounding": ("the rounding of the crop's offset", "floor or half_even"),
+    "input.interpolation": ("the filter of the resize", "nearest, bilinear, bicubic, lanczos, box or hamming"),
+    "input.scale": ("the scale of its pixels", "1 for 0..255, 0.00392156862745098 (1/255) for 0..1"),
+    "input.mean": ("the mean", "0, or a number per channel, subtracted after scale"),
+    "input.std": ("the std", "1, or a number per channel"),
+    "input.order": ("the order of scale and mean", "scale_first or mean_first"),
+    "input.pad_color": ("the colour of the padding", "[red, green, blue], each 0 to 255"),
+    "output.name": ("the output that holds the scores", "the name of an output"),
+    "output.activation": ("the function to apply to its output", "softmax, sigmoid, exp or none"),
+    "output.background": ("the position of the class without a label", "none, first or last"),
+    "output.positive": ("the label of its one number", "a label or its index"),
 }
+_LONGEST_FILE = 2000  # characters of an existing model.json that is repeated with the missing keys
 _DETECTOR_WORDS = ("box", "bbox", "nms", "detection", "num_det")
 
 
-def missing_values(folder: Path, values: SourcedValues, missing: list[str]) -> str:
-    """Return one sentence that lists the missing keys of the input with an example for each."""
-    missing = [key for key in _DESCRIPTIONS if key in missing]
-    asked = [(key.split(".")[1], *_DESCRIPTIONS[key]) for key in missing]
-    *others, last = (description for _, description, _, _ in asked)
-    what = f"{', '.join(others)} and {last}" if others else last
-    example = ", ".join(f'"{key}": {json.dumps(value)}' for key, _, value, _ in asked)
-    choices = "; ".join(f"{key}: {words}" for key, _, _, words in asked)
-    return (
-        f"{folder} does not state {what} (searched {values.searched}): add the values that the model was trained with"
-        f' to {FILE}, such as "input": {{{example}}} ({choices}).'
-    )
+class IncompleteModelError(ModelError):
+    """The folder can be read, but only the author knows what is missing.
+
+    Attributes:
+        graph: The ONNX file.
+        session: The loaded graph.
+        values: Every value that is known.
+        missing: Every missing key of ``model.json`` with its allowed values in words.
+        template: The ``model.json`` to write, with ``"?"`` for each missing value.
+        start: The operators that the graph begins with, and whether it rescales its pixels.
+    """
+
+    def __init__(self, folder: Path, graph: Path, values: SourcedValues, session: Session) -> None:
+        self.graph, self.session, self.values = graph, session, values
+        keys = [key for key in DESCRIPTIONS if key in values.missing]
+        keys += [key for key in values.missing if key not in keys]
+        self.missing = {key: values.missing[key] or _description(key)[1] for key in keys}
+        self.template = _template(folder, keys)
+        self.start = graph_start.in_words(graph_start.read(graph, session.inputs[0].name))
+        *others, last = (_description(key)[0] for key in keys)
+        what = f"{', '.join(others)} and {last}" if others else last
+        choices = "; ".join(f"{key.rpartition('.')[2]}: {words}" for key, words in self.missing.items())
+        super().__init__(
+            f"{folder} does not state {what} (searched {values.searched}; the graph begins with {self.start}): write"
+            f' what the model was trained with in place of each "?" in {model_json.FILE} ({choices}):'
+            f" {json.dumps(self.template, ensure_ascii=False)}"
+        )
 
 
-def no_output_fits(  # noqa: PLR0913, PLR0917 - each argument is a separate source of evidence
+def _description(key: str) -> tuple[str, str]:
+    return DESCRIPTIONS.get(key, (key, "see docs/models.md"))
+
+
+def _template(folder: Path, keys: list[str]) -> dict[str, Any]:
+    """Return the folder's ``model.json`` with a ``"?"`` for each key. A long one is left out, but for the keys."""
+    template = model_json.content_of(folder)
+    if len(json.dumps(template)) > _LONGEST_FILE:
+        template = {}
+    for key in keys:
+        section, _, name = key.rpartition(".")
+        part = template.setdefault(section, {}) if section else template
+        part.setdefault(name, model_json.OPEN)
+    return template
+
+
+def ask_for_labels(  # noqa: PLR0913, PLR0917 - each argument is a separate source of evidence
     folder: Path,
     values: SourcedValues,
     session: Session,
@@ -48,43 +102,44 @@ def no_output_fits(  # noqa: PLR0913, PLR0917 - each argument is a separate sour
     candidates: Mapping[str, tuple[str, ...]],
     last_operator: Mapping[str, str],
 ) -> str:
-    """Return one sentence that says why no output has one number per label.
+    """Ask for what gives an output one number per label, and return the output that probably holds the scores.
 
     Args:
         folder: The model folder.
-        values: For the places that were searched.
+        values: Where it is asked for.
         session: The loaded graph.
-        sizes: By output name, its numbers for one image; ``None`` when it is not a list of scores.
+        sizes: By output name, its numbers for one image, 0 if unknown; ``None`` when it is not a list of scores.
         candidates: Lists of labels by their source.
         last_operator: By output name, the operator that gives its numbers their meaning.
+
+    Raises:
+        ModelError: The graph is not a classifier.
     """
     shapes = ", ".join(f"{output.name} {list(output.shape) or output.type}" for output in session.outputs)
-    lists = {name: size for name, size in sizes.items() if size is not None}
     if refused := _not_a_classifier(folder, sizes, last_operator, shapes):
-        return refused
-    name, size = max(lists.items(), key=lambda item: item[1])
+        raise ModelError(refused)
+    name, size = max(((name, size) for name, size in sizes.items() if size is not None), key=lambda item: item[1])
     if not candidates:
-        return (
-            f"{folder} does not name its labels (searched {values.searched}): add"
-            f' "labels": ["first", "second", ...] with {size} names, or the name of a label file, to {FILE}.'
-        )
+        names = f"a list of {size} names" if size else "a list of names"
+        values.ask("labels", f"{names} in the order of the classes, or the name of a label file")
+        return name
     source, labels = next(iter(candidates.items()))
+    counts = f"output {name} has {size} number{'s' * (size != 1)} and {source} has {len(labels)} labels"
     if size == len(labels) + 1:
-        return (
-            f"{folder}: output {name} has {size} numbers and {source} has {len(labels)} labels: if the model counts"
-            f' a background class, add "output": {{"background": "first"}} (or "last") to {FILE},'
-            f" else complete the labels."
+        values.ask("output.background", f"{counts}: first or last if the model counts a class that has no label")
+    elif size == 1 and len(labels) == 2:
+        values.ask(
+            "output.positive",
+            f"{json.dumps(labels[1], ensure_ascii=False)} or {json.dumps(labels[0], ensure_ascii=False)}, the label"
+            f" that the one number of output {name} belongs to",
         )
-    if size == 1 and len(labels) == 2:
-        return (
-            f"{folder}: output {name} has 1 number for the 2 labels of {source}, and no file states which label it"
-            f' belongs to: add "output": {{"positive": {json.dumps(labels[1])}}} (or {json.dumps(labels[0])})'
-            f" to {FILE}."
+    else:
+        values.ask(
+            "labels",
+            f"a list of {size} names, or the name of this model's label file; {counts}; a model that was never trained"
+            f" on labels is a feature extractor",
         )
-    return (
-        f"{folder}: output {name} has {size} numbers and {source} has {len(labels)} labels: give the label file of this"
-        f' model as "labels" in {FILE}; a model that was never trained on labels is a feature extractor.'
-    )
+    return name
 
 
 def _not_a_classifier(

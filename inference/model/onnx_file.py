@@ -13,13 +13,17 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from inference.errors import ModelError
+<<<<<<< HEAD
 from inference.model.file_errors import cannot_read
+=======
+from inference.model.protobuf import NotProtobufError as _NotProtobufError
+from inference.model.protobuf import fields as _fields
+from inference.model.protobuf import text as _text
+>>>>>>> ff8b136 (Ask for everything that a model folder lacks in one refusal)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
-
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # protobuf wire types
 
 # Operators that move, copy or retype numbers without changing what they mean: a Softmax before them is still a Softmax.
 _QUANTIZED = (
@@ -77,10 +81,6 @@ def read(path: Path) -> OnnxFile:
         raise cannot_read(str(path), error) from error
     except (_NotProtobufError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is not an ONNX file, or it is cut short: export or copy it again.") from error
-
-
-class _NotProtobufError(Exception):
-    pass
 
 
 def _refuse_other_formats(path: Path, head: bytes) -> None:
@@ -174,43 +174,3 @@ def _external_location(tensor: memoryview) -> set[str]:
             if pair.get(1) == "location":
                 found.add(pair.get(2, ""))
     return found
-
-
-def _text(value: int | memoryview) -> str:
-    if isinstance(value, int):
-        raise _NotProtobufError
-    return bytes(value).decode()
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Yield the fields of a protobuf message: varints as numbers, all others as a view of their bytes."""
-    at, end = 0, len(message)
-    while at < end:
-        key, at = _varint(message, at)
-        wire = key & 7
-        if wire == _VARINT:
-            value, at = _varint(message, at)
-            yield key >> 3, value
-            continue
-        if wire == _BYTES:
-            length, at = _varint(message, at)
-        elif wire in (_FIXED64, _FIXED32):
-            length = 8 if wire == _FIXED64 else 4
-        else:
-            raise _NotProtobufError
-        if at + length > end:
-            raise _NotProtobufError
-        yield key >> 3, message[at : at + length]
-        at += length
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < len(message) and shift < 64:
-        byte = message[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-    raise _NotProtobufError

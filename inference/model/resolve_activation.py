@@ -54,7 +54,7 @@ def resolve_activation(  # noqa: PLR0913 - each argument is a separate source of
     session: Session,
     input_spec: InputSpec,
 ) -> Activation:
-    """Return the function to apply to the output, and add it to ``values``.
+    """Return the function to apply to the output, and add it to ``values`` or ask for it.
 
     Args:
         folder: For messages.
@@ -66,7 +66,7 @@ def resolve_activation(  # noqa: PLR0913 - each argument is a separate source of
         input_spec: The graph's input.
 
     Raises:
-        ModelError: Neither a file nor the graph shows the activation, or they contradict each other.
+        ModelError: The file and the graph contradict each other, or no activation fits the output.
     """
     stated: Activation | None = values.checked("output.activation", value_checks.one_of(Activation))
     remaining = REMAINING_ACTIVATION.get(operator)
@@ -86,16 +86,25 @@ def resolve_activation(  # noqa: PLR0913 - each argument is a separate source of
         return stated
     if remaining is not None:
         activation, source = remaining, f"graph: {name} comes out of {operator}"
+    elif (runs := _test_runs(values, session, input_spec, name, count)) is not None and (
+        shown := _from_runs(folder, values, name, operator, runs)
+    ):
+        activation, source = shown
     else:
-        activation, source = _from_runs(folder, values, name, operator, _test_runs(session, input_spec, name, count))
+        values.ask(
+            "output.activation",
+            f'"none" if output {name} holds probabilities, "softmax" or "sigmoid" if it holds logits: its last operator'
+            f" {operator or '(none)'} does not show it",
+        )
+        return Activation.NONE
     values.add("output.activation", activation.value, source)
     return activation
 
 
 def _from_runs(
     folder: Path, values: SourcedValues, name: str, operator: str, runs: NDArray[np.float64]
-) -> tuple[Activation, str]:
-    """Return the activation and its source from the numbers of several runs, (runs, count)."""
+) -> tuple[Activation, str] | None:
+    """Return the activation and its source; ``None`` if the numbers of the runs, (runs, count), do not show it."""
     count = runs.shape[1]
     if count > 1 and _are_probabilities(runs):
         return Activation.NONE, f"graph: {name} is never negative and sums to one in {_RUNS} test runs"
@@ -106,20 +115,17 @@ def _from_runs(
         raise ModelError(_sorted_scores(folder, name))
     in_range = runs.min() >= 0 and runs.max() <= 1
     if operator in _UNCERTAIN or (operator in _AVERAGES and (in_range or count == 1)):
-        raise ModelError(
-            f"{folder} does not state whether output {name} holds logits or probabilities, and its last operator"
-            f' {operator or "(none)"} does not show it: add "output": {{"activation": "none"}} (probabilities),'
-            f' "softmax" or "sigmoid" (logits) to {FILE}.'
-        )
+        return None
     if count == 1:
         return Activation.SIGMOID, f"graph: {name} is one number out of {operator}, so it holds a logit"
     evidence = values.get("output.logits_activation")
     if evidence is None:
-        raise ModelError(
-            f"{folder} does not state whether one class of a photo is true or several (searched {values.searched}):"
-            f" output {name} comes out of {operator}, so it holds logits, and the two need different scores: add"
-            f' "output": {{"activation": "softmax"}} (one true class) or "sigmoid" (each class alone) to {FILE}.'
+        values.ask(
+            "output.activation",
+            f'"softmax" if one class of a photo is true, "sigmoid" if several can be: output {name} comes out of'
+            f" {operator}, so it holds logits",
         )
+        return None
     return Activation(evidence.value), evidence.source
 
 
@@ -127,17 +133,30 @@ def _are_probabilities(runs: NDArray[np.float64]) -> bool:
     return bool(runs.min() >= -_TOLERANCE and np.all(np.abs(runs.sum(axis=1) - 1) <= _TOLERANCE))
 
 
-def _test_runs(session: Session, input_spec: InputSpec, name: str, count: int) -> NDArray[np.float64]:
-    """Run the graph on rendered noise of several brightnesses and return the output's numbers, (runs, count)."""
+def _test_runs(
+    values: SourcedValues, session: Session, input_spec: InputSpec, name: str, count: int
+) -> NDArray[np.float64] | None:
+    """Run the graph on rendered noise of several brightnesses and return the output's numbers, (runs, count).
+
+    ``None`` if it does not run because the input is still incomplete, or gives numbers that are not finite.
+    """
+    if not count:
+        return None
     rng = np.random.default_rng(0)
     rows = []
     for number in range(_RUNS):
         shape = (input_spec.height, input_spec.width, input_spec.channels)
         pixels = rng.integers(0, 256 >> number, shape, dtype=np.uint8)
         tensor = add_batch_axis(input_spec, normalize(input_spec, pixels))
-        (result,) = session.run([name], {input_spec.name: tensor})
+        try:
+            (result,) = session.run([name], {input_spec.name: tensor})
+        except ModelError:
+            if values.missing:
+                return None
+            raise
         rows.append(_numbers(result)[:count])
-    return np.array(rows, dtype=np.float64)
+    runs = np.array(rows, dtype=np.float64)
+    return runs if np.isfinite(runs).all() else None
 
 
 def _numbers(result: Any) -> NDArray[np.float64]:

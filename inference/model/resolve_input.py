@@ -37,23 +37,24 @@ _DTYPES = {
     "tensor(double)": "float64",
     "tensor(uint8)": "uint8",
 }
+_USUAL_SIZE = (224, 224)  # for a trial run of a graph that takes any size, while its own is not stated
 _CHANNEL_AXIS_NAMES = {"c", "channel", "channels", "num_channels", "in_channels"}  # of exporters' dynamic axes
 
 
 def resolve_input(folder: Path, values: SourcedValues, session: Session) -> InputSpec:
     """Return the input's specification, and add to ``values`` what the graph shows.
 
+    A missing value is asked for (``values.ask``), and the specification has a placeholder for it.
+
     Raises:
-        ModelError: A value is missing, out of range, or contradicts the graph.
+        ModelError: A value is out of range, or contradicts the graph.
     """
     image_input = _image_input(folder, session)
     dtype = _DTYPES[image_input.type]
-    missing: list[str] = []
 
     def known(key: str, value: _Known | None, placeholder: _Known) -> _Known:
-        """Continue with a placeholder for a missing value, so that one refusal can list all of them."""
         if value is None:
-            missing.append(key)
+            values.ask(key)
             return placeholder
         return value
 
@@ -68,10 +69,12 @@ def resolve_input(folder: Path, values: SourcedValues, session: Session) -> Inpu
         values.add_normalization(1, 0, 1, f"graph: input {image_input.name} is uint8")
     scale = known("input.scale", values.checked("input.scale", value_checks.positive), 1.0)
     mean, std = _mean_and_std(values, scale, 1 if color_order is ColorOrder.GREY else 3)
-    if missing:
-        from inference.model.missing_values import missing_values
-
-        raise ModelError(missing_values(folder, values, missing))
+    if "input.scale" in values.missing:  # the three are one formula, so the author states all of it
+        for key in ("input.mean", "input.std"):
+            if key not in values:
+                values.ask(key)
+    if "input.size" in values.missing:
+        size = resized = _USUAL_SIZE
     if dtype == "uint8":
         _refuse_pixels_out_of_range(folder, values, image_input, (scale, mean, std))
     crops = resize is ResizeMode.SHORTEST_SIDE_CROP or resized != size

@@ -6,6 +6,7 @@ holds the scores. Outputs that hold a label's text or a class number are ignored
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from inference.model.session import Session
+    from inference.model.session import Session, ValueInfo
     from inference.model.sourced_values import SourcedValues
 
 _USUAL_NAMES = ("logits", "probabilities")  # of the scores, where an exporter adds other outputs
@@ -39,6 +40,8 @@ def resolve_output(  # noqa: PLR0913 - each argument is a separate source of evi
 ) -> tuple[OutputSpec, tuple[str, ...]]:
     """Run the graph once and return the output's specification with its labels.
 
+    A missing value is asked for (``values.ask``), and the specification has a placeholder for it.
+
     Args:
         folder: For messages.
         values: The stated values; what the graph shows is added.
@@ -48,9 +51,9 @@ def resolve_output(  # noqa: PLR0913 - each argument is a separate source of evi
         candidates: Lists of labels by their source.
 
     Raises:
-        ModelError: The graph does not run, is not a classifier, or its outputs do not fit the labels.
+        ModelError: The graph does not run or is not a classifier, or a stated value contradicts it.
     """
-    results = _run_on_zeros(session, input_spec)
+    results = _trial_run(session, input_spec, values)
     sizes = {name: _score_count(result) for name, result in results.items()}
     background = values.checked("output.background", value_checks.one_of(BackgroundClass)) or BackgroundClass.NONE
     named = _named_output(folder, values, sizes)
@@ -68,27 +71,27 @@ def resolve_output(  # noqa: PLR0913 - each argument is a separate source of evi
         if size == 1 and len(labels) == 2 and _positive(folder, values, source, labels) is not None
     }
     if not fitting:
-        from inference.model.missing_values import no_output_fits
+        from inference.model.missing_values import ask_for_labels
 
-        raise ModelError(no_output_fits(folder, values, session, eligible, candidates, last_operator))
-    sources = {source for source, _ in fitting}
-    if len(sources) > 1:
-        raise ModelError(
-            f"{folder} holds different labels in {' and '.join(sorted(sources))}: add"
-            f' "labels": "{min(sources)}" to {FILE} to choose.'
-        )
-    source = sources.pop()
-    name = _choose(folder, [name for _, name in fitting], last_operator)
-    labels = fitting[source, name]
-    _check_keys(folder, name, results[name], source, labels)
-    values.add("labels", source, source)
-    if reason := reason_for_one_true_class(source):
-        values.add("output.logits_activation", "softmax", f"{source}: {reason}")
-    values.add("output.name", name, f"graph: the output with {eligible[name]} numbers")
-    values.add("output.background", background.value, "default: as many numbers as labels")
+        name = ask_for_labels(folder, values, session, eligible, candidates, last_operator)
+        source, labels = "", tuple(map(str, range(eligible[name] or 0)))
+    else:
+        sources = sorted({source for source, _ in fitting})
+        if len(sources) > 1:
+            listed = " or ".join(json.dumps(source) for source in sources)
+            values.ask("labels", f"{listed}: the labels in them differ")
+        source = sources[0]
+        name = _choose(values, [name for each, name in fitting if each == source], last_operator)
+        labels = fitting[source, name]
+        _check_keys(folder, name, results[name], source, labels)
+        values.add("labels", source, source)
+        if reason := reason_for_one_true_class(source):
+            values.add("output.logits_activation", "softmax", f"{source}: {reason}")
+        values.add("output.name", name, f"graph: the output with {eligible[name]} numbers")
+        values.add("output.background", background.value, "default: as many numbers as labels")
     count = eligible[name] or 0
     positive = _positive(folder, values, source, labels) if count == 1 and len(labels) == 2 else None
-    if positive is None and "output.positive" in values:
+    if fitting and positive is None and "output.positive" in values:
         raise ModelError(
             f"{folder}: {values.source('output.positive')} is only for one number and two labels, but output {name} has"
             f" {count} for {len(labels)}: remove it."
@@ -96,6 +99,27 @@ def resolve_output(  # noqa: PLR0913 - each argument is a separate source of evi
     operator = last_operator.get(name, "")
     activation = resolve_activation(folder, values, name, operator, count=count, session=session, input_spec=input_spec)
     return OutputSpec(name, activation, background, positive), labels
+
+
+def _trial_run(session: Session, input_spec: InputSpec, values: SourcedValues) -> dict[str, Any]:
+    """Run the graph on an image of zeros and return every output by name.
+
+    While the input is incomplete the run may fail; zeros of the declared shapes then stand for the outputs.
+    """
+    try:
+        return _run_on_zeros(session, input_spec)
+    except ModelError:
+        if not values.missing:
+            raise
+        return {output.name: _zeros(output) for output in session.outputs}
+
+
+def _zeros(output: ValueInfo) -> Any:
+    """Return zeros of an output's declared shape; an axis of unknown size has length 0, but the first has 1."""
+    if not output.type.startswith("tensor"):
+        return [{}]
+    first, *others = (axis if isinstance(axis, int) else 0 for axis in output.shape or (1,))
+    return np.zeros((first or 1, *others), np.float32)
 
 
 def _run_on_zeros(session: Session, input_spec: InputSpec) -> dict[str, Any]:
@@ -138,8 +162,8 @@ def _named_output(folder: Path, values: SourcedValues, sizes: Mapping[str, int |
     return str(stated.value)
 
 
-def _choose(folder: Path, names: list[str], last_operator: Mapping[str, str]) -> str:
-    """Return the one output that holds the scores, of those with the right size."""
+def _choose(values: SourcedValues, names: list[str], last_operator: Mapping[str, str]) -> str:
+    """Return the one output that holds the scores, of those with the right size; ask where several may hold them."""
     if len(names) == 1:
         return names[0]
     probabilities = [name for name in names if last_operator.get(name) in REMAINING_ACTIVATION]
@@ -148,10 +172,9 @@ def _choose(folder: Path, names: list[str], last_operator: Mapping[str, str]) ->
     for chosen in (probabilities, usual, unsorted):
         if len(chosen) == 1:
             return chosen[0]
-    raise ModelError(
-        f"{folder}: outputs {', '.join(names)} all have one number per label:"
-        f' add "output": {{"name": "{names[0]}"}} to {FILE} to choose.'
-    )
+    listed = " or ".join(json.dumps(name) for name in names)
+    values.ask("output.name", f"{listed}: each has one number per label")
+    return names[0]
 
 
 def _positive(folder: Path, values: SourcedValues, source: str, labels: tuple[str, ...]) -> int | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_ERROR_SEVERITY = 3
+_FATAL_SEVERITY = 4  # an error is raised too, and its sentence is then the only line on stderr
 
 
 class ValueInfo(NamedTuple):
@@ -73,7 +73,7 @@ class Session:
         options.inter_op_num_threads = 1
         options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.enable_cpu_mem_arena = True
-        options.log_severity_level = _ERROR_SEVERITY
+        options.log_severity_level = _FATAL_SEVERITY
         # Runs are many and short: a thread that spins for its next task takes the CPU from a decoder.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")

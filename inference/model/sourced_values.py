@@ -11,7 +11,7 @@ from inference.errors import ModelError
 from inference.model_spec import SourcedValue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 
@@ -21,6 +21,7 @@ class SourcedValues:
     def __init__(self) -> None:
         self._values: dict[str, SourcedValue] = {}
         self._searched: list[str] = []
+        self._missing: dict[str, str] = {}
 
     def add(self, key: str, value: Any, source: str) -> None:
         """Add a value, unless an earlier source has stated the key or the value is ``None``."""
@@ -52,6 +53,22 @@ class SourcedValues:
                 self.add("input.crop_pct", crop_pct, source)
             self.add("input.pad_color", pad_color, source)
             self.add("input.crop_rounding", crop_rounding, source)
+
+    def ask(self, key: str, choices: str = "") -> None:
+        """Remember that the author must state this key. Loading goes on, so that one refusal lists all of them.
+
+        Args:
+            key: The key in ``model.json``.
+            choices: The allowed values in words, where they depend on the model; by default those of the key. The first
+                that are given stay.
+        """
+        if not self._missing.get(key):
+            self._missing[key] = choices
+
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """The keys that the author must state, each with its choices in words (may be empty)."""
+        return self._missing
 
     def search(self, folder: Path, *names: str) -> bool:
         """Return whether one of these files is in the folder, and remember that they were looked for."""

@@ -1,4 +1,7 @@
-"""``model inspect``: prints every value of a model's configuration, and the file and key that state it."""
+"""``model inspect``: prints every value of a model's configuration, and the file and key that state it.
+
+Of an incomplete folder it prints what is known, and the ``model.json`` to fill in.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inference.model import graph_start
 from inference.model.folder import load_model
+from inference.model.missing_values import IncompleteModelError
 from tools.model.model_json import resolved_values
 from tools.terminal import printable
 
@@ -14,7 +19,7 @@ if TYPE_CHECKING:
     import argparse
 
     from inference.model.loaded import LoadedModel
-    from inference.model.session import ValueInfo
+    from inference.model.session import Session, ValueInfo
 
 _SHOWN_LABELS = 3
 _LABEL_WIDTH = 24
@@ -28,24 +33,64 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the values; 0 when the model can be used."""
-    model = load_model(args.folder)
+    """Print the values; 0 when the model can be used, 2 when values are missing."""
+    try:
+        model = load_model(args.folder)
+    except IncompleteModelError as error:
+        _print_incomplete(error, as_json=args.json)
+        raise
     if args.json:
         print(json.dumps(_document(model), indent=2))
         return 0
     spec = model.spec
     print(f"{printable(spec.identity.name)}  version {spec.identity.version}")
-    print(f"graph    {spec.graph}  {spec.graph.stat().st_size:,} bytes")
-    for kind, infos in (("inputs", model.session.inputs), ("outputs", model.session.outputs)):
-        print(f"{kind:<8} {', '.join(printable(f'{info.name} {info.type} {_shape(info)}') for info in infos)}")
+    _print_graph(spec.graph, model.session, _start(model))
     if model.session.exact_int8:
         print("int8     exact on every CPU (session.x64quantprecision=1)")
     print(f"labels   {len(spec.labels)}: {printable(_first_and_last(spec.labels))}\n")
-    rows = [(key, _short(value), printable(source)) for key, value, source in resolved_values(spec)]
-    width = max(len(value) for _, value, _ in rows)
+    _print_table([(key, _short(value), printable(source)) for key, value, source in resolved_values(spec)])
+    return 0
+
+
+def _print_incomplete(error: IncompleteModelError, *, as_json: bool) -> None:
+    """Print what is known of a model, what is missing, and the ``model.json`` to fill in."""
+    known = [(key, value, source) for key, (value, source) in error.values if key not in error.missing]
+    if as_json:
+        print(
+            json.dumps(
+                _graph(error.graph, error.session, error.start)
+                | {
+                    "facts": {key: {"value": value, "source": source} for key, value, source in known},
+                    "missing": error.missing,
+                    "model.json": error.template,
+                },
+                indent=2,
+            )
+        )
+        return
+    _print_graph(error.graph, error.session, error.start)
+    print("\nknown")
+    _print_table([(key, _short(value), printable(source)) for key, value, source in known])
+    print("\nmissing")
+    _print_table([(key, "?", printable(choices)) for key, choices in error.missing.items()])
+    print(f"\nmodel.json to fill in\n{json.dumps(error.template, indent=2)}", flush=True)
+
+
+def _start(model: LoadedModel) -> str:
+    return graph_start.in_words(graph_start.read(model.spec.graph, model.spec.input.name))
+
+
+def _print_graph(graph: Path, session: Session, start: str) -> None:
+    print(f"graph    {printable(str(graph))}  {graph.stat().st_size:,} bytes")
+    for kind, infos in (("inputs", session.inputs), ("outputs", session.outputs)):
+        print(f"{kind:<8} {', '.join(printable(f'{info.name} {info.type} {_shape(info)}') for info in infos)}")
+    print(f"begins   {printable(start)}")
+
+
+def _print_table(rows: list[tuple[str, str, str]]) -> None:
+    width = max((len(value) for _, value, _ in rows), default=0)
     for key, value, source in rows:
         print(f"{key:<20} {value:<{width}}  {source}")
-    return 0
 
 
 def _document(model: LoadedModel) -> dict[str, Any]:
@@ -53,13 +98,20 @@ def _document(model: LoadedModel) -> dict[str, Any]:
     return {
         "name": spec.identity.name,
         "version": spec.identity.version,
-        "graph": str(spec.graph),
-        "graph_bytes": spec.graph.stat().st_size,
-        "inputs": [info._asdict() for info in session.inputs],
-        "outputs": [info._asdict() for info in session.outputs],
+        **_graph(spec.graph, session, _start(model)),
         "exact_int8": session.exact_int8,
         "labels": spec.labels,
         "facts": {key: {"value": value, "source": source} for key, value, source in resolved_values(spec)},
+    }
+
+
+def _graph(graph: Path, session: Session, start: str) -> dict[str, Any]:
+    return {
+        "graph": str(graph),
+        "graph_bytes": graph.stat().st_size,
+        "inputs": [info._asdict() for info in session.inputs],
+        "outputs": [info._asdict() for info in session.outputs],
+        "begins": start,
     }
 
 

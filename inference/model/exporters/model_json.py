@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 FILE = "model.json"
 
+OPEN = "?"
+"""What a refusal writes where only the author knows the value."""
+
 KEYS = {
     "": {"$schema", "name", "description", "graph", "labels", "input", "output", "sources"},
     "input": {
@@ -30,18 +33,23 @@ _TENSORFLOW_JS_KEYS = {"modelTopology", "weightsManifest"}  # TensorFlow.js give
 def read(folder: Path, values: SourcedValues) -> None:
     """Add what ``model.json`` states.
 
+    A value ``"?"`` is the place where the author writes a value, so it is asked for.
+
     Raises:
         ModelError: It is not a JSON object, or has an unknown key: a misspelt key must not be ignored.
     """
-    content = read_object(folder / FILE)
-    if content is None or not _TENSORFLOW_JS_KEYS.isdisjoint(content):
-        return
+    content = content_of(folder)
     _refuse_unknown_keys(folder, "", content)
     sources = content.pop("sources", {})
     if not isinstance(sources, dict):
         raise ModelError(f'{folder / FILE}: "sources" must be an object, but is {type(sources).__name__}.')
 
     def add(key: str, value: Any) -> None:
+        if _is_open(value):
+            if key == "graph":
+                raise ModelError(f'{folder / FILE}: "graph" is "?": write the name of the ONNX file.')
+            values.ask(key)
+            return
         origin = f" (from {sources[key]})" if key in sources else ""
         values.add(key, value, f"{FILE}: {key}{origin}")
 
@@ -54,6 +62,21 @@ def read(folder: Path, values: SourcedValues) -> None:
             add(f"{section}.{key}", value)
     for key, value in content.items():
         add(key, value)
+
+
+def content_of(folder: Path) -> dict[str, Any]:
+    """Return the object in ``model.json``; empty without the file, or where TensorFlow.js wrote it.
+
+    Raises:
+        ModelError: It is not a JSON object.
+    """
+    content = read_object(folder / FILE)
+    return content if content and _TENSORFLOW_JS_KEYS.isdisjoint(content) else {}
+
+
+def _is_open(value: Any) -> bool:
+    """Whether a value, or an entry of its list, is still ``"?"``."""
+    return bool(value == OPEN or (isinstance(value, list) and OPEN in value))
 
 
 def _refuse_unknown_keys(folder: Path, section: str, part: dict[str, Any]) -> None:

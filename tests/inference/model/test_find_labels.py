@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from inference import classifier
 from tests.inference.model.loading import LINES, refusal
-from tests.inference.model.model_folders import MODEL_JSON, folder, graph
+from tests.inference.model.model_folders import MODEL_JSON, PIXELS_JSON, folder, graph
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def test_the_refusal_states_the_number_of_missing_labels(tmp_path: Path) -> None:
     message = refusal(folder(tmp_path, graph(), model_json=MODEL_JSON))
-    assert '"labels": ["first", "second", ...] with 3 names' in message
+    assert "labels: a list of 3 names" in message
+    assert '"labels": "?"' in message
     assert "label files" in message, "where we looked"
 
 
@@ -25,13 +26,14 @@ def test_another_number_of_labels_is_refused(tmp_path: Path) -> None:
 
 def test_one_sigmoid_for_two_labels_is_asked_about(tmp_path: Path) -> None:
     model = graph(classes=1, operators=("Sigmoid",))
-    message = refusal(folder(tmp_path, model, labels_txt="cat\ndog", model_json=MODEL_JSON))
-    assert '"output": {"positive": "dog"}' in message
+    message = refusal(folder(tmp_path, model, labels_txt="cat\ndog", model_json=PIXELS_JSON))
+    assert 'positive: "dog" or "cat"' in message
+    assert '"positive": "?"' in message
 
 
 def test_two_different_label_files_need_a_choice(tmp_path: Path) -> None:
     path = folder(tmp_path, graph(), labels_txt=LINES, synset_txt="a\nb\nc", model_json=MODEL_JSON)
-    assert "labels.txt and synset.txt" in refusal(path)
+    assert 'labels: "labels.txt" or "synset.txt"' in refusal(path)
     folder(path, graph(), model_json=MODEL_JSON | {"labels": "synset.txt"})
     assert classifier.load(path).spec.labels == ("a", "b", "c")
 

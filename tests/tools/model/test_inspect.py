@@ -42,6 +42,36 @@ def test_escapes_control_characters(tmp_path: Path) -> None:
 
 
 def test_a_refused_model_prints_one_sentence(tmp_path: Path) -> None:
-    run = run_model("inspect", folder(tmp_path / "m", graph(), labels_txt=LINES))
+    run = run_model("inspect", folder(tmp_path / "m", graph(), labels_txt=LINES, model_json={"input": {"scale": 0}}))
     assert (run.returncode, run.stdout) == (2, "")
     assert len(run.stderr.splitlines()) == 1
+
+
+def test_an_incomplete_model_prints_what_is_known_and_what_is_missing(tmp_path: Path) -> None:
+    export = folder(tmp_path / "m", graph(), labels_txt=LINES, model_json={"input": {"scale": 0.5}})
+    run = run_model("inspect", export)
+    assert run.returncode == 2
+    assert len(run.stderr.splitlines()) == 1
+    known, _, missing = run.stdout.partition("\nmissing\n")
+    assert ["input.scale", "0.5", "model.json: input.scale"] in [line.split(maxsplit=2) for line in known.splitlines()]
+    assert "begins   Cast, ReduceMean: it does not rescale its pixels\n" in known
+    table, _, template = missing.partition("\nmodel.json to fill in\n")
+    assert [line.split(maxsplit=2)[:2] for line in table.splitlines()] == [
+        ["input.color_order", "?"],
+        ["input.resize", "?"],
+        ["output.activation", "?"],
+    ]
+    assert json.loads(template) == {
+        "input": {"scale": 0.5, "color_order": "?", "resize": "?"},
+        "output": {"activation": "?"},
+    }
+
+
+def test_an_incomplete_model_prints_one_json_object(tmp_path: Path) -> None:
+    run = run_model("inspect", folder(tmp_path / "m", graph(), model_json=MODEL_JSON), "--json")
+    assert run.returncode == 2
+    report = json.loads(run.stdout)
+    assert set(report["missing"]) == {"labels"}
+    assert report["model.json"] == MODEL_JSON | {"labels": "?"}
+    assert report["facts"]["input.size"]["value"] == [8, 8]
+    assert report["begins"] == "Cast, ReduceMean: it does not rescale its pixels"
