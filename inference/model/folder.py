@@ -43,15 +43,10 @@ def load_model(folder: Path, *, intra_op_threads: int = 1) -> LoadedModel:
         intra_op_threads: See ``Session``.
 
     Raises:
-<<<<<<< HEAD
         ModelFileError: The folder or a file in it is missing, or may not be read.
-        ModelError: The folder is broken or incomplete. The message is one sentence that says what to do.
+        ModelError: The folder is broken or incomplete. The message is one sentence that says what to do; for an
+            incomplete folder (``IncompleteModelError``) it lists everything that the author must state.
         TransientError: Memory, open files or another resource of the machine ran out.
-=======
-        ModelError: The folder is missing, broken or incomplete. The message is one sentence that says what to do; for
-            an incomplete folder (``IncompleteModelError``) it lists everything that the author must state.
-        TransientError: Memory ran out.
->>>>>>> ff8b136 (Ask for everything that a model folder lacks in one refusal)
     """
     try:
         return _load(folder, intra_op_threads)

@@ -13,16 +13,11 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from inference.errors import ModelError
-<<<<<<< HEAD
 from inference.model.file_errors import cannot_read
-=======
-from inference.model.protobuf import NotProtobufError as _NotProtobufError
-from inference.model.protobuf import fields as _fields
-from inference.model.protobuf import text as _text
->>>>>>> ff8b136 (Ask for everything that a model folder lacks in one refusal)
+from inference.model.protobuf import NotProtobufError, fields, text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 # Operators that move, copy or retype numbers without changing what they mean: a Softmax before them is still a Softmax.
@@ -79,7 +74,7 @@ def read(path: Path) -> OnnxFile:
             return _read_model(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
     except OSError as error:
         raise cannot_read(str(path), error) from error
-    except (_NotProtobufError, UnicodeDecodeError) as error:
+    except (NotProtobufError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is not an ONNX file, or it is cut short: export or copy it again.") from error
 
 
@@ -100,19 +95,19 @@ def _refuse_other_formats(path: Path, head: bytes) -> None:
 
 
 def _read_model(content: memoryview) -> OnnxFile:
-    graphs = [graph for field, graph in _fields(content) if field == 7 and isinstance(graph, memoryview)]
+    graphs = [graph for field, graph in fields(content) if field == 7 and isinstance(graph, memoryview)]
     if not graphs:
-        raise _NotProtobufError
+        raise NotProtobufError
     made_by: dict[str, tuple[str, str]] = {}
     outputs: list[str] = []
-    for field, value in chain.from_iterable(map(_fields, graphs)):  # protobuf merges a message that comes in parts
+    for field, value in chain.from_iterable(map(fields, graphs)):  # protobuf merges a message that comes in parts
         if not isinstance(value, memoryview):
             continue
         if field == 1:  # GraphProto.node
             operator, first_input, results = _read_node(value)
             made_by.update(dict.fromkeys(results, (operator, first_input)))
         elif field == 12:  # GraphProto.output
-            outputs += [_text(name) for number, name in _fields(value) if number == 1]
+            outputs += [text(name) for number, name in fields(value) if number == 1]
 
     external: set[str] = set()
     is_quantized = False
@@ -132,10 +127,10 @@ def _all_parts(model: memoryview) -> Iterator[tuple[str, memoryview]]:
         if kind in {"node", "tensor"}:
             yield kind, message
         if parts := _PARTS.get(kind):
-            for field, value in _fields(message):
+            for field, value in fields(message):
                 if field in parts:
                     if isinstance(value, int):
-                        raise _NotProtobufError
+                        raise NotProtobufError
                     waiting.append((parts[field], value))
 
 
@@ -151,26 +146,26 @@ def _last_operator(name: str, made_by: Mapping[str, tuple[str, str]]) -> str:
 def _read_node(node: memoryview) -> tuple[str, str, list[str]]:
     """Return a NodeProto's operator, its first input and its outputs."""
     operator, inputs, outputs = "", [], []
-    for field, value in _fields(node):
+    for field, value in fields(node):
         if field == 1:
-            inputs.append(_text(value))
+            inputs.append(text(value))
         elif field == 2:
-            outputs.append(_text(value))
+            outputs.append(text(value))
         elif field == 4:
-            operator = _text(value)
+            operator = text(value)
     return operator, inputs[0] if inputs else "", outputs
 
 
 def _is_quantized(node: memoryview) -> bool:
-    return any(field == 4 and _text(value).startswith(_QUANTIZED) for field, value in _fields(node))
+    return any(field == 4 and text(value).startswith(_QUANTIZED) for field, value in fields(node))
 
 
 def _external_location(tensor: memoryview) -> set[str]:
     """Return the external file of a TensorProto, if it has one."""
     found = set()
-    for field, entry in _fields(tensor):
+    for field, entry in fields(tensor):
         if field == 13 and isinstance(entry, memoryview):  # external_data: key and value
-            pair = {number: _text(value) for number, value in _fields(entry)}
+            pair = {number: text(value) for number, value in fields(entry)}
             if pair.get(1) == "location":
                 found.add(pair.get(2, ""))
     return found
