@@ -50,7 +50,7 @@ _DETECTOR_WORDS = ("box", "bbox", "nms", "detection", "num_det")
 
 
 class IncompleteModelError(ModelError):
-    """The folder can be read, but only the author knows what is missing.
+    """The folder can be read, but some values are known to the author only.
 
     Attributes:
         graph: The ONNX file.

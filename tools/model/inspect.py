@@ -1,6 +1,6 @@
 """``model inspect``: prints every value of a model's configuration, and the file and key that state it.
 
-Of an incomplete folder it prints what is known, and the ``model.json`` to fill in.
+Of an incomplete folder it prints the known values, and the ``model.json`` to fill in.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_incomplete(error: IncompleteModelError, *, as_json: bool) -> None:
-    """Print what is known of a model, what is missing, and the ``model.json`` to fill in."""
+    """Print the known values of a model, the missing ones, and the ``model.json`` to fill in."""
     known = [(key, value, source) for key, (value, source) in error.values if key not in error.missing]
     if as_json:
         print(
