@@ -144,7 +144,6 @@ TABLE: dict[str, set[str]] = {
 FLAT_MODULES = 13
 MORE_FLAT_MODULES = {
     "inference/decoding/formats": "one module for each image format",
-    "inference/model": "session_errors, missing_values and graph_start are imported for a refusal only",
 }
 # Refused by name in `tools`, whose other third-party packages its requirements file decides. The dev host imitates
 # Azure's host and the worker, so it alone speaks the worker's language.

@@ -15,7 +15,7 @@ from inference.errors import ModelError, ModelFileError, TransientError
 from inference.model import onnx_file
 from inference.model.exporters import model_json
 from inference.model.file_errors import cannot_read
-from inference.model.find_labels import find_labels
+from inference.model.labels.find import find_labels
 from inference.model.loaded import LoadedModel
 from inference.model.read_sources import read_exporter_files, read_files_that_name_the_graph, read_graph_metadata
 from inference.model.resolve_input import resolve_input
@@ -86,7 +86,7 @@ def _load(folder: Path, intra_op_threads: int) -> LoadedModel:
         candidates=find_labels(folder, values),
     )
     if values.missing:
-        from inference.model.missing_values import IncompleteModelError
+        from inference.model.refusals.missing_values import IncompleteModelError
 
         raise IncompleteModelError(folder, graph, values, session)
     identity = ModelIdentity(

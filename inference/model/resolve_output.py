@@ -14,7 +14,7 @@ import numpy as np
 from inference.errors import ModelError
 from inference.model import value_checks
 from inference.model.exporters.model_json import FILE
-from inference.model.find_labels import reason_for_one_true_class
+from inference.model.labels.find import reason_for_one_true_class
 from inference.model.resolve_activation import REMAINING_ACTIVATION, resolve_activation
 from inference.model_spec import BackgroundClass, InputSpec, OutputSpec
 from inference.preprocess import add_batch_axis
@@ -71,7 +71,7 @@ def resolve_output(  # noqa: PLR0913 - each argument is a separate source of evi
         if size == 1 and len(labels) == 2 and _positive(folder, values, source, labels) is not None
     }
     if not fitting:
-        from inference.model.missing_values import ask_for_labels
+        from inference.model.refusals.missing_values import ask_for_labels
 
         name = ask_for_labels(folder, values, session, eligible, candidates, last_operator)
         source, labels = "", tuple(map(str, range(eligible[name] or 0)))

@@ -86,7 +86,7 @@ class Session:
         except onnxruntime_errors() as error:
             if is_passing(str(error)):  # before the import below: perhaps no more files can be opened
                 raise TransientError(f"{graph} cannot be loaded for now: {error}.") from error
-            from inference.model.session_errors import load_refusal
+            from inference.model.refusals.session_errors import load_refusal
 
             raise ModelError(load_refusal(graph, str(error))) from error
         self.exact_int8 = exact_int8
@@ -116,7 +116,7 @@ class Session:
         except MemoryError as error:
             raise TransientError("Memory ran out during inference.") from error
         except _run_errors() as error:
-            from inference.model.session_errors import plain_words
+            from inference.model.refusals.session_errors import plain_words
 
             reason = plain_words(str(error))
             if is_passing(str(error)):

@@ -226,7 +226,8 @@ inference.decoding.formats.chunk_limit inference.decoding.formats.detect inferen
 inference.decoding.formats.jpeg inference.decoding.formats.jpeg_damage inference.decoding.formats.jpeg_pixels
 inference.decoding.formats.jpeg_segments inference.decoding.formats.refusals
 inference.model
-inference.model.find_labels inference.model.folder inference.model.labels inference.model.loaded
+inference.model.file_errors inference.model.folder inference.model.labels inference.model.labels.find
+inference.model.labels.read inference.model.loaded
 inference.model.onnx_file inference.model.protobuf inference.model.read_sources inference.model.resolve_activation
 inference.model.resolve_input inference.model.resolve_output
 inference.model.session inference.model.sourced_values inference.model.value_checks

@@ -9,9 +9,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inference.model import graph_start
 from inference.model.folder import load_model
-from inference.model.missing_values import IncompleteModelError
+from inference.model.refusals import graph_start
+from inference.model.refusals.missing_values import IncompleteModelError
 from tools.model.model_json import resolved_values
 from tools.terminal import printable
 

@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 from inference import classifier
 from inference.model.exporters import model_json
-from inference.model.missing_values import DESCRIPTIONS, IncompleteModelError
+from inference.model.refusals.missing_values import DESCRIPTIONS, IncompleteModelError
 from tests.inference.model.loading import LINES, NAMES, refusal
 from tests.inference.model.model_folders import MODEL_JSON, PIXELS_JSON, RED, folder, graph, png
 

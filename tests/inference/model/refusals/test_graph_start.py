@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from inference.model.graph_start import in_words, read
+from inference.model.refusals.graph_start import in_words, read
 
 if TYPE_CHECKING:
     from pathlib import Path

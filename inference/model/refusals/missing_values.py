@@ -9,8 +9,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from inference.errors import ModelError
-from inference.model import graph_start
 from inference.model.exporters import model_json
+from inference.model.refusals import graph_start
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from inference.errors import ModelError
-from inference.model.labels import FILE_NAMES, Direction, direction, parse_labels, read_labels
+from inference.model.labels.read import FILE_NAMES, Direction, direction, parse_labels, read_labels
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.errors import ModelError
-from inference.model.labels import parse_labels, read_labels
+from inference.model.labels.read import parse_labels, read_labels
 
 if TYPE_CHECKING:
     from pathlib import Path
