@@ -53,7 +53,9 @@ TABLE: dict[str, set[str]] = {
     },
     "inference.preprocess": {"PIL", "numpy", "inference.decoding", "inference.model_spec"},
     "inference.postprocess": {"numpy", "inference.errors", "inference.model_spec", "inference.predictions"},
-    "inference.model.exporters": {"inference.errors", "inference.model.sourced_values", "inference.model.file_errors"},
+    "inference.model.exporters": {
+        *("yaml", "inference.errors", "inference.model.sourced_values", "inference.model.file_errors"),
+    },
     "inference.model": {
         *("numpy", "onnxruntime", "inference.errors", "inference.predictions", "inference.model_spec"),
         *("inference.model.exporters", "inference.model.sourced_values", "inference.model.file_errors"),

@@ -7,15 +7,29 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from inference.errors import ModelError
-from inference.model.labels.read import FILE_NAMES, Direction, direction, parse_labels, read_labels
+from inference.model.labels.parsed import Direction, direction, parse_labels
+from inference.model.labels.read import read_labels
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from inference.model.sourced_values import SourcedValues
 
-_SUFFIXES = {".txt", ".json", ".csv"}
-_WORDS = ("label", "class", "synset")
+# Usual names of label files in lower case, most common first. Without one, every file of a usual suffix counts whose
+# name has one of the words.
+_FILE_NAMES = (
+    "labels.json", "labels.txt", "synset.txt", "classes.json", "classes.txt", "class_names.json", "class_names.txt",
+    "class_indices.json", "imagenet_class_index.json", "imagenet_classes.txt", "imagenet1000_clsidx_to_labels.txt",
+    "class_to_idx.json", "idx_to_class.json", "label2id.json", "index_to_name.json", "synset_words.txt",
+    "labels_map.txt", "label_map.txt", "id2label.json", "label.txt", "labels.csv", "classes.csv", "labels", "names.txt",
+    "names.json", "obj.names", "dict.txt", "categories.txt", "categories.json", "categories.csv", "data.yaml",
+    "data.yml", "dataset.yaml", "labels.yaml", "labels.yml", "classes.yaml", "classes.yml", "names.yaml", "names.yml",
+    "categories.yaml", "categories.yml", "label_map.pbtxt", "labelmap.pbtxt", "labelmap.txt", "labels.tsv",
+    "classes.tsv", "names.csv", "names.tsv", "categories.tsv",
+)  # fmt: skip
+_SUFFIXES = {".txt", ".json", ".csv", ".tsv", ".yaml", ".yml", ".pbtxt"}
+_WORDS = ("label", "class", "synset", "categor")
+_DARKNET = ".names"
 # Label files that only a training with one true class per photo writes, by a pattern of their name.
 _ONE_TRUE_CLASS = (
     (r"(class(es)?[_-]?(to[_-]?|2)?(idx|index|indices|id))|((idx|index|id)[_-]?(to|2)[_-]?class(es)?)",
@@ -36,8 +50,7 @@ def find_labels(folder: Path, values: SourcedValues) -> dict[str, tuple[str, ...
     stated = values.get("labels")
     if stated is None:
         values.add_searched("label files")
-        usual = [folder / name for name in FILE_NAMES if (folder / name).is_file()]
-        return _read_files(usual or _files_with_similar_names(folder))
+        return _read_files(_usual_files(folder) or _files_with_similar_names(folder))
     if isinstance(stated.value, str):
         path = folder / stated.value
         if not path.resolve().is_relative_to(folder.resolve()):
@@ -76,6 +89,12 @@ def _read_files(paths: list[Path]) -> dict[str, tuple[str, ...]]:
     if refusals and not found:
         raise refusals[0]
     return found
+
+
+def _usual_files(folder: Path) -> list[Path]:
+    files = {path.name.lower(): path for path in sorted(folder.iterdir(), reverse=True) if path.is_file()}
+    usual = [files[name] for name in _FILE_NAMES if name in files]
+    return usual + [files[name] for name in sorted(files) if name.endswith(_DARKNET) and files[name] not in usual]
 
 
 def _files_with_similar_names(folder: Path) -> list[Path]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from inference import classifier
 from tests.inference.model.loading import LINES, refusal
 from tests.inference.model.model_folders import MODEL_JSON, PIXELS_JSON, folder, graph
@@ -52,3 +54,19 @@ def test_label_files_with_similar_names_are_found(tmp_path: Path) -> None:
     path = folder(tmp_path, graph(), model_json=MODEL_JSON, README_md="# hello", training_log_txt="epoch 1")
     (path / "my-labels-v2.txt").write_text(LINES)
     assert classifier.load(path).spec.labels == ("red", "green", "blue")
+
+
+@pytest.mark.parametrize("name", ["Labels.TXT", "CLASSES.txt", "coco.names", "names.txt", "dict.txt", "Categories.txt"])
+def test_usual_names_in_any_case_are_found(tmp_path: Path, name: str) -> None:
+    path = folder(tmp_path, graph(), model_json=MODEL_JSON)
+    (path / name).write_text(LINES)
+    assert classifier.load(path).spec.labels == ("red", "green", "blue")
+
+
+def test_files_of_new_kinds_that_disagree_need_a_choice(tmp_path: Path) -> None:
+    path = folder(tmp_path, graph(), labels_txt=LINES, data_yaml="names: [b, g, r]", model_json=MODEL_JSON)
+    (path / "label_map.pbtxt").write_text("".join(f"item {{ id: {at} name: '{at}' }}" for at in (1, 2, 3)))
+    assert 'labels: "data.yaml" or "label_map.pbtxt" or "labels.txt"' in refusal(path)
+    (path / "label_map.pbtxt").unlink()
+    (path / "data.yaml").write_text("names: [red, green, blue]")
+    assert classifier.load(path).spec.labels == ("red", "green", "blue"), "the same list twice is one"

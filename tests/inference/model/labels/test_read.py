@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.errors import ModelError
-from inference.model.labels.read import parse_labels, read_labels
+from inference.model.labels.parsed import parse_labels
+from inference.model.labels.read import read_labels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,11 +52,92 @@ CAT_DOG_OWL = ("cat", "dog", "owl")
         pytest.param("crane\nowl\ncrane", ("crane", "owl", "crane"), id="a label twice, as ImageNet has"),
         pytest.param('{"0": "0", "1": "1"}', ("0", "1"), id="digits as names"),
         pytest.param("Käse\n木\n", ("Käse", "木"), id="any script"),
+        pytest.param("cat 0\ndog 1\nowl 2", CAT_DOG_OWL, id="number behind, after a space"),
+        pytest.param("snow owl 1\ncat 0", ("cat", "snow owl"), id="the same in any order"),
+        pytest.param("stage 0\nstage 1", ("stage 0", "stage 1"), id="names that differ in their number"),
+        pytest.param("iPhone 13\nPixel 9", ("iPhone 13", "Pixel 9"), id="names that end with numbers"),
+        pytest.param("0: 'cat'\n1: 'dog'", ("cat", "dog"), id="single quotes"),
+        pytest.param("# made by hand\n\ncat\n#end\ndog", ("cat", "dog"), id="comments"),
+        pytest.param("#1\n#2", ("#1", "#2"), id="names that begin with a hash"),
+        pytest.param("/a/airfield 0\n/b/bar/indoor 1", ("airfield", "bar/indoor"), id="Places"),
+        pytest.param("__label__cat\n__label__dog", ("cat", "dog"), id="fastText"),
+        pytest.param('{"categories": [{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}]}', ("cat", "dog"), id="COCO"),
+        pytest.param('{"CLASS_LIST": ["cat", "dog"]}', ("cat", "dog"), id="a key in capitals"),
     ],
 )
 def test_reads(tmp_path: Path, text: str, labels: tuple[str, ...]) -> None:
     (tmp_path / "labels").write_text(text, encoding="utf-8", newline="")
     assert read_labels(tmp_path / "labels") == labels
+
+
+PBTXT = """
+# made by a script
+item {
+  id: 1
+  name: 'cat'
+}
+item: { name: "/m/0bt9lr", display_name: "dog", id: 2 }
+item {
+  name: "owl" id: 3
+  keypoints { id: 7 label: "eye" }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "labels"),
+    [
+        pytest.param("data.yaml", "nc: 3\nnames: [cat, 'dog', \"owl\"]  # three\n", CAT_DOG_OWL, id="YAML list"),
+        pytest.param("data.yaml", "train: ../x\nnames:\n  0: cat\n  2: owl\n  1: dog\n", CAT_DOG_OWL, id="YAML map"),
+        pytest.param("labels.yml", "- cat\n- no\n- 2020-01-01\n- 1.0\n", ("cat", "no", "2020-01-01", "1.0"),
+                     id="YAML without types"),
+        pytest.param("classes.yaml", "cat: 0\nowl: 2\ndog: 1\n", CAT_DOG_OWL, id="YAML from name to index"),
+        pytest.param("label_map.pbtxt", PBTXT, CAT_DOG_OWL, id="TensorFlow, from 1"),
+        pytest.param("label_map.pbtxt", "item{id:0 name:'it\\'s'}item{id:1 name:\"b\"}", ("it's", "b"), id="from 0"),
+        pytest.param("obj.names", "cat\ndog\nowl\n", CAT_DOG_OWL, id="darknet"),
+        pytest.param("dict.txt", "cat 120\ndog 80\nowl 80\n", CAT_DOG_OWL, id="names and counts"),
+        pytest.param("dict.txt", "pixel 9\nnokia 3310\n", ("pixel 9", "nokia 3310"), id="numbers that do not fall"),
+        pytest.param("names.txt", "0 cat\n1 dog\n2 owl\n", CAT_DOG_OWL, id="index and name"),
+        pytest.param("labels.tsv", "index\tlabel\n1\tdog\n0\tcat, tom\n", ("cat, tom", "dog"), id="TSV"),
+        pytest.param("labels.tsv", "0\tcat\n1\tdog", ("cat", "dog"), id="TSV without a header"),
+        pytest.param("labels.csv", "ClassId,SignName\n0,Speed limit\n1,Stop\n", ("Speed limit", "Stop"), id="GTSRB"),
+        pytest.param("labels.csv", "class;id\nowl;1\ncat;0\n", ("cat", "owl"), id="semicolons, index behind"),
+        pytest.param("labels.csv", "name\ncat\ndog\n", ("cat", "dog"), id="one column"),
+        pytest.param("labels.csv", ",label\n0,cat\n1,dog\n", ("cat", "dog"), id="pandas' index"),
+        pytest.param("labels.csv", "label,name\n0,cat\n1,dog\n", ("cat", "dog"), id="an index called label"),
+        pytest.param("labels.csv", 'index,mid,display_name\n0,/m/09x0r,"Speech, soft"\n1,/m/05,Child\n',
+                     ("Speech, soft", "Child"), id="three columns"),
+        pytest.param("labels.csv", "id,name\nn02,dog\nn01,cat\n", ("dog", "cat"), id="ids that are no indices"),
+        pytest.param("labels.csv", "Name,Index\n10,1\n0,0\n", ("0", "10"), id="digits as names"),
+        pytest.param("labels.csv", "tench, Tinca tinca\ncrane, bird, big\n", ("tench, Tinca tinca", "crane, bird, big"),
+                     id="names with commas"),
+        pytest.param("labels.csv", "# v2\n0,animal,cat\n1,animal,owl\n", None, id="two columns of names"),
+        pytest.param("labels.csv", "id,name\n1,cat\n2,dog\n", None, id="counting from one"),
+        pytest.param("labels.csv", "id,name\n0,cat\n1,\n", None, id="a row without a name"),
+        pytest.param("data.yaml", "nc: 4\nnames: [cat, dog]\n", None, id="another number of names"),
+        pytest.param("data.yaml", "names: [cat", None, id="broken YAML"),
+        pytest.param("data.yaml", "a: " + "[" * 200_000, None, id="brackets in YAML"),
+        pytest.param("label_map.pbtxt", "item { id: 1 name: 'a' } item { id: 3 name: 'b' }", None, id="a gap"),
+        pytest.param("label_map.pbtxt", "item { id: 1 name: 'a'", None, id="cut short"),
+        pytest.param("label_map.pbtxt", "cat\ndog\n", None, id="no map"),
+    ],
+)  # fmt: skip
+def test_reads_by_suffix(tmp_path: Path, name: str, text: str, labels: tuple[str, ...] | None) -> None:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    if labels is None:
+        with pytest.raises(ModelError, match=re.escape(str(path))):
+            read_labels(path)
+    else:
+        assert read_labels(path) == labels
+
+
+def test_a_file_of_many_megabytes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    with path.open("wb") as file:
+        file.truncate(16 * 1024 * 1024 + 1)
+    with pytest.raises(ModelError, match="more than 16,777,216 bytes"):
+        read_labels(path)
 
 
 @pytest.mark.parametrize(
