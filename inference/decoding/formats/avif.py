@@ -14,16 +14,23 @@ from PIL import AvifImagePlugin
 from inference.decoding.formats.chunk_limit import ChunkLimit
 from inference.decoding.formats.image_format import Header, ImageFormat
 from inference.decoding.formats.isobmff.av1 import CodedSize, read_coded_size
-from inference.decoding.formats.isobmff.boxes import check_boxes
-from inference.decoding.formats.isobmff.items import coded_layers
+from inference.decoding.formats.isobmff.boxes import find_cut_box
+from inference.decoding.formats.isobmff.codecs import refuse_other_codecs
+from inference.decoding.formats.isobmff.items import check_whole, read_container
 from inference.decoding.memory_cost import DecoderMemory
 from inference.errors import PermanentError
+from inference.predictions import ImageInfo
 
 if TYPE_CHECKING:
+    from PIL import Image
     from PIL.ImageFile import ImageFile
 
+    from inference.decoding.formats.isobmff.items import Container
+    from inference.decoding.pixels import Mode
     from inference.limits import Limits
 
+_AV1 = frozenset({b"av01"})
+_MAX_PADDING_BYTES = 32 * 1024 * 1024  # of later frames that are missing
 _PIXEL_BYTES = 12
 _DEEP_PIXEL_BYTES = 17  # 10 or 12 bits: two bytes for each of up to four samples
 
@@ -39,12 +46,29 @@ class Avif(ImageFormat):
     can_state_any_size = True
 
     def count_frames(self, content: bytes, chunks: ChunkLimit) -> int:
-        """Check that the boxes are whole; ``describe`` counts the frames."""
-        check_boxes(content, chunks)
+        """Check that the picture is coded in AV1 and whole; ``describe`` counts the frames.
+
+        Raises:
+            PermanentError: ``truncated``, ``corrupt``, ``unsupported_format``.
+        """
+        container = read_container(content, chunks)
+        is_sequence = _is_sequence(content, container)
+        if container.primary and not is_sequence:
+            refuse_other_codecs(container.primary.colours, _AV1)
+        check_whole(content, container, chunks, is_sequence=is_sequence)
+        cut = find_cut_box(content, chunks)
+        if cut and cut.missing > _MAX_PADDING_BYTES:
+            raise cut.refusal(content)
         return 1
 
     def open(self, content: bytes) -> ImageFile:
-        """Open the content; libavif refuses a file for its EXIF block, and then reads it without the block."""
+        """Open the content, of which the end may be missing.
+
+        libavif refuses a file of which any frame is missing; zeros stand in for it. It also refuses a file for its EXIF
+        block, and then reads it without the block.
+        """
+        if cut := find_cut_box(content, ChunkLimit(len(content))):
+            content += bytes(cut.missing)
         try:
             return super().open(content)
         except PermanentError:
@@ -58,17 +82,39 @@ class Avif(ImageFormat):
         frames = max(frames, image.n_frames if isinstance(image, AvifImagePlugin.AvifImageFile) else 1)
         coded = coded_size(content, limits)
         pixel_bytes = _DEEP_PIXEL_BYTES if coded.is_deep else _PIXEL_BYTES
-        return (
-            super()
-            .describe(image, content, frames, limits)
-            ._replace(
-                decoder_memory=DecoderMemory(pixel_bytes * max(image.width * image.height, coded.pixels)),
-                coded_pixels=coded.pixels,
-            )
+        header = super().describe(image, content, frames, limits)
+        left, top, right, bottom = _crop_box(content, image.size)
+        cut = find_cut_box(content, ChunkLimit(limits.max_chunks))
+        return header._replace(
+            info=ImageInfo(*header.orientation.swap((right - left, bottom - top)), self.name),
+            decoder_memory=DecoderMemory(
+                pixel_bytes * max(image.width * image.height, coded.pixels) + (len(content) + cut.missing if cut else 0)
+            ),
+            coded_pixels=coded.pixels,
         )
+
+    def decode(self, content: bytes, mode: Mode, scale: int) -> Image.Image:
+        """Decode the first frame and cut out the part to show (``clap``), which comes before any turning."""
+        image = super().decode(content, mode, scale)
+        box = _crop_box(content, image.size)
+        return image if box == (0, 0, *image.size) else image.crop(box)
 
 
 FORMAT = Avif()
+
+
+def _is_sequence(content: bytes, container: Container) -> bool:
+    """Whether libavif decodes the tracks: it does where the file says so first, and has any."""
+    return content[8:12] == b"avis" and bool(container.first_samples)
+
+
+def _crop_box(content: bytes, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return the part of the picture to show: left, top, right, bottom. libavif leaves it to its caller."""
+    container = read_container(content, ChunkLimit(len(content)))
+    whole = (0, 0, *size)
+    if _is_sequence(content, container) or not container.primary or not container.primary.clean_aperture:
+        return whole
+    return container.primary.clean_aperture.crop_box(size) or whole
 
 
 def coded_size(content: bytes, limits: Limits) -> CodedSize:
@@ -82,6 +128,8 @@ def coded_size(content: bytes, limits: Limits) -> CodedSize:
         PermanentError: ``corrupt``: the items lie outside of the file; ``too_many_frames``: there are too many of them.
     """
     chunks = ChunkLimit(limits.max_chunks)
-    layers = [[read_coded_size(item.stream, chunks) for item in layer] for layer in coded_layers(content, chunks)]
+    layers = [
+        [read_coded_size(item.stream, chunks) for item in layer] for layer in read_container(content, chunks).layers
+    ]
     pixels = max((sum(size.pixels for size in layer) for layer in layers), default=0)
     return CodedSize(pixels, any(size.is_deep for layer in layers for size in layer))

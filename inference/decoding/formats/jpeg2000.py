@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Jpeg2KImagePlugin
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from inference.limits import Limits
 
 _CODESTREAM = b"\xff\x4f\xff\x51"  # SOC, then SIZ
+_TILE_PART = b"\xff\x90"  # SOT
+_TILE_PART_HEADER = struct.Struct(">2sHHIBB")  # marker, length, tile, length of the part, number of the part, parts
+_END = b"\xff\xd9"  # EOC
 _SIZES = struct.Struct(">8I")  # of the picture and its offset, then of a tile and its offset
 _SIZES_AT = 8  # behind the two markers, the segment's length and the capabilities
 _COMPONENT = struct.Struct(">BBB")  # Ssiz, XRsiz, YRsiz
@@ -43,10 +47,12 @@ class Jpeg2000(ImageFormat):
     can_state_any_size = True
 
     def count_frames(self, content: bytes, chunks: ChunkLimit) -> int:
-        """Check that the boxes, or the end mark of a bare codestream, are there."""
+        """Check that the boxes of a JP2 file, or the end mark of a bare codestream, are there; that mark may miss."""
+        if missing_end(content, chunks):
+            return 1
         if not content.startswith(b"\xff\x4f"):
             check_boxes(content, chunks)
-        elif content.rfind(b"\xff\xd9") < 0:
+        elif content.rfind(_END) < 0:
             raise truncated(content, "the end-of-codestream marker is missing")
         return 1
 
@@ -62,6 +68,11 @@ class Jpeg2000(ImageFormat):
         )
         header = super().describe(image, content, frames, limits)
         return header._replace(decoder_memory=DecoderMemory(memory))
+
+    def open(self, content: bytes) -> ImageFile:
+        """Open the content; OpenJPEG decodes nothing of a codestream without its end mark."""
+        end = missing_end(content, ChunkLimit(len(content)))
+        return super().open(content + end if end else content)
 
 
 FORMAT = Jpeg2000()
@@ -106,6 +117,33 @@ def read_codestream(content: bytes) -> Codestream:
     tiles = -(-(right - tile_left) // width) * -(-(bottom - tile_top) // height)
     widest = max((across for _, across, _ in each), default=1)
     return Codestream(left, right, width, tile_left, tiles, widest, _smallest_block(content))
+
+
+def missing_end(content: bytes, chunks: ChunkLimit) -> bytes:
+    """Return the bytes of the end mark that a codestream lacks; empty where it has one, or lacks more."""
+    seen: Counter[int] = Counter()  # tile -> its parts that are there
+    promised: dict[int, int] = {}  # tile -> its parts, where one of them says how many there are
+    at = _codestream_at(content) + 2
+    try:
+        while not content.startswith(_TILE_PART, at):  # the segments of the main header
+            chunks.count()
+            marker, length = struct.unpack_from(">BxH", content, at)
+            if marker != 0xFF:
+                return b""
+            at += 2 + length
+        while content.startswith(_TILE_PART, at):
+            chunks.count()
+            _, _, tile, length, _, parts = _TILE_PART_HEADER.unpack_from(content, at)
+            if not length:  # the part reaches to the end mark
+                return b""
+            seen[tile] += 1
+            promised[tile] = max(parts, promised.get(tile, 0))
+            at += length
+    except struct.error:
+        return b""
+    is_whole = len(seen) == read_codestream(content).tiles and all(0 < promised[tile] <= seen[tile] for tile in seen)
+    left = content[at : at + len(_END)]
+    return _END[len(left) :] if is_whole and at <= len(content) and left in {b"", _END[:1]} else b""
 
 
 def refuse_sheared_chroma(codestream: Codestream) -> None:
@@ -154,5 +192,11 @@ def _codestream_at(content: bytes) -> int:
     """Return the offset of the codestream: 0, or that of the first ``jp2c`` box; without one, the end of the file."""
     if content.startswith(_CODESTREAM):
         return 0
-    inside = boxes(content, 0, len(content), ChunkLimit(len(content)))
-    return next((box.start for box in inside if box.kind == b"jp2c"), len(content))
+    end = 0
+    for box in boxes(content, 0, len(content), ChunkLimit(len(content))):
+        if box.kind == b"jp2c":
+            return box.start
+        end = box.end
+    is_cut_codestream = content[end + 4 : end + 8] == b"jp2c"  # a box that does not fit in the file
+    header = 16 if content[end : end + 4] == b"\0\0\0\1" else 8
+    return end + header if is_cut_codestream else len(content)

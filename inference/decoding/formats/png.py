@@ -1,13 +1,12 @@
 """PNG: chunks with a length and a name (PNG Specification, third edition).
 
 Pillow's reader sees only the chunks that make the pixels. It would inflate every text and profile, keep them all, and
-refuse the picture for one that is large; this module reads the two that matter, within bounds.
+refuse the picture for one that is large; ``png_chunks`` reads the two that matter, within bounds.
 """
 
 from __future__ import annotations
 
 import struct
-import zlib
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,9 @@ from PIL import PngImagePlugin
 
 from inference.decoding.decoder_errors import decoder_errors
 from inference.decoding.formats.image_format import ImageFormat
+from inference.decoding.formats.png_chunks import read_chunks, read_exif, read_xmp
 from inference.decoding.formats.refusals import chunk_name, truncated, unsupported
+from inference.decoding.formats.zlib_stream import PIECE_BYTES, missing_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,11 +31,6 @@ _GREY_FACTORS = {"L;2": 85, "L;4": 17}
 _PIXEL_CHUNKS = frozenset(
     {b"tRNS", b"acTL", b"fcTL", b"fdAT"}
 )  # beside the critical ones, whose names begin upper-case
-_TEXT_CHUNKS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
-_XMP_KEYWORD = b"XML:com.adobe.xmp\0"
-_EXIF_KEYWORD = b"Raw profile type exif\0"  # ImageMagick's way before there was eXIf
-_MAX_INFLATED_BYTES = 1024 * 1024  # EXIF blocks and XMP packets that state an orientation have some kilobytes
-_PIECE_BYTES = 64 * 1024
 
 
 class _PixelChunks(BytesIO):
@@ -44,7 +40,7 @@ class _PixelChunks(BytesIO):
         super().__init__(content)
         self._next: dict[int, int] = {}
         end = 0
-        for kind, start, length in _chunks(content):
+        for kind, start, length in read_chunks(content):
             at = start - 8
             if not kind[:1].isupper() and kind not in _PIXEL_CHUNKS:
                 end = start + length + 4
@@ -93,7 +89,7 @@ class Png(ImageFormat):
         Behind the start of the pixels a file may be cut: the decoder notices whether a pixel is missing.
         """
         frames, has_pixels, length = 1, False, 0
-        for kind, start, length in _chunks(content):
+        for kind, start, length in read_chunks(content):
             chunks.count()
             if kind == b"CgBI":
                 raise unsupported("a PNG in Apple's own variant (CgBI)")
@@ -115,84 +111,25 @@ class Png(ImageFormat):
         """Decode the default image; of a cut file, only where every pixel is there."""
         image = self.open(content)
         if isinstance(image, _Reader) and _is_cut(content):
-            image.missing_end = _missing_checksum(content)
+            image.missing_end = missing_checksum(_coded_pixels(content))
         image.load()
         return image
 
     def metadata(self, image: ImageFile, content: bytes) -> tuple[object, object]:  # noqa: ARG002 - one interface
         """Return the EXIF block and the XMP packet, also from behind the pixels, where Pillow's reader stops."""
-        return _exif(content), _xmp(content)
+        return read_exif(content), read_xmp(content)
 
 
 FORMAT = Png()
 
 
-def _chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield name, start of the body and length of every chunk, up to and with ``IEND`` or to the end of the file."""
-    at, kind = 8, b""
-    while kind != b"IEND" and at + 8 <= len(content):
-        length, kind = struct.unpack_from(">I4s", content, at)
-        yield kind, at + 8, length
-        at += 12 + length
-
-
 def _is_cut(content: bytes) -> bool:
-    return not any(kind == b"IEND" for kind, _, _ in _chunks(content))
+    return not any(kind == b"IEND" for kind, _, _ in read_chunks(content))
 
 
-def _missing_checksum(content: bytes) -> bytes:
-    """Return the bytes that the zlib stream of the pixels lacks of its checksum (RFC 1950), in a cut file.
-
-    The stream is inflated piece by piece. A stream that lacks more than its checksum is not completed by this.
-    """
-    stream, last, adler = zlib.decompressobj(wbits=-15), b"", 1
-    skip = 2  # the head of the stream
-    for kind, start, length in _chunks(content):
-        if kind != b"IDAT":
-            continue
-        for at in range(start, min(start + length, len(content)), _PIECE_BYTES):
-            piece = content[at : min(at + _PIECE_BYTES, start + length)]
-            coded, skip = piece[skip:], max(0, skip - len(piece))
-            if stream.eof:
-                last += coded
-            while coded and not stream.eof:
-                adler = zlib.adler32(stream.decompress(coded, _PIECE_BYTES), adler)
-                coded = stream.unconsumed_tail
-            last = last or stream.unused_data
-    return adler.to_bytes(4)[len(last) :] if stream.eof else b""
-
-
-def _exif(content: bytes) -> bytes:
-    for kind, start, length in _chunks(content):
-        if kind == b"eXIf":
-            return content[start : start + length]
-    lines = _text(content, _EXIF_KEYWORD).split(b"\n")
-    try:
-        return bytes.fromhex(b"".join(lines[3:]).decode("ascii"))
-    except ValueError:
-        return b""
-
-
-def _xmp(content: bytes) -> bytes:
-    return _text(content, _XMP_KEYWORD)
-
-
-def _text(content: bytes, keyword: bytes) -> bytes:
-    """Return the start of the last text with this keyword; empty where there is none."""
-    found = b""
-    for kind, start, length in _chunks(content):
-        if kind in _TEXT_CHUNKS and content.startswith(keyword, start):
-            try:
-                found = _unpack_text(kind, content[start + len(keyword) : start + length])
-            except (IndexError, zlib.error):
-                continue
-    return found
-
-
-def _unpack_text(kind: bytes, body: bytes) -> bytes:
-    """Unpack the part of a text chunk behind its keyword; an ``iTXt`` has two bytes and two words before its text."""
-    if kind == b"tEXt":
-        return body
-    text = body[2:].split(b"\0", 2)[2] if kind == b"iTXt" else body[1:]
-    is_packed = kind == b"zTXt" or body[0]
-    return zlib.decompressobj().decompress(text, _MAX_INFLATED_BYTES) if is_packed else text
+def _coded_pixels(content: bytes) -> Iterator[bytes]:
+    """Yield the zlib stream of the pixels, which may be cut, in pieces."""
+    for kind, start, length in read_chunks(content):
+        if kind == b"IDAT":
+            end = min(start + length, len(content))
+            yield from (content[at : min(at + PIECE_BYTES, end)] for at in range(start, end, PIECE_BYTES))

@@ -22,6 +22,7 @@ def unsupported(what: str) -> PermanentError:
 
 def chunk_name(kind: bytes) -> str:
     """Return the name of a chunk or box for a sentence; its four bytes may be anything."""
+    kind = kind.rstrip(b" ")
     return kind.decode("ascii", "replace") if kind.isalnum() else "nameless"
 
 

@@ -1,4 +1,8 @@
-"""WebP: RIFF chunks (RFC 9649). The header is read without the decoder, which allocates two canvases to open a file."""
+"""WebP: RIFF chunks (RFC 9649). The header is read without the decoder, which allocates two canvases to open a file.
+
+The decoder refuses a file that is shorter than its header states, also where the first frame is whole. Such a file is
+given to it without the chunk that is cut.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,23 @@ from typing import TYPE_CHECKING, NamedTuple
 from PIL import WebPImagePlugin
 
 from inference.decoding.formats.image_format import Header, ImageFormat
-from inference.decoding.formats.refusals import corrupt, truncated
+from inference.decoding.formats.refusals import chunk_name, corrupt, truncated
 from inference.decoding.memory_cost import DecoderMemory
 from inference.decoding.orientation import read_orientation
 from inference.predictions import ImageInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from PIL import Image
+
     from inference.decoding.formats.chunk_limit import ChunkLimit
+    from inference.decoding.pixels import Mode
     from inference.limits import Limits
 
 _ALPHA_FLAG = 0x10  # RFC 9649, section 2.7
 _PIXEL_BYTES = 16  # two canvases, a copy and the image
+_FRAMES = frozenset({b"VP8 ", b"VP8L", b"ANMF"})
 
 
 class WebP(ImageFormat):
@@ -29,17 +39,17 @@ class WebP(ImageFormat):
     can_state_any_size = True
 
     def count_frames(self, content: bytes, chunks: ChunkLimit) -> int:
-        """Check that the file is as long as its header states, and return its number of frames."""
-        (size,) = struct.unpack_from("<I", content, 4)
-        if size + 8 > len(content):
-            raise truncated(content, f"its header states {size + 8:,}")
-        at = 12
+        """Check that the first frame is whole, and return the number of frames, of which later ones may be cut."""
         frames = 0
-        while at + 8 <= min(size + 8, len(content)):
+        for chunk in _chunks(content):
             chunks.count()
-            kind, length = struct.unpack_from("<4sI", content, at)
-            frames += kind == b"ANMF"
-            at += 8 + length + (length & 1)
+            if chunk.kind not in _FRAMES:
+                continue
+            if not frames and chunk.end > len(content):
+                raise truncated(content, f"a {chunk_name(chunk.kind)} chunk of {chunk.length:,} bytes is incomplete")
+            frames += 1
+        if not frames and _stated_end(content) > len(content):
+            raise truncated(content, f"its header states {_stated_end(content):,}")
         return max(frames, 1)
 
     def read_header(self, content: bytes, frames: int, limits: Limits) -> Header:  # noqa: ARG002 - one interface
@@ -57,8 +67,46 @@ class WebP(ImageFormat):
             decoder_memory=DecoderMemory(_PIXEL_BYTES * stored.width * stored.height + 2 * len(content)),
         )
 
+    def decode(self, content: bytes, mode: Mode, scale: int) -> Image.Image:
+        """Decode the first frame, also of a file whose later chunks are cut."""
+        if _stated_end(content) > len(content):
+            content = _without_cut_chunk(content)
+        return super().decode(content, mode, scale)
+
 
 FORMAT = WebP()
+
+
+class _Chunk(NamedTuple):
+    kind: bytes
+    start: int  # of the body
+    length: int
+
+    @property
+    def end(self) -> int:
+        """The end of the body; a byte of padding may follow."""
+        return self.start + self.length
+
+
+def _stated_end(content: bytes) -> int:
+    (size,) = struct.unpack_from("<I", content, 4)
+    return int(size) + 8
+
+
+def _chunks(content: bytes) -> Iterator[_Chunk]:
+    """Yield every chunk that begins in the file; the last may be cut."""
+    at, end = 12, min(_stated_end(content), len(content))
+    while at + 8 <= end:
+        kind, length = struct.unpack_from("<4sI", content, at)
+        yield _Chunk(kind, at + 8, length)
+        at += 8 + length + (length & 1)
+
+
+def _without_cut_chunk(content: bytes) -> bytes:
+    """Return the chunks that are whole, in a file that states its length."""
+    end = max((chunk.end for chunk in _chunks(content) if chunk.end <= len(content)), default=12)
+    padding = bytes(end & 1)
+    return b"RIFF" + struct.pack("<I", end - 8 + len(padding)) + content[8:end] + padding
 
 
 class _FirstChunk(NamedTuple):
@@ -88,10 +136,4 @@ def _read_first_chunk(content: bytes) -> _FirstChunk:
 
 
 def _chunk(content: bytes, name: bytes) -> bytes:
-    at = 12
-    while at + 8 <= len(content):
-        kind, length = struct.unpack_from("<4sI", content, at)
-        if kind == name:
-            return content[at + 8 : at + 8 + length]
-        at += 8 + length + (length & 1)
-    return b""
+    return next((content[chunk.start : chunk.end] for chunk in _chunks(content) if chunk.kind == name), b"")

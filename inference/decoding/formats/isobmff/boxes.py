@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from inference.decoding.formats.chunk_limit import ChunkLimit
+    from inference.errors import PermanentError
 
 # A picture misses something where one of these is cut; other boxes may belong to data appended to the file.
 _NEEDED = frozenset({b"ftyp", b"meta", b"mdat", b"moov", b"moof", b"jP  ", b"jp2h", b"jp2c"})
@@ -40,11 +41,23 @@ def boxes(content: bytes, start: int, end: int, chunks: ChunkLimit) -> Iterator[
         start = stop
 
 
-def check_boxes(content: bytes, chunks: ChunkLimit) -> None:
-    """Check that every top-level box of a picture is whole; data appended to the file is no box.
+class CutBox(NamedTuple):
+    """A box that a picture needs and that ends behind the file."""
+
+    kind: bytes
+    size: int
+    missing: int  # bytes
+
+    def refusal(self, content: bytes) -> PermanentError:
+        """Return the refusal of its file."""
+        return truncated(content, f"a {chunk_name(self.kind)} box of {self.size:,} bytes is incomplete")
+
+
+def find_cut_box(content: bytes, chunks: ChunkLimit) -> CutBox | None:
+    """Return the top-level box of a picture that is cut; data appended to the file is no box.
 
     Raises:
-        PermanentError: ``truncated``, or ``too_many_frames`` where there are more boxes than the limit.
+        PermanentError: ``too_many_frames``: there are more boxes than the limit.
         struct.error: The file ends inside a box's header.
     """
     at = 0
@@ -61,4 +74,16 @@ def check_boxes(content: bytes, chunks: ChunkLimit) -> None:
             break  # padding after the last box
         at += size
         if at > len(content) and kind in _NEEDED:
-            raise truncated(content, f"a {chunk_name(kind)} box of {size:,} bytes is incomplete")
+            return CutBox(kind, size, at - len(content))
+    return None
+
+
+def check_boxes(content: bytes, chunks: ChunkLimit) -> None:
+    """Check that every top-level box of a picture is whole.
+
+    Raises:
+        PermanentError: ``truncated``, or ``too_many_frames`` where there are more boxes than the limit.
+        struct.error: The file ends inside a box's header.
+    """
+    if cut := find_cut_box(content, chunks):
+        raise cut.refusal(content)

@@ -51,6 +51,7 @@ def put_together(
     grid: tuple[int, int, int, int] | None = None,
     extents: int = 1,
     in_idat: bool = False,
+    transforms: tuple[bytes, ...] = (),
 ) -> bytes:
     """Write a file of the pictures ``taken_apart``, each declared with ``size``.
 
@@ -58,22 +59,28 @@ def put_together(
         grid: Columns, rows, width and height of the picture that they are the tiles of; without it, the first is it.
         extents: How many pieces each stream is cut into.
         in_idat: Put the streams into the ``meta`` box.
+        transforms: Boxes of more properties of the picture, in the order to apply them.
     """
     streams = [stream for _, stream in pictures]
     infos = [box(b"infe", struct.pack(">IHH4sB", 2 << 24, n + 1, 0, _CODED[kind], 0)) for n in range(len(streams))]
     properties = [box(b"ispe", struct.pack(">III", 0, *size)), *(configuration for configuration, _ in pictures)]
-    links = [struct.pack(">HBBB", n + 1, 2, 0x01, 0x80 | n + 2) for n in range(len(streams))]
+    links = [(n + 1, [0x01, 0x80 | n + 2]) for n in range(len(streams))]
     primary, references = 1, b""
     if grid:
         columns, rows, *canvas = grid
         primary = len(streams) + 1
         infos.append(box(b"infe", struct.pack(">IHH4sB", 2 << 24, primary, 0, b"grid", 0)))
         properties.append(box(b"ispe", struct.pack(">III", 0, *canvas)))
-        links.append(struct.pack(">HBB", primary, 1, len(properties)))
+        links.append((primary, [len(properties)]))
         numbers = range(1, primary)
         tiles = box(b"dimg", struct.pack(f">HH{len(numbers)}H", primary, len(numbers), *numbers))
         references = box(b"iref", bytes(4), tiles)
         streams.append(struct.pack(">BBBBII", 0, 1, rows - 1, columns - 1, *canvas))
+
+    for transform in transforms:
+        properties.append(transform)
+        links[primary - 1][1].append(0x80 | len(properties))
+    linked = [struct.pack(">HB", item, len(indices)) + bytes(indices) for item, indices in links]
 
     def meta(offset: int) -> bytes:
         places = b""
@@ -92,7 +99,7 @@ def put_together(
             box(b"iloc", struct.pack(">IBBH", 1 << 24, 0x44, 0x00, len(streams)), places),
             box(b"iinf", struct.pack(">IH", 0, len(infos)), *infos),
             references,
-            box(b"iprp", box(b"ipco", *properties), box(b"ipma", struct.pack(">II", 0, len(links)), *links)),
+            box(b"iprp", box(b"ipco", *properties), box(b"ipma", struct.pack(">II", 0, len(linked)), *linked)),
             box(b"idat", *streams) if in_idat else b"",
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,14 @@ from inference.decoding.formats.isobmff.av1 import CodedSize, read_coded_size
 from inference.decoding.header import read_header
 from inference.errors import PermanentError, Reason
 from inference.limits import Limits
-from tests.inference.decoding.formats.heif_files import KINDS, put_together, taken_apart, with_stated_size, written
+from tests.inference.decoding.formats.heif_files import (
+    KINDS,
+    box,
+    put_together,
+    taken_apart,
+    with_stated_size,
+    written,
+)
 from tests.inference.decoding.image_samples import decode_image, encode, memory_bytes, scene
 from tests.inference.decoding.test_memory_cost import PROBE, ROOT
 
@@ -137,6 +145,110 @@ def test_libheif_refuses_a_stream_larger_than_its_box_before_decoding(large: dic
         decode_image(content)
     assert caught.value.reason is Reason.CORRUPT
     assert "limit exceeded" in str(caught.value.__cause__)
+
+
+def clean_aperture(*numbers: int | tuple[int, int]) -> bytes:
+    """A ``clap`` box: width, height, and the offset of the centre across and down, each a number or a fraction."""
+    fractions = [number if isinstance(number, tuple) else (number, 1) for number in numbers]
+    return box(b"clap", *(struct.pack(">iI", *fraction) for fraction in fractions))
+
+
+QUARTER_TURN, MIRROR = box(b"irot", b"\1"), box(b"imir", b"\1")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "part"),
+    [
+        pytest.param((40, 20, 0, 0), (12, 22, 52, 42), id="the middle"),
+        pytest.param((40, 20, 6, -10), (18, 12, 58, 32), id="beside the middle"),
+        pytest.param((41, 21, (13, 2), (-21, 2)), (18, 11, 59, 32), id="odd, by half pixels"),
+        pytest.param(((81, 2), 20, (1, 3), 0), (12, 22, 53, 42), id="parts of a pixel"),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True], ids=["upright", "turned and mirrored"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_part_to_show_is_cut_out_before_the_picture_is_turned(
+    kind: str, numbers: tuple[Any, ...], part: tuple[int, int, int, int], *, turned: bool
+) -> None:
+    """libheif cuts it out of a HEIC; libavif leaves it to its caller. The parts are computed by hand."""
+    transforms = (clean_aperture(*numbers), *((QUARTER_TURN, MIRROR) if turned else ()))
+    content = put_together(kind, [taken_apart(kind, SMALL)], (SIDE, SIDE), transforms=transforms)
+    expected = SMALL.crop(part)
+    if turned:  # a quarter to the left, then left and right exchanged
+        expected = expected.transpose(Image.Transpose.ROTATE_90).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    header = read_header(content, Limits())
+    pixels = np.asarray(decode_image(content, (400, 400)).image).astype(int)
+    assert (header.info.width, header.info.height) == expected.size
+    assert np.abs(pixels - np.asarray(expected)).mean() < 4
+
+
+@pytest.mark.parametrize(
+    ("numbers", "part"), [((40, 20, 30, 0), (42, 22, 64, 42)), ((400, 20, 0, 0), (0, 22, 64, 42))], ids=str
+)
+def test_a_part_to_show_that_reaches_outside_is_cut_in_an_avif_and_damage_in_a_heic(
+    numbers: tuple[int, ...], part: tuple[int, int, int, int]
+) -> None:
+    """libheif states the size of the whole part and gives fewer pixels."""
+    files = [
+        put_together(kind, [taken_apart(kind, SMALL)], (SIDE, SIDE), transforms=(clean_aperture(*numbers),))
+        for kind in KINDS
+    ]
+    pixels = np.asarray(decode_image(files[0], (400, 400)).image).astype(int)
+    assert np.abs(pixels - np.asarray(SMALL.crop(part))).mean() < 4
+    with pytest.raises(PermanentError, match="outside of the picture") as caught:
+        read_header(files[1], Limits())
+    assert caught.value.reason is Reason.CORRUPT
+
+
+@pytest.mark.parametrize("numbers", [(0, 10, 0, 0), ((4, 0), 10, 0, 0), (10, 10, 500, 0)], ids=str)
+def test_a_part_to_show_that_does_not_exist_is_ignored(numbers: tuple[Any, ...]) -> None:
+    content = put_together("AVIF", [taken_apart("AVIF", SMALL)], (SIDE, SIDE), transforms=(clean_aperture(*numbers),))
+    assert decode_image(content, (400, 400)).image.size == (SIDE, SIDE)
+
+
+BRANDS = (b"heic", b"mif1", b"msf1", b"hevc")
+CODECS = {
+    b"avc1": "AVC",
+    b"unci": "uncompressed",
+    b"jpeg": "JPEG",
+    b"vvc1": "VVC",
+    b"j2k1": "JPEG 2000",
+    b"av01": "AV1",
+}
+
+
+def tracks(codec: bytes) -> tuple[bytes, bytes]:
+    """The boxes of an image sequence, ``moov`` and ``mdat``, that are declared as of this codec."""
+    content = encode(SCENE, "AVIF", save_all=True, append_images=[SCENE.rotate(180)])
+    at = content.index(b"moov") - 4
+    (size,) = struct.unpack_from(">I", content, at)
+    return content[at : at + size].replace(b"av01", codec).replace(b"av1C", b"hvcC"), content[at + size :]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("brand", BRANDS)
+def test_a_heif_of_another_codec_is_named(brand: bytes, codec: bytes) -> None:
+    still = written("HEIC", SCENE)
+    still = still[:8] + brand + still[12:].replace(b"hvc1", codec)
+    tiles = put_together("HEIC", [taken_apart("HEIC", SMALL)] * 4, (SIDE, SIDE), grid=(2, 2, 120, 128))
+    start = box(b"ftyp", brand, bytes(4), brand)
+    for content in (still, tiles.replace(b"hvc1", codec), start + b"".join(tracks(codec))):
+        with pytest.raises(PermanentError) as caught:
+            read_header(content, Limits())
+        assert caught.value.reason is Reason.UNSUPPORTED_FORMAT
+        assert CODECS[codec] in caught.value.detail
+
+
+@pytest.mark.parametrize("brand", BRANDS)
+def test_a_sequence_is_named_and_costs_no_still_picture_beside_it(brand: bytes) -> None:
+    moov, media = tracks(b"hvc1")
+    with pytest.raises(PermanentError, match="sequence without a still picture") as caught:
+        read_header(box(b"ftyp", brand, bytes(4), brand) + moov + media, Limits())
+    assert caught.value.reason is Reason.UNSUPPORTED_FORMAT
+    still = written("HEIC", SCENE)
+    still = still[:8] + brand + still[12:]
+    for content in (still + moov, still + moov[:-9], still):
+        assert np.abs(np.asarray(decode_image(content, (400, 400)).image).astype(int) - scene()).mean() < 8
 
 
 def test_items_outside_of_the_file_are_corrupt() -> None:
