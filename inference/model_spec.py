@@ -40,7 +40,7 @@ class ResizeMode(StrEnum):
 
 
 class Interpolation(StrEnum):
-    """Resampling filters, by Pillow's names. All but ``nearest`` are antialiased when they shrink."""
+    """Resampling filters, by Pillow's names. All but ``nearest`` are antialiased when they shrink, by default."""
 
     NEAREST = "nearest"
     BILINEAR = "bilinear"
@@ -55,6 +55,13 @@ class CropRounding(StrEnum):
 
     FLOOR = "floor"  # Hugging Face
     HALF_EVEN = "half_even"  # torchvision, timm, Ultralytics: Python's ``round``
+
+
+class Align(StrEnum):
+    """The place of the image in a letterbox; the padding is on the other sides."""
+
+    CENTER = "center"
+    TOP_LEFT = "top_left"  # an image that is too narrow is padded on the right, one that is too low at the bottom
 
 
 class NormalizationOrder(StrEnum):
@@ -81,6 +88,18 @@ class BackgroundClass(StrEnum):
     LAST = "last"
 
 
+class Quantization(NamedTuple):
+    """How integers stand for real numbers, as in TFLite: ``real = scale * (integer - zero_point)``.
+
+    Attributes:
+        scale: Above 0.
+        zero_point: The integer that stands for 0.
+    """
+
+    scale: float
+    zero_point: int
+
+
 class SourcedValue(NamedTuple):
     """One value of a model's configuration, with its origin.
 
@@ -98,7 +117,7 @@ class InputSpec(NamedTuple):
 
     Attributes:
         name: The name of the graph's input.
-        dtype: numpy name: ``float32``, ``float16``, ``float64`` or ``uint8``.
+        dtype: numpy name: ``float32``, ``float16``, ``float64``, ``uint8`` or ``int8``.
         layout: Order of the axes.
         color_order: The channels; ``GREY`` means one channel.
         height: Pixels.
@@ -114,6 +133,11 @@ class InputSpec(NamedTuple):
         pad_color: Red, green and blue, each 0 to 255, around a letterboxed image.
         batch: Size of the graph's first axis: a number, ``None`` for any size, 0 when the input has no batch axis.
         crop_rounding: The offset of the centre crop; ``FLOOR`` where nothing is cropped.
+        antialias: Whether ``bilinear`` averages all pixels that it covers when it shrinks an image; ``cv2.resize`` and
+            ``tf.image.resize`` do not.
+        align: The place of a letterboxed image.
+        quantization: The real numbers that the integers of a ``uint8`` or ``int8`` input stand for; ``None`` where
+            normalized values are the tensor's values.
     """
 
     name: str
@@ -132,6 +156,9 @@ class InputSpec(NamedTuple):
     pad_color: tuple[int, int, int]
     batch: int | None
     crop_rounding: CropRounding = CropRounding.FLOOR
+    antialias: bool = True
+    align: Align = Align.CENTER
+    quantization: Quantization | None = None
 
     @property
     def channels(self) -> int:
@@ -154,12 +181,14 @@ class OutputSpec(NamedTuple):
         activation: The function to apply to it.
         background: Position of the class without a label.
         positive: Where the output is one number for two labels, the index of the label that it belongs to.
+        quantization: The real numbers that the integers of a ``uint8`` or ``int8`` output stand for.
     """
 
     name: str
     activation: Activation
     background: BackgroundClass
     positive: int | None = None
+    quantization: Quantization | None = None
 
 
 class ModelSpec(NamedTuple):

@@ -30,7 +30,7 @@ def raw_scores(spec: ModelSpec, output: Any) -> NDArray[np.float64]:
     Args:
         spec: The model; its labels are the keys of outputs that are maps.
         output: The graph's output: (N, C), (N, C, 1, 1) or (C,) of any number type, or a list of maps from label or
-            class index to number (ZipMap), in any order.
+            class index to number (ZipMap), in any order. Quantized integers become the numbers they stand for.
 
     Raises:
         ModelError: The output is not one number per class.
@@ -44,6 +44,8 @@ def raw_scores(spec: ModelSpec, output: Any) -> NDArray[np.float64]:
         array = np.asarray(output)
         squeezed = array.reshape(-1) if array.size == expected else array[0].reshape(-1) if array.ndim else array[None]
         values = squeezed.astype(np.float64)
+        if spec.output.quantization is not None:
+            values = (values - spec.output.quantization.zero_point) * spec.output.quantization.scale
     if values.size != expected:
         raise ModelError(f"{spec.graph}: output {spec.output.name} holds {values.size} numbers, not {expected}.")
     return values

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from inference.model_spec import ColorOrder, CropRounding, InputSpec, Interpolation, Layout, ResizeMode
+from inference.model_spec import Align, ColorOrder, CropRounding, InputSpec, Interpolation, Layout, ResizeMode
+from inference.resample import resize_bilinear
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,9 +38,9 @@ _FILTERS = {
 def needed_size(spec: InputSpec, width: int, height: int) -> tuple[int, int]:
     """Return the (width, height) in pixels that the whole image is resized to before any crop.
 
-    ``nearest`` picks single pixels of the original, so it needs all of them.
+    ``nearest`` and a resize without antialiasing pick single pixels of the original, so they need all of them.
     """
-    if spec.interpolation is Interpolation.NEAREST:
+    if spec.interpolation is Interpolation.NEAREST or not spec.antialias:
         return width, height
     return _resized(spec, width, height)
 
@@ -62,20 +63,23 @@ def normalize(spec: InputSpec, pixels: NDArray[np.uint8]) -> NDArray[np.generic]
     """Apply ``(pixel * scale - mean) / std`` to (H, W, C) uint8 pixels in the model's channel order.
 
     Returns:
-        (C, H, W) or (H, W, C) of ``spec.dtype``, contiguous. An integer result is rounded and clipped to its range.
+        (C, H, W) or (H, W, C) of ``spec.dtype``, contiguous. An integer result is rounded, half to even, and clipped to
+        its range; with ``spec.quantization`` it is ``round(normalized / scale) + zero_point``.
     """
     # Channels first before the arithmetic: each plane is then contiguous, six times as fast as (H, W, C).
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
     mean, std = np.array(spec.mean), np.array(spec.std)
-    factor = (spec.scale / std).astype(np.float32)[:, None, None]
-    offset = (-mean / std).astype(np.float32)[:, None, None]
+    step, zero_point = spec.quantization or (1.0, 0)
+    factor = (spec.scale / std / step).astype(np.float32)[:, None, None]
+    offset = (-mean / std / step).astype(np.float32)[:, None, None]
     if np.all(factor == 1) and np.all(offset == 0):
         tensor: NDArray[np.generic] = planes
     else:
         tensor = planes * factor
         tensor += offset
-    if spec.dtype == "uint8" and tensor.dtype != np.uint8:
-        tensor = np.clip(np.rint(tensor), 0, 255)
+    if np.dtype(spec.dtype).kind in "iu" and (zero_point or tensor.dtype != spec.dtype):
+        limits = np.iinfo(spec.dtype)
+        tensor = np.clip(np.rint(tensor) + np.float32(zero_point), limits.min, limits.max)
     tensor = tensor.astype(spec.dtype, copy=False)
     return np.ascontiguousarray(tensor.transpose(1, 2, 0)) if spec.layout is Layout.NHWC else tensor
 
@@ -101,7 +105,8 @@ def _fit(spec: InputSpec, decoded: DecodedImage) -> NDArray[np.uint8]:
         color = background if isinstance(background, tuple) else background.getpixel((0, 0))
         fitted = Image.new(image.mode, (spec.width, spec.height), color)
         resized = _resize(spec, image, (whole_width, whole_height), whole, orientation)
-        fitted.paste(resized, ((spec.width - whole_width) // 2, (spec.height - whole_height) // 2))
+        place = (spec.width - whole_width) // 2, (spec.height - whole_height) // 2
+        fitted.paste(resized, place if spec.align is Align.CENTER else (0, 0))
     elif (
         upright_size == (decoded.info.width, decoded.info.height)
         or min(whole_width - spec.width, whole_height - spec.height) < 0
@@ -152,4 +157,6 @@ def _resize(
     left, top, right, bottom = orientation.to_stored(box, orientation.swap(image.size))
     # Rounding may move the edges slightly outside the image.
     inside = max(left, 0.0), max(top, 0.0), min(right, image.width), min(bottom, image.height)
+    if not spec.antialias:
+        return orientation.apply(resize_bilinear(image, orientation.swap(size), inside))
     return orientation.apply(image.resize(orientation.swap(size), _FILTERS[spec.interpolation], inside))

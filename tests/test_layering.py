@@ -51,7 +51,8 @@ TABLE: dict[str, set[str]] = {
         *("inference.decoding.decoder_errors", "inference.decoding.memory_cost"),
         *("inference.decoding.orientation", "inference.decoding.pixels"),
     },
-    "inference.preprocess": {"PIL", "numpy", "inference.decoding", "inference.model_spec"},
+    "inference.resample": {"PIL", "numpy"},
+    "inference.preprocess": {"PIL", "numpy", "inference.decoding", "inference.model_spec", "inference.resample"},
     "inference.postprocess": {"numpy", "inference.errors", "inference.model_spec", "inference.predictions"},
     "inference.model.exporters": {
         *("yaml", "inference.errors", "inference.model.sourced_values", "inference.model.file_errors"),

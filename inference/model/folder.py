@@ -17,7 +17,12 @@ from inference.model.exporters import model_json
 from inference.model.file_errors import cannot_read
 from inference.model.labels.find import find_labels
 from inference.model.loaded import LoadedModel
-from inference.model.read_sources import read_exporter_files, read_files_that_name_the_graph, read_graph_metadata
+from inference.model.read_sources import (
+    read_exporter_files,
+    read_files_that_name_the_graph,
+    read_graph_metadata,
+    refuse_other_tasks,
+)
 from inference.model.resolve_input import resolve_input
 from inference.model.resolve_output import resolve_output
 from inference.model.session import Session
@@ -72,14 +77,16 @@ def _load(folder: Path, intra_op_threads: int) -> LoadedModel:
     content = onnx_file.read(graph)
     files = [graph, *(_weight_file(graph, name) for name in content.external_files)]
     digests = [_sha256(file, graph) for file in files]
-    read_exporter_files(folder, digests[0], values)
     session = Session(graph, intra_op_threads=intra_op_threads, exact_int8=content.is_quantized)
+    refuse_other_tasks(graph, session.metadata)
+    read_exporter_files(folder, digests[0], values)
     read_graph_metadata(folder, graph.name, session.metadata, values)
 
-    input_spec = resolve_input(folder, values, session)
+    input_spec = resolve_input(folder, values, graph, session)
     output_spec, labels = resolve_output(
         folder,
         values,
+        graph=graph,
         session=session,
         input_spec=input_spec,
         last_operator=content.last_operator,
@@ -117,9 +124,9 @@ def _find_graph(folder: Path, values: SourcedValues) -> Path:
             continue
         values.add("graph", graph.relative_to(folder).as_posix(), "file name")
         return graph
-    raise ModelFileError(
-        f'{folder} holds no .onnx file: export the model to ONNX, or name the file with "graph" in {model_json.FILE}.'
-    )
+    from inference.model.refusals.other_formats import no_graph
+
+    raise ModelFileError(no_graph(folder))
 
 
 def _is_graph(file: Path) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from inference.errors import ModelError
 from inference.model.file_errors import cannot_read
-from inference.model.protobuf import NotProtobufError, fields, text
+from inference.model.graph.protobuf import NotProtobufError, fields, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -90,6 +90,10 @@ def _refuse_other_formats(path: Path, head: bytes) -> None:
         raise ModelError(f"{path} is a web page, not an ONNX file: the download saved an error or a login page.")
     if start.startswith((b"{", b"[")):
         raise ModelError(f"{path} is JSON text, not an ONNX file: copy the model itself.")
+    if head[4:8] in (b"ORTM", b"TFL3") or head.startswith(b"\x89HDF"):
+        from inference.model.refusals.other_formats import other_format
+
+        raise ModelError(other_format(path, head) or f"{path} is not an ONNX file.")
     if head.startswith(b"PK\x03\x04"):
         raise ModelError(f"{path} is a ZIP archive, not an ONNX file: unpack it, or export the model to ONNX.")
 

@@ -60,6 +60,19 @@ def read_exporter_files(folder: Path, graph_sha256: str, values: SourcedValues) 
         teachable_machine.read(folder, values)
 
 
+def refuse_other_tasks(graph: Path, metadata: Mapping[str, str]) -> None:
+    """Refuse a graph whose metadata says that it is no classifier, before any other complaint.
+
+    Raises:
+        ModelError: It is a model of Ultralytics for another task.
+    """
+    if "task" in metadata:
+        from inference.model.exporters import ultralytics
+
+        if ultralytics.is_export(metadata):
+            ultralytics.refuse_other_tasks(graph, metadata)
+
+
 def read_graph_metadata(folder: Path, graph_name: str, metadata: Mapping[str, str], values: SourcedValues) -> None:
     """Add what the metadata inside the graph states, then the conventions of the exporter that wrote the folder.
 
@@ -67,6 +80,11 @@ def read_graph_metadata(folder: Path, graph_name: str, metadata: Mapping[str, st
         ModelError: The metadata asks for pixels that an image cannot fill.
     """
     values.add_searched(f"metadata in {graph_name}")
+    if "task" in metadata:
+        from inference.model.exporters import ultralytics
+
+        if ultralytics.is_export(metadata):
+            ultralytics.read(folder, graph_name, metadata, values)
     if any(key.startswith("Image.") for key in metadata):
         from inference.model.exporters import winml
 

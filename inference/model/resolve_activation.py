@@ -15,7 +15,7 @@ import numpy as np
 from inference.errors import ModelError
 from inference.model import value_checks
 from inference.model.exporters.model_json import FILE
-from inference.model_spec import Activation, InputSpec
+from inference.model_spec import Activation, InputSpec, Quantization
 from inference.preprocess import add_batch_axis, normalize
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ REMAINING_ACTIVATION = {  # by the operator that the graph ends with
     "Softmax": Activation.NONE,
     "Sigmoid": Activation.NONE,
     "HardSigmoid": Activation.NONE,
+    "QLinearSoftmax": Activation.NONE,
+    "QLinearSigmoid": Activation.NONE,
     "LogSoftmax": Activation.EXP,
 }
 # Operators that may end a hand-made softmax, or that map to a range of their own: they do not show what the output is.
@@ -53,6 +55,7 @@ def resolve_activation(  # noqa: PLR0913 - each argument is a separate source of
     count: int,
     session: Session,
     input_spec: InputSpec,
+    quantization: Quantization | None,
 ) -> Activation:
     """Return the function to apply to the output, and add it to ``values`` or ask for it.
 
@@ -64,6 +67,7 @@ def resolve_activation(  # noqa: PLR0913 - each argument is a separate source of
         count: Its numbers for one image, at least 1.
         session: The loaded graph; it runs only where the operator does not decide.
         input_spec: The graph's input.
+        quantization: What the integers of a quantized output stand for.
 
     Raises:
         ModelError: The file and the graph contradict each other, or no activation fits the output.
@@ -86,7 +90,9 @@ def resolve_activation(  # noqa: PLR0913 - each argument is a separate source of
         return stated
     if remaining is not None:
         activation, source = remaining, f"graph: {name} comes out of {operator}"
-    elif (runs := _test_runs(values, session, input_spec, name, count)) is not None and (
+    elif quantization is not None and _is_probability(quantization):
+        activation, source = Activation.NONE, f"graph: {name} has the scale 1/256 of TFLite's probabilities"
+    elif (runs := _test_runs(values, session, input_spec, name, count, quantization)) is not None and (
         shown := _from_runs(folder, values, name, operator, runs)
     ):
         activation, source = shown
@@ -133,8 +139,18 @@ def _are_probabilities(runs: NDArray[np.float64]) -> bool:
     return bool(runs.min() >= -_TOLERANCE and np.all(np.abs(runs.sum(axis=1) - 1) <= _TOLERANCE))
 
 
-def _test_runs(
-    values: SourcedValues, session: Session, input_spec: InputSpec, name: str, count: int
+def _is_probability(quantization: Quantization) -> bool:
+    """Whether the integers stand for 0 to 255/256: TFLite's softmax and logistic fix this scale and zero point."""
+    return abs(quantization.scale * 256 - 1) < 1e-4 and quantization.zero_point in (0, -128)
+
+
+def _test_runs(  # noqa: PLR0913, PLR0917 - what one run needs
+    values: SourcedValues,
+    session: Session,
+    input_spec: InputSpec,
+    name: str,
+    count: int,
+    quantization: Quantization | None,
 ) -> NDArray[np.float64] | None:
     """Run the graph on rendered noise of several brightnesses and return the output's numbers, (runs, count).
 
@@ -154,7 +170,8 @@ def _test_runs(
             if values.missing:
                 return None
             raise
-        rows.append(_numbers(result)[:count])
+        numbers = _numbers(result)[:count]
+        rows.append(numbers if quantization is None else (numbers - quantization.zero_point) * quantization.scale)
     runs = np.array(rows, dtype=np.float64)
     return runs if np.isfinite(runs).all() else None
 

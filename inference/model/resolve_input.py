@@ -10,16 +10,20 @@ import json
 import math
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
+
 from inference.errors import ModelError
 from inference.model import value_checks
 from inference.model.exporters.model_json import FILE
 from inference.model_spec import (
+    Align,
     ColorOrder,
     CropRounding,
     InputSpec,
     Interpolation,
     Layout,
     NormalizationOrder,
+    Quantization,
     ResizeMode,
 )
 
@@ -36,12 +40,13 @@ _DTYPES = {
     "tensor(float16)": "float16",
     "tensor(double)": "float64",
     "tensor(uint8)": "uint8",
+    "tensor(int8)": "int8",
 }
 _USUAL_SIZE = (224, 224)  # for a trial run of a graph that takes any size, while its own is not stated
 _CHANNEL_AXIS_NAMES = {"c", "channel", "channels", "num_channels", "in_channels"}  # of exporters' dynamic axes
 
 
-def resolve_input(folder: Path, values: SourcedValues, session: Session) -> InputSpec:
+def resolve_input(folder: Path, values: SourcedValues, graph: Path, session: Session) -> InputSpec:
     """Return the input's specification, and add to ``values`` what the graph shows.
 
     A missing value is asked for (``values.ask``), and the specification has a placeholder for it.
@@ -64,9 +69,7 @@ def resolve_input(folder: Path, values: SourcedValues, session: Session) -> Inpu
     size = known("input.size", _size(folder, values, image_input, (height, width)), (1, 1))
     resize = known("input.resize", values.checked("input.resize", value_checks.one_of(ResizeMode)), ResizeMode.SQUASH)
     resized = known("input.shortest_side", _resized(folder, values, resize, size), size)
-    if dtype == "uint8":
-        # Such an input can hold only the pixels themselves, 0 to 255.
-        values.add_normalization(1, 0, 1, f"graph: input {image_input.name} is uint8")
+    quantization = _quantization(folder, values, graph, image_input)
     scale = known("input.scale", values.checked("input.scale", value_checks.positive), 1.0)
     mean, std = _mean_and_std(values, scale, 1 if color_order is ColorOrder.GREY else 3)
     if "input.scale" in values.missing:  # the three are one formula, so the author states all of it
@@ -75,14 +78,16 @@ def resolve_input(folder: Path, values: SourcedValues, session: Session) -> Inpu
                 values.ask(key)
     if "input.size" in values.missing:
         size = resized = _USUAL_SIZE
-    if dtype == "uint8":
-        _refuse_pixels_out_of_range(folder, values, image_input, (scale, mean, std))
+    if dtype == "uint8" and (scale, set(mean), set(std)) == (1, {0}, {1}):
+        quantization = None  # the integers are the pixels themselves
+    if dtype in ("uint8", "int8") and not {"input.scale", "input.quantization"} & values.missing.keys():
+        _refuse_pixels_out_of_range(folder, values, image_input, (scale, mean, std), quantization)
     crops = resize is ResizeMode.SHORTEST_SIDE_CROP or resized != size
     rounding = values.checked("input.crop_rounding", value_checks.one_of(CropRounding)) or CropRounding.FLOOR
     if crops:
         values.add("input.crop_rounding", rounding.value, "default: no file states it")
+    interpolation = _interpolation(folder, values)
     batch = image_input.shape[0] if len(image_input.shape) == 4 else 0
-    values.add("input.interpolation", Interpolation.BILINEAR.value, "default: no file states it")
     return InputSpec(
         name=image_input.name,
         dtype=dtype,
@@ -93,15 +98,78 @@ def resolve_input(folder: Path, values: SourcedValues, session: Session) -> Inpu
         resize=resize,
         resized_height=resized[0],
         resized_width=resized[1],
-        interpolation=values.checked("input.interpolation", value_checks.one_of(Interpolation))
-        or Interpolation.BILINEAR,
+        interpolation=interpolation,
         scale=scale,
         mean=mean,
         std=std,
         pad_color=values.checked("input.pad_color", value_checks.rgb) or (0, 0, 0),
         batch=batch if isinstance(batch, int) else None,
         crop_rounding=rounding if crops else CropRounding.FLOOR,
+        antialias=values.checked("input.antialias", value_checks.boolean) is not False
+        or interpolation is Interpolation.NEAREST,
+        align=_align(folder, values, resize),
+        quantization=quantization,
     )
+
+
+def _interpolation(folder: Path, values: SourcedValues) -> Interpolation:
+    """Return the filter; without antialiasing it is ``bilinear``, or ``nearest``, which never averages.
+
+    Raises:
+        ModelError: Another filter is stated without antialiasing.
+    """
+    values.add("input.interpolation", Interpolation.BILINEAR.value, "default: no file states it")
+    found: Interpolation = values.checked("input.interpolation", value_checks.one_of(Interpolation))
+    smooth = found not in (Interpolation.BILINEAR, Interpolation.NEAREST)
+    if smooth and values.checked("input.antialias", value_checks.boolean) is False:
+        raise ModelError(
+            f"{folder}: {values.source('input.antialias')} is false, which is supported for bilinear only, but"
+            f" {values.source('input.interpolation')} is {found.value!r}."
+        )
+    return found
+
+
+def _align(folder: Path, values: SourcedValues, resize: ResizeMode) -> Align:
+    found: Align | None = values.checked("input.align", value_checks.one_of(Align))
+    if found is not None and resize is not ResizeMode.LETTERBOX:
+        raise ModelError(
+            f"{folder}: {values.source('input.align')} is {found.value!r}, but only a letterbox has padding, and"
+            f' "resize" is {resize.value!r}.'
+        )
+    return found or Align.CENTER
+
+
+def _quantization(folder: Path, values: SourcedValues, graph: Path, image_input: ValueInfo) -> Quantization | None:
+    """Return what the integers of the input stand for; add the normalization where they are the pixels.
+
+    A uint8 input whose integers stand for a usual range takes the pixels themselves, an int8 input those minus 128.
+    """
+    name, dtype = image_input.name, _DTYPES[image_input.type]
+    if dtype not in ("uint8", "int8"):
+        if "input.quantization" in values:
+            raise ModelError(
+                f"{folder}: {values.source('input.quantization')} is for integers, but input {name} is {dtype}:"
+                f" remove it."
+            )
+        return None
+    from inference.model.quantization import is_usual_range, resolve
+
+    found = resolve(values, folder, graph, section="input", name=name)
+    if found is None:
+        if dtype == "uint8":
+            values.add_normalization(1, 0, 1, f"graph: input {name} is uint8")
+        else:
+            values.ask(
+                "input.quantization",
+                f"[scale, zero point] of input {name}, which is int8, as TFLite's input details list them",
+            )
+    elif is_usual_range(found, dtype):
+        if dtype == "uint8":
+            values.add_normalization(1, 0, 1, f"graph: input {name} is uint8 and takes pixels 0 to 255")
+        else:
+            mean = (found.zero_point + 128) * found.scale
+            values.add_normalization(found.scale, mean, 1, f"graph: input {name} is int8 and takes pixels minus 128")
+    return found
 
 
 def _refuse_pixels_out_of_range(
@@ -109,33 +177,48 @@ def _refuse_pixels_out_of_range(
     values: SourcedValues,
     image_input: ValueInfo,
     formula: tuple[float, tuple[float, ...], tuple[float, ...]],
+    quantization: Quantization | None,
 ) -> None:
-    """Refuse a normalization whose result does not fit a uint8 input, or fills a small part of it.
+    """Refuse a normalization whose result does not fit an integer input, or fills a small part of it.
+
+    Calibration measures the range of an input, and may cut off its ends: a quantized input may miss 32 values on each.
 
     Raises:
-        ModelError: Black or white is outside 0 to 255, or they are less than 64 apart.
+        ModelError: Black or white is outside the range, or they are less than 64 apart.
     """
     scale, means, stds = formula
-    for black, white in ((-m / s, (255 * scale - m) / s) for m, s in zip(means, stds, strict=True)):
-        if min(black, white) < -0.5 or max(black, white) > 255.5 or abs(white - black) < 64:
+    dtype = _DTYPES[image_input.type]
+    limits = np.iinfo(dtype)
+    step, zero_point = quantization or (1.0, 0)
+    slack = 0.5 if quantization is None else 32
+    for black, white in (((0.0 - m) / s, (255 * scale - m) / s) for m, s in zip(means, stds, strict=True)):
+        ends = black / step + zero_point, white / step + zero_point
+        if min(ends) < limits.min - slack or max(ends) > limits.max + slack or abs(ends[1] - ends[0]) < 64:
             raise ModelError(
                 f"{folder}: {values.source('input.scale')} with its mean and std turns pixels into {black:.4g} to"
-                f" {white:.4g}, but input {image_input.name} is uint8 and takes whole numbers from 0 to 255:"
+                f" {white:.4g}, but input {image_input.name} is {dtype} and takes"
+                f" {_taken(quantization, limits.min, limits.max)}:"
                 f" remove scale, mean and std, or export the model with a float32 input."
             )
+
+
+def _taken(quantization: Quantization | None, low: int, high: int) -> str:
+    if quantization is None:
+        return f"whole numbers from {low} to {high}"
+    first, last = (quantization.scale * (end - quantization.zero_point) for end in (low, high))
+    return f"{first:.4g} to {last:.4g} (scale {quantization.scale:.4g}, zero point {quantization.zero_point})"
 
 
 def _image_input(folder: Path, session: Session) -> ValueInfo:
     """Return the graph's one input, which must have the type and the axes of an image."""
     if len(session.inputs) != 1:
-        names = ", ".join(value.name for value in session.inputs)
-        raise ModelError(
-            f"{folder}: the graph has {len(session.inputs)} inputs ({names}); a classifier has one, the image."
-        )
+        from inference.model.refusals.graph_inputs import not_one_input
+
+        raise ModelError(not_one_input(folder, session.inputs))
     value = session.inputs[0]
     if value.type not in _DTYPES:
         raise ModelError(
-            f"{folder}: input {value.name} is {value.type}; export it with float32, float16 or uint8 pixels."
+            f"{folder}: input {value.name} is {value.type}; export it with float32, float16, uint8 or int8 pixels."
         )
     if len(value.shape) not in (3, 4):
         raise ModelError(

@@ -16,7 +16,7 @@ from inference.model import value_checks
 from inference.model.exporters.model_json import FILE
 from inference.model.labels.find import reason_for_one_true_class
 from inference.model.resolve_activation import REMAINING_ACTIVATION, resolve_activation
-from inference.model_spec import BackgroundClass, InputSpec, OutputSpec
+from inference.model_spec import BackgroundClass, InputSpec, OutputSpec, Quantization
 from inference.preprocess import add_batch_axis
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from inference.model.session import Session, ValueInfo
     from inference.model.sourced_values import SourcedValues
 
+_INTEGERS = (np.dtype(np.uint8), np.dtype(np.int8))  # of quantized scores
 _USUAL_NAMES = ("logits", "probabilities")  # of the scores, where an exporter adds other outputs
 
 
@@ -33,6 +34,7 @@ def resolve_output(  # noqa: PLR0913 - each argument is a separate source of evi
     folder: Path,
     values: SourcedValues,
     *,
+    graph: Path,
     session: Session,
     input_spec: InputSpec,
     last_operator: Mapping[str, str],
@@ -45,6 +47,7 @@ def resolve_output(  # noqa: PLR0913 - each argument is a separate source of evi
     Args:
         folder: For messages.
         values: The stated values; what the graph shows is added.
+        graph: The ONNX file.
         session: The loaded graph.
         input_spec: The graph's input.
         last_operator: By output name, the operator that gives its numbers their meaning.
@@ -54,7 +57,9 @@ def resolve_output(  # noqa: PLR0913 - each argument is a separate source of evi
         ModelError: The graph does not run or is not a classifier, or a stated value contradicts it.
     """
     results = _trial_run(session, input_spec, values)
-    sizes = {name: _score_count(result) for name, result in results.items()}
+    sizes = {
+        name: None if last_operator.get(name) == "ArgMax" else _score_count(result) for name, result in results.items()
+    }
     background = values.checked("output.background", value_checks.one_of(BackgroundClass)) or BackgroundClass.NONE
     named = _named_output(folder, values, sizes)
     eligible = {named: sizes[named]} if named else sizes
@@ -96,9 +101,40 @@ def resolve_output(  # noqa: PLR0913 - each argument is a separate source of evi
             f"{folder}: {values.source('output.positive')} is only for one number and two labels, but output {name} has"
             f" {count} for {len(labels)}: remove it."
         )
-    operator = last_operator.get(name, "")
-    activation = resolve_activation(folder, values, name, operator, count=count, session=session, input_spec=input_spec)
-    return OutputSpec(name, activation, background, positive), labels
+    quantization = _quantization(folder, values, graph, name, np.asarray(results[name]).dtype)
+    activation = resolve_activation(
+        folder,
+        values,
+        name,
+        last_operator.get(name, ""),
+        count=count,
+        session=session,
+        input_spec=input_spec,
+        quantization=quantization,
+    )
+    return OutputSpec(name, activation, background, positive, quantization), labels
+
+
+def _quantization(
+    folder: Path, values: SourcedValues, graph: Path, name: str, dtype: np.dtype[Any]
+) -> Quantization | None:
+    """Return what the integers of the output stand for; ask where no source states it."""
+    if dtype not in _INTEGERS:
+        if "output.quantization" in values:
+            raise ModelError(
+                f"{folder}: {values.source('output.quantization')} is for integers, but output {name} is {dtype}:"
+                f" remove it."
+            )
+        return None
+    from inference.model.quantization import resolve
+
+    found = resolve(values, folder, graph, section="output", name=name)
+    if found is None:
+        values.ask(
+            "output.quantization",
+            f"[scale, zero point] of output {name}, which is {dtype}, as TFLite's output details list them",
+        )
+    return found
 
 
 def _trial_run(session: Session, input_spec: InputSpec, values: SourcedValues) -> dict[str, Any]:
@@ -119,7 +155,8 @@ def _zeros(output: ValueInfo) -> Any:
     if not output.type.startswith("tensor"):
         return [{}]
     first, *others = (axis if isinstance(axis, int) else 0 for axis in output.shape or (1,))
-    return np.zeros((first or 1, *others), np.float32)
+    dtype = {"tensor(uint8)": np.uint8, "tensor(int8)": np.int8}.get(output.type, np.float32)
+    return np.zeros((first or 1, *others), dtype)
 
 
 def _run_on_zeros(session: Session, input_spec: InputSpec) -> dict[str, Any]:
@@ -134,7 +171,7 @@ def _score_count(result: Any) -> int | None:
     if isinstance(result, list):
         return len(result[0]) if result and isinstance(result[0], dict) else None
     array = np.asarray(result)
-    if array.dtype.kind != "f":
+    if array.dtype.kind != "f" and array.dtype not in _INTEGERS:
         return None
     axes = [axis for axis in (array.shape if array.ndim == 1 else array.shape[1:]) if axis != 1]
     return None if len(axes) > 1 else axes[0] if axes else 1

@@ -6,6 +6,8 @@ import math
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from inference.model_spec import Quantization
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -83,6 +85,23 @@ def rgb(value: Any) -> tuple[int, int, int]:
     ):
         raise ValueError("[red, green, blue], each from 0 to 255")
     return value[0], value[1], value[2]
+
+
+def boolean(value: Any) -> bool:
+    """Accept ``true`` or ``false``."""
+    if not isinstance(value, bool):
+        raise ValueError("true or false")  # noqa: TRY004 - a ValueError, as in every check
+    return value
+
+
+def quantization(value: Any) -> Quantization:
+    """Accept ``[scale, zero_point]``, as TFLite lists them."""
+    expected = "[scale, zero point]: a number above 0, and a whole number from -128 to 255"
+    if not isinstance(value, list | tuple) or len(value) != 2 or not all(map(_is_number, value)):
+        raise ValueError(expected)
+    if value[0] <= 0 or value[1] != int(value[1]) or not -128 <= value[1] <= 255:
+        raise ValueError(expected)
+    return Quantization(float(value[0]), int(value[1]))
 
 
 def _is_number(value: Any) -> bool:

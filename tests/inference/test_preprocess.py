@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from inference.decoding.decode import DecodedImage
-from inference.model_spec import ColorOrder, CropRounding, InputSpec, Interpolation, Layout, ResizeMode
+from inference.model_spec import Align, ColorOrder, CropRounding, InputSpec, Interpolation, Layout, ResizeMode
 from inference.predictions import ImageInfo
 from inference.preprocess import needed_size, normalize, preprocess
+from inference.resample import resize_bilinear
 from tests.inference.decoding.image_samples import decode_image, encode, exif_orientation
 from tests.inference.decoding.test_orientation import STORED
 from tests.inference.model.model_folders import encoded, noise
@@ -221,6 +222,48 @@ def test_a_photo_that_was_decoded_small_gives_the_same_pixels() -> None:
 def test_nearest_needs_every_pixel_because_averages_are_other_pixels() -> None:
     assert needed_size(spec(interpolation=Interpolation.NEAREST), 4000, 3000) == (4000, 3000)
     assert needed_size(spec(), 4000, 3000) == (32, 32)
+
+
+def test_without_antialiasing_every_pixel_is_needed() -> None:
+    assert needed_size(spec(antialias=False), 4000, 3000) == (4000, 3000)
+
+
+@pytest.mark.parametrize("resize", ResizeMode)
+def test_without_antialiasing_each_pixel_is_a_mean_of_two_by_two(resize: ResizeMode) -> None:
+    """Columns of 0 and 255 in turn: antialiased they are grey; here each fourth column is taken as it is."""
+    stripes = np.zeros((32 * 3, 32 * 3, 3), np.uint8)
+    stripes[:, 1::3] = 255  # the centre of each three, which is the centre of a pixel of the result
+    image = Image.fromarray(stripes)
+    input_spec = spec(resize=resize, scale=1.0, antialias=False)
+    assert tensor_of(image, input_spec).min() == 255
+    assert tensor_of(image, input_spec._replace(antialias=True)).max() < 128
+
+
+def test_a_crop_without_antialiasing_is_the_crop_of_the_whole() -> None:
+    image = noise(90, 60)
+    input_spec = crop(40, Interpolation.BILINEAR, antialias=False)
+    whole = np.asarray(resize_bilinear(image, (60, 40)))[4:36, 14:46]
+    np.testing.assert_array_equal(tensor_of(image, input_spec)[0], whole.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_without_antialiasing(orientation: int) -> None:
+    upright = np.asarray(noise(37, 29))
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](upright)))
+    content = encode(stored, "PNG", exif=exif_orientation(orientation))
+    tensor = preprocess(spec(antialias=False, scale=1.0), decode_image(content, (37, 29), upright=False))
+    expected = np.asarray(resize_bilinear(Image.fromarray(upright), (32, 32))).transpose(2, 0, 1)
+    np.testing.assert_array_equal(tensor[0], expected)
+
+
+def test_a_letterbox_may_be_aligned_to_the_top_and_left() -> None:
+    input_spec = spec(resize=ResizeMode.LETTERBOX, scale=1.0, pad_color=(10, 20, 30), align=Align.TOP_LEFT)
+    wide = tensor_of(Image.new("RGB", (64, 32), (200, 100, 50)), input_spec)[0]
+    assert np.all(wide[:, :16] == np.array([200, 100, 50])[:, None, None])
+    assert np.all(wide[:, 16:] == np.array([10, 20, 30])[:, None, None])
+    tall = tensor_of(Image.new("RGB", (32, 64), (200, 100, 50)), input_spec)[0]
+    assert np.all(tall[:, :, :16] == np.array([200, 100, 50])[:, None, None])
+    assert np.all(tall[:, :, 16:] == np.array([10, 20, 30])[:, None, None])
 
 
 @given(st.integers(1, 20000), st.integers(1, 20000), st.sampled_from(list(ResizeMode)))

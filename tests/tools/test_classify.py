@@ -228,12 +228,13 @@ inference.decoding.formats.jpeg_segments inference.decoding.formats.refusals
 inference.model
 inference.model.file_errors inference.model.folder inference.model.labels inference.model.labels.find
 inference.model.labels.read inference.model.loaded
-inference.model.onnx_file inference.model.protobuf inference.model.read_sources inference.model.resolve_activation
+inference.model.graph inference.model.graph.protobuf
+inference.model.onnx_file inference.model.read_sources inference.model.resolve_activation
 inference.model.resolve_input inference.model.resolve_output
 inference.model.session inference.model.sourced_values inference.model.value_checks
 inference.model.exporters
 inference.model.exporters.json_file inference.model.exporters.model_json
-inference.resources
+inference.resample inference.resources
 inference.resources.admission inference.resources.cgroups inference.resources.cpus inference.resources.memory
 tools tools.__main__ tools.classify tools.terminal
 """

@@ -106,8 +106,10 @@ def _check(model: LoadedModel, path: Path, output: Path, top_k: int) -> dict[str
 
 
 def to_picture(spec: InputSpec, tensor: NDArray[np.generic]) -> Image.Image:
-    """Undo normalization, layout and colour order of the model's input, and return it as a picture."""
+    """Undo quantization, normalization, layout and colour order of the model's input, and return it as a picture."""
     planes = _planes(spec, tensor).astype(np.float64)
+    if spec.quantization is not None:
+        planes = (planes - spec.quantization.zero_point) * spec.quantization.scale
     mean, std = np.array(spec.mean)[:, None, None], np.array(spec.std)[:, None, None]
     pixels = np.clip(np.rint((planes * std + mean) / spec.scale), 0, 255).astype(np.uint8)
     if spec.color_order is ColorOrder.BGR:

@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from inference.model_spec import ResizeMode
+from inference.model_spec import Align, ResizeMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ class ResolvedValue(NamedTuple):
 
 def resolved_values(spec: ModelSpec) -> Iterator[ResolvedValue]:
     """Yield every value that decides an answer, in the order of ``model.json``."""
-    pixels, output = spec.input, spec.output
+    pixels = spec.input
 
     def source(key: str, otherwise: str = _DEFAULT) -> str:
         return spec.values[key].source if key in spec.values else otherwise
@@ -55,16 +55,33 @@ def resolved_values(spec: ModelSpec) -> Iterator[ResolvedValue]:
     elif pixels.resize is ResizeMode.SQUASH and "input.crop_pct" in spec.values:
         yield ResolvedValue("input.crop_pct", spec.values["input.crop_pct"].value, source("input.crop_pct"))
     elif pixels.resize is ResizeMode.LETTERBOX:
+        if pixels.align is not Align.CENTER:
+            yield ResolvedValue("input.align", str(pixels.align), source("input.align"))
         yield ResolvedValue("input.pad_color", list(pixels.pad_color), source("input.pad_color"))
     if "input.crop_rounding" in spec.values:
         yield ResolvedValue("input.crop_rounding", str(pixels.crop_rounding), source("input.crop_rounding"))
     yield ResolvedValue("input.interpolation", str(pixels.interpolation), source("input.interpolation"))
+    if not pixels.antialias:
+        yield ResolvedValue("input.antialias", pixels.antialias, source("input.antialias"))
     yield ResolvedValue("input.scale", pixels.scale, source("input.scale"))
     yield ResolvedValue("input.mean", list(pixels.mean), source("input.mean"))
     yield ResolvedValue("input.std", list(pixels.std), source("input.std"))
+    if pixels.quantization is not None:
+        yield ResolvedValue("input.quantization", list(pixels.quantization), source("input.quantization"))
+    yield from _output_values(spec)
+
+
+def _output_values(spec: ModelSpec) -> Iterator[ResolvedValue]:
+    output = spec.output
+
+    def source(key: str, otherwise: str = _DEFAULT) -> str:
+        return spec.values[key].source if key in spec.values else otherwise
+
     yield ResolvedValue("output.name", output.name, source("output.name", "graph"))
     yield ResolvedValue("output.activation", str(output.activation), source("output.activation", "graph"))
     yield ResolvedValue("output.background", str(output.background), source("output.background"))
+    if output.quantization is not None:
+        yield ResolvedValue("output.quantization", list(output.quantization), source("output.quantization"))
     if output.positive is not None:
         yield ResolvedValue("output.positive", spec.labels[output.positive], source("output.positive"))
 

@@ -18,12 +18,12 @@ OPEN = "?"
 """What a refusal writes where only the author knows the value."""
 
 KEYS = {
-    "": {"$schema", "name", "description", "graph", "labels", "input", "output", "sources"},
+    "": {"$schema", "name", "description", "graph", "labels", "preprocess", "input", "output", "sources"},
     "input": {
         "layout", "color_order", "size", "resize", "shortest_side", "crop_pct", "interpolation", "scale", "mean", "std",
-        "order", "pad_color", "crop_rounding",
+        "order", "pad_color", "crop_rounding", "antialias", "align", "quantization", "preprocess",
     },
-    "output": {"name", "activation", "background", "positive"},
+    "output": {"name", "activation", "background", "positive", "quantization"},
 }  # fmt: skip
 """The known keys by section; the empty section is the top level."""
 
@@ -62,6 +62,16 @@ def read(folder: Path, values: SourcedValues) -> None:
             add(f"{section}.{key}", value)
     for key, value in content.items():
         add(key, value)
+    _read_preprocess(folder, values)
+
+
+def _read_preprocess(folder: Path, values: SourcedValues) -> None:
+    """Add the transform that ``preprocess`` names; the keys beside it were added before, and so override it."""
+    for key in ("preprocess", "input.preprocess"):
+        if (named := values.get(key)) is not None:
+            from inference.model.exporters import torchvision
+
+            torchvision.read(folder, named.value, f"{FILE}: {key}", values)
 
 
 def content_of(folder: Path) -> dict[str, Any]:

@@ -1,20 +1,24 @@
 """Reads the operators that a graph begins with, up to its first layer: they show whether it rescales its own pixels.
 
-Imported for a refusal or for ``model inspect`` only. The field numbers are those of ``onnx.proto3``.
+Imported for a refusal or for ``model inspect`` only.
 """
 
 from __future__ import annotations
 
-import mmap
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from inference.model.protobuf import NotProtobufError, fields, text
+from inference.model.graph import nodes as graph_nodes
+from inference.model.graph.protobuf import NotProtobufError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from inference.model.graph.nodes import Graph
 
 # Operators that exporters put before the first layer.
 _BEFORE_LAYERS = {
@@ -24,8 +28,6 @@ _BEFORE_LAYERS = {
 _ARITHMETIC = {"Add", "Div", "Mul", "Sub"}
 _MOST_OPERATORS = 16
 _MOST_NUMBERS = 4  # one for each channel
-# TensorProto.data_type: the numpy type, and the field that holds it where raw_data does not.
-_TYPES = {1: ("<f4", 4), 10: ("<f2", 5), 11: ("<f8", 10)}
 
 
 class Step(NamedTuple):
@@ -40,13 +42,6 @@ class Step(NamedTuple):
     constants: tuple[float, ...]
 
 
-class _Node(NamedTuple):
-    operator: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    attributes: tuple[memoryview, ...]
-
-
 def read(path: Path, input_name: str) -> tuple[Step, ...]:
     """Return the operators from the graph's input to its first layer, that layer included; empty if unreadable.
 
@@ -57,9 +52,7 @@ def read(path: Path, input_name: str) -> tuple[Step, ...]:
         input_name: The graph's input.
     """
     try:
-        with path.open("rb") as file:
-            nodes, tensors = _nodes_and_tensors(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
-            return tuple(_steps(nodes, tensors, input_name))
+        return tuple(_steps(graph_nodes.read(path), input_name))
     except (OSError, NotProtobufError, ValueError):
         return ()
 
@@ -79,49 +72,15 @@ def _numbers(constants: tuple[float, ...]) -> str:
     return f"[{' '.join(numbers)}]" if len(numbers) > 1 else "".join(numbers)
 
 
-def _nodes_and_tensors(model: memoryview) -> tuple[list[_Node], Mapping[str, memoryview]]:
-    nodes: list[_Node] = []
-    tensors: dict[str, memoryview] = {}
-    for graph in (value for number, value in fields(model) if number == 7 and isinstance(value, memoryview)):
-        for number, value in fields(graph):
-            if number == 1 and isinstance(value, memoryview):  # GraphProto.node
-                nodes.append(_node(value))
-            elif number == 5 and isinstance(value, memoryview):  # GraphProto.initializer; TensorProto.name is 8
-                tensors.update((text(name), value) for field, name in fields(value) if field == 8)
-    for node in nodes:
-        if node.operator == "Constant":
-            for attribute in node.attributes:  # AttributeProto.t is 5
-                tensors.update(
-                    (node.outputs[0], value)
-                    for number, value in fields(attribute)
-                    if number == 5 and isinstance(value, memoryview)
-                )
-    return nodes, tensors
-
-
-def _node(message: memoryview) -> _Node:
-    inputs, outputs, attributes, operator = [], [], [], ""
-    for number, value in fields(message):
-        if number == 1:
-            inputs.append(text(value))
-        elif number == 2:
-            outputs.append(text(value))
-        elif number == 4:
-            operator = text(value)
-        elif number == 5 and isinstance(value, memoryview):
-            attributes.append(value)
-    return _Node(operator, tuple(inputs), tuple(outputs), tuple(attributes))
-
-
-def _steps(nodes: list[_Node], tensors: Mapping[str, memoryview], tensor: str) -> list[Step]:
+def _steps(graph: Graph, tensor: str) -> list[Step]:
     steps: list[Step] = []
     while len(steps) < _MOST_OPERATORS:
-        node = next((node for node in nodes if tensor in node.inputs and node.operator != "Shape"), None)
+        node = next((node for node in graph.nodes if tensor in node.inputs and node.operator != "Shape"), None)
         if node is None:
             break
         constants: tuple[float, ...] = ()
         if node.operator in _ARITHMETIC:
-            constants = next((_constants(tensors[name]) for name in node.inputs if name in tensors), ())
+            constants = next((_constants(graph.numbers(name)) for name in node.inputs if name in graph.constants), ())
         steps.append(Step(node.operator, constants))
         if node.operator not in _BEFORE_LAYERS or not node.outputs:
             break
@@ -129,17 +88,8 @@ def _steps(nodes: list[_Node], tensors: Mapping[str, memoryview], tensor: str) -
     return steps
 
 
-def _constants(tensor: memoryview) -> tuple[float, ...]:
-    """Return the numbers of a small TensorProto of a floating type; equal ones as one number."""
-    content = {number: value for number, value in fields(tensor) if number not in (1, 8)}
-    dtype, field = _TYPES.get(int(content.get(2, 0)) if isinstance(content.get(2), int) else 0, ("", 0))
-    packed = content.get(9, content.get(field))  # raw_data, or the field of the type
-    if not dtype or not isinstance(packed, memoryview) or not len(packed):
-        return ()
-    if field == 5 and 9 not in content:  # float16 in int32_data: rare, and varints
-        return ()
-    values = np.unique(np.frombuffer(packed, dtype)) if len(packed) < 4096 else np.empty(0)
-    if len(values) == 1:
-        return (float(values[0]),)
-    numbers = np.frombuffer(packed, dtype)
+def _constants(numbers: NDArray[np.float64]) -> tuple[float, ...]:
+    """Return the numbers of a constant: equal ones as one number, and none of one that is not per channel."""
+    if len(numbers) and np.all(numbers == numbers[0]):
+        return (float(numbers[0]),)
     return tuple(map(float, numbers)) if len(numbers) <= _MOST_NUMBERS else ()

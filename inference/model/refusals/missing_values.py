@@ -40,9 +40,15 @@ DESCRIPTIONS = {
     "input.std": ("the std", "1, or a number per channel"),
     "input.order": ("the order of scale and mean", "scale_first or mean_first"),
     "input.pad_color": ("the colour of the padding", "[red, green, blue], each 0 to 255"),
+    "input.antialias": ("whether its resize averages all pixels", "true or false"),
+    "input.align": ("the place of a letterboxed image", "center or top_left"),
+    "input.quantization": ("the scale and zero point of its input", "[scale, zero point]"),
+    "preprocess": ("the transform that it was trained with", "torchvision/ and the name of a weight"),
+    "input.preprocess": ("the transform that it was trained with", "torchvision/ and the name of a weight"),
     "output.name": ("the output that holds the scores", "the name of an output"),
     "output.activation": ("the function to apply to its output", "softmax, sigmoid, exp or none"),
     "output.background": ("the position of the class without a label", "none, first or last"),
+    "output.quantization": ("the scale and zero point of its output", "[scale, zero point]"),
     "output.positive": ("the label of its one number", "a label or its index"),
 }
 _LONGEST_FILE = 2000  # characters of an existing model.json that is repeated with the missing keys

@@ -119,6 +119,21 @@ def zip_map_graph(keys: Sequence[str] | Sequence[int], *, label_first: bool = Tr
     return base
 
 
+def integers_without_a_scale(kind: int, out: int) -> onnx.ModelProto:
+    """Return a graph of integers, by type of input and output, that stand for numbers that no operator states.
+
+    The scores are the channel means of the input's integers.
+    """
+    nodes = [
+        helper.make_node("Cast", ["image"], ["real"], to=FLOAT),
+        helper.make_node("ReduceMean", ["real"], ["means"], axes=[1, 2], keepdims=0),
+        helper.make_node("Cast", ["means"], ["scores"], to=out),
+    ]
+    value = helper.make_tensor_value_info
+    made = helper.make_graph(nodes, "g", [value("image", kind, ["N", 8, 8, 3])], [value("scores", out, ["N", 3])])
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
 def folder(path: Path, model: onnx.ModelProto | bytes, name: str = "model.onnx", **files: Any) -> Path:
     """Write a graph and files: ``labels_txt="..."`` becomes ``labels.txt``; other values than text become JSON."""
     (path / name).parent.mkdir(parents=True, exist_ok=True)

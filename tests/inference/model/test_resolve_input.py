@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto
 from PIL import Image
 
 from inference import classifier
 from inference.errors import ModelError
-from inference.model_spec import Activation, ColorOrder, Layout
+from inference.model_spec import Activation, Align, ColorOrder, Layout
 from tests.inference.model.loading import (
     LINES,
     NAMES,
     assert_distinguishes_colours,
     preprocess_alone,
     refusal,
+    spec_of,
     tensor,
     with_input,
 )
@@ -126,12 +127,6 @@ def test_dynamic_size_is_taken_from_model_json(tmp_path: Path) -> None:
     assert tensor(path, noise(50, 40)).shape == (3, 16, 24)
 
 
-def test_two_inputs_are_refused(tmp_path: Path) -> None:
-    model = graph()
-    model.graph.input.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, [1]))
-    assert "has 2 inputs (input, mask)" in refusal(folder(tmp_path, model, labels_txt=LINES, model_json=MODEL_JSON))
-
-
 def test_an_input_of_another_type_is_refused(tmp_path: Path) -> None:
     model = graph()
     model.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
@@ -143,3 +138,39 @@ def test_a_scale_that_leaves_a_uint8_input_zeros_and_ones_is_refused(tmp_path: P
     for number, change in enumerate(changes):
         path = folder(tmp_path / str(number), graph(dtype=UINT8), labels_txt=LINES, model_json=with_input(**change))
         assert "is uint8 and takes whole numbers from 0 to 255" in refusal(path)
+
+
+def test_antialias_and_align_are_read(tmp_path: Path) -> None:
+    path = folder(
+        tmp_path,
+        graph(),
+        labels_txt=LINES,
+        model_json=with_input(antialias=False, resize="letterbox", align="top_left"),
+    )
+    spec = spec_of(path)
+    assert (spec.antialias, spec.align) == (False, Align.TOP_LEFT)
+    plain = spec_of(folder(tmp_path / "plain", graph(), labels_txt=LINES, model_json=MODEL_JSON))
+    assert (plain.antialias, plain.align) == (True, Align.CENTER)
+    version = classifier.load(path).model.version
+    assert classifier.load(tmp_path / "plain").model.version != version
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"antialias": False, "interpolation": "bicubic"}, "is supported for bilinear only"),
+        ({"antialias": False, "interpolation": "box"}, "is supported for bilinear only"),
+        ({"align": "top_left"}, "only a letterbox has padding"),
+    ],
+    ids=str,
+)
+def test_what_does_not_go_together_is_refused(tmp_path: Path, changes: dict[str, Any], sentence: str) -> None:
+    assert sentence in refusal(folder(tmp_path, graph(), labels_txt=LINES, model_json=with_input(**changes)))
+
+
+def test_nearest_never_averages(tmp_path: Path) -> None:
+    stated = with_input(antialias=False, interpolation="nearest")
+    path = folder(tmp_path, graph(), labels_txt=LINES, model_json=stated)
+    version = classifier.load(path).model.version
+    folder(path, graph(), model_json=with_input(interpolation="nearest"))
+    assert classifier.load(path).model.version == version

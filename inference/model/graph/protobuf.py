@@ -55,6 +55,18 @@ def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         at += length
 
 
+def varints(packed: memoryview) -> Iterator[int]:
+    """Yield the numbers of a packed repeated field of varints, each as an unsigned number of 64 bits.
+
+    Raises:
+        NotProtobufError: The bytes are cut short.
+    """
+    at = 0
+    while at < len(packed):
+        value, at = _varint(packed, at)
+        yield value
+
+
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
     value = shift = 0
     while at < len(message) and shift < 64:

@@ -1,0 +1,1 @@
+"""Reads an ONNX graph without loading it: protobuf fields, nodes and small constants."""
