@@ -16,7 +16,7 @@ import time
 from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from inference.decoding.decode import decode
 from inference.decoding.formats.image_format import load_format
@@ -26,7 +26,7 @@ from inference.limits import Limits
 from inference.model.folder import load_model
 from inference.model.loaded import LoadedModel, combined_identity
 from inference.predictions import UNKNOWN, Answer, Classification
-from inference.preprocess import needed_size
+from inference.preprocess import needed_size, shows_picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +39,20 @@ if TYPE_CHECKING:
     from inference.model_spec import ModelSpec
     from inference.predictions import ImageInfo
     from inference.resources.admission import Admission
+
+
+class PreparedImage(NamedTuple):
+    """An image, ready for the models.
+
+    Attributes:
+        info: The original's size and format.
+        tensors: The input of each model, in their order.
+        decoded_fraction: See ``Classification``.
+    """
+
+    info: ImageInfo
+    tensors: list[NDArray[np.generic]]
+    decoded_fraction: float | None
 
 
 class Classifier:
@@ -63,7 +77,7 @@ class Classifier:
             models: At least one; the image's label is the first model's.
             top_k: Number of predictions in each result, at least 1.
             min_score: Below this probability the label is ``unknown``; the predictions still show the best guess.
-            limits: The largest image that is accepted; by default ``Limits()``.
+            limits: The images that are accepted; by default ``Limits()``.
             admission: Bounds the memory of concurrent decodes; without it, no decode waits.
         """
         self.model = combined_identity(models)
@@ -100,10 +114,10 @@ class Classifier:
             ModelError: A model fails, or its output holds no probabilities.
         """
         started = time.perf_counter()
-        image, tensors = self.preprocess(content)
+        image = self.preprocess(content)
         prepared = time.perf_counter()
         answers = tuple(
-            self._answer(model, model.run(tensor)) for model, tensor in zip(self._models, tensors, strict=True)
+            self._answer(model, model.run(tensor)) for model, tensor in zip(self._models, image.tensors, strict=True)
         )
         answered = time.perf_counter()
         first = answers[0]
@@ -112,25 +126,31 @@ class Classifier:
             label_index=first.label_index,
             score=first.score,
             predictions=first.predictions,
-            image=image,
+            image=image.info,
+            decoded_fraction=image.decoded_fraction,
             model=self.model,
             answers=answers if len(answers) > 1 else (),
             decode_ms=(prepared - started) * 1000,
             inference_ms=(answered - prepared) * 1000,
         )
 
-    def preprocess(self, content: bytes) -> tuple[ImageInfo, list[NDArray[np.generic]]]:
-        """Decode one encoded image once, and return its size and format with the input of each model.
+    def preprocess(self, content: bytes) -> PreparedImage:
+        """Decode one encoded image once, and make the input of each model from it.
 
         Raises:
             PermanentError: The image can never be classified.
             TransientError: Memory ran out.
         """
         header = read_header(content, self._limits)
-        plan = plan_decode(header, self._needed_size(header.info.width, header.info.height))
+        needed = self._needed_size(header.info.width, header.info.height)
+        plan = plan_decode(header, needed)._replace(keep_damaged=self._limits.accept_damaged)
         with self._admission.reserve(plan.memory_bytes) if self._admission else nullcontext():
             decoded = decode(content, plan, mode=self._mode, upright=False)
-            return header.info, [model.tensor(decoded) for model in self._models]
+            damage = decoded.damage
+            if damage and not any(shows_picture(model.spec.input, decoded) for model in self._models):
+                raise damage.refusal
+            tensors = [model.tensor(decoded) for model in self._models]
+        return PreparedImage(header.info, tensors, damage.decoded_fraction if damage else None)
 
     def _needed_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the largest size that any of the models resizes an image to, each axis for itself."""

@@ -34,6 +34,10 @@ class Reason(StrEnum):
     DECOMPRESSION_BOMB = "decompression_bomb"
 
 
+DAMAGE = frozenset({Reason.TRUNCATED, Reason.DAMAGED, Reason.CORRUPT})
+"""The reasons of a picture of which a part may be good."""
+
+
 class ClassificationError(Exception):
     """Base class of every error that this product raises on purpose."""
 

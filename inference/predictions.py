@@ -71,6 +71,8 @@ class Classification:
         image: The image's own size and format.
         model: The identity of the model that answered; the common identity of several.
         answers: The result of each of several models, in their order; empty with one model.
+        decoded_fraction: Of a truncated or damaged picture, the part of the stored height that was decoded: above 0, up
+            to 1. ``None`` for a whole picture.
         decode_ms: Time from bytes to model input, in milliseconds.
         inference_ms: Time in the ONNX session and its postprocessing, in milliseconds.
     """
@@ -82,6 +84,7 @@ class Classification:
     image: ImageInfo
     model: ModelIdentity
     answers: tuple[Answer, ...] = ()
+    decoded_fraction: float | None = None
     decode_ms: float = field(default=0.0, compare=False)
     inference_ms: float = field(default=0.0, compare=False)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from inference.decoding.partial import FILLER
 from inference.model_spec import Align, ColorOrder, CropRounding, InputSpec, Interpolation, Layout, ResizeMode
 from inference.resample import resize_bilinear
 
@@ -57,6 +58,11 @@ def preprocess(spec: InputSpec, decoded: DecodedImage) -> NDArray[np.generic]:
         without N when the graph has no batch axis. A fixed batch size above one holds the image that many times.
     """
     return add_batch_axis(spec, normalize(spec, _fit(spec, decoded)))
+
+
+def shows_picture(spec: InputSpec, decoded: DecodedImage) -> bool:
+    """Return whether the model sees anything of a damaged picture: its centre crop may hold nothing but the filler."""
+    return bool((_fit(spec, decoded) != FILLER).any())
 
 
 def normalize(spec: InputSpec, pixels: NDArray[np.uint8]) -> NDArray[np.generic]:

@@ -14,17 +14,20 @@ All functions are safe to call from many threads and change no global of Pillow.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from inference.decoding.decoder_errors import decoder_errors
-from inference.decoding.formats.image_format import load_format
+from inference.decoding.formats.image_format import PartialImageError, load_format
 from inference.decoding.orientation import Orientation
+from inference.decoding.partial import Part, fill_missing
 from inference.decoding.pixels import WHITE, Mode, convert_and_reduce
-from inference.errors import PermanentError
+from inference.errors import DAMAGE, PermanentError
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from inference.decoding.formats.image_format import ImageFormat
     from inference.decoding.orientation import Box
     from inference.decoding.plan import DecodePlan
     from inference.predictions import ImageInfo
@@ -40,12 +43,26 @@ class DecodedImage(NamedTuple):
             ``Image.resize(box=...)``, where ``None`` is all of it. In a reduced image the outermost pixels may reach
             past the original: 1001 pixels reduced four times are 250.25 and are kept as 251.
         orientation: The orientation that is still to be applied to ``image`` and ``box``; upright by default.
+        damage: The damage of a picture of which only a part was decoded; ``None`` for a whole one.
     """
 
     image: Image.Image
     info: ImageInfo
     box: Box | None = None
     orientation: Orientation = Orientation.UPRIGHT
+    damage: Damage | None = None
+
+
+class Damage(NamedTuple):
+    """The damage of a picture that was decoded all the same; its undecoded rows are mid-grey (``partial``).
+
+    Attributes:
+        refusal: The error that the picture would be refused with.
+        decoded_fraction: The part of the stored height that was decoded: above 0, up to 1.
+    """
+
+    refusal: PermanentError
+    decoded_fraction: float
 
 
 def decode(
@@ -68,17 +85,21 @@ def decode(
             resizing them sideways would round differently.
 
     Raises:
-        PermanentError: ``truncated``, ``corrupt`` or ``decompression_bomb``, which only the pixels reveal.
+        PermanentError: ``truncated``, ``damaged``, ``corrupt`` or ``decompression_bomb``, which only the pixels reveal;
+            with the plan's ``keep_damaged`` only where no row was decoded.
         TransientError: Memory ran out.
     """
     header, info, orientation = plan.header, plan.header.info, plan.header.orientation
     # An image that the decoder did not reduce gives the same pixels in every stored orientation, to the bit.
     is_exact = plan.scale == 1
     try:
+        stored, damage = _decode_stored(content, plan, mode)
         with decoder_errors(info.format):
-            stored = load_format(info.format).decode(content, mode, plan.scale)
             anchor_edges = orientation.anchor_edges if is_exact else (False, False)
-            image = convert_and_reduce(stored, plan.factor, mode=mode, background=background, anchor_edges=anchor_edges)
+            image = convert_and_reduce(
+                stored.picture, plan.factor, mode=mode, background=background, anchor_edges=anchor_edges
+            )
+            fill_missing(image, stored, plan.factor)
             if upright or is_exact:
                 image, orientation = orientation.apply(image), Orientation.UPRIGHT
     except PermanentError as error:
@@ -89,4 +110,33 @@ def decode(
     box = 0.0, 0.0, width / plan.reduction, height / plan.reduction
     if orientation is Orientation.UPRIGHT and not is_exact:
         box = header.orientation.to_upright(box, image.size)
-    return DecodedImage(image, info, box, orientation)
+    return DecodedImage(image, info, box, orientation, damage)
+
+
+def _decode_stored(content: bytes, plan: DecodePlan, mode: Mode) -> tuple[Part, Damage | None]:
+    """Decode the stored picture, or the good part of a damaged one.
+
+    Raises:
+        PermanentError, TransientError: See ``decode``.
+    """
+    image_format = load_format(plan.header.info.format)
+    try:
+        if plan.header.refusal:
+            raise plan.header.refusal
+        with decoder_errors(image_format.name):
+            return Part(image_format.decode(content, mode, plan.scale), 1.0), None
+    except PermanentError as error:
+        if not plan.keep_damaged or error.reason not in DAMAGE:
+            raise
+        part = error.part if isinstance(error, PartialImageError) else _decode_part(image_format, content)
+        if part is None or part.decoded_fraction == 0:
+            raise
+        # A new error: the one that was raised keeps the pixels of its frames.
+        refusal = PermanentError(error.reason, error.detail, plan.header.info)
+        return part, Damage(refusal, part.decoded_fraction)
+
+
+def _decode_part(image_format: ImageFormat, content: bytes) -> Part | None:
+    with suppress(PermanentError), decoder_errors(image_format.name):
+        return image_format.decode_part(content)
+    return None

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from inference.decoding.formats.detect import detect_format
 from inference.decoding.formats.image_format import load_format
-from inference.errors import PermanentError, Reason
+from inference.errors import DAMAGE, PermanentError, Reason
 
 if TYPE_CHECKING:
-    from inference.decoding.formats.image_format import Header
+    from inference.decoding.formats.image_format import Header, ImageFormat
     from inference.limits import Limits
 
 # Photos at the lowest quality there is, enlarged until nothing was sharp, came to 668 pixels per byte, and a blur
@@ -33,13 +33,26 @@ def read_header(content: bytes, limits: Limits) -> Header:
             Reason.TOO_MANY_BYTES, f"The file has {len(content):,} bytes; the limit is {limits.max_bytes:,}."
         )
     image_format = load_format(detect_format(content))
-    frames = image_format.validate(content, limits)
-    header = image_format.read_header(content, frames, limits)
+    header = _read_header(image_format, content, limits)
     _refuse_too_many_pixels(header, limits)
     if image_format.can_state_any_size:
         _refuse_hollow(header, content)
     image_format.refuse(header, content)
     return header
+
+
+def _read_header(image_format: ImageFormat, content: bytes, limits: Limits) -> Header:
+    """Read the header of a whole file or, where that is asked for, of one that may be decoded in part."""
+    try:
+        frames = image_format.validate(content, limits)
+    except PermanentError as error:
+        if not (limits.accept_damaged and image_format.is_decodable_in_part and error.reason in DAMAGE):
+            raise
+        try:
+            return image_format.read_header(content, 1, limits)._replace(refusal=error)
+        except PermanentError:
+            raise error from None
+    return image_format.read_header(content, frames, limits)
 
 
 def _refuse_too_many_pixels(header: Header, limits: Limits) -> None:

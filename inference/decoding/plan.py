@@ -26,12 +26,14 @@ class DecodePlan(NamedTuple):
         scale: The decoder divides both axes by this: 1, 2, 4 or 8 for JPEG, 1 for all other formats.
         factor: Both axes of the decoded image are then divided by this, by averaging; 1 or more.
         memory_bytes: An upper bound of what the decode takes at its peak, beside the encoded content.
+        keep_damaged: The decoded part of a truncated or damaged picture is returned, with its ``damage``.
     """
 
     header: Header
     scale: int
     factor: int
     memory_bytes: int
+    keep_damaged: bool = False
 
     @property
     def reduction(self) -> int:

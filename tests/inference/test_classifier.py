@@ -14,6 +14,7 @@ from inference.errors import PermanentError, Reason
 from inference.limits import Limits
 from inference.predictions import UNKNOWN
 from inference.resources.admission import Admission
+from tests.inference.decoding.image_samples import encode
 from tests.inference.model.model_folders import MODEL_JSON, RED, encoded, folder, graph, noise, png
 from tests.waiting import DEADLINE_SECONDS
 
@@ -64,6 +65,47 @@ def test_a_bad_image_is_a_permanent_error(model_dir: Path) -> None:
 def test_limits_are_checked(model_dir: Path) -> None:
     with pytest.raises(PermanentError, match="too_many_pixels"):
         classifier.load(model_dir, limits=Limits(max_pixels=10)).classify(png())
+
+
+class TestDamagedPictures:
+    @pytest.fixture
+    def cut(self) -> bytes:
+        content = encode(noise(256, 192), "PNG")
+        return content[: len(content) // 2]
+
+    def test_they_are_refused_by_default(self, model_dir: Path, cut: bytes) -> None:
+        with pytest.raises(PermanentError, match="truncated"):
+            classifier.load(model_dir).classify(cut)
+
+    def test_they_are_classified_by_what_was_decoded_where_that_is_asked_for(self, model_dir: Path, cut: bytes) -> None:
+        model = classifier.load(model_dir, limits=Limits(accept_damaged=True))
+        answer = model.classify(cut)
+        assert answer.decoded_fraction == pytest.approx(0.5, abs=0.1)
+        assert (answer.image.width, answer.image.height, answer.image.format) == (256, 192, "png")
+        assert model.classify(png(RED)).decoded_fraction is None
+
+    def test_the_model_sees_the_decoded_part_and_mid_grey(self, model_dir: Path, cut: bytes) -> None:
+        model = classifier.load(model_dir, limits=Limits(accept_damaged=True))
+        (tensor,) = model.preprocess(cut).tensors
+        (whole,) = model.preprocess(encode(noise(256, 192), "PNG")).tensors
+        assert np.array_equal(tensor[..., :3, :], whole[..., :3, :])
+        assert np.allclose(tensor[..., -3:, :], 128 / 255)
+
+    def test_a_crop_that_shows_nothing_decoded_is_refused_with_the_reason(self, tmp_path: Path) -> None:
+        crop = MODEL_JSON | {"input": MODEL_JSON["input"] | {"resize": "shortest_side_crop", "shortest_side": 8}}
+        model = classifier.load(
+            folder(tmp_path / "m", graph(), labels_txt=LINES, model_json=crop), limits=Limits(accept_damaged=True)
+        )
+        content = encode(noise(64, 640), "BMP")
+        for share, is_shown in ((0.6, True), (0.3, False)):
+            part = content[: int(len(content) * share)]
+            if is_shown:
+                assert model.classify(part).decoded_fraction == pytest.approx(share, abs=0.02)
+            else:
+                with pytest.raises(PermanentError, match="truncated") as refused:
+                    model.classify(part)
+                assert refused.value.image is not None
+                assert refused.value.image.height == 640
 
 
 def test_images_wait_for_memory(model_dir: Path) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from inference.decoding.formats.chunk_limit import ChunkLimit
+    from inference.decoding.partial import Part
     from inference.decoding.pixels import Mode
 
 _TRAILER, _IMAGE, _EXTENSION, _PADDING = 0x3B, 0x2C, 0x21, 0x00
@@ -57,6 +58,10 @@ class Gif(ImageFormat):
     def decode(self, content: bytes, mode: Mode, scale: int) -> Image.Image:
         """Decode the first frame, of which only the end may be cut."""
         return super().decode(_first_frame(content), mode, scale)
+
+    def decode_part(self, content: bytes) -> Part | None:
+        """Decode the rows of the first frame that are there."""
+        return super().decode_part(_first_frame(content))
 
 
 FORMAT = Gif()

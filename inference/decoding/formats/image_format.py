@@ -15,6 +15,7 @@ from inference.decoding.formats.chunk_limit import ChunkLimit
 from inference.decoding.formats.refusals import corrupt, truncated
 from inference.decoding.memory_cost import DecoderMemory, image_bytes
 from inference.decoding.orientation import Orientation, read_orientation
+from inference.decoding.partial import decode_part
 from inference.errors import PermanentError, Reason
 from inference.predictions import ImageInfo
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from PIL.ImageFile import ImageFile
 
+    from inference.decoding.partial import Part
     from inference.decoding.pixels import Mode
     from inference.limits import Limits
 
@@ -38,6 +40,7 @@ class Header(NamedTuple):
         decoder_scales: The numbers by which the decoder can divide both axes, largest first; empty where it cannot.
         coded_pixels: The pixels that an AVIF, a HEIC or a tile of a TIFF is decoded to, which the stated size does not
             bind; 0 in the other formats.
+        refusal: The error of ``validate`` where a part of the picture may be decoded all the same.
     """
 
     info: ImageInfo
@@ -47,6 +50,7 @@ class Header(NamedTuple):
     decoder_memory: DecoderMemory
     decoder_scales: tuple[int, ...] = ()
     coded_pixels: int = 0
+    refusal: PermanentError | None = None
 
     @property
     def pixels(self) -> int:
@@ -63,14 +67,12 @@ class PartialImageError(PermanentError):
     """A picture of which only a part is good: ``truncated`` or ``damaged``.
 
     Attributes:
-        picture: The picture as stored, good or not; ``None`` where nothing of it could be decoded.
-        decoded_fraction: The part of the stored height, from the top, that is good: 0..1.
+        part: The good part.
     """
 
-    def __init__(self, reason: Reason, detail: str, picture: Image.Image | None, decoded_fraction: float) -> None:
+    def __init__(self, reason: Reason, detail: str, part: Part) -> None:
         super().__init__(reason, detail)
-        self.picture = picture
-        self.decoded_fraction = decoded_fraction
+        self.part = part
 
 
 class ImageFormat:
@@ -86,6 +88,7 @@ class ImageFormat:
         reader_is_upright: Whether the reader applies the orientation itself.
         can_state_any_size: Whether a few bytes can state any number of pixels and are slow to decode. The other formats
             have a floor of their own, such as Deflate's 1,032 to one.
+        is_decodable_in_part: Whether a part can be decoded of a file that ``validate`` calls truncated or corrupt.
         images_in_memory: How many images of the stored size the reader holds at its peak.
     """
 
@@ -93,6 +96,7 @@ class ImageFormat:
     reader: type[ImageFile]
     reader_is_upright = False
     can_state_any_size = False
+    is_decodable_in_part = False
     images_in_memory = 1
 
     def validate(self, content: bytes, limits: Limits) -> int:
@@ -176,10 +180,21 @@ class ImageFormat:
             content: A file whose header was read.
             mode: The mode that the caller converts the image to; a decoder may decode to it directly.
             scale: One of the header's ``decoder_scales``, or 1.
+
+        Raises:
+            PartialImageError: A part of the picture is good, and it is known already.
         """
         image = self.open(content)
         image.load()
         return image
+
+    def decode_part(self, content: bytes) -> Part | None:
+        """Decode the good part of a picture that ``decode`` refused; ``None`` where there is none.
+
+        Raises:
+            TransientError: Memory ran out.
+        """
+        return decode_part(lambda: self.open(content))
 
 
 def load_format(name: str) -> ImageFormat:

@@ -17,6 +17,7 @@ from inference.decoding.formats.jpeg_segments import END, read_segments
 from inference.decoding.formats.refusals import corrupt, unsupported
 from inference.decoding.memory_cost import DecoderMemory, image_bytes
 from inference.decoding.orientation import read_orientation
+from inference.decoding.partial import Part
 from inference.errors import PermanentError, Reason
 from inference.predictions import ImageInfo
 
@@ -97,9 +98,13 @@ class Jpeg(ImageFormat):
         image = _to_image(pixels, colours)
         if damage is None:
             return image
-        raise PartialImageError(
-            damage.reason, _explain(damage, segments.height), image, damage.good_rows / segments.height
-        )
+        good_rows = damage.good_rows
+        if good_rows == 0 and damage.reason is Reason.TRUNCATED and _count_scans(content) > 1:
+            good_rows = segments.height  # the scans before the one that was cut are complete
+        # The rows below show what the other scans hold: for a model that is far more than nothing (ADR 18).
+        missing = range(0) if segments.has_several_scans else range(good_rows // scale, image.height)
+        part = Part(image, good_rows / segments.height, missing)
+        raise PartialImageError(damage.reason, _explain(damage, segments.height), part)
 
 
 FORMAT = Jpeg()

@@ -7,6 +7,7 @@ refuse the picture for one that is large; ``png_chunks`` reads the two that matt
 from __future__ import annotations
 
 import struct
+import zlib
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
     from inference.decoding.formats.chunk_limit import ChunkLimit
+    from inference.decoding.partial import Part
     from inference.decoding.pixels import Mode
 
 _GREY_FACTORS = {"L;2": 85, "L;4": 17}
@@ -115,12 +117,25 @@ class Png(ImageFormat):
         image.load()
         return image
 
+    def decode_part(self, content: bytes) -> Part | None:
+        """Decode the rows before the first chunk whose checksum is wrong: damaged data may decode to other pixels."""
+        pixels = [(start, start + length) for kind, start, length in read_chunks(content) if kind == b"IDAT"]
+        damaged = next((start - 8 for start, end in pixels[1:] if not _is_intact(content, start, end)), 0)
+        part = super().decode_part(content[:damaged]) if damaged else None
+        return part or super().decode_part(content)
+
     def metadata(self, image: ImageFile, content: bytes) -> tuple[object, object]:  # noqa: ARG002 - one interface
         """Return the EXIF block and the XMP packet, also from behind the pixels, where Pillow's reader stops."""
         return read_exif(content), read_xmp(content)
 
 
 FORMAT = Png()
+
+
+def _is_intact(content: bytes, start: int, end: int) -> bool:
+    """Return whether the checksum behind the body of a chunk is that of its name and body; a cut chunk has none."""
+    checksum = content[end : end + 4]
+    return len(checksum) < 4 or zlib.crc32(memoryview(content)[start - 4 : end]).to_bytes(4) == checksum
 
 
 def _is_cut(content: bytes) -> bool:

@@ -59,9 +59,10 @@ def decode_image(
     content: bytes, needed: tuple[int, int] | None = None, limits: Limits | None = None, **options: Any
 ) -> DecodedImage:
     """Read the header, plan and decode, for an image that is needed whole or at this (width, height)."""
-    header = read_header(content, limits or Limits())
+    limits = limits or Limits()
+    header = read_header(content, limits)
     plan = plan_decode(header, needed or (header.info.width, header.info.height))
-    return decode(content, plan, **options)
+    return decode(content, plan._replace(keep_damaged=limits.accept_damaged), **options)
 
 
 def memory_bytes(content: bytes, needed: tuple[int, int] | None = None) -> int:

@@ -67,7 +67,7 @@ def test_the_sentence_states_how_far_the_picture_is_good() -> None:
     at = len(PLAIN) // 2
     error = refusal(PLAIN[:at] + bytes(4096) + PLAIN[at + 4096 :])
     assert isinstance(error, PartialImageError)
-    assert 0.35 < error.decoded_fraction < 0.65
+    assert 0.35 < error.part.decoded_fraction < 0.65
     assert f"of {HEIGHT}" in error.detail
 
 
@@ -78,7 +78,7 @@ def test_a_cut_jpeg_is_truncated_with_the_rows_that_are_there(name: str) -> None
     assert error.reason is Reason.TRUNCATED
     if name != "progressive":
         assert isinstance(error, PartialImageError)
-        assert 0.5 < error.decoded_fraction < 0.8
+        assert 0.5 < error.part.decoded_fraction < 0.8
 
 
 def with_short_jfif(content: bytes) -> bytes:

@@ -1,0 +1,116 @@
+"""Decodes the good part of a picture that is cut or damaged, and fills the rest.
+
+Pillow's decoders write rows until they fail, and do not report which. So the picture is decoded twice, over two
+different colours: a row that is the same both times was decoded.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from PIL import Image
+
+from inference.decoding.decoder_errors import decoder_errors
+from inference.errors import PermanentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from PIL.ImageFile import ImageFile
+
+FILLER = 128
+"""Mid-grey, in each channel: what the model sees where nothing was decoded."""
+
+
+class Part(NamedTuple):
+    """The good part of a picture.
+
+    Attributes:
+        picture: The whole picture as stored.
+        decoded_fraction: The part of the stored height that was decoded: 0..1.
+        missing: The rows of ``picture`` that mean nothing. It is empty where all rows show the picture, some of them
+            with less detail or with faults, as in a progressive or interlaced file.
+    """
+
+    picture: Image.Image
+    decoded_fraction: float
+    missing: range = range(0)
+
+
+def decode_part(open_image: Callable[[], ImageFile]) -> Part | None:
+    """Decode the rows of a picture that its decoder reaches; ``None`` where there is none.
+
+    In an interlaced picture, a missing row becomes a copy of the nearest decoded row above it.
+
+    Args:
+        open_image: Opens the picture with Pillow's reader, each time anew.
+
+    Raises:
+        TransientError: Memory ran out.
+    """
+    before = _rows(_decode_over(open_image(), 0))
+    picture = _decode_over(open_image(), 255)
+    decoded = [row for row, (one, other) in enumerate(zip(before, _rows(picture), strict=True)) if one == other]
+    if not decoded:
+        return None
+    first, behind, height = decoded[0], decoded[-1] + 1, picture.height
+    missing = range(0)
+    if behind - first > len(decoded):
+        _repeat_rows(picture, decoded)
+    elif behind == height:  # the rows of most bitmaps are stored from the bottom up
+        missing = range(first)
+    elif first == 0:
+        missing = range(behind, height)
+    else:
+        return None  # no decoder works like that
+    return Part(picture, len(decoded) / height, missing)
+
+
+def fill_missing(image: Image.Image, part: Part, factor: int) -> None:
+    """Make the missing rows mid-grey.
+
+    Args:
+        image: The part's picture as RGB or L, and divided by ``factor`` in both axes: the blocks of ``factor`` rows
+            begin at the top or at the bottom. A block with a missing row is missing.
+        part: The part.
+        factor: 1 or more.
+    """
+    if not part.missing:
+        return
+    height, stored = image.height, part.picture.height
+    first = min(part.missing.start // factor, part.missing.start * height // stored)
+    behind = max(-(-part.missing.stop // factor), -(-part.missing.stop * height // stored))
+    image.paste(FILLER if image.mode == "L" else (FILLER,) * 3, (0, first, image.width, min(behind, height)))
+
+
+def _decode_over(image: ImageFile, level: int) -> Image.Image:
+    """Decode an opened image over pixels of one value, as far as its decoder comes."""
+    prepare = image.load_prepare
+
+    def prepare_and_fill() -> None:
+        prepare()
+        for tile in image.tile:
+            bands = Image.getmodebands(image.im.mode)
+            image.im.paste(level if bands == 1 else (level,) * bands, tile[1])
+
+    image.load_prepare = prepare_and_fill  # type: ignore[method-assign]  # one image, not its class
+    with suppress(PermanentError), decoder_errors(""):
+        image.load()
+    image.tile = []  # load no more
+    return image
+
+
+def _rows(picture: Image.Image) -> list[int]:
+    """Return a hash of each row."""
+    return [hash(picture.crop((0, row, picture.width, row + 1)).tobytes()) for row in range(picture.height)]
+
+
+def _repeat_rows(picture: Image.Image, decoded: Sequence[int]) -> None:
+    is_decoded = set(decoded)
+    source = decoded[0]
+    for row in range(picture.height):
+        if row in is_decoded:
+            source = row
+        else:
+            picture.paste(picture.crop((0, source, picture.width, source + 1)), (0, row))
