@@ -56,6 +56,16 @@ def cpu_seconds(process_id: int | str = SELF) -> float:
     return sum(map(int, fields[11:15])) / _TICKS  # utime, stime, cutime, cstime
 
 
+def thread_cpu_seconds(process_id: int, name: str) -> float:
+    """Return the CPU time of a process's running threads with that name, of which the kernel keeps 15 characters."""
+    ticks = 0
+    for thread in (_PROC / str(process_id) / "task").glob("*"):
+        stat = _read(process_id, f"task/{thread.name}/stat")
+        if stat.partition("(")[2].rpartition(")")[0] == name[:15]:
+            ticks += sum(map(int, stat.rpartition(")")[2].split()[11:13]))  # utime, stime
+    return ticks / _TICKS
+
+
 if sys.platform == "win32":
     _TICKS = 100  # unused, without /proc
 

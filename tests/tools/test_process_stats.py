@@ -6,12 +6,13 @@ import mmap
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from tools.process_stats import cpu_seconds, resident, restart_peak
+from tools.process_stats import cpu_seconds, resident, restart_peak, thread_cpu_seconds
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
 MIB = 1024 * 1024
@@ -42,8 +43,29 @@ def test_cpu_time_counts_children_that_have_ended() -> None:
     assert cpu_seconds() - before >= 0.15
 
 
+def test_cpu_time_of_the_threads_with_a_name() -> None:
+    name, used, ended = "a thread (with a long name)", threading.Event(), threading.Event()
+
+    def use_cpu() -> None:
+        Path("/proc/thread-self/comm").write_text(name, encoding="ascii")
+        while time.thread_time() < 0.2:
+            pass
+        used.set()
+        ended.wait()
+
+    thread = threading.Thread(target=use_cpu)
+    thread.start()
+    used.wait()
+    assert 0.15 <= thread_cpu_seconds(os.getpid(), name) <= cpu_seconds()
+    assert thread_cpu_seconds(os.getpid(), "another") == 0.0
+    ended.set()
+    thread.join()
+    assert thread_cpu_seconds(os.getpid(), name) == 0.0
+
+
 def test_a_process_that_is_gone_has_nothing() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         pass
     assert resident(gone.pid) == (0, 0)
     assert cpu_seconds(gone.pid) == 0.0
+    assert thread_cpu_seconds(gone.pid, "python") == 0.0

@@ -23,6 +23,7 @@ SECTIONS = {
 SHORT_SECTIONS = ("jpeg", "networks", "function", "start")
 NO_PHOTO = ""
 AT_ONCE = "an answer at once"
+FIRST_IMAGES = "its first images"
 SOURCES = {"polling": "LogsAndContainerScan", "Event Grid": "EventGrid"}
 """Values of ``BLOB_TRIGGER_SOURCE``, by their names in results."""
 FIRST_PHOTO = "0.3 MP"
@@ -41,8 +42,8 @@ class Effort:
         backfilled: Blobs that a backfill finds, by kind of photo.
         starts: Fresh processes of each kind.
         hosted: Uploads in a trial under ``webjobs-host``, by kind of photo; without one, every function succeeds at
-            once.
-        host_rounds: Trials of each of them.
+            once. As many images in a trial of the same without a host.
+        host_rounds: Undisturbed trials of each of them.
     """
 
     rounds: int
@@ -68,7 +69,7 @@ FULL = Effort(
     backfilled={"12 MP": 96, "2 MP": 240},
     starts=9,
     hosted={NO_PHOTO: 100, "12 MP": 24, "2 MP": 40, "0.3 MP": 60},
-    host_rounds=3,
+    host_rounds=5,
 )
 SHORT = Effort(
     rounds=2,
@@ -118,7 +119,6 @@ def plan(sections: Collection[str], effort: Effort, cpus: int, *, with_torch: bo
         "networks": _networks(effort, cpus, with_torch=with_torch),
         "function": _function(effort, cpus),
         "backfill": _backfill(effort, cpus),
-        "host": _beside_host(effort),
     }
     found = [each for section, benchmarks in by_section.items() if section in sections for each in benchmarks]
     return list({each.key: each for each in found}.values())  # some belong to several sections
@@ -170,14 +170,6 @@ def _function(effort: Effort, cpus: int) -> Iterator[Benchmark]:
         yield Benchmark(key("calls", photo), "bare_sdk", "calls", dict(arguments))
         reload = {**arguments, "threads": cpus, "seconds": effort.seconds}
         yield Benchmark(key("reload", photo, cpus), "baselines", "reload", reload)
-
-
-def _beside_host(effort: Effort) -> Iterator[Benchmark]:
-    """The parts of the app that the ratios of ``tools.bench.real_host`` need, without a host."""
-    for photo, images in effort.events.items():
-        for function in ("function", "classify"):
-            arguments = {"photo": photo, "images": images}
-            yield Benchmark(key(f"app {function}", photo), "function_path", function, arguments)
 
 
 def _backfill(effort: Effort, cpus: int) -> Iterator[Benchmark]:

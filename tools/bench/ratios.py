@@ -165,25 +165,31 @@ def _backfill(photo: str, cpus: int) -> Iterator[_Formula]:
 
 
 def _under_host(source: str, photo: str) -> Iterator[_Formula]:
-    """Ratios of CPU times for each image: host and worker together, compared with the parts measured alone.
+    """Ratios of CPU times for each image: host and worker, compared with the parts measured alone in turns with them.
 
-    The host leaves what its own share does not take: ``(host alone + app alone) / (host + worker)`` is the share of
-    that which the app reaches under the host.
+    The host leaves what it does not use itself, in the same trial: the worker's CPU. The share that the app makes use
+    of is ``function path / worker``. ``(host alone + function path) / (host + worker)`` is low also where the host uses
+    more with the app than with an answer at once.
     """
     alone = key("host", f"{source}, {AT_ONCE}")
-    host, worker = (key(name, f"{source}, {photo}") for name in ("host", "worker"))
+    host, worker, function, memory = (
+        key(name, f"{source}, {photo}") for name in ("host", "worker", "function path", "in memory")
+    )
 
-    def of_what_it_leaves(app: str) -> Callable[[Figures], float]:
+    def of_both(part: str) -> Callable[[Figures], float]:
         return lambda figures: (
-            (figures[alone].cpu_ms + figures[app].cpu_ms) / (figures[host].cpu_ms + figures[worker].cpu_ms)
+            (figures[alone].cpu_ms + figures[part].cpu_ms) / (figures[host].cpu_ms + figures[worker].cpu_ms)
         )
 
-    parts = ("function path", "app function", _OF_WHAT_THE_HOST_LEAVES), ("decode and inference", "app classify", None)
-    for part, function, goal in parts:
-        app = key(function, photo)
-        name = f"{photo}, {source}: CPU of host alone and {part} / under the host"
-        yield _Formula(name, of_what_it_leaves(app), (alone, host, worker, app), goal)
-    name = f"{photo}, {source}: the host's CPU ms for each image"
+    goal = _OF_WHAT_THE_HOST_LEAVES
+    of = f"{photo}, {source}"
+    yield _cpu(f"{of}: CPU of function path / worker", function, worker, goal, more_is_better=True)
+    needs = (alone, host, worker)
+    name = f"{of}: CPU of host alone and function path / under the host"
+    yield _Formula(name, of_both(function), (*needs, function), goal)
+    name = f"{of}: CPU of host alone and decode and inference / under the host"
+    yield _Formula(name, of_both(memory), (*needs, memory))
+    name = f"{of}: the host's CPU ms for each image"
     yield _Formula(name, lambda figures: figures[host].cpu_ms, (host,), more_is_better=False)
 
 

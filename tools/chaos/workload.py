@@ -23,6 +23,7 @@ from tools.azurite.azurite import ACCOUNT
 from tools.chaos.images import image_file
 from tools.chaos.plan import Action
 from tools.chaos.storage_names import INCOMING, INTERNAL_QUEUE, POISON_QUEUE, QUEUES, REQUEST_QUEUE, RESULTS
+from tools.devhost.messages import BlobTriggerMessage, function_id
 
 if TYPE_CHECKING:
     from tools.chaos.faults import Call, Fault, SelectFault
@@ -136,8 +137,8 @@ class Workload:
 
     def _send_event(self, name: str, etag: str, queue: str = INTERNAL_QUEUE) -> None:
         """Queue the message that the host queues for an upload."""
-        kind = {"Type": "BlobTrigger", "FunctionId": "Host.Functions.classify_uploaded", "BlobType": "BlockBlob"}
-        self._send(queue, {**kind, "ContainerName": INCOMING, "BlobName": name, "ETag": etag})
+        message = BlobTriggerMessage(function_id("classify_uploaded"), INCOMING, name, etag)
+        self._queues.get_queue_client(queue).send_message(message.to_wire())
 
     def _send(self, queue: str, message: dict[str, object]) -> None:
         text = base64.b64encode(json.dumps(message).encode()).decode()

@@ -62,6 +62,7 @@ class AppHost:
         self._calls = itertools.count()
         self._open: dict[str, str] = {}  # call of the worker -> invocation of the host
         self._invoked: dict[str, dict[str, Any]] = {}  # by the id that the host gave
+        self._endings: list[str | None] = []
         self._stopping = False
         self.worker_starts = 0
         self._start_worker()
@@ -89,6 +90,12 @@ class AppHost:
         """Every invocation so far as the host wrote it, with ``error`` (text or None) once it has ended."""
         with self._lock:
             return [dict(each) for each in self._invoked.values()]
+
+    @property
+    def endings(self) -> list[str | None]:
+        """How each invocation that has ended did so, in order: None for well, or the error."""
+        with self._lock:
+            return list(self._endings)
 
     @property
     def worker_log(self) -> str:
@@ -199,4 +206,5 @@ class AppHost:
     def _end(self, invocation: str, error: str | None) -> None:
         with self._lock:
             self._invoked[invocation]["error"] = error
+            self._endings.append(error)
         self.host.answer(invocation, error)

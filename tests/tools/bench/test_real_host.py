@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tests.programs import needed
 from tools.bench import command, real_host
-from tools.bench.benchmarks import AT_ONCE, FULL, NO_PHOTO
+from tools.bench.benchmarks import AT_ONCE, FIRST_IMAGES, FULL, NO_PHOTO
 from tools.bench.ratios import ratios
 
 if TYPE_CHECKING:
@@ -25,10 +25,13 @@ def test_the_share_of_what_the_host_leaves(figure: Callable[..., Figure]) -> Non
         f"host / polling, {AT_ONCE}": figure((40.0, 20.0)),
         "host / polling, 12 MP": figure((10.0, 22.0)),
         "worker / polling, 12 MP": figure((10.0, 78.0)),
-        "app function / 12 MP": figure((20.0, 70.0)),
-        "app classify / 12 MP": figure((20.0, 55.0)),
+        "function path / polling, 12 MP": figure((20.0, 70.0)),
+        "in memory / polling, 12 MP": figure((20.0, 55.0)),
     }
     found = {ratio.name: ratio for ratio in ratios(figures, {}, 2)}
+    left = found["12 MP, polling: CPU of function path / worker"]
+    assert left.value == pytest.approx(70 / 78)
+    assert (left.goal, left.is_reached) == (0.9, False)
     share = found["12 MP, polling: CPU of host alone and function path / under the host"]
     assert share.value == pytest.approx((20 + 70) / (22 + 78))
     assert share.goal == 0.9
@@ -56,14 +59,18 @@ def test_it_measures_host_worker_and_storage(
     assert small_photos
     monkeypatch.setattr(real_host, "SOURCES", {"Event Grid": "EventGrid"})
     monkeypatch.setattr(real_host, "_WARM_UP", 1)
+    monkeypatch.setattr(real_host, "_WARM_UP_BATCHES", 1)
     monkeypatch.setattr(real_host, "environment_of", lambda _base: worker_python)
-    effort = replace(FULL, hosted={NO_PHOTO: 3, "0.3 MP": 2}, host_rounds=1)
+    effort = replace(FULL, hosted={NO_PHOTO: 3, "0.3 MP": 2}, host_rounds=1, retry_seconds=0)
     figures = real_host.measure_host(
         effort, cache, lambda account: command.settings(account, cache), lambda _text: None
     )
     assert {name: figure.measurements[0].trial.images for name, figure in figures.items()} == {
+        f"host / Event Grid, {FIRST_IMAGES}": 1,
         f"host / Event Grid, {AT_ONCE}": 3,
         f"storage / Event Grid, {AT_ONCE}": 3,
+        "function path / Event Grid, 0.3 MP": 2,
+        "in memory / Event Grid, 0.3 MP": 2,
         "host / Event Grid, 0.3 MP": 2,
         "worker / Event Grid, 0.3 MP": 2,
         "storage / Event Grid, 0.3 MP": 2,

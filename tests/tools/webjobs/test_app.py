@@ -15,6 +15,7 @@ from tests.tools.webjobs.conftest import INTERNAL_QUEUE, Lab, quick_host_json
 from tests.tools.webjobs.photos import photo
 from tests.waiting import until
 from tools.sample_photos.samples import render_samples
+from tools.webjobs.events import CREATED, DELETED, blob_event
 
 if TYPE_CHECKING:
     from tools.webjobs.app_host import AppHost
@@ -39,25 +40,8 @@ def endings(app: AppHost) -> list[Any]:
     return [each.get("error", "open") for each in app.invocations]
 
 
-def event(lab: Lab, name: str, *, container: str = "incoming", kind: str = "Microsoft.Storage.BlobCreated") -> Any:
-    blob = lab.incoming.get_blob_client(name)
-    return {
-        "id": "1",
-        "topic": "/subscriptions/x",
-        "subject": f"/blobServices/default/containers/{container}/blobs/{name}",
-        "eventType": kind,
-        "eventTime": "2026-01-01T00:00:00Z",
-        "dataVersion": "",
-        "metadataVersion": "1",
-        "data": {
-            "api": "PutBlob",
-            "eTag": "0x1",
-            "contentType": "image/jpeg",
-            "contentLength": 1,
-            "blobType": "BlockBlob",
-            "url": blob.url.replace("/incoming/", f"/{container}/"),
-        },
-    }
+def event(lab: Lab, name: str, *, container: str = "incoming", kind: str = CREATED) -> Any:
+    return blob_event(lab.clients.blobs.get_blob_client(container, name).url, kind=kind)
 
 
 class TestUploads:
@@ -138,7 +122,7 @@ class TestEventGrid:
                 event(lab, "new.jpg"),
                 event(lab, "twice.jpg"),
                 event(lab, "twice.jpg"),
-                event(lab, "still there.jpg", kind="Microsoft.Storage.BlobDeleted"),
+                event(lab, "still there.jpg", kind=DELETED),
                 event(lab, "gone.jpg"),
                 event(lab, "theirs.jpg", container="neighbour"),
             ]

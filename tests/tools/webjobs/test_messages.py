@@ -20,6 +20,7 @@ from storage.pipeline.queue import RequestQueue
 from tests.tools.webjobs.conftest import Lab, quick_host_json
 from tests.tools.webjobs.photos import photo
 from tests.waiting import until
+from tools.devhost.messages import BlobTriggerMessage, function_id
 
 if TYPE_CHECKING:
     from tools.webjobs.app_host import AppHost
@@ -36,20 +37,9 @@ UNREADABLE = {
 }
 
 
-def encoded(document: object) -> str:
-    return base64.b64encode(json.dumps(document, indent=2).encode()).decode()
-
-
-def blob_message(name: str, container: str = "incoming") -> dict[str, Any]:
+def blob_message(name: str, container: str = "incoming") -> str:
     """As the host writes it."""
-    return {
-        "Type": "BlobTrigger",
-        "FunctionId": "Host.Functions.classify_uploaded",
-        "BlobType": "BlockBlob",
-        "ContainerName": container,
-        "BlobName": name,
-        "ETag": '"0x1"',
-    }
+    return BlobTriggerMessage(function_id("classify_uploaded"), container, name, '"0x1"').to_wire()
 
 
 def host_json() -> dict[str, Any]:
@@ -120,9 +110,9 @@ def test_an_oversized_request_is_served_in_parts(lab: Lab) -> None:
 
 def test_a_poisoned_upload_of_this_app_and_of_another(lab: Lab) -> None:
     lab.upload("given up.jpg", photo())
-    theirs = encoded(blob_message("a.jpg", "theirs"))
+    theirs = blob_message("a.jpg", "theirs")
     send(lab, BLOB_POISON_QUEUE, theirs)
-    send(lab, BLOB_POISON_QUEUE, encoded(blob_message("given up.jpg")))
+    send(lab, BLOB_POISON_QUEUE, blob_message("given up.jpg"))
     with lab.app(host_json(), BLOB_TRIGGER_SOURCE="EventGrid") as app:
         rows = lab.wait_for_rows("given up.jpg")
         until(lambda: None in calls(app, "recover_poisoned") and "open" not in calls(app, "recover_poisoned"))

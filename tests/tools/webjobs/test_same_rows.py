@@ -22,6 +22,7 @@ from tests.tools.webjobs.conftest import HOST_ID, INTERNAL_QUEUE, RETRY_DELAYS, 
 from tests.tools.webjobs.photos import photo
 from tests.waiting import until
 from tools.devhost import process
+from tools.devhost.messages import BlobTriggerMessage, function_id
 from tools.sample_photos.samples import render_samples
 
 if TYPE_CHECKING:
@@ -75,6 +76,11 @@ def left(lab: Lab) -> dict[str, int]:
     return {name: lab.waiting(name) for name in (INTERNAL_QUEUE, QUEUE, POISON_QUEUE, BLOB_POISON_QUEUE, REFUSED_QUEUE)}
 
 
+def blob_message(name: str, etag: str, container: str = "incoming") -> str:
+    """The message that both hosts queue for an upload."""
+    return BlobTriggerMessage(function_id("classify_uploaded"), container, name, etag).to_wire()
+
+
 def send(lab: Lab, queue: str, document: object) -> None:
     text = document if isinstance(document, str) else b64encode(json.dumps(document).encode()).decode()
     client = (lab.host_queues if queue == INTERNAL_QUEUE else lab.queues).get_queue_client(queue)
@@ -120,18 +126,17 @@ def test_for_events_and_messages_of_each_kind(labs: tuple[Lab, Lab]) -> None:
         for name in names:
             lab.upload(name, photo())
         lab.clients.blobs.create_container("neighbour").upload_blob("theirs.jpg", photo())
-        kind = {"Type": "BlobTrigger", "FunctionId": "Host.Functions.classify_uploaded", "BlobType": "BlockBlob"}
         for container, name in (
             *(("incoming", name) for name in ("new.jpg", "twice.jpg", "twice.jpg", "deleted event.jpg", "gone.jpg")),
             ("neighbour", "theirs.jpg"),
         ):
             blob = lab.clients.blobs.get_blob_client(container, name)
             version = str(blob.get_blob_properties().etag) if blob.exists() else '"0x1"'
-            send(lab, INTERNAL_QUEUE, {**kind, "ContainerName": container, "BlobName": name, "ETag": version})
+            send(lab, INTERNAL_QUEUE, blob_message(name, version, container))
         RequestQueue(lab.clients).send(Request("incoming", ("asked for.jpg", "gone.jpg")))
         send(lab, QUEUE, Request("incoming", ("plain.jpg",)).to_json())
         for container, name in (("incoming", "poisoned.jpg"), ("theirs", "a.jpg")):
-            send(lab, BLOB_POISON_QUEUE, {**kind, "ContainerName": container, "BlobName": name, "ETag": '"0x1"'})
+            send(lab, BLOB_POISON_QUEUE, blob_message(name, '"0x1"', container))
         send(lab, POISON_QUEUE, {"container": "incoming", "blobs": ["abandoned.jpg"]})
         for queue in (QUEUE, POISON_QUEUE, BLOB_POISON_QUEUE):
             send(lab, queue, "please classify a.jpg")
@@ -153,11 +158,9 @@ def test_for_events_and_messages_of_each_kind(labs: tuple[Lab, Lab]) -> None:
 
 def test_for_an_overwrite_and_a_deletion_while_the_old_version_waits(labs: tuple[Lab, Lab]) -> None:
     """The messages of the old versions wait on the internal queue when the host starts."""
-    kind = {"Type": "BlobTrigger", "FunctionId": "Host.Functions.classify_uploaded", "BlobType": "BlockBlob"}
     for lab in labs:
         for name in ("overwritten.jpg", "deleted.jpg"):
-            message = {**kind, "ContainerName": "incoming", "BlobName": name, "ETag": lab.upload(name, b"no picture")}
-            send(lab, INTERNAL_QUEUE, message)
+            send(lab, INTERNAL_QUEUE, blob_message(name, lab.upload(name, b"no picture")))
         lab.upload("overwritten.jpg", photo())
         lab.incoming.delete_blob("deleted.jpg")
     extensions, devhost = labs
