@@ -42,7 +42,7 @@ class Subject:
 
     Attributes:
         container: Where it looks for uploads.
-        processes: IDs of what is measured, by name.
+        processes: IDs of the processes under measurement, by name.
         count_ended: Returns how many invocations have ended since the start; raises if one has failed.
         deliver: Posts Event Grid events to its webhook; ``None`` when it polls.
         own: IDs of all processes of the bench; what they use disturbs no trial.
