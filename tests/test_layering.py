@@ -148,6 +148,8 @@ TABLE: dict[str, set[str]] = {
 FLAT_MODULES = 13
 MORE_FLAT_MODULES = {
     "inference/decoding/formats": "one module for each image format",
+    "inference/model/exporters": "one module for each exporter",
+    "tests/inference/model/exporters": "the same",
 }
 # Refused by name in `tools`, whose other third-party packages its requirements file decides. The dev host imitates
 # Azure's host and the worker, so it alone speaks the worker's language.

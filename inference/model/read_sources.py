@@ -22,7 +22,7 @@ _CATALOGUE_KEYS = (
 
 
 def read_files_that_name_the_graph(folder: Path, values: SourcedValues) -> None:
-    """Add what ``model.json`` and a manifest state, the name of the ONNX file among it.
+    """Add what ``model.json``, a manifest, Lobe and MMDeploy state, the name of the ONNX file among it.
 
     Raises:
         ModelError: A file is broken, or describes a model that is not a classifier.
@@ -33,6 +33,14 @@ def read_files_that_name_the_graph(folder: Path, values: SourcedValues) -> None:
         from inference.model.exporters import custom_vision
 
         custom_vision.read_manifest(folder, values)
+    if values.search(folder, "signature.json"):
+        from inference.model.exporters import lobe
+
+        lobe.read(folder, values)
+    if values.search(folder, "pipeline.json"):
+        from inference.model.exporters import mmdeploy
+
+        mmdeploy.read(folder, values)
 
 
 def read_exporter_files(folder: Path, graph_sha256: str, values: SourcedValues) -> None:
@@ -58,6 +66,14 @@ def read_exporter_files(folder: Path, graph_sha256: str, values: SourcedValues) 
         from inference.model.exporters import teachable_machine
 
         teachable_machine.read(folder, values)
+    if values.search(folder, "inference.yml", "inference.yaml"):
+        from inference.model.exporters import paddle
+
+        paddle.read(folder, values)
+    if values.search(folder, "environment.json"):
+        from inference.model.exporters import roboflow
+
+        roboflow.read(folder, values)
 
 
 def refuse_other_tasks(graph: Path, metadata: Mapping[str, str]) -> None:

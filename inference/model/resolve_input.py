@@ -272,6 +272,9 @@ def _size(
     folder: Path, values: SourcedValues, image_input: ValueInfo, shown: tuple[int | None, int | None]
 ) -> tuple[int, int] | None:
     stated: tuple[int, int] | None = values.checked("input.size", value_checks.height_width)
+    if stated is None and None in shown and "input.size_of_data_set" in values:
+        values.add("input.size", values.value("input.size_of_data_set"), values.source("input.size_of_data_set"))
+        stated = values.checked("input.size", value_checks.height_width)
     if stated is None:
         if shown[0] is None or shown[1] is None:
             return None

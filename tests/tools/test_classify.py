@@ -227,7 +227,7 @@ inference.decoding.formats.jpeg inference.decoding.formats.jpeg_damage inference
 inference.decoding.formats.jpeg_segments inference.decoding.formats.refusals
 inference.model
 inference.model.file_errors inference.model.folder inference.model.labels inference.model.labels.find
-inference.model.labels.read inference.model.loaded
+inference.model.labels.lines inference.model.labels.parsed inference.model.labels.read inference.model.loaded
 inference.model.graph inference.model.graph.protobuf
 inference.model.onnx_file inference.model.read_sources inference.model.resolve_activation
 inference.model.resolve_input inference.model.resolve_output

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from inference.model.folder import load_model
 from inference.model.refusals import graph_start
-from inference.model.refusals.missing_values import IncompleteModelError
+from inference.model.refusals.missing_values import DESCRIPTIONS, IncompleteModelError
 from tools.model.model_json import resolved_values
 from tools.terminal import printable
 
@@ -54,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_incomplete(error: IncompleteModelError, *, as_json: bool) -> None:
     """Print the known values of a model, the missing ones, and the ``model.json`` to fill in."""
-    known = [(key, value, source) for key, (value, source) in error.values if key not in error.missing]
+    shown = {"graph", *DESCRIPTIONS} - error.missing.keys()  # readers also exchange values that are no keys
+    known = [(key, value, source) for key, (value, source) in error.values if key in shown]
     if as_json:
         print(
             json.dumps(
