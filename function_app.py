@@ -155,11 +155,11 @@ def recover_poisoned(message: func.QueueMessage) -> None:
 
 @app.queue_trigger(arg_name="message", queue_name=messages.POISON_QUEUE, connection="ImageStorage")
 def record_abandoned(message: func.QueueMessage) -> None:
-    """Record failed rows for a message whose tries all ended without an answer: a crash, or a timeout."""
+    """End a message whose tries all ended without an answer (a crash, a timeout): alone it fails, else it is split."""
     early_logs.reemit()
     if request := intake.read(messages.POISON_QUEUE, message.id, message.get_body()):
         reason = "The worker ended every try without an answer: it crashed, or exceeded the time limit."
-        retries.give_up(request, dict.fromkeys(request.images, reason))
+        retries.end_abandoned(request, reason)
 
 
 @app.timer_trigger(arg_name="timer", schedule=settings.reconcile_schedule, run_on_startup=False)

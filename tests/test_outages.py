@@ -24,7 +24,7 @@ from azure.data.tables import TableServiceClient
 from azure.storage.blob import BlobClient, BlobServiceClient
 from PIL import Image as Picture
 
-from inference.errors import ClassificationError
+from inference.errors import ClassificationError, TransientError
 from storage.pipeline.messages import Request
 from tests.test_function_app import load
 from tools.azurite.azurite import connection_string
@@ -77,6 +77,7 @@ class Host:
         self.incoming, self.outage = incoming, outage
         self.attempts: list[int] = []
         self.left: list[str] = []
+        self.deadly = ""  # an image that ends the worker
         self._app, self._connection = app, connection
         self._order = itertools.count()
         self._due: list[Delivery] = []
@@ -110,6 +111,8 @@ class Host:
                 self._failed(delivery)
 
     def _invoke(self, delivery: Delivery) -> None:
+        if delivery.function == "classify_requested" and self.deadly in Request.from_body(delivery.body).blobs:
+            raise TransientError("The worker died.")
         if delivery.function == "classify_uploaded":
             name = json.loads(delivery.body)["BlobName"]
             argument: Any = BlobClient.from_connection_string(self._connection, self.incoming, name)
@@ -284,16 +287,27 @@ def test_after_the_last_delay_a_failed_row_carries_the_last_error(bench: Bench) 
     assert bench.statuses()["a.jpg"] == "classified", "a failed row must not stand in the way of another try"
 
 
-def test_images_that_the_host_gave_up_get_a_failed_row_unless_they_have_a_result(bench: Bench) -> None:
+def test_an_image_that_the_host_gave_up_gets_a_failed_row_unless_it_has_a_result(bench: Bench) -> None:
     """The worker died each time and raised no error, so only the poison queue shows it."""
     bench.upload("done.jpg", "deadly.jpg")
     bench.host.uploaded("done.jpg")
     bench.host.run()
-    body = Request(bench.host.incoming, ("done.jpg", "deadly.jpg", "gone.jpg"), attempt=2).to_json().encode()
-    bench.host.expect("record_abandoned", body)
+    for name in ("done.jpg", "deadly.jpg", "gone.jpg"):
+        bench.host.expect("record_abandoned", Request(bench.host.incoming, (name,), attempt=2).to_json().encode())
     bench.host.run()
     assert bench.statuses() == {"done.jpg": "classified", "deadly.jpg": "failed"}
     assert "crashed" in bench.rows()["deadly.jpg"]["detail"]
+
+
+def test_the_neighbours_of_a_deadly_image_are_classified(bench: Bench) -> None:
+    """Only one image of a message ends the worker, so the message is split. The attempts of each image stay."""
+    names = [f"{number}.jpg" for number in range(4)]
+    bench.upload(*names)
+    bench.host.deadly = "2.jpg"
+    bench.host.expect("classify_requested", Request(bench.host.incoming, tuple(names), attempt=3).to_json().encode())
+    bench.host.run()
+    assert bench.statuses() == {name: "failed" if name == "2.jpg" else "classified" for name in names}
+    assert bench.host.left == []
 
 
 @pytest.mark.parametrize("part", ["the table", "the source container", "blobs and tables"])

@@ -81,6 +81,11 @@ class Request:
             raise MessageError(f'its "attempt" is not a whole number from 0 to {_MAX_ATTEMPT:,}')
         return cls(container, tuple(blobs), attempt, _time(message.get("redo_before")))
 
+    def one_by_one(self) -> Iterator[Request]:
+        """Yield a request for each image: one that ends the worker then takes no other image with it."""
+        for blob in self.blobs:
+            yield replace(self, blobs=(blob,))
+
     def parts(self) -> Iterator[Request]:
         """Yield the request in parts of at most 32 names and 40 KiB, in the order of the names."""
         for part in batches(self.container, self.blobs, redo_before=self.redo_before):

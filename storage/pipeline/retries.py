@@ -95,6 +95,27 @@ class Retries:
             return
         self.give_up(request, errors)
 
+    def end_abandoned(self, request: Request, error: str) -> None:
+        """End a message whose every delivery ended without an answer: one of its images ends the worker, or hangs.
+
+        Several images are queued again one by one, with their number of attempts unchanged, because only one of them
+        is known to be at fault. A single image is given up.
+
+        Args:
+            request: The request of the message.
+            error: What happened, for the ``failed`` row.
+
+        Raises:
+            TransientError: A message could not be queued; the host must keep this one.
+            ConfigurationError: Likewise.
+        """
+        if len(request.blobs) == 1:
+            self.give_up(request, dict.fromkeys(request.images, error))
+            return
+        logger.warning("request_split blobs=%d because=abandoned", len(request.blobs))
+        for each in request.one_by_one():
+            self.queue.send(each)
+
     def give_up(self, request: Request, errors: Mapping[Image, str]) -> None:
         """Write ``failed`` rows for images of a request, each with its last error.
 

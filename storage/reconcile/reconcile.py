@@ -21,7 +21,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from storage.etags import same_etag
-from storage.pipeline.messages import batches
+from storage.pipeline.messages import Request, batches
 from storage.query.join import join_blobs_with_rows
 from storage.reconcile.audit import Mismatches, all_index_rows, all_records, all_sidecars, audit
 from storage.reconcile.bucket_hashes import BucketHashes
@@ -43,6 +43,7 @@ _T = TypeVar("_T")
 
 _THREADS = 8  # candidates checked at once: each waits for storage, not for a CPU
 _MAX_PENDING = 1000  # candidates in memory
+_MAX_ALONE = 1000  # images with a message each; more are lost only when events were, so they share messages
 _MAX_SIDECAR_BYTES = 1024 * 1024  # a thousand predictions with long labels; a larger file is no sidecar
 
 # A younger blob is most likely being classified: the trigger needs a moment, and a first retry a minute more.
@@ -126,7 +127,7 @@ class Reconciliation:
         """
         summary = Summary()
         with_blob = BucketHashes()
-        for request in batches(self.container, self._lost(summary, with_blob)):
+        for request in self._requests(self._lost(summary, with_blob)):
             if self.queue is not None and not self.dry_run:
                 self.queue.send(request)
                 summary.enqueued += len(request.blobs)
@@ -137,6 +138,12 @@ class Reconciliation:
             summary.count(finding)
             self.on_finding(finding)
         return summary
+
+    def _requests(self, lost: Iterator[str]) -> Iterator[Request]:
+        """Yield the first images alone: one may be without a row because it ends the worker, and would take others."""
+        for name in islice(lost, _MAX_ALONE):
+            yield Request(self.container, (name,))
+        yield from batches(self.container, lost)
 
     def _lost(self, summary: Summary, with_blob: BucketHashes) -> Iterator[str]:
         """Yield the names of images without a row for their current content; count and report them."""

@@ -70,10 +70,10 @@ class Repair:
             return bool(missing)
         for index_row in missing:
             self.stores.results.write_index_row(index_row)
-        # An attempt that replaced the row meanwhile has already removed its index rows; they must not come back.
-        current = self._index_keys_of_row(image)
+        # An attempt that writes another outcome has removed these index rows, or will: they must not come back.
+        kept = self._kept_index_keys(image)
         for index_row in missing:
-            if index_row.keys not in current:
+            if index_row.keys not in kept:
                 self.stores.results.delete_index_row(index_row.keys)
         return True
 
@@ -95,15 +95,16 @@ class Repair:
     def prune_deleted(self, image: Image) -> bool:
         """Remove sidecar, index rows and row of an image whose blob is deleted.
 
-        The sidecar goes first because attempts start there: if the blob is uploaded again meanwhile, its result stays.
-        The row goes last because it is what leads the next run here after a crash.
+        The source is asked after everything is read, so a result that is read here is never about a later upload; what
+        a later upload writes has other ETags and stays. The sidecar goes first because attempts start there. The row
+        goes last because it is what leads the next run here after a crash.
         """
         results = self.stores.results
+        sidecar, row = results.read_sidecar(image), results.read_row(image)
         if self.stores.source.info(image) is not None:
             return False
         if self.dry_run:
             return True
-        sidecar, row = results.read_sidecar(image), results.read_row(image)
         try:
             if sidecar is not None:
                 results.delete_sidecar(image, sidecar.etag)
@@ -132,9 +133,23 @@ class Repair:
         row = self.stores.results.read_row(image)
         return row.record.index_keys() if row and row.record else set()
 
+    def _kept_index_keys(self, image: Image) -> set[RowKeys]:
+        """The index keys of the row that no attempt is about to remove.
+
+        An attempt writes its sidecar, removes the index rows of the row that it replaces, and writes its row. So the
+        sidecar is read after the index rows were written, and before the row.
+        """
+        sidecar = self.stores.results.read_sidecar(image)
+        written = sidecar.record if sidecar else None
+        row = self.stores.results.read_row(image)
+        if row is None or row.record is None:
+            return set()
+        is_replaced = written is not None and not same_outcome(written, row.record)
+        return row.record.index_keys() & written.index_keys() if written and is_replaced else row.record.index_keys()
+
     def _is_written(self, expected: IndexRow) -> bool:
-        entity = self.stores.results.index_reader().point(expected.keys)
-        return entity is not None and IndexRow.from_entity(entity).canonical_text() == expected.canonical_text()
+        written = self.stores.results.read_index_row(expected.keys)
+        return written is not None and written.canonical_text() == expected.canonical_text()
 
 
 def same_outcome(one: Record, other: Record) -> bool:

@@ -22,6 +22,7 @@ from azure.storage.blob import ContainerClient, ContentSettings
 from storage import keys
 from storage.errors import ConflictError, translate_errors
 from storage.listing import list_pages
+from storage.results.record import IndexRow
 from storage.results.serialization import from_entity, from_sidecar, to_entity, to_sidecar
 from storage.tables import TableReader
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from storage.clients import Clients
     from storage.listing import Listed
-    from storage.results.record import Image, IndexRow, Record
+    from storage.results.record import Image, Record
 
 _T = TypeVar("_T")
 _JSON = ContentSettings(content_type="application/json; charset=utf-8")
@@ -143,6 +144,11 @@ class Results:
                     )
             except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError) as error:
                 raise ConflictError(str(record.image)) from error
+
+    def read_index_row(self, address: keys.RowKeys) -> IndexRow | None:
+        """One index row; ``None`` when there is none."""
+        entity = self.index_reader().point(address)
+        return IndexRow.from_entity(entity) if entity is not None else None
 
     def write_index_row(self, row: IndexRow) -> None:
         """Upsert one index row. Idempotent."""

@@ -15,13 +15,14 @@ from storage import keys
 from storage.blobs import SourceBlob, SourceInfo, TooLargeError
 from storage.errors import ConflictError
 from storage.etags import same_etag
+from storage.results.record import IndexRow
 from storage.results.serialization import from_entity, from_sidecar, to_entity, to_sidecar
 from storage.results.store import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from storage.results.record import Image, IndexRow, Record
+    from storage.results.record import Image, Record
 
 UPLOADED = datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
 Snapshot = tuple[frozenset[Any], ...]
@@ -67,6 +68,13 @@ class MemoryAccount:
             raise ConflictError(str(key))
         self.put(place, key, value)
 
+    def guarded_delete(self, place: dict[Hashable, Kept], key: Hashable, etag: str) -> None:
+        """Delete exactly the version that was read; a value that is gone already is no conflict."""
+        existing = place.get(key)
+        if existing is not None and existing.etag != etag:
+            raise ConflictError(str(key))
+        place.pop(key, None)
+
     def snapshot(self) -> Snapshot:
         """Everything, as a value that can be compared and hashed."""
         parts = (self.blobs, self.rows, self.sidecars, self.index, self._versions)
@@ -78,6 +86,13 @@ class MemoryAccount:
         for part, saved in zip(parts, snapshot, strict=True):
             part.clear()
             part.update(saved)
+
+
+class _Columns(dict[str, Any]):
+    """Columns that can be compared and hashed as an answer of storage; they never change."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(self.items()))
 
 
 class MemoryResults:
@@ -109,8 +124,18 @@ class MemoryResults:
     def write_index_row(self, row: IndexRow) -> None:
         self._account.index[row.keys] = tuple(row.columns.items())
 
+    def read_index_row(self, address: keys.RowKeys) -> IndexRow | None:
+        columns = self._account.index.get(address)
+        return IndexRow(address, _Columns(columns)) if columns is not None else None
+
     def delete_index_row(self, address: keys.RowKeys) -> None:
         self._account.index.pop(address, None)
+
+    def delete_sidecar(self, image: Image, etag: str) -> None:
+        self._account.guarded_delete(self._account.sidecars, keys.sidecar_name(image.blob_name), etag)
+
+    def delete_row(self, image: Image, etag: str) -> None:
+        self._account.guarded_delete(self._account.rows, keys.image_keys(image.container, image.blob_name), etag)
 
 
 class MemorySource:

@@ -121,6 +121,31 @@ class TestConditionalWrites:
             getattr(rig.results, write)(rig.record(), Stored(None, 'W/"0"' if "row" in read else "0x0"))
 
 
+@pytest.mark.parametrize(
+    ("read", "write", "delete"),
+    [(*PLACES["row"], "delete_row"), (*PLACES["sidecar"], "delete_sidecar")],
+    ids=PLACES.keys(),
+)
+def test_a_deletion_removes_exactly_the_version_that_was_read(rig: Rig, read: str, write: str, delete: str) -> None:
+    one = rig.record()
+    getattr(rig.results, write)(one, None)
+    earlier = getattr(rig.results, read)(rig.image)
+    getattr(rig.results, write)(other(one), earlier)
+    with pytest.raises(ConflictError):
+        getattr(rig.results, delete)(rig.image, earlier.etag)
+    current = getattr(rig.results, read)(rig.image)
+    getattr(rig.results, delete)(rig.image, current.etag)
+    assert getattr(rig.results, read)(rig.image) is None
+    getattr(rig.results, delete)(rig.image, current.etag)  # again: its first response may have been lost
+
+
+def test_an_index_row_is_read_as_written(rig: Rig) -> None:
+    row, another = rig.record().index_rows()
+    rig.results.write_index_row(row)
+    assert rig.results.read_index_row(row.keys).canonical_text() == row.canonical_text()
+    assert rig.results.read_index_row(another.keys) is None
+
+
 def test_index_rows_are_written_and_removed_any_number_of_times(rig: Rig) -> None:
     rows = rig.record().index_rows()
     for row in (*rows, *rows):

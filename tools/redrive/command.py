@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from inference.errors import ConfigurationError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from storage.pipeline.messages import Request
     from storage.results.record import Record
     from tools.account import Account
 
@@ -70,8 +72,8 @@ def run(args: argparse.Namespace) -> int:
     now = datetime.now(UTC)
     counts = {"found": 0, "enqueued": 0}
     with open_account() as account:
-        names = _names(_chosen(account, args, now), counts, as_json=args.json)
-        for request in batches(account.settings.incoming_container, names, redo_before=now):
+        records = _counted(_chosen(account, args, now), counts, as_json=args.json)
+        for request in _requests(account.settings.incoming_container, records, now):
             if not args.dry_run:
                 account.queue.send(request)
                 counts["enqueued"] += len(request.blobs)
@@ -112,8 +114,15 @@ def _chosen(account: Account, args: argparse.Namespace, now: datetime) -> Iterat
         yield from Query(account.clients.tables, account.settings.results_table, row_filter).records()
 
 
-def _names(records: Iterator[Record], counts: dict[str, int], *, as_json: bool) -> Iterator[str]:
-    """Yield the names of images; count and print each one."""
+def _requests(container: str, records: Iterator[Record], now: datetime) -> Iterator[Request]:
+    """Yield the requests: a failed image alone, for it may be the one that ended the worker; others together."""
+    for has_failed, group in groupby(records, lambda record: record.status is Status.FAILED):
+        for request in batches(container, (record.blob_name for record in group), redo_before=now):
+            yield from request.one_by_one() if has_failed else (request,)
+
+
+def _counted(records: Iterator[Record], counts: dict[str, int], *, as_json: bool) -> Iterator[Record]:
+    """Yield the records; count and print each one."""
     for record in records:
         counts["found"] += 1
         reason = record.label if record.status is Status.CLASSIFIED else record.reason
@@ -122,4 +131,4 @@ def _names(records: Iterator[Record], counts: dict[str, int], *, as_json: bool) 
             print(json.dumps({**found, "label": record.label, "reason": record.reason}), flush=True)
         else:
             print(f"{record.status:<10} {printable(reason or ''):<24} {printable(record.blob_name)}", flush=True)
-        yield record.blob_name
+        yield record

@@ -99,8 +99,10 @@ def _outcome(account: Account, queue_name: str, message: QueueMessage, options: 
         request = _request(account, queue_name, text)
     except _KeptError as error:
         return ("deleted" if options.delete and error.may_delete else "kept"), str(error)
-    if not options.dry_run:
-        account.queue.send(replace(request, attempt=0))
+    # One image of a message that every delivery abandoned ended the worker: alone, it takes no other with it.
+    requests = request.one_by_one() if queue_name == POISON_QUEUE else (request,)
+    for each in requests if not options.dry_run else ():
+        account.queue.send(replace(each, attempt=0))
     return "enqueued", f"{len(request.blobs):,} images"
 
 

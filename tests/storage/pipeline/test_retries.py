@@ -136,3 +136,26 @@ def test_a_long_error_is_cut(images: TwoImages) -> None:
     record = give_up(images.stores, DOG, "x" * 5000)
     assert record is not None
     assert record.detail == "x" * 1000
+
+
+def test_an_abandoned_message_of_several_images_is_split_with_its_attempts_unchanged(images: TwoImages) -> None:
+    images.retries.end_abandoned(both(attempt=1), "The worker crashed.")
+    assert images.queue.sent == [
+        (Request("incoming", ("cat.jpg",), attempt=1), 0),
+        (Request("incoming", ("dog.jpg",), attempt=1), 0),
+    ]
+    assert images.record(CAT) is images.record(DOG) is None
+
+
+def test_an_abandoned_message_of_one_image_ends_in_a_failed_row(images: TwoImages) -> None:
+    images.retries.end_abandoned(Request("incoming", ("dog.jpg",)), "The worker crashed.")
+    dog = images.record(DOG)
+    assert dog is not None
+    assert (dog.status, dog.detail) == (Status.FAILED, "The worker crashed.")
+    assert images.queue.sent == []
+
+
+def test_a_message_that_cannot_be_split_stays_with_the_host(images: TwoImages) -> None:
+    images.queue.error = TransientError("The queue is away.")
+    with pytest.raises(TransientError):
+        images.retries.end_abandoned(both(), "The worker crashed.")

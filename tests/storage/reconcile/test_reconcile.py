@@ -16,6 +16,7 @@ from storage.connection import Connection
 from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.retries import give_up
 from storage.pipeline.stores import Stores
+from storage.reconcile import reconcile
 from storage.reconcile.reconcile import Reconciliation, Summary, reconcile_on_timer
 from storage.results.record import IndexRow, Record, Status
 from storage.results.serialization import to_sidecar
@@ -124,6 +125,17 @@ def test_an_account_without_containers_and_tables_is_empty_and_stays_so(account:
         assert not account.clients.blobs.get_container_client(container).exists()
     with pytest.raises(ResourceNotFoundError):
         next(account.clients.tables.get_table_client(account.table).list_entities())
+
+
+def test_the_first_lost_images_get_a_message_each(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them may have no row because it ends the worker."""
+    monkeypatch.setattr(reconcile, "_MAX_ALONE", 3)
+    for number in range(8):
+        account.upload(f"{number}.jpg", b"x")
+    sent = SentRequests()
+    Reconciliation(Stores(account.source, account.results), sent, account.incoming).run()  # type: ignore[arg-type]
+    assert [len(request.blobs) for request in sent.requests] == [1, 1, 1, 5]
+    assert sent.names == [f"{number}.jpg" for number in range(8)]
 
 
 def test_awkward_names_cause_no_work(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,6 +105,17 @@ def test_a_rejected_image_is_classified_again(account: Account) -> None:
     assert sent(account) == []
 
 
+def test_failed_images_are_queued_one_by_one_and_others_together(account: Account) -> None:
+    """One of the failed images may be the one that ends the worker."""
+    another = Image(account.settings.incoming_container, "another.jpg")
+    account.clients.blobs.get_blob_client(another.container, another.blob_name).upload_blob(b"x")
+    give_up(account.stores, another, "The worker crashed.")
+    assert main(["redrive"]) == 0
+    assert sorted(len(request.blobs) for request in sent(account)) == [1, 1]
+    assert main(["redrive", "--status", "rejected"]) == 0
+    assert [len(request.blobs) for request in sent(account)] == [2]
+
+
 def test_a_dry_run_prints_the_images_and_queues_nothing(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["redrive", "--dry-run"]) == 0
     assert capsys.readouterr().out == (

@@ -72,6 +72,16 @@ def test_readable_requests_are_queued_and_the_others_kept_or_deleted(
     assert len(sent) == 32
 
 
+def test_an_abandoned_message_is_queued_image_by_image(
+    empty_account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened(empty_account, POISON_QUEUE).send_message(own(empty_account, "a.jpg", "b.jpg", attempt=5).to_json())
+    _, counts = redrive(capsys, "--queue", POISON_QUEUE)
+    assert counts == {"found": 1, "enqueued": 1, "deleted": 0, "kept": 0}
+    sent = [Request.from_body(b64decode(text)) for text in texts(empty_account, QUEUE)]
+    assert sent == [own(empty_account, "a.jpg"), own(empty_account, "b.jpg")]
+
+
 @pytest.mark.parametrize("name", [REFUSED_QUEUE, BLOB_POISON_QUEUE])
 def test_a_message_of_the_host_becomes_a_request(
     empty_account: Account, capsys: pytest.CaptureFixture[str], name: str
