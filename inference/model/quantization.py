@@ -1,7 +1,8 @@
 """Resolves the scale and zero point of quantized inputs and outputs; imported only where a graph has such.
 
 TFLite's converters keep them in the ``DequantizeLinear`` behind an input and the ``QuantizeLinear`` before an output,
-ONNX Runtime's own quantizer in its QLinear operators. Where the graph has none, ``model.json`` states them.
+ONNX Runtime's own quantizer in its QLinear operators, ``tf2onnx --dequantize`` in a ``Sub`` and a ``Mul``. Where the
+graph has none, ``model.json`` states them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from inference.model.sourced_values import SourcedValues
 
 # By operator: the places of scale and zero point among its inputs, for what it reads and for what it writes.
@@ -36,22 +39,106 @@ _RANGES = ((0, 1), (-1, 1), (0, 255))  # in which models take their pixels
 _TOLERANCE = 0.01  # of a range: calibration measures its ends
 
 
-def resolve(values: SourcedValues, folder: Path, graph: Path, *, section: str, name: str) -> Quantization | None:
-    """Return what the integers of an input or output stand for, add it to ``values``, or ask for it.
+def resolve_integer_input(
+    folder: Path, values: SourcedValues, graph: Path, name: str, dtype: str
+) -> Quantization | None:
+    """Return what the integers of a uint8 or int8 input stand for, or ask; add the normalization where it is known.
+
+    A uint8 input whose integers stand for a usual range takes the pixels themselves, an int8 input those minus 128.
+
+    Raises:
+        ModelError: ``model.json`` and the graph contradict each other.
+    """
+    # Without a stated formula, Sub and Mul behind a uint8 input are the graph's own normalization of pixels.
+    arithmetic = dtype == "int8" or "input.scale" in values
+    found = of_input(values, folder, graph, name, arithmetic=arithmetic)
+    if found is None:
+        if dtype == "uint8":
+            values.add_normalization(1, 0, 1, f"graph: input {name} is uint8")
+        else:
+            values.ask(
+                "input.quantization",
+                f"[scale, zero point] of input {name}, which is int8, as TFLite's input details list them",
+            )
+    elif _is_usual_range(found, dtype):
+        if dtype == "uint8":
+            values.add_normalization(1, 0, 1, f"graph: input {name} is uint8 and takes pixels 0 to 255")
+        else:
+            mean = (found.zero_point + 128) * found.scale
+            values.add_normalization(found.scale, mean, 1, f"graph: input {name} is int8 and takes pixels minus 128")
+    return found
+
+
+def refuse_pixels_out_of_range(
+    folder: Path,
+    values: SourcedValues,
+    name: str,
+    dtype: str,
+    formula: tuple[float, tuple[float, ...], tuple[float, ...], Quantization | None],
+) -> None:
+    """Refuse a normalization whose result does not fit an integer input, or fills a small part of it.
+
+    Calibration measures the range of an input, and may cut off its ends: a quantized input may miss 32 values on each.
+
+    Args:
+        folder: For messages.
+        values: The stated values.
+        name: The input.
+        dtype: ``uint8`` or ``int8``.
+        formula: Scale, means, stds and quantization.
+
+    Raises:
+        ModelError: Black or white is outside the range, or they are less than 64 apart.
+    """
+    scale, means, stds, quantization = formula
+    limits = np.iinfo(dtype)
+    step, zero_point = quantization or (1.0, 0)
+    slack = 0.5 if quantization is None else 32
+    for black, white in (((0.0 - m) / s, (255 * scale - m) / s) for m, s in zip(means, stds, strict=True)):
+        ends = black / step + zero_point, white / step + zero_point
+        if min(ends) < limits.min - slack or max(ends) > limits.max + slack or abs(ends[1] - ends[0]) < 64:
+            raise ModelError(
+                f"{folder}: {values.source('input.scale')} with its mean and std turns pixels into {black:.4g} to"
+                f" {white:.4g}, but input {name} is {dtype} and takes {_taken(quantization, limits.min, limits.max)}:"
+                f" remove scale, mean and std, or export the model with a float32 input."
+            )
+
+
+def _taken(quantization: Quantization | None, low: int, high: int) -> str:
+    if quantization is None:
+        return f"whole numbers from {low} to {high}"
+    first, last = (quantization.scale * (end - quantization.zero_point) for end in (low, high))
+    return f"{first:.4g} to {last:.4g} (scale {quantization.scale:.4g}, zero point {quantization.zero_point})"
+
+
+def of_input(values: SourcedValues, folder: Path, graph: Path, name: str, *, arithmetic: bool) -> Quantization | None:
+    """Return what the integers of the input stand for and add it to ``values``; ``None`` if no source states it.
 
     Args:
         values: The stated values.
         folder: For messages.
         graph: The ONNX file.
-        section: ``input`` or ``output``.
-        name: The graph's name of the tensor.
+        name: The input.
+        arithmetic: Whether a ``Sub`` and a ``Mul`` behind it count too. They may as well be the graph's own
+            normalization of pixels.
 
     Raises:
         ModelError: ``model.json`` and the graph contradict each other.
     """
+    return _agreed(values, folder, "input", name, _of_input(_content(graph), name, arithmetic=arithmetic))
+
+
+def of_output(values: SourcedValues, folder: Path, graph: Path, name: str) -> Quantization | None:
+    """Return the same for an output."""
+    return _agreed(values, folder, "output", name, _of_output(_content(graph), name))
+
+
+def _agreed(
+    values: SourcedValues, folder: Path, section: str, name: str, shown: Quantization | None
+) -> Quantization | None:
+    """Return the stated quantization, or the one that the graph shows."""
     key = f"{section}.quantization"
     stated: Quantization | None = values.checked(key, value_checks.quantization)
-    shown = _of_input(graph, name) if section == "input" else _of_output(graph, name)
     if stated and shown and not _agree(stated, shown):
         raise ModelError(
             f"{folder}: {values.source(key)} is {list(stated)}, but the graph gives {section} {name} the scale"
@@ -62,7 +149,7 @@ def resolve(values: SourcedValues, folder: Path, graph: Path, *, section: str, n
     return stated or shown
 
 
-def is_usual_range(quantization: Quantization, dtype: str) -> bool:
+def _is_usual_range(quantization: Quantization, dtype: str) -> bool:
     """Whether the integers from the lowest to the highest stand for 0..1, -1..1 or 0..255: then they are the pixels."""
     limits = np.iinfo(dtype)
     low, high = (quantization.scale * (end - quantization.zero_point) for end in (limits.min, limits.max))
@@ -73,18 +160,31 @@ def _agree(one: Quantization, other: Quantization) -> bool:
     return math.isclose(one.scale, other.scale, rel_tol=1e-3) and one.zero_point == other.zero_point
 
 
-def _of_input(graph: Path, name: str) -> Quantization | None:
-    content = _content(graph)
+def _of_input(content: graph_nodes.Graph, name: str, *, arithmetic: bool) -> Quantization | None:
     for _ in range(_MOST_MOVES):
-        node = next((node for node in content.nodes if name in node.inputs[:1]), None)
+        node = _reader(content, name)
+        if node is not None and node.operator == "Sub" and arithmetic:
+            return _subtract_and_multiply(content, node)
         if node is None or node.operator not in _MOVES:
             return _constants(content, node, _OF_INPUT)
         name = node.outputs[0]
     return None
 
 
-def _of_output(graph: Path, name: str) -> Quantization | None:
-    content = _content(graph)
+def _reader(content: graph_nodes.Graph, name: str) -> graph_nodes.Node | None:
+    """Return the first operator that reads a tensor as its first input."""
+    return next((node for node in content.nodes if name in node.inputs[:1]), None)
+
+
+def _subtract_and_multiply(content: graph_nodes.Graph, sub: graph_nodes.Node) -> Quantization | None:
+    mul = _reader(content, sub.outputs[0])
+    if mul is None or mul.operator != "Mul":
+        return None
+    found = _quantization(content.numbers(mul.inputs[1]), content.numbers(sub.inputs[1]))
+    return found if found and found.zero_point == content.numbers(sub.inputs[1])[0] else None
+
+
+def _of_output(content: graph_nodes.Graph, name: str) -> Quantization | None:
     for _ in range(_MOST_MOVES):
         node = next((node for node in content.nodes if name in node.outputs), None)
         if node is None or node.operator not in _MOVES:
@@ -107,8 +207,15 @@ def _constants(
     if node is None or node.operator not in places:
         return None
     scale, zero_point = ((*node.inputs, *[""] * 9)[place] for place in places[node.operator])
-    scales = np.unique(content.numbers(scale))
-    zeros = np.unique(content.numbers(zero_point)) if zero_point else np.zeros(1)  # the operator's default
+    return _quantization(
+        content.numbers(scale),
+        content.numbers(zero_point) if zero_point else np.zeros(1),  # the operator's default
+    )
+
+
+def _quantization(scales: NDArray[np.float64], zeros: NDArray[np.float64]) -> Quantization | None:
+    """Return the one scale and zero point of a whole tensor."""
+    scales, zeros = np.unique(scales), np.unique(zeros)
     if len(scales) != 1 or len(zeros) != 1 or not 0 < scales[0] < math.inf:
         return None
     return Quantization(float(scales[0]), int(zeros[0]))

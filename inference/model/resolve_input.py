@@ -10,8 +10,6 @@ import json
 import math
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
 from inference.errors import ModelError
 from inference.model import value_checks
 from inference.model.exporters.model_json import FILE
@@ -43,6 +41,7 @@ _DTYPES = {
     "tensor(int8)": "int8",
 }
 _USUAL_SIZE = (224, 224)  # for a trial run of a graph that takes any size, while its own is not stated
+_INTEGERS = ("uint8", "int8")
 _CHANNEL_AXIS_NAMES = {"c", "channel", "channels", "num_channels", "in_channels"}  # of exporters' dynamic axes
 
 
@@ -69,7 +68,7 @@ def resolve_input(folder: Path, values: SourcedValues, graph: Path, session: Ses
     size = known("input.size", _size(folder, values, image_input, (height, width)), (1, 1))
     resize = known("input.resize", values.checked("input.resize", value_checks.one_of(ResizeMode)), ResizeMode.SQUASH)
     resized = known("input.shortest_side", _resized(folder, values, resize, size), size)
-    quantization = _quantization(folder, values, graph, image_input)
+    quantization = _quantization(folder, values, graph, image_input.name, dtype)
     scale = known("input.scale", values.checked("input.scale", value_checks.positive), 1.0)
     mean, std = _mean_and_std(values, scale, 1 if color_order is ColorOrder.GREY else 3)
     if "input.scale" in values.missing:  # the three are one formula, so the author states all of it
@@ -80,8 +79,10 @@ def resolve_input(folder: Path, values: SourcedValues, graph: Path, session: Ses
         size = resized = _USUAL_SIZE
     if dtype == "uint8" and (scale, set(mean), set(std)) == (1, {0}, {1}):
         quantization = None  # the integers are the pixels themselves
-    if dtype in ("uint8", "int8") and not {"input.scale", "input.quantization"} & values.missing.keys():
-        _refuse_pixels_out_of_range(folder, values, image_input, (scale, mean, std), quantization)
+    if dtype in _INTEGERS and not {"input.scale", "input.quantization"} & values.missing.keys():
+        from inference.model.quantization import refuse_pixels_out_of_range
+
+        refuse_pixels_out_of_range(folder, values, image_input.name, dtype, (scale, mean, std, quantization))
     crops = resize is ResizeMode.SHORTEST_SIDE_CROP or resized != size
     rounding = values.checked("input.crop_rounding", value_checks.one_of(CropRounding)) or CropRounding.FLOOR
     if crops:
@@ -139,74 +140,17 @@ def _align(folder: Path, values: SourcedValues, resize: ResizeMode) -> Align:
     return found or Align.CENTER
 
 
-def _quantization(folder: Path, values: SourcedValues, graph: Path, image_input: ValueInfo) -> Quantization | None:
-    """Return what the integers of the input stand for; add the normalization where they are the pixels.
+def _quantization(folder: Path, values: SourcedValues, graph: Path, name: str, dtype: str) -> Quantization | None:
+    """Return what the integers of the input stand for; ``None`` for another type, or where they are the pixels."""
+    if dtype in _INTEGERS:
+        from inference.model.quantization import resolve_integer_input
 
-    A uint8 input whose integers stand for a usual range takes the pixels themselves, an int8 input those minus 128.
-    """
-    name, dtype = image_input.name, _DTYPES[image_input.type]
-    if dtype not in ("uint8", "int8"):
-        if "input.quantization" in values:
-            raise ModelError(
-                f"{folder}: {values.source('input.quantization')} is for integers, but input {name} is {dtype}:"
-                f" remove it."
-            )
-        return None
-    from inference.model.quantization import is_usual_range, resolve
-
-    found = resolve(values, folder, graph, section="input", name=name)
-    if found is None:
-        if dtype == "uint8":
-            values.add_normalization(1, 0, 1, f"graph: input {name} is uint8")
-        else:
-            values.ask(
-                "input.quantization",
-                f"[scale, zero point] of input {name}, which is int8, as TFLite's input details list them",
-            )
-    elif is_usual_range(found, dtype):
-        if dtype == "uint8":
-            values.add_normalization(1, 0, 1, f"graph: input {name} is uint8 and takes pixels 0 to 255")
-        else:
-            mean = (found.zero_point + 128) * found.scale
-            values.add_normalization(found.scale, mean, 1, f"graph: input {name} is int8 and takes pixels minus 128")
-    return found
-
-
-def _refuse_pixels_out_of_range(
-    folder: Path,
-    values: SourcedValues,
-    image_input: ValueInfo,
-    formula: tuple[float, tuple[float, ...], tuple[float, ...]],
-    quantization: Quantization | None,
-) -> None:
-    """Refuse a normalization whose result does not fit an integer input, or fills a small part of it.
-
-    Calibration measures the range of an input, and may cut off its ends: a quantized input may miss 32 values on each.
-
-    Raises:
-        ModelError: Black or white is outside the range, or they are less than 64 apart.
-    """
-    scale, means, stds = formula
-    dtype = _DTYPES[image_input.type]
-    limits = np.iinfo(dtype)
-    step, zero_point = quantization or (1.0, 0)
-    slack = 0.5 if quantization is None else 32
-    for black, white in (((0.0 - m) / s, (255 * scale - m) / s) for m, s in zip(means, stds, strict=True)):
-        ends = black / step + zero_point, white / step + zero_point
-        if min(ends) < limits.min - slack or max(ends) > limits.max + slack or abs(ends[1] - ends[0]) < 64:
-            raise ModelError(
-                f"{folder}: {values.source('input.scale')} with its mean and std turns pixels into {black:.4g} to"
-                f" {white:.4g}, but input {image_input.name} is {dtype} and takes"
-                f" {_taken(quantization, limits.min, limits.max)}:"
-                f" remove scale, mean and std, or export the model with a float32 input."
-            )
-
-
-def _taken(quantization: Quantization | None, low: int, high: int) -> str:
-    if quantization is None:
-        return f"whole numbers from {low} to {high}"
-    first, last = (quantization.scale * (end - quantization.zero_point) for end in (low, high))
-    return f"{first:.4g} to {last:.4g} (scale {quantization.scale:.4g}, zero point {quantization.zero_point})"
+        return resolve_integer_input(folder, values, graph, name, dtype)
+    if "input.quantization" in values:
+        raise ModelError(
+            f"{folder}: {values.source('input.quantization')} is for integers, but input {name} is {dtype}: remove it."
+        )
+    return None
 
 
 def _image_input(folder: Path, session: Session) -> ValueInfo:

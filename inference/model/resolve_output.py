@@ -126,9 +126,9 @@ def _quantization(
                 f" remove it."
             )
         return None
-    from inference.model.quantization import resolve
+    from inference.model.quantization import of_output
 
-    found = resolve(values, folder, graph, section="output", name=name)
+    found = of_output(values, folder, graph, name)
     if found is None:
         values.ask(
             "output.quantization",

@@ -23,8 +23,10 @@ _FIRST_VERSION = (8, 1)  # with today's transform
 
 
 def is_export(metadata: Mapping[str, str]) -> bool:
-    """Whether Ultralytics wrote this metadata: other exporters use none of these keys together."""
-    return {"task", "names"} <= metadata.keys() and ("stride" in metadata or metadata.get("author") == "Ultralytics")
+    """Whether Ultralytics wrote this metadata: ``task`` with one of its other keys, or with its name."""
+    return "task" in metadata and (
+        metadata.get("author") == "Ultralytics" or not {"names", "imgsz", "stride"}.isdisjoint(metadata)
+    )
 
 
 def refuse_other_tasks(graph: Path, metadata: Mapping[str, str]) -> None:
@@ -58,7 +60,10 @@ def read(folder: Path, graph_name: str, metadata: Mapping[str, str], values: Sou
         return
     height, width = size if isinstance(size, list) and len(size) == 2 else (size, size)
     if height == width:
-        values.add_resize("shortest_side_crop", source, shortest_side=height, crop_rounding="half_even")
+        crop_pct = 1 if height is None else None  # without imgsz, the graph's own size
+        values.add_resize(
+            "shortest_side_crop", source, shortest_side=height, crop_pct=crop_pct, crop_rounding="half_even"
+        )
     else:
         values.add_resize("squash", source)
     values.add("input.interpolation", "bilinear", source)

@@ -224,6 +224,29 @@ def test_the_values_are_listed_and_written(tmp_path: Path) -> None:
         assert classifier.load(path).model.version == spec.identity.version
 
 
+@pytest.mark.parametrize(("kind", "zero_point"), [(INT8, -14), (UINT8, 114)], ids=["int8", "uint8"])
+def test_sub_and_mul_of_tf2onnx_dequantize_are_a_quantization(tmp_path: Path, kind: int, zero_point: int) -> None:
+    """``tf2onnx --dequantize`` writes Cast, Sub and Mul; so does a graph that normalizes pixels itself."""
+    model = quantized(kind=kind, step=(0.0187, zero_point))
+    place = next(number for number, node in enumerate(model.graph.node) if node.op_type == "DequantizeLinear")
+    del model.graph.node[place]
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(zero_point), "in_zero_float"))
+    for number, node in enumerate([
+        NODE("Cast", ["moved"], ["float"], to=FLOAT),
+        NODE("Sub", ["float", "in_zero_float"], ["shifted"]),
+        NODE("Mul", ["shifted", "in_scale"], ["real"]),
+    ]):  # fmt: skip
+        model.graph.node.insert(place + number, node)
+    path = folder(tmp_path / "stated", model, labels_txt=LINES, model_json=with_formula(**IMAGENET))
+    spec = classifier.load(path).spec.input
+    assert spec.quantization == pytest.approx((0.0187, zero_point))
+    plain = folder(tmp_path / "plain", model, labels_txt=LINES, model_json=with_formula())
+    if kind == INT8:
+        assert '"scale": "?"' in refusal(plain)
+    else:
+        np.testing.assert_array_equal(preprocess_alone(classifier.load(plain).spec.input, noise(8, 8)), noise(8, 8))
+
+
 def test_a_range_of_its_own_needs_the_formula(tmp_path: Path) -> None:
     """-2.1 to 2.6 is ImageNet's normalization: the pixels themselves would be wrong."""
     path = folder(tmp_path, quantized(step=(0.0187, 114)), labels_txt=LINES, model_json=with_formula())

@@ -73,6 +73,16 @@ def test_another_task_is_refused_by_name_before_anything_else(tmp_path: Path, ta
         assert "export a classification model" in message
 
 
+def test_task_names_and_imgsz_alone_are_enough(tmp_path: Path) -> None:
+    metadata = {key: METADATA[key] for key in ("task", "names", "imgsz")}
+    assert_distinguishes_colours(export(tmp_path / "three", metadata))
+    del metadata["imgsz"]
+    path = export(tmp_path / "two", metadata)
+    assert_distinguishes_colours(path)
+    assert spec_of(path).resized_height == 8, "the graph's own size"
+    assert "task is 'obb'" in refusal(export(tmp_path / "other", {"task": "obb", "imgsz": "[8, 8]"}))
+
+
 def test_a_version_with_another_transform_is_asked_about(tmp_path: Path) -> None:
     """Ultralytics 8.0 cropped first and used OpenCV; its early versions normalised with ImageNet's mean, too."""
     path = export(tmp_path, METADATA | {"version": "8.0.200"})
