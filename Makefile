@@ -26,8 +26,9 @@ $(DEV_STAMP): $(TOOLS_STAMP) requirements-dev.txt
 	$(PIP) -r requirements-dev.txt
 	@touch $@
 
+# MODEL=efficientnet-lite0 PHOTOS=~/Pictures labels your own photos with real words.
 demo: install
-	@$(PY) -m tools demo
+	@$(PY) -m tools demo $(if $(MODEL),--model "$(MODEL)") $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 # The tests of a class or file stay together, for they share fixtures; each process has an Azurite of its own.
 # tests/conftest.py decides the number of processes, and the order: the longest first.

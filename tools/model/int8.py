@@ -1,4 +1,4 @@
-"""Quantizes a graph with ``onnxruntime.quantization``. Importing this module needs the ``onnx`` package."""
+"""Quantizes a graph with ``onnxruntime.quantization``."""
 
 from __future__ import annotations
 

@@ -1,12 +1,11 @@
 """``model quantize``: writes an int8 copy of a float model and compares the two.
 
 The copy is in QDQ form with unsigned 8-bit activations and signed 7-bit weights, with which no CPU saturates. Ranges
-are calibrated on the user's images with the app's own preprocessing. Only this command needs the ``onnx`` package.
+are calibrated on the user's images with the app's own preprocessing.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import sys
@@ -53,8 +52,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Quantize, compare and report; 0 also when int8 is slower or less accurate, which the report shows."""
-    if importlib.util.find_spec("onnx") is None:
-        raise ConfigurationError("Quantizing needs the onnx package, which is not installed: pip install onnx.")
     from tools.model.int8 import refuse_quantized, write_int8
 
     model = load_model(args.folder)

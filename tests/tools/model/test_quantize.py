@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from typing import TYPE_CHECKING
 
@@ -104,13 +103,3 @@ def test_refuses_a_quantized_model(network: Path, photos: Path) -> None:
     run = run_model("quantize", network.with_name("net-int8"), "--calibrate", photos)
     assert run.returncode == 2
     assert "quantized already" in run.stderr
-
-
-def test_a_missing_package_is_one_sentence(network: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnx" else find(name))
-    run = run_model("quantize", network, "--calibrate", photos)
-    assert (run.returncode, run.stderr.strip()) == (
-        2,
-        "Quantizing needs the onnx package, which is not installed: pip install onnx.",
-    )
