@@ -71,10 +71,8 @@ def resolve_input(folder: Path, values: SourcedValues, graph: Path, session: Ses
     quantization = _quantization(folder, values, graph, image_input.name, dtype)
     scale = known("input.scale", values.checked("input.scale", value_checks.positive), 1.0)
     mean, std = _mean_and_std(values, scale, 1 if color_order is ColorOrder.GREY else 3)
-    if "input.scale" in values.missing:  # the three are one formula, so the author states all of it
-        for key in ("input.mean", "input.std"):
-            if key not in values:
-                values.ask(key)
+    if "input.scale" in values.missing:
+        values.ask_normalization()
     if "input.size" in values.missing:
         size = resized = _USUAL_SIZE
     if dtype == "uint8" and (scale, set(mean), set(std)) == (1, {0}, {1}):

@@ -65,6 +65,16 @@ class SourcedValues:
         if not self._missing.get(key):
             self._missing[key] = choices
 
+    def ask_normalization(self, choices: str = "") -> None:
+        """Ask for those of scale, mean and std that no source states: they are one formula.
+
+        Args:
+            choices: What is known of the scale, in words.
+        """
+        for key in ("input.scale", "input.mean", "input.std"):
+            if key not in self._values:
+                self.ask(key, choices if key == "input.scale" else "")
+
     @property
     def missing(self) -> Mapping[str, str]:
         """The keys that the author must state, each with its choices in words (may be empty)."""

@@ -48,10 +48,10 @@ def read_manifest(folder: Path, values: SourcedValues) -> None:
 
 
 def read_metadata(folder: Path, values: SourcedValues) -> None:
-    """Add what ``metadata_properties.json`` states about pixels.
+    """Add what ``metadata_properties.json`` states about pixels; ask for the scale that belongs to a mean and std.
 
     Raises:
-        ModelError: The file is broken, or names a mean and std, whose scale Custom Vision does not document.
+        ModelError: The file is broken.
     """
     properties = read_object(folder / PROPERTIES)
     if properties is None:
@@ -59,10 +59,7 @@ def read_metadata(folder: Path, values: SourcedValues) -> None:
     prefix = "CustomVision.Preprocess."
     for key in (f"{prefix}NormalizeMean", f"{prefix}NormalizeStd"):
         if properties.get(key) not in _NO_NORMALIZATION and values.get("input.mean") is None:
-            raise ModelError(
-                f"{folder / PROPERTIES}: {key} is {properties[key]!r:.60}, which does not state the pixels' scale:"
-                f' add "input": {{"scale": ..., "mean": [...], "std": [...]}} to model.json.'
-            )
+            values.ask_normalization(f"{PROPERTIES}: {key} is {properties[key]!r:.60}, but no file states the scale")
     if properties.get(f"{prefix}CropMethod") == "FullImageShorterSide":
         values.add_resize("shortest_side_crop", f"{PROPERTIES}: {prefix}CropMethod", crop_pct=1)
     read_postprocessing(PROPERTIES, properties, values)

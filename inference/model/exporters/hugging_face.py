@@ -53,7 +53,7 @@ def read(folder: Path, values: SourcedValues) -> None:
     """Add what the files state.
 
     Raises:
-        ModelError: A file is broken, or normalises without stating a mean and a std.
+        ModelError: A file is broken, or names a processor or a step that is not supported.
     """
     config = read_object(folder / CONFIG)
     if config is not None:
@@ -73,7 +73,7 @@ def read(folder: Path, values: SourcedValues) -> None:
     values.add("input.color_order", "BGR" if flips else "RGB", f"{name}: do_flip_channel_order")
     values.add("input.interpolation", _FILTERS.get(processor.get("resample", -1)), f"{name}: resample")
     _add_resize(processor, kind, name, values)
-    _add_normalization(folder, processor, kind, name, values)
+    _add_normalization(processor, kind, name, values)
 
 
 def _add_activation(config: dict[str, Any], values: SourcedValues) -> None:
@@ -194,7 +194,7 @@ def _square(size: Any) -> list[int] | None:
     return list(size) if isinstance(size, list | tuple) and len(size) == 2 else None
 
 
-def _add_normalization(folder: Path, processor: dict[str, Any], kind: str, name: str, values: SourcedValues) -> None:
+def _add_normalization(processor: dict[str, Any], kind: str, name: str, values: SourcedValues) -> None:
     rescales, factor = processor.get("do_rescale") is not False, processor.get("rescale_factor")
     scale: Any = 1
     source = f"{name}: do_rescale is false"
@@ -210,10 +210,8 @@ def _add_normalization(folder: Path, processor: dict[str, Any], kind: str, name:
         return
     mean, std = processor.get("image_mean"), processor.get("image_std")
     if (mean is None or std is None) and values.get("input.scale") is None:
-        raise ModelError(
-            f"{folder / name} normalises but has no image_mean or no image_std:"
-            f' add "input": {{"scale": {scale}, "mean": [...], "std": [...]}} to model.json.'
-        )
+        values.ask_normalization(f"{scale} ({source}), and {name} normalises, but has no image_mean or no image_std")
+        return
     if offset:
         mean = [entry + offset for entry in _numbers(mean)]
     if kind == "EfficientNet" and processor.get("include_top") is not False:

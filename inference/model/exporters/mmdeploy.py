@@ -74,12 +74,14 @@ def _add_deploy_file(folder: Path, values: SourcedValues) -> None:
 
 
 def _add_labels(name: str, document: Any, values: SourcedValues) -> None:
-    parts = [document] if isinstance(document, dict) else []
-    parts += [part[key] for part in parts for key in _META_KEYS if isinstance(part.get(key), dict)]
-    for part in parts:
-        for key in _LABEL_KEYS:
-            if isinstance(part.get(key), list | dict) and part[key]:
-                values.add("labels", part[key], f"{name}: {key}")
+    """Add a list of classes: at the top, or in the meta data at any depth."""
+    if not isinstance(document, dict):
+        return
+    for key in _LABEL_KEYS:
+        if isinstance(document.get(key), list | dict) and document[key]:
+            values.add("labels", document[key], f"{name}: {key}")
+    for key in _META_KEYS:
+        _add_labels(name, document.get(key), values)
 
 
 def _add_postprocessing(folder: Path, module: str, task: dict[str, Any], values: SourcedValues) -> None:
@@ -141,7 +143,8 @@ def _add_resize(folder: Path, resize: dict[str, Any], crop: dict[str, Any] | Non
     size = resize.get("size", resize.get("scale"))
     width, height = size if isinstance(size, list) and len(size) == 2 else (size, size)
     short = width if -1 in (height, None) else height if width == -1 else None
-    if _kind(resize) == "ResizeEdge" and resize.get("edge", "short") == "short" and width == height:
+    edge = resize.get("edge", "short" if _kind(resize) == "ResizeEdge" else None)
+    if edge == "short" and width == height:  # some versions write MMPretrain's ResizeEdge as a Resize to [edge, edge]
         short = width
     cropped = None if crop is None else crop.get("crop_size")
     side = cropped[0] if isinstance(cropped, list) and len(cropped) == 2 and cropped[0] == cropped[1] else cropped
@@ -149,8 +152,8 @@ def _add_resize(folder: Path, resize: dict[str, Any], crop: dict[str, Any] | Non
         values.add("input.size", [side, side], f"{PIPELINE}: CenterCrop")
     if short is not None and crop is not None:
         values.add_resize("shortest_side_crop", where, shortest_side=short, crop_rounding="half_even")
-    elif short is not None or resize.get("keep_ratio") or _kind(resize) == "ResizeEdge":
-        refuse_step(folder, f"{where} that keeps the ratio of the sides without a crop to a fixed size", values)
+    elif short is not None or edge is not None or resize.get("keep_ratio"):
+        refuse_step(folder, f"{where} that keeps the ratio of the sides, and so ends in sizes of any shape,", values)
     elif crop is None:
         values.add("input.size", [height, width], where)
         values.add_resize("squash", where)

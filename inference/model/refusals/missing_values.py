@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from inference.errors import ModelError
+from inference.errors import ModelError, printable
 from inference.model.exporters import model_json
 from inference.model.refusals import graph_start
 
@@ -51,6 +51,10 @@ DESCRIPTIONS = {
     "output.quantization": ("the scale and zero point of its output", "[scale, zero point]"),
     "output.positive": ("the label of its one number", "a label or its index"),
 }
+_PIXELS = {"input.color_order", "input.resize", "input.scale"}
+_PRESET = (
+    'for a weight of torchvision "preprocess": "torchvision/ResNet50_Weights.IMAGENET1K_V2" or its like replaces input'
+)
 _LONGEST_FILE = 2000  # characters of an existing model.json that is repeated with the missing keys
 _DETECTOR_WORDS = ("box", "bbox", "nms", "detection", "num_det")
 
@@ -77,11 +81,14 @@ class IncompleteModelError(ModelError):
         *others, last = (_description(key)[0] for key in keys)
         what = f"{', '.join(others)} and {last}" if others else last
         choices = "; ".join(f"{key.rpartition('.')[2]}: {words}" for key, words in self.missing.items())
-        super().__init__(
+        if self.missing.keys() >= _PIXELS:
+            choices += f"; {_PRESET}"
+        sentence = (
             f"{folder} does not state {what} (searched {values.searched}; the graph begins with {self.start}): write"
             f' what the model was trained with in place of each "?" in {model_json.FILE} ({choices}):'
             f" {json.dumps(self.template, ensure_ascii=False)}"
         )
+        super().__init__(printable(sentence))
 
 
 def _description(key: str) -> tuple[str, str]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
 
 from tests.inference.model.model_folders import MODEL_JSON, folder, graph
 from tests.tools.model.model_command import LINES, hugging_face_folder, run_model
 
-if TYPE_CHECKING:
-    from pathlib import Path
+DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "models.md"
 
 
 def test_prints_every_value_and_its_source(tmp_path: Path) -> None:
@@ -65,6 +67,35 @@ def test_an_incomplete_model_prints_what_is_known_and_what_is_missing(tmp_path: 
         "input": {"scale": 0.5, "color_order": "?", "resize": "?"},
         "output": {"activation": "?"},
     }
+
+
+def test_the_document_shows_what_an_incomplete_model_prints(tmp_path: Path) -> None:
+    """A Keras model that rescales its own pixels, through tf2onnx."""
+    rng = np.random.default_rng(0)
+    constants = {
+        "factor": np.float32(1 / 127.5), "offset": np.float32(-1),
+        "kernels": rng.normal(size=(8, 3, 3, 3)).astype(np.float32), "weights": np.eye(8, 5, dtype=np.float32),
+    }  # fmt: skip
+    make = helper.make_node
+    nodes = [
+        make("Mul", ["input", "factor"], ["a"]), make("Add", ["a", "offset"], ["b"]),
+        make("Transpose", ["b"], ["c"], perm=[0, 3, 1, 2]), make("Conv", ["c", "kernels"], ["d"]),
+        make("GlobalAveragePool", ["d"], ["e"]), make("Flatten", ["e"], ["f"]), make("MatMul", ["f", "weights"], ["g"]),
+        make("Softmax", ["g"], ["predictions"]),
+    ]  # fmt: skip
+    keras = helper.make_graph(
+        nodes,
+        "keras",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", 224, 224, 3])],
+        [helper.make_tensor_value_info("predictions", TensorProto.FLOAT, ["N", 5])],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    model = helper.make_model(keras, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    run = run_model("inspect", folder(tmp_path / "keras", model))
+    shown = DOCUMENT.read_text(encoding="utf-8").partition("$ python -m tools model inspect models/keras\n")[2]
+    sample = shown.partition("```")[0].splitlines()
+    assert run.returncode == 2
+    assert run.stdout.splitlines()[1:] == sample[1:], "but for the path and the size of the graph"
 
 
 def test_an_incomplete_model_prints_one_json_object(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from inference import classifier
 from inference.errors import ModelError
 from inference.model_spec import ColorOrder, ResizeMode
-from tests.inference.model.loading import assert_distinguishes_colours, spec_of, tensor
+from tests.inference.model.loading import LINES, assert_distinguishes_colours, refusal, spec_of, tensor
 from tests.inference.model.model_folders import RED, folder, graph, png, zip_map_graph
 
 if TYPE_CHECKING:
@@ -82,3 +82,14 @@ def test_an_object_detector_is_refused_by_its_manifest(tmp_path: Path) -> None:
     (path / "cvexport.manifest").write_text('{"DomainType": "ObjectDetection", "Platform": "ONNX"}')
     with pytest.raises(ModelError, match="ObjectDetection"):
         classifier.load(path)
+
+
+def test_a_mean_without_a_scale_is_asked(tmp_path: Path) -> None:
+    mean = {"CustomVision.Preprocess.NormalizeMean": "[123.0, 117.0, 104.0]", "Image.BitmapPixelFormat": "Bgr8"}
+    path = folder(tmp_path, graph(operators=("Softmax",)), labels_txt=LINES, metadata_properties_json=mean)
+    message = refusal(path)
+    assert "NormalizeMean is '[123.0, 117.0, 104.0]', but no file states the scale" in message
+    assert message.endswith(': {"input": {"scale": "?", "mean": "?", "std": "?"}}')
+    stated = {"input": {"scale": 1, "mean": [123, 117, 104], "std": 1}}
+    spec = classifier.load(folder(path, graph(operators=("Softmax",)), model_json=stated)).spec
+    assert (spec.input.mean, spec.input.color_order) == ((123, 117, 104), "BGR")

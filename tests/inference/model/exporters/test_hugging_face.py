@@ -11,7 +11,7 @@ from PIL import Image
 from inference import classifier
 from inference.errors import ModelError
 from inference.model_spec import ColorOrder, ResizeMode
-from tests.inference.model.loading import assert_distinguishes_colours, spec_of, tensor
+from tests.inference.model.loading import assert_distinguishes_colours, refusal, spec_of, tensor
 from tests.inference.model.model_folders import RED, folder, graph, noise, png
 
 if TYPE_CHECKING:
@@ -149,10 +149,12 @@ def test_multi_label_is_sigmoid(tmp_path: Path) -> None:
     assert sum(prediction.score for prediction in answer.predictions) > 2
 
 
-def test_normalization_without_a_mean_is_refused(tmp_path: Path) -> None:
+def test_normalization_without_a_mean_is_asked_with_all_else(tmp_path: Path) -> None:
     processor = {key: value for key, value in VIT.items() if key != "image_mean"}
-    with pytest.raises(ModelError, match=r'image_mean.*"mean": \[\.\.\.\]'):
-        classifier.load(hugging_face(tmp_path, processor))
+    path = folder(tmp_path, graph(shape=OPTIMUM_SHAPE), preprocessor_config_json=processor)
+    message = refusal(path)
+    assert "normalises, but has no image_mean" in message
+    assert message.endswith(': {"labels": "?", "input": {"scale": "?", "mean": "?", "std": "?"}}')
 
 
 def test_the_logits_of_a_distilled_model_are_its_scores(tmp_path: Path) -> None:

@@ -85,6 +85,8 @@ def test_mean_and_std_are_for_pixels_in_the_order_of_the_tensor(tmp_path: Path, 
         pytest.param([{"type": "mmpretrain.ResizeEdge", "scale": 9, "edge": "short"},
                       {"type": "CenterCrop", "crop_size": [8, 8]}], ("shortest_side_crop", 9, 9), id="with a package"),
         pytest.param([{"type": "Resize", "size": [-1, 12]}, CROP], ("shortest_side_crop", 12, 12), id="-1 first"),
+        pytest.param([{"type": "Resize", "keep_ratio": True, "size": [9, 9], "scale": 9, "edge": "short"}, CROP],
+                     ("shortest_side_crop", 9, 9), id="an edge written as a square"),
     ],
 )  # fmt: skip
 def test_resizes(tmp_path: Path, steps: list[dict[str, Any]], expected: tuple[str, int, int]) -> None:
@@ -106,6 +108,8 @@ def test_pillow_antialiases(tmp_path: Path) -> None:
     [
         (pipeline(LOAD, EDGE, {"type": "FiveCrop"}, NORMALIZE), "transform 'FiveCrop'"),
         (pipeline(LOAD, EDGE, NORMALIZE), "Resize that keeps the ratio"),
+        (pipeline(LOAD, EDGE | {"size": [9, 9]}, CROP, NORMALIZE), "Resize that keeps the ratio"),
+        (pipeline(LOAD, EDGE | {"size": [9, 9], "edge": "long"}, CROP, NORMALIZE), "Resize that keeps the ratio"),
         (pipeline(LOAD, EDGE | {"interpolation": "bicubic"}, CROP, NORMALIZE), "'bicubic' of cv2"),
         (pipeline(LOAD, EDGE, CROP | {"efficientnet_style": True}, NORMALIZE), "efficientnet_style"),
         (pipeline(LOAD, EDGE, EDGE, CROP, NORMALIZE), "comes twice"),
@@ -141,7 +145,7 @@ def test_a_multi_label_head_is_a_sigmoid(tmp_path: Path) -> None:
     "files",
     [
         {"pipeline_json": pipeline(LOAD, EDGE, CROP, NORMALIZE, params={"classes": NAMES})},
-        {"detail_json": {"version": "1", "dataset_meta": {"classes": NAMES}}},
+        {"detail_json": {"version": "1", "codebase_config": {"dataset_meta": {"classes": NAMES}}}},
         {"deploy_json": DEPLOY | {"metainfo": {"CLASSES": NAMES}}},
     ],
     ids=["postprocess", "detail.json", "deploy.json"],
