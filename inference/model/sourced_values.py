@@ -69,7 +69,7 @@ class SourcedValues:
         """Ask for those of scale, mean and std that no source states: they are one formula.
 
         Args:
-            choices: What is known of the scale, in words.
+            choices: Everything known of the scale, in words.
         """
         for key in ("input.scale", "input.mean", "input.std"):
             if key not in self._values:
