@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from inference.decoding.formats.image_format import Header, ImageFormat, PartialImageError
-from inference.decoding.formats.jpeg_damage import diagnose, find_lost_sector
+from inference.decoding.formats.jpeg_damage import diagnose, find_offset, has_sign_of_loss
 from inference.decoding.formats.jpeg_pixels import Colours, decode_pixels
 from inference.decoding.formats.jpeg_segments import END, read_segments
 from inference.decoding.formats.refusals import corrupt, unsupported
@@ -92,9 +92,10 @@ class Jpeg(ImageFormat):
         segments = read_segments(content)
         colours = _colours(segments, mode)
         pixels, remark = decode_pixels(content, (segments.width, segments.height), colours, scale)
-        if remark is None and find_lost_sector(content, segments.scan) is None:
-            return _to_image(pixels, colours)
-        pixels, damage = diagnose(content, segments, colours, scale)
+        if remark is None and not has_sign_of_loss(content, segments):
+            damage = find_offset(content, segments, pixels, scale)
+        else:
+            pixels, damage = diagnose(content, segments, colours, scale)
         image = _to_image(pixels, colours)
         if damage is None:
             return image

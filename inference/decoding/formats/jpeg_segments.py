@@ -20,8 +20,8 @@ START_OF_SCAN = 0xDA
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # T.81, table B.1
 _PROGRESSIVE = 0xC2
 _TABLES = frozenset({0xC4, 0xDB, 0xDD})  # Huffman codes, quantisation, restart interval
-_ADOBE = 0xEE
-_JFIF = 0xE0
+ADOBE = 0xEE
+JFIF = 0xE0
 _EXIF_OR_XMP = 0xE1
 _WITHOUT_LENGTH = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
 _MAX_JUNK_BYTES = 65_536  # between segments
@@ -151,6 +151,6 @@ def _segments(content: bytes, chunks: ChunkLimit) -> Iterator[_Segment]:
 def _states_colours(content: bytes, segment: _Segment) -> bool:
     """Return whether it is a whole JFIF or Adobe segment; a decoder ignores shorter ones."""
     code, _, body, end = segment
-    if code == _ADOBE:
+    if code == ADOBE:
         return content.startswith(b"Adobe", body) and end - body >= 12
-    return code == _JFIF and content.startswith(b"JFIF\0", body) and end - body >= 14
+    return code == JFIF and content.startswith(b"JFIF\0", body) and end - body >= 14

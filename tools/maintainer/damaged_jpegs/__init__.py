@@ -1,0 +1,1 @@
+"""Measures how many damaged JPEGs are refused, and that no intact JPEG is."""
