@@ -97,7 +97,7 @@ def test_an_offset_without_a_remark_is_found_by_colours_that_do_not_exist(qualit
     assert error.reason is Reason.DAMAGED
     assert isinstance(error, PartialImageError)
     first_wrong = np.flatnonzero((np.abs(pixels_of(damaged) - pixels_of(content)) > 8).any(axis=(1, 2)))[0]
-    assert HEIGHT * error.decoded_fraction == pytest.approx(first_wrong, abs=64)
+    assert HEIGHT * error.part.decoded_fraction == pytest.approx(first_wrong, abs=64)
 
 
 def pixels_of(content: bytes) -> NDArray[np.int64]:
