@@ -64,6 +64,13 @@ class Align(StrEnum):
     TOP_LEFT = "top_left"  # an image that is too narrow is padded on the right, one that is too low at the bottom
 
 
+class ResizeRounding(StrEnum):
+    """The side that follows from the ratio of the sides, when its length is no whole number."""
+
+    FLOOR = "floor"  # torchvision, timm, Hugging Face, MMPretrain; Roboflow's letterbox
+    NEAREST = "nearest"  # Lobe, Paddle: Python's ``round``
+
+
 class NormalizationOrder(StrEnum):
     """Whether ``mean`` is subtracted from scaled pixels, or from pixels 0 to 255 before ``scale``."""
 
@@ -133,6 +140,8 @@ class InputSpec(NamedTuple):
         pad_color: Red, green and blue, each 0 to 255, around a letterboxed image.
         batch: Size of the graph's first axis: a number, ``None`` for any size, 0 when the input has no batch axis.
         crop_rounding: The offset of the centre crop; ``FLOOR`` where nothing is cropped.
+        resize_rounding: The longer side of ``shortest_side_crop`` and the shorter one of ``letterbox``; ``None`` is
+            ``FLOOR`` for the first and ``NEAREST`` for the second.
         antialias: Whether ``bilinear`` averages all pixels that it covers when it shrinks an image; ``cv2.resize`` and
             ``tf.image.resize`` do not.
         align: The place of a letterboxed image.
@@ -156,6 +165,7 @@ class InputSpec(NamedTuple):
     pad_color: tuple[int, int, int]
     batch: int | None
     crop_rounding: CropRounding = CropRounding.FLOOR
+    resize_rounding: ResizeRounding | None = None
     antialias: bool = True
     align: Align = Align.CENTER
     quantization: Quantization | None = None

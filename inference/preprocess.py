@@ -17,7 +17,16 @@ import numpy as np
 from PIL import Image
 
 from inference.decoding.partial import FILLER
-from inference.model_spec import Align, ColorOrder, CropRounding, InputSpec, Interpolation, Layout, ResizeMode
+from inference.model_spec import (
+    Align,
+    ColorOrder,
+    CropRounding,
+    InputSpec,
+    Interpolation,
+    Layout,
+    ResizeMode,
+    ResizeRounding,
+)
 from inference.resample import resize_bilinear
 
 if TYPE_CHECKING:
@@ -147,13 +156,22 @@ def _resized(spec: InputSpec, width: int, height: int) -> tuple[int, int]:
     """Return the (width, height) of the whole image before the crop or the padding; each at least 1."""
     if spec.resize is ResizeMode.SHORTEST_SIDE_CROP:
         side = spec.resized_height
+        rounding = spec.resize_rounding or ResizeRounding.FLOOR
         if width <= height:
-            return side, max(side, side * height // width)
-        return max(side, side * width // height), side
+            return side, max(side, _scaled(height, side, width, rounding))
+        return max(side, _scaled(width, side, height, rounding)), side
     if spec.resize is ResizeMode.LETTERBOX:
-        ratio = min(spec.width / width, spec.height / height)
-        return max(1, round(width * ratio)), max(1, round(height * ratio))
+        rounding = spec.resize_rounding or ResizeRounding.NEAREST
+        if spec.width * height <= spec.height * width:
+            return spec.width, max(1, _scaled(height, spec.width, width, rounding))
+        return max(1, _scaled(width, spec.height, height, rounding)), spec.height
     return spec.resized_width, spec.resized_height
+
+
+def _scaled(length: int, numerator: int, denominator: int, rounding: ResizeRounding) -> int:
+    if rounding is ResizeRounding.FLOOR:
+        return length * numerator // denominator
+    return round(length * (numerator / denominator))
 
 
 def _resize(

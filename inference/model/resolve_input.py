@@ -23,6 +23,7 @@ from inference.model_spec import (
     NormalizationOrder,
     Quantization,
     ResizeMode,
+    ResizeRounding,
 )
 
 if TYPE_CHECKING:
@@ -104,6 +105,9 @@ def resolve_input(folder: Path, values: SourcedValues, graph: Path, session: Ses
         pad_color=values.checked("input.pad_color", value_checks.rgb) or (0, 0, 0),
         batch=batch if isinstance(batch, int) else None,
         crop_rounding=rounding if crops else CropRounding.FLOOR,
+        resize_rounding=None
+        if resize is ResizeMode.SQUASH
+        else values.checked("input.resize_rounding", value_checks.one_of(ResizeRounding)),
         antialias=values.checked("input.antialias", value_checks.boolean) is not False
         or interpolation is Interpolation.NEAREST,
         align=_align(folder, values, resize),

@@ -44,6 +44,7 @@ class SourcedValues:
         crop_pct: Any = None,
         pad_color: Any = None,
         crop_rounding: Any = None,
+        resize_rounding: Any = None,
     ) -> None:
         """Add a resize mode with its numbers. They are never mixed with another source's mode."""
         if "input.resize" not in self._values:
@@ -53,6 +54,7 @@ class SourcedValues:
                 self.add("input.crop_pct", crop_pct, source)
             self.add("input.pad_color", pad_color, source)
             self.add("input.crop_rounding", crop_rounding, source)
+            self.add("input.resize_rounding", resize_rounding, source)
 
     def ask(self, key: str, choices: str = "") -> None:
         """Remember that the author must state this key. Loading goes on, so that one refusal lists all of them.

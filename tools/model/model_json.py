@@ -60,6 +60,8 @@ def resolved_values(spec: ModelSpec) -> Iterator[ResolvedValue]:
         yield ResolvedValue("input.pad_color", list(pixels.pad_color), source("input.pad_color"))
     if "input.crop_rounding" in spec.values:
         yield ResolvedValue("input.crop_rounding", str(pixels.crop_rounding), source("input.crop_rounding"))
+    if pixels.resize_rounding is not None:
+        yield ResolvedValue("input.resize_rounding", str(pixels.resize_rounding), source("input.resize_rounding"))
     yield ResolvedValue("input.interpolation", str(pixels.interpolation), source("input.interpolation"))
     if not pixels.antialias:
         yield ResolvedValue("input.antialias", pixels.antialias, source("input.antialias"))

@@ -58,4 +58,4 @@ def _add_shape(shape: Any, source: str, values: SourcedValues) -> None:
     if None not in size:
         values.add("input.size", size, f"{FILE}: inputs.Image.shape")
     if size[0] == size[1]:
-        values.add_resize("shortest_side_crop", source, crop_pct=1, crop_rounding="floor")
+        values.add_resize("shortest_side_crop", source, crop_pct=1, crop_rounding="floor", resize_rounding="nearest")

@@ -21,7 +21,7 @@ KEYS = {
     "": {"$schema", "name", "description", "graph", "labels", "preprocess", "input", "output", "sources"},
     "input": {
         "layout", "color_order", "size", "resize", "shortest_side", "crop_pct", "interpolation", "scale", "mean", "std",
-        "order", "pad_color", "crop_rounding", "antialias", "align", "quantization", "preprocess",
+        "order", "pad_color", "crop_rounding", "resize_rounding", "antialias", "align", "quantization", "preprocess",
     },
     "output": {"name", "activation", "background", "positive", "quantization"},
 }  # fmt: skip

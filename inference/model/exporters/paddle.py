@@ -129,7 +129,9 @@ def _add_resize(
     if cropped and cropped[0] == cropped[1]:
         values.add("input.size", [cropped[0]] * 2, f"{source}.CropImage")
     if short and cropped:
-        values.add_resize("shortest_side_crop", where, shortest_side=short, crop_rounding="floor")
+        values.add_resize(
+            "shortest_side_crop", where, shortest_side=short, crop_rounding="floor", resize_rounding="nearest"
+        )
     elif whole and not short:
         if cropped is None:
             values.add("input.size", [whole[1], whole[0]], where)

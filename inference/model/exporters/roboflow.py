@@ -85,7 +85,8 @@ def _add_preprocessing(folder: Path, preprocessing: dict[str, Any], values: Sour
     elif words.startswith("fill"):
         values.add_resize("shortest_side_crop", source, crop_pct=1, crop_rounding="floor")
     elif words.startswith("fit") and ("black" in words or "white" in words):
-        values.add_resize("letterbox", source, pad_color=_BLACK if "black" in words else _WHITE)
+        color = _BLACK if "black" in words else _WHITE
+        values.add_resize("letterbox", source, pad_color=color, resize_rounding="floor")
     else:
         refuse_step(folder, f"{source}.format {name!r:.40}", values)
         return

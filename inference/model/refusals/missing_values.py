@@ -34,6 +34,7 @@ DESCRIPTIONS = {
     "input.shortest_side": ("the shortest side before the crop", "pixels, or crop_pct instead"),
     "input.crop_pct": ("the input's share of the size before the crop", "above 0 and at most 1"),
     "input.crop_rounding": ("the rounding of the crop's offset", "floor or half_even"),
+    "input.resize_rounding": ("the rounding of a side that follows from the ratio", "floor or nearest"),
     "input.interpolation": ("the filter of the resize", "nearest, bilinear, bicubic, lanczos, box or hamming"),
     "input.scale": ("the scale of its pixels", "1 for 0..255, 0.00392156862745098 (1/255) for 0..1"),
     "input.mean": ("the mean", "0, or a number per channel, subtracted after scale"),

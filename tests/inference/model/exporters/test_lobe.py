@@ -44,14 +44,16 @@ def test_logits_and_any_size_are_read_by_its_convention(tmp_path: Path) -> None:
     assert spec.values["labels"].source == "signature.json: classes.Label"
 
 
-def test_the_tensor_is_lobes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("width", "height"), [(37, 21), (31, 21), (21, 31), (29, 21)], ids=str)
+def test_the_tensor_is_lobes(tmp_path: Path, width: int, height: int) -> None:
     """Fill and crop with Pillow's default filter, as ``image_utils.py`` of lobe-python."""
     model = graph(shape=("N", 8, 8, 3), layout="NHWC", operators=("Softmax",))
     path = folder(tmp_path, model, signature_json=signature([None, 8, 8, 3]))
-    image = noise(37, 21)
-    resized = image.resize((round(37 * 8 / 21), 8), Image.Resampling.BICUBIC)
-    left = (resized.width - 8) // 2
-    expected = np.asarray(resized.crop((left, 0, left + 8, 8))) / 255
+    image = noise(width, height)
+    scale = max(8 / width, 8 / height)
+    resized = image.resize((round(scale * width), round(scale * height)), Image.Resampling.BICUBIC)
+    left, top = (resized.width - 8) // 2, (resized.height - 8) // 2
+    expected = np.asarray(resized.crop((left, top, left + 8, top + 8))) / 255
     np.testing.assert_allclose(tensor(path, image), expected, atol=1e-6)
 
 

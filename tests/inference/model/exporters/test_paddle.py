@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from inference import classifier
 from tests.inference.model.loading import LINES, NAMES, assert_distinguishes_colours, refusal, tensor
@@ -78,6 +79,20 @@ def test_the_tensor_is_paddles(tmp_path: Path, scale: str) -> None:
     path = folder(tmp_path, graph(operators=("Softmax",)), inference_yml=document(transforms))
     image = noise(8, 8)
     expected = (np.asarray(image) / 255 - [0.5, 0.4, 0.3]) / [0.1, 0.2, 0.3]
+    np.testing.assert_allclose(tensor(path, image), expected.transpose(2, 0, 1), atol=1e-5)
+
+
+@pytest.mark.parametrize(("width", "height"), [(37, 21), (31, 21), (21, 31), (40, 30)], ids=str)
+def test_the_crop_is_paddles(tmp_path: Path, width: int, height: int) -> None:
+    """``ResizeImage`` rounds both sides and ``CropImage`` floors its offsets."""
+    transforms = TRANSFORMS.replace("resize_short: 9", "resize_short: 9\n      backend: pil")
+    path = folder(tmp_path, graph(operators=("Softmax",)), inference_yml=document(transforms))
+    image = noise(width, height)
+    percent = 9 / min(width, height)
+    resized = image.resize((round(width * percent), round(height * percent)), Image.Resampling.BILINEAR)
+    left, top = (resized.width - 8) // 2, (resized.height - 8) // 2
+    pixels = np.asarray(resized.crop((left, top, left + 8, top + 8))) / 255
+    expected = (pixels - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     np.testing.assert_allclose(tensor(path, image), expected.transpose(2, 0, 1), atol=1e-5)
 
 

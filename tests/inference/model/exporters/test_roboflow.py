@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from inference import classifier
 from tests.inference.model.loading import LINES, NAMES, assert_distinguishes_colours, refusal, tensor
@@ -79,6 +80,19 @@ def test_resize_formats(tmp_path: Path, words: str, mode: str, color: tuple[int,
     spec = classifier.load(path).spec
     assert (spec.input.resize, spec.input.pad_color, spec.input.height, spec.input.width) == (mode, color, 10, 20)
     assert spec.input.antialias is False
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"), [(31, 21, (8, 5)), (21, 31, (5, 8)), (24, 12, (8, 4))], ids=str
+)
+def test_a_letterbox_floors_its_shorter_side(
+    tmp_path: Path, width: int, height: int, expected: tuple[int, int]
+) -> None:
+    resize = {"width": 8, "height": 8, "format": "Fit (white edges) in"}
+    path = folder(tmp_path, graph(), environment_json=environment(resize), model_type_json=VIT)
+    values = tensor(path, Image.new("RGB", (width, height)))
+    inside = values[0] < 0
+    assert (int(inside.any(axis=0).sum()), int(inside.any(axis=1).sum())) == expected
 
 
 @pytest.mark.parametrize(
