@@ -74,6 +74,15 @@ class Bmp(ImageFormat):
             raise PermanentError(Reason.TOO_MANY_BYTES, detail)
         return 1
 
+    def open(self, content: bytes) -> ImageFile:
+        """Open the content with Pillow's reader, which knows the usual bit fields only."""
+        try:
+            return super().open(content)
+        except PermanentError as error:
+            if error.reason is Reason.UNSUPPORTED_FORMAT and _compression(content) == _BIT_FIELDS:
+                raise unsupported("a BMP with unusual bit fields") from error
+            raise
+
     def describe(self, image: ImageFile, content: bytes, frames: int, limits: Limits) -> Header:
         """Return the header of an opened image."""
         memory = DecoderMemory(_PIXEL_BYTES * image.width * image.height)

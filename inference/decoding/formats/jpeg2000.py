@@ -15,13 +15,15 @@ from PIL import Jpeg2KImagePlugin
 from inference.decoding.formats.chunk_limit import ChunkLimit
 from inference.decoding.formats.image_format import Header, ImageFormat
 from inference.decoding.formats.isobmff.boxes import boxes, check_boxes
-from inference.decoding.formats.refusals import truncated
+from inference.decoding.formats.refusals import truncated, unsupported
 from inference.decoding.memory_cost import DecoderMemory
 from inference.errors import PermanentError, Reason
 
 if TYPE_CHECKING:
+    from PIL import Image
     from PIL.ImageFile import ImageFile
 
+    from inference.decoding.pixels import Mode
     from inference.limits import Limits
 
 _CODESTREAM = b"\xff\x4f\xff\x51"  # SOC, then SIZ
@@ -31,6 +33,7 @@ _END = b"\xff\xd9"  # EOC
 _SIZES = struct.Struct(">8I")  # of the picture and its offset, then of a tile and its offset
 _SIZES_AT = 8  # behind the two markers, the segment's length and the capabilities
 _COMPONENT = struct.Struct(">BBB")  # Ssiz, XRsiz, YRsiz
+_DEPTH = 0x7F  # of Ssiz; the bit above it says whether samples are signed
 
 
 _SAMPLE_BYTES = 4  # OpenJPEG decodes to 32-bit samples
@@ -60,6 +63,7 @@ class Jpeg2000(ImageFormat):
         """Return the header of an opened image, and refuse a layout that its decoder gets wrong."""
         codestream = read_codestream(content)
         refuse_sheared_chroma(codestream)
+        refuse_wrapped_depth(codestream, image.mode)
         pixels, samples = image.width * image.height, len(image.getbands())
         memory = (
             (_SAMPLE_BYTES * samples + _COPY_BYTES) * pixels
@@ -68,6 +72,16 @@ class Jpeg2000(ImageFormat):
         )
         header = super().describe(image, content, frames, limits)
         return header._replace(decoder_memory=DecoderMemory(memory))
+
+    def decode(self, content: bytes, mode: Mode, scale: int) -> Image.Image:
+        """Decode the picture; Pillow moves samples of fewer than 8 bits up, so that white is 128 with one bit."""
+        image = super().decode(content, mode, scale)
+        depths = read_codestream(content).depths
+        if not depths or min(depths) >= _EIGHT_BITS or image.mode == "I;16":
+            return image
+        if image.mode in {"P", "PA"}:
+            return image.point(_to_index(depths[0]) * len(image.getbands()))
+        return image.point([level for depth in depths for level in _to_level(depth)])
 
     def open(self, content: bytes) -> ImageFile:
         """Open the content; OpenJPEG decodes nothing of a codestream without its end mark."""
@@ -88,9 +102,11 @@ class Codestream(NamedTuple):
     tiles: int
     across: int  # pixels per sample: the most of all components
     block_samples: int  # the smallest code-block that any part of it may be cut into; 4,096 is usual, 16 the least
+    depths: tuple[int, ...] = ()  # bits of a sample of each component
 
 
 _SMALLEST_BLOCK = 16
+_EIGHT_BITS, _SIXTEEN_BITS = 8, 16
 # Levels, the exponents of a block's width and height (less two), style, transform; a size of precincts for each level
 # may follow, as Scod or Scoc states.
 _STYLE = rb"([\x00-\x20])([\x00-\x08])([\x00-\x08])[\x00-\x3f][\x00\x01]"
@@ -116,7 +132,8 @@ def read_codestream(content: bytes) -> Codestream:
         return _UNKNOWN
     tiles = -(-(right - tile_left) // width) * -(-(bottom - tile_top) // height)
     widest = max((across for _, across, _ in each), default=1)
-    return Codestream(left, right, width, tile_left, tiles, widest, _smallest_block(content))
+    depths = tuple((depth & _DEPTH) + 1 for depth, _, _ in each)
+    return Codestream(left, right, width, tile_left, tiles, widest, _smallest_block(content), depths)
 
 
 def missing_end(content: bytes, chunks: ChunkLimit) -> bytes:
@@ -146,6 +163,22 @@ def missing_end(content: bytes, chunks: ChunkLimit) -> bytes:
     return _END[len(left) :] if is_whole and at <= len(content) and left in {b"", _END[:1]} else b""
 
 
+def refuse_wrapped_depth(codestream: Codestream, mode: str) -> None:
+    """Refuse colours, and grey with alpha, of more than 8 bits: Pillow (13.0) rounds white up to 256, which is black.
+
+    Args:
+        codestream: The layout of the picture.
+        mode: Pillow's mode; grey of 16 bits is decoded to ``I;16``, which is right.
+
+    Raises:
+        PermanentError: ``unsupported_format``.
+    """
+    depth = max(codestream.depths, default=_EIGHT_BITS)
+    if depth > _SIXTEEN_BITS or (depth > _EIGHT_BITS and mode != "I;16"):
+        what = "grey" if len(codestream.depths) == 1 else f"{len(codestream.depths)} components"
+        raise unsupported(f"a JPEG 2000 picture of {what} with {depth} bits per sample")
+
+
 def refuse_sheared_chroma(codestream: Codestream) -> None:
     """Refuse chroma at reduced resolution where a tile is no whole number of its samples wide.
 
@@ -165,6 +198,15 @@ def refuse_sheared_chroma(codestream: Codestream) -> None:
             f"The content is a JPEG 2000 picture of {codestream.right - codestream.left:,} columns with one chroma"
             f" sample for each {codestream.across}; the decoder shears the colours where these do not divide.",
         )
+
+
+def _to_level(depth: int) -> list[int]:
+    """Return a table from the upper ``depth`` bits of a byte to 0..255."""
+    return [(value >> max(0, _EIGHT_BITS - depth)) * 255 // ((1 << depth) - 1) for value in range(256)]
+
+
+def _to_index(depth: int) -> list[int]:
+    return [value >> max(0, _EIGHT_BITS - depth) for value in range(256)]
 
 
 def _smallest_block(content: bytes) -> int:
