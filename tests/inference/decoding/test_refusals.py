@@ -141,9 +141,7 @@ WHOLE = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", sorted(WHOLE.keys() - {"animated GIF"})
-)  # cut in a later frame: formats/test_cut_files.py
+@pytest.mark.parametrize("name", sorted(WHOLE.keys() - {"animated GIF"}))  # cut in a later frame: test_cut_files.py
 @pytest.mark.parametrize("share", [0.05, 0.25, 0.5, 0.75, 0.99])
 def test_a_file_cut_at_any_point_is_truncated(name: str, share: float) -> None:
     content = WHOLE[name]
