@@ -151,6 +151,7 @@ TABLE: dict[str, set[str]] = {
 FLAT_MODULES = 13
 MORE_FLAT_MODULES = {
     "inference/decoding/formats": "one module for each image format",
+    "tests/inference/decoding/formats": "one test module or two for each image format",
     "inference/model/exporters": "one module for each exporter",
     "tests/inference/model/exporters": "the same",
 }

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from inference.errors import PermanentError, Reason
-from tests.inference.decoding.formats.layouts.bmp_files import bmp, color_table, field_rows, packed_rows
+from tests.inference.decoding.formats.bmp_files import bmp, color_table, field_rows, packed_rows
 from tests.inference.decoding.image_samples import Pixels, decode_image
 
 WIDTH, HEIGHT = 37, 11
