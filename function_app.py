@@ -51,7 +51,11 @@ early_logs = buffer_early_logs(__name__, "storage")
 
 # ---- settings
 settings = Settings.from_environ(os.environ)
-limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+limits = Limits(
+    max_bytes=settings.max_image_bytes,
+    max_pixels=settings.max_image_pixels,
+    accept_damaged=settings.accepts_damaged,
+)
 budget = budget_bytes(settings.decode_budget_mib)
 
 # ---- stores

@@ -96,6 +96,8 @@ def _classified(record: Record, classification: Classification) -> Record:
         width=image.width,
         height=image.height,
         format=image.format,
+        damaged=classification.decoded_fraction is not None,
+        decoded_fraction=classification.decoded_fraction,
     )
 
 

@@ -87,7 +87,11 @@ def run(args: argparse.Namespace) -> int:
         stop_requested(signal.SIGINT) as stopping,
     ):
         settings = opened.settings
-        limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+        limits = Limits(
+            max_bytes=settings.max_image_bytes,
+            max_pixels=settings.max_image_pixels,
+            accept_damaged=settings.accepts_damaged,
+        )
         admission = Admission(budget_bytes(settings.decode_budget_mib))
         account = replace(opened, stores=replace(opened.stores, admit=admission.reserve_content))
         load = partial(
