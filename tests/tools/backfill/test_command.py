@@ -19,6 +19,7 @@ from PIL import Image as Picture
 
 from inference.limits import Limits
 from storage.http_session import PreparedRequestSession
+from storage.models.hot_swap import HotSwapModel
 from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.messages import QUEUE, Request
 from storage.pipeline.retries import give_up
@@ -454,3 +455,15 @@ def test_after_an_interrupt_and_a_kill_every_image_is_classified_once(account: A
     index = [row for page in account.stores.results.index_reader().pages() for row in page]
     assert len(index) == 1200
     assert sum(len(page) for page in account.stores.results.sidecar_pages()) == 600
+
+
+def test_another_model_published_during_the_run_is_reported(
+    account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its results are kept, so the selection is not all classified by the model that is current now."""
+    upload_photos(account)
+    monkeypatch.setattr(HotSwapModel, "is_current", lambda _self, _version: False)
+    assert main(["backfill"]) == 1
+    assert "Another version of the model was published" in capsys.readouterr().err
+    monkeypatch.setattr(HotSwapModel, "is_current", lambda _self, _version: None)
+    assert main(["backfill"]) == 0
