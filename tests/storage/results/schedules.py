@@ -243,10 +243,7 @@ class Search:
             now = EPOCH + timedelta(minutes=delivery.minute, seconds=state.attempt)
             results, source = MemoryResults(self.account), MemorySource(self.account)
             stores = Stores(
-                source=cast(Any, Taped(source, tape)),
-                results=cast(Any, Taped(results, tape)),
-                now=lambda: now,
-                is_current_model=Taped(self.account, tape).is_current_model,
+                source=cast(Any, Taped(source, tape)), results=cast(Any, Taped(results, tape)), now=lambda: now
             )
             try:
                 delivery.work(stores)

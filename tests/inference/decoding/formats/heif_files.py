@@ -63,8 +63,9 @@ def put_together(
     """
     streams = [stream for _, stream in pictures]
     infos = [box(b"infe", struct.pack(">IHH4sB", 2 << 24, n + 1, 0, _CODED[kind], 0)) for n in range(len(streams))]
-    properties = [box(b"ispe", struct.pack(">III", 0, *size)), *(configuration for configuration, _ in pictures)]
-    links = [(n + 1, [0x01, 0x80 | n + 2]) for n in range(len(streams))]
+    configurations = list(dict.fromkeys(configuration for configuration, _ in pictures))
+    properties = [box(b"ispe", struct.pack(">III", 0, *size)), *configurations]
+    links = [(n + 1, [0x01, 0x80 | configurations.index(each[0]) + 2]) for n, each in enumerate(pictures)]
     primary, references = 1, b""
     if grid:
         columns, rows, *canvas = grid

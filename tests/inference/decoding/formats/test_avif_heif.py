@@ -15,6 +15,7 @@ from inference.decoding.formats.avif import coded_size
 from inference.decoding.formats.chunk_limit import ChunkLimit
 from inference.decoding.formats.isobmff.av1 import CodedSize, read_coded_size
 from inference.decoding.header import read_header
+from inference.decoding.plan import plan_decode
 from inference.errors import PermanentError, Reason
 from inference.limits import Limits
 from tests.inference.decoding.formats.heif_files import (
@@ -108,6 +109,18 @@ def test_coded_pixels_are_compared_with_the_limit(kind: str, large: dict[str, tu
         read_header(content, Limits(max_pixels=40_000_000))
     assert caught.value.reason is Reason.TOO_MANY_PIXELS
     assert caught.value.image is not None
+
+
+def test_a_phone_of_200_megapixels_is_within_the_limit_and_asks_for_its_memory() -> None:
+    """Its 768 tiles of 512 x 512 reach past 12,240 x 16,320; a decode of this file took 1,347 MiB."""
+    tile = taken_apart("HEIC", Image.fromarray(scene(512, 512)))
+    content = put_together("HEIC", [tile] * 768, (512, 512), grid=(24, 32, 12_240, 16_320))
+    header = read_header(content, Limits())
+    assert header.coded_pixels == 768 * 512 * 512 > Limits().max_pixels
+    assert plan_decode(header, (256, 341)).memory_bytes > 1_347 * 2**20
+    with pytest.raises(PermanentError) as caught:
+        read_header(content, Limits(max_pixels=190_000_000))
+    assert caught.value.reason is Reason.TOO_MANY_PIXELS
 
 
 def test_a_small_file_with_very_many_coded_pixels_is_a_bomb() -> None:
