@@ -66,6 +66,12 @@ def resolve_integer_input(
         else:
             mean = (found.zero_point + 128) * found.scale
             values.add_normalization(found.scale, mean, 1, f"graph: input {name} is int8 and takes pixels minus 128")
+    elif "input.scale" not in values:
+        values.ask(
+            "input.scale",
+            f"the scale of the float model (1/255 for 0..1): the integers of input {name} stand for"
+            f" {_real_range(found, dtype)}",
+        )
     return found
 
 
@@ -94,21 +100,29 @@ def refuse_pixels_out_of_range(
     limits = np.iinfo(dtype)
     step, zero_point = quantization or (1.0, 0)
     slack = 0.5 if quantization is None else 32
+    taken = (
+        f"whole numbers from {limits.min} to {limits.max}" if quantization is None else _real_range(quantization, dtype)
+    )
     for black, white in (((0.0 - m) / s, (255 * scale - m) / s) for m, s in zip(means, stds, strict=True)):
         ends = black / step + zero_point, white / step + zero_point
         if min(ends) < limits.min - slack or max(ends) > limits.max + slack or abs(ends[1] - ends[0]) < 64:
             raise ModelError(
                 f"{folder}: {values.source('input.scale')} with its mean and std turns pixels into {black:.4g} to"
-                f" {white:.4g}, but input {name} is {dtype} and takes {_taken(quantization, limits.min, limits.max)}:"
+                f" {white:.4g}, but input {name} is {dtype} and takes {taken}:"
                 f" remove scale, mean and std, or export the model with a float32 input."
             )
 
 
-def _taken(quantization: Quantization | None, low: int, high: int) -> str:
-    if quantization is None:
-        return f"whole numbers from {low} to {high}"
-    first, last = (quantization.scale * (end - quantization.zero_point) for end in (low, high))
-    return f"{first:.4g} to {last:.4g} (scale {quantization.scale:.4g}, zero point {quantization.zero_point})"
+def _ends(quantization: Quantization, dtype: str) -> tuple[float, float]:
+    """Return the real numbers that the lowest and the highest integer stand for."""
+    limits = np.iinfo(dtype)
+    low, high = (quantization.scale * (end - quantization.zero_point) for end in (limits.min, limits.max))
+    return low, high
+
+
+def _real_range(quantization: Quantization, dtype: str) -> str:
+    low, high = _ends(quantization, dtype)
+    return f"{low:.4g} to {high:.4g} (scale {quantization.scale:.4g}, zero point {quantization.zero_point})"
 
 
 def of_input(values: SourcedValues, folder: Path, graph: Path, name: str, *, arithmetic: bool) -> Quantization | None:
@@ -151,8 +165,7 @@ def _agreed(
 
 def _is_usual_range(quantization: Quantization, dtype: str) -> bool:
     """Whether the integers from the lowest to the highest stand for 0..1, -1..1 or 0..255: then they are the pixels."""
-    limits = np.iinfo(dtype)
-    low, high = (quantization.scale * (end - quantization.zero_point) for end in (limits.min, limits.max))
+    low, high = _ends(quantization, dtype)
     return any(max(abs(low - start), abs(high - end)) <= _TOLERANCE * (end - start) for start, end in _RANGES)
 
 

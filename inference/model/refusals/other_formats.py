@@ -19,7 +19,10 @@ _FORMATS = {
         "Keras",
         f'model.export("exported"), then {_TF2ONNX} --saved-model exported --output model.onnx',
     ),
-    ".h5": ("Keras", f"{_TF2ONNX} --keras {{name}} --output model.onnx"),
+    ".h5": (
+        "Keras",
+        f'load_model("{{name}}").export("exported"), then {_TF2ONNX} --saved-model exported --output model.onnx',
+    ),
     ".pb": ("TensorFlow", f"{_TF2ONNX} --saved-model {{folder}} --output model.onnx"),
     ".pt": ("PyTorch", "torch.onnx.export, or for Ultralytics: yolo export model={name} format=onnx"),
     ".pth": ("PyTorch", "torch.onnx.export"),

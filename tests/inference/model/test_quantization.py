@@ -250,7 +250,9 @@ def test_sub_and_mul_of_tf2onnx_dequantize_are_a_quantization(tmp_path: Path, ki
 def test_a_range_of_its_own_needs_the_formula(tmp_path: Path) -> None:
     """-2.1 to 2.6 is ImageNet's normalization: the pixels themselves would be wrong."""
     path = folder(tmp_path, quantized(step=(0.0187, 114)), labels_txt=LINES, model_json=with_formula())
-    assert '"scale": "?"' in refusal(path)
+    message = refusal(path)
+    assert '"scale": "?"' in message
+    assert "the integers of input image stand for -2.132 to 2.637" in message
 
 
 CONTRADICTIONS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     ("model.ort", "ONNX Runtime's own format for one device (ORT): copy the .onnx file"),
     ("model.with_runtime_opt.ort", "copy the .onnx file that convert_onnx_models_to_ort made it from"),
     ("birds.tflite", "python -m tf2onnx.convert --tflite birds.tflite --output model.onnx"),
-    ("birds.h5", "python -m tf2onnx.convert --keras birds.h5"),
+    ("birds.h5", 'load_model("birds.h5").export("exported")'),
     ("birds.keras", 'model.export("exported")'),
     ("saved_model.pb", "--saved-model"),
     ("best.PT", "yolo export model=best.PT format=onnx"),
@@ -55,7 +55,7 @@ def test_a_real_ort_file_is_named_by_its_content(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("head", "words"), [
     (b"\x1c\x00\x00\x00TFL3", "TensorFlow Lite: python -m tf2onnx.convert --tflite"),
-    (b"\x89HDF\r\n\x1a\n", "Keras: python -m tf2onnx.convert --keras"),
+    (b"\x89HDF\r\n\x1a\n", 'Keras: load_model("model.onnx").export'),
 ])  # fmt: skip
 def test_by_its_content(tmp_path: Path, head: bytes, words: str) -> None:
     assert words in refusal(folder(tmp_path, head + b"\x00" * 64, labels_txt=LINES, model_json=MODEL_JSON))
