@@ -7,6 +7,8 @@ comparison; everything else in a row must be equal, and so must the messages tha
 from __future__ import annotations
 
 import json
+import os
+import signal
 from base64 import b64encode
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -26,6 +28,7 @@ from tools.devhost.messages import BlobTriggerMessage, function_id
 from tools.sample_photos.samples import render_samples
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -51,16 +54,17 @@ def labs(program: Path, worker_python: Path, accounts: Accounts, tmp_path: Path)
 
 
 @contextmanager
-def dev_host(lab: Lab, **settings: str) -> Iterator[None]:
+def dev_host(lab: Lab, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run ``python -m tools host`` on the storage of a lab, with the settings of ``Lab.app``."""
     accounts = {"AzureWebJobsStorage": lab.pair.host, "ImageStorage": lab.pair.images}
     environ = process.environment(lab.pair.images, **accounts, AzureFunctionsWebHost__hostid=HOST_ID)
     with (lab.folder / "devhost.log").open("ab") as log:
         running = process.start(environ | {"RETRY_DELAYS_SECONDS": RETRY_DELAYS} | settings, log)
         try:
-            yield
+            yield running
         finally:
-            assert process.stop(running) == 0
+            if running.poll() is None:  # else the test has killed it
+                assert process.stop(running) == 0
 
 
 def outcomes(lab: Lab) -> dict[str, dict[str, Any]]:
@@ -187,3 +191,64 @@ def test_for_two_hosts(labs: tuple[Lab, Lab]) -> None:
         devhost.wait_for_rows(*names)
         until(lambda: set(left(devhost).values()) == {0})
     assert outcomes(devhost) == outcomes(extensions)
+
+
+def test_for_a_worker_that_dies_in_the_middle(labs: tuple[Lab, Lab]) -> None:
+    """The dev host runs the functions in its own process, which dies with them; the next one receives the messages."""
+    names = [f"{number}.jpg" for number in range(6)]
+    extensions, devhost = labs
+    for_extensions, for_devhost = (
+        [blob_message(name, lab.upload(name, photo())) for name in names] for lab in (extensions, devhost)
+    )
+    with extensions.app(BLOB_TRIGGER_SOURCE=PUSHED) as app:
+        os.kill(app.process_ids[1], signal.SIGSTOP)
+        for message in for_extensions:
+            send(extensions, INTERNAL_QUEUE, message)
+        until(lambda: app.invocations)
+        app.kill_worker()
+        extensions.wait_for_rows(*names)
+        until(lambda: set(left(extensions).values()) == {0})
+    with dev_host(devhost, BLOB_TRIGGER_SOURCE=PUSHED, DEV_HOST_VISIBILITY_SECONDS="10") as dying:
+
+        def stopped_in_the_middle() -> bool:
+            for message in for_devhost:
+                send(devhost, INTERNAL_QUEUE, message)
+            until(devhost.hidden)
+            os.kill(dying.pid, signal.SIGSTOP)
+            if devhost.hidden():
+                return True
+            os.kill(dying.pid, signal.SIGCONT)  # all of them had ended
+            return False
+
+        until(stopped_in_the_middle)
+        dying.kill()
+        dying.wait()
+    with dev_host(devhost, BLOB_TRIGGER_SOURCE=PUSHED, DEV_HOST_VISIBILITY_SECONDS="10"):
+        devhost.wait_for_rows(*names)
+        until(lambda: set(left(devhost).values()) == {0})
+    assert outcomes(devhost) == outcomes(extensions)
+    assert {str(row.status) for row in devhost.rows().values()} == {"classified"}
+
+
+def test_for_a_stop_while_images_are_in_work(labs: tuple[Lab, Lab]) -> None:
+    """The extensions hide for ten minutes what they had received and not begun; the dev host gives it back."""
+    names = [f"{number}.jpg" for number in range(12)]
+    for lab in labs:
+        for name in names:
+            lab.upload(name, photo())
+    extensions, devhost = labs
+    with extensions.app(BLOB_TRIGGER_SOURCE=POLLED) as app:
+        until(lambda: app.invocations)
+    assert app.host.exit_code == 0
+    assert set(app.endings) == {None}
+    with extensions.app(BLOB_TRIGGER_SOURCE=POLLED):
+        until(lambda: len(extensions.rows()) + extensions.hidden() == len(names))
+    with dev_host(devhost, BLOB_TRIGGER_SOURCE=POLLED) as stopping:
+        until(lambda: INTERNAL_QUEUE in {queue.name for queue in devhost.host_queues.list_queues()})
+        until(lambda: devhost.hidden() or devhost.rows())
+    assert stopping.returncode == 0
+    with dev_host(devhost, BLOB_TRIGGER_SOURCE=POLLED):
+        devhost.wait_for_rows(*names)
+        until(lambda: set(left(devhost).values()) == {0})
+    assert outcomes(devhost).keys() == set(names)
+    assert outcomes(extensions).items() <= outcomes(devhost).items()
