@@ -51,23 +51,18 @@ early_logs = buffer_early_logs(__name__, "storage")
 
 # ---- settings
 settings = Settings.from_environ(os.environ)
-limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+limits = Limits(
+    max_bytes=settings.max_image_bytes,
+    max_pixels=settings.max_image_pixels,
+    accept_damaged=settings.accepts_damaged,
+)
 budget = budget_bytes(settings.decode_budget_mib)
 
-# ---- stores
 return_freed_memory()  # a setting of the whole process, which is ours
 admission = Admission(budget)
 clients = connect(settings.image_storage, max_blob_bytes=limits.max_bytes)
-stores = Stores(
-    SourceBlobs(clients.blobs, limits.max_bytes),
-    Results(clients, table=settings.results_table, container=settings.results_container),
-    admit=admission.reserve_content,
-)
-queue = RequestQueue(clients)
-intake = Intake(settings.incoming_container, RefusedQueue(clients))
-retries = Retries(stores, queue, settings.retry_delays_seconds)
 
-# ---- model
+# ---- model and stores
 load = partial(
     classifier.load,
     top_k=settings.top_k,
@@ -77,6 +72,15 @@ load = partial(
     intra_op_threads=INTRA_OP_THREADS,
 )
 models = hot_swap_model(settings, clients.blobs, load)
+stores = Stores(
+    SourceBlobs(clients.blobs, limits.max_bytes),
+    Results(clients, table=settings.results_table, container=settings.results_container),
+    admit=admission.reserve_content,
+    is_current_model=models.is_current,
+)
+queue = RequestQueue(clients)
+intake = Intake(settings.incoming_container, RefusedQueue(clients))
+retries = Retries(stores, queue, settings.retry_delays_seconds)
 
 
 def model() -> classifier.Classifier:

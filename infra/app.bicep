@@ -33,6 +33,7 @@ param modelDir string
 param modelBlob string
 param topK int
 param minScore string
+param damagedImages string
 param maximumInstanceCount int
 param alwaysReadyInstances int
 param instanceMemoryMB int
@@ -129,6 +130,7 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     MODEL_BLOB: modelBlob
     TOP_K: string(topK)
     MIN_SCORE: minScore
+    DAMAGED_IMAGES: damagedImages
     // Explicit, not derived: containers do not all show their limit in the same way. 384 MiB a core, two at least.
     DECODE_BUDGET_MIB: '768'
     RETRY_DELAYS_SECONDS: '60,300,900,1800,3600'

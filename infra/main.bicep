@@ -47,6 +47,10 @@ param topK int = 5
 @description('Below it the label is unknown, from 0 to 1; empty keeps every label.')
 param minScore string = ''
 
+@allowed(['reject', 'classify'])
+@description('A truncated or damaged picture is rejected, or classified by the part that can be decoded.')
+param damagedImages string = 'reject'
+
 @minValue(1)
 @maxValue(1000)
 @description('The app never runs on more instances than this: the bound of the bill, and of the load on storage.')
@@ -216,6 +220,7 @@ module app 'app.bicep' = {
     modelBlob: modelBlob
     topK: topK
     minScore: minScore
+    damagedImages: damagedImages
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyInstances: alwaysReadyInstances
     instanceMemoryMB: instanceMemoryMB

@@ -24,6 +24,9 @@ _T = TypeVar("_T")
 
 APP_ROOT = Path(__file__).resolve().parent.parent
 
+REJECT_DAMAGED, CLASSIFY_DAMAGED = "reject", "classify"
+"""The choices of ``DAMAGED_IMAGES``."""
+
 _TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,57}")  # a table's name has at most 63 characters, and "index" is appended
 _MAX_HIDDEN_SECONDS = 7 * 24 * 3600  # the queue service hides a message for a week at most
 
@@ -132,6 +135,13 @@ class Settings:
     max_image_pixels: int = _setting(
         "MAX_IMAGE_PIXELS", whole(1, 2**31), "Larger images are rejected from their header.", "200000000"
     )
+    damaged_images: str = _setting(
+        "DAMAGED_IMAGES",
+        one_of(REJECT_DAMAGED, CLASSIFY_DAMAGED),
+        "A truncated or damaged picture is rejected, or classified by the part that can be decoded; the row then says "
+        "`damaged` and `decoded_fraction`.",
+        REJECT_DAMAGED,
+    )
     decode_budget_mib: int | None = _setting(
         "DECODE_BUDGET_MIB",
         optional(whole(1, 2**20)),
@@ -150,6 +160,11 @@ class Settings:
         "When the app looks for images without a row.",
         "0 0 * * * *",
     )
+
+    @property
+    def accepts_damaged(self) -> bool:
+        """Whether a truncated or damaged picture is classified by its decoded part."""
+        return self.damaged_images == CLASSIFY_DAMAGED
 
     @property
     def index_table(self) -> str:

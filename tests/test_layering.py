@@ -95,7 +95,7 @@ TABLE: dict[str, set[str]] = {
         *("azure.data", "storage.etags", "storage.keys", "storage.listing", "storage.tables", "storage.results"),
     },
     "storage.reconcile": {
-        *("storage.errors", "storage.etags", "storage.keys", "storage.listing"),
+        *("inference.errors", "storage.errors", "storage.etags", "storage.keys", "storage.listing"),
         *("storage.results", "storage.pipeline", "storage.query"),
     },
     "storage.models": {

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "shapes"
 
+_DAMAGED = ("reject", "classify")  # as the setting; ``storage.settings`` would import an Azure package
 _READ_AHEAD = 4  # files per thread: no thread waits for a slow file, and memory stays bounded
 
 
@@ -48,6 +49,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-score", type=float, metavar="P", help='below this probability the label is "unknown" (default: none)'
     )
+    parser.add_argument(
+        "--damaged",
+        choices=_DAMAGED,
+        help="reject a truncated or damaged picture, or classify the part that can be decoded (default: the setting "
+        "DAMAGED_IMAGES, else reject)",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object per image instead of a table")
     parser.epilog = "example: python -m tools classify photos/ --model models/shapes --json"
 
@@ -58,6 +65,9 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigurationError(f"--top-k is {args.top_k}, but must be at least 1.")
     if args.min_score is not None and not 0 <= args.min_score <= 1:
         raise ConfigurationError(f"--min-score is {args.min_score:g}, but must be from 0 to 1.")
+    damaged = args.damaged or os.environ.get("DAMAGED_IMAGES", "").strip() or _DAMAGED[0]
+    if damaged not in _DAMAGED:
+        raise ConfigurationError(f"DAMAGED_IMAGES must be {' or '.join(_DAMAGED)}.")
     for path in args.paths:
         _check_path(path)
     # Without this, numpy starts an OpenBLAS thread for each CPU. The threads spin, although no matrix is multiplied:
@@ -67,14 +77,19 @@ def run(args: argparse.Namespace) -> int:
 
     admission = Admission(default_budget_bytes())
     model = classifier.load(
-        *(args.model or [DEFAULT_MODEL]), top_k=args.top_k, min_score=args.min_score, admission=admission
+        *(args.model or [DEFAULT_MODEL]),
+        top_k=args.top_k,
+        min_score=args.min_score,
+        limits=Limits(accept_damaged=damaged == "classify"),
+        admission=admission,
     )
     started = time.perf_counter()
-    counts = {"classified": 0, "rejected": 0, "failed": 0}
+    counts = {"classified": 0, "damaged": 0, "rejected": 0, "failed": 0}
     problems: list[str] = []
     show = _show_json if args.json else _show_row
     for outcome in _classify_all(model, admission, _files(args.paths, problems)):
         counts[outcome.status] += 1
+        counts["damaged"] += outcome.decoded_fraction is not None
         print(show(outcome, model), flush=True)
     for problem in problems:
         print(problem, file=sys.stderr)
@@ -102,6 +117,11 @@ class Outcome(NamedTuple):
     reason: str | None = None
     detail: str | None = None
     info: ImageInfo | None = None
+
+    @property
+    def decoded_fraction(self) -> float | None:
+        """Of a damaged picture, the part of the height that was decoded; ``None`` for every other file."""
+        return self.classification.decoded_fraction if self.classification else None
 
 
 def _check_path(path: str) -> None:
@@ -198,6 +218,8 @@ def _show_json(outcome: Outcome, model: ImageClassifier) -> str:
         "format": info.format if info else None,
         "model": identity.name,
         "model_version": identity.version,
+        "damaged": True if outcome.decoded_fraction is not None else None,
+        "decoded_fraction": outcome.decoded_fraction,
     }
     if answer and answer.answers:
         row["answers"] = [_answer_json(one) for one in answer.answers]
@@ -220,6 +242,8 @@ def _show_row(outcome: Outcome, _model: ImageClassifier) -> str:
     if answer is None:
         return f"{outcome.status:<10} {outcome.reason or '':<24} {'':>5}  {printable(outcome.image)}: {outcome.detail}"
     row = f"{outcome.status:<10} {_labelled(answer)}  {printable(outcome.image)}"
+    if outcome.decoded_fraction is not None:
+        row += f"  (damaged: {outcome.decoded_fraction:.0%} of the height decoded)"
     others = [f"\n{'':<10} {_labelled(other)}  {printable(other.model.name)}" for other in answer.answers[1:]]
     return row + "".join(others)
 

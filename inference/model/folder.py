@@ -60,7 +60,8 @@ def load_model(folder: Path, *, intra_op_threads: int = 1) -> LoadedModel:
     except OSError as error:
         raise cannot_read(f"{error.filename or folder!s:.300}", error) from error
     except _UNFORESEEN as error:
-        names = ", ".join(sorted(path.name for path in folder.glob("*.json"))) or "the graph's metadata"
+        found = (path.name for pattern in ("*.json", "*.y*ml") for path in folder.glob(pattern))
+        names = ", ".join(sorted(found)) or "the graph's metadata"
         raise ModelError(
             f"{folder} states a value that no model has ({type(error).__name__}: {error!s:.100}): correct it in"
             f" {names}, or export the model again."

@@ -103,6 +103,7 @@ class Startup:
             "decode_budget_mib": self.budget_bytes // _MIB,
             "max_image_bytes": settings.max_image_bytes,
             "max_image_pixels": settings.max_image_pixels,
+            "damaged_images": settings.damaged_images,
             "source": settings.blob_trigger_source,
             "plan": json.dumps(limits.plan),
             **self.versions,

@@ -86,6 +86,8 @@ class BlobModel:
         cache: Keeps the versions on this machine.
     """
 
+    is_shared = True
+
     def __init__(self, service: BlobServiceClient, folder: BlobFolder, cache: ModelCache) -> None:
         self._container: ContainerClient = service.get_container_client(folder.container)
         self._folder = folder

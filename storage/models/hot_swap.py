@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from inference.errors import ClassificationError, ModelError, ModelFileError, TransientError
+from inference.errors import ClassificationError, ConfigurationError, ModelError, ModelFileError, TransientError
 from inference.predictions import ImageClassifier
 from storage.models.blob_models import BlobModel
 from storage.models.cache import ModelCache
@@ -39,6 +39,8 @@ _Model = TypeVar("_Model", bound=ImageClassifier)
 
 class ModelSource(Protocol):
     """The place of one model's versions: ``BlobModel`` or ``LocalModel``."""
+
+    is_shared: bool  # whether other machines read the same place
 
     def current_version(self) -> ModelVersion: ...  # noqa: D102 - documented by BlobModel
     def fetch(self, version: ModelVersion) -> Path: ...  # noqa: D102
@@ -93,6 +95,7 @@ class HotSwapModel(Generic[_Model]):
         self._clock = clock
         self._now = now
         self._loaded: _Loaded[_Model] | None = None
+        self._served: dict[str, tuple[str, ...]] = {}  # by the version in the model's identity
         self._refused: tuple[tuple[str, ...], str] | None = None
         self._last_error = ""
         self._next_check = 0.0
@@ -121,6 +124,34 @@ class HotSwapModel(Generic[_Model]):
             threading.Thread(target=self._refresh, name="model-refresh", daemon=True).start()
         return loaded.model
 
+    def is_current(self, model_version: str) -> bool | None:
+        """Whether a model that this process has served is the one that every place names at this moment.
+
+        One request per place, two for copied files. If it is not, the next call of ``current`` checks for the newer
+        version at once. A version that this process has refused does not count: the present model stays current.
+
+        Args:
+            model_version: The version in the model's identity.
+
+        Returns:
+            ``None`` where it is not known: the places are folders of this machine, or cannot be read.
+
+        Raises:
+            TransientError: Storage failed for now.
+        """
+        if not all(source.is_shared for source in self._sources):
+            return None
+        try:
+            named = tuple(version.version for version in self._current_versions())
+        except ConfigurationError:
+            return None
+        if self._refused is not None and self._refused[0] == named and self._loaded is not None:
+            return self._loaded.model.model.version == model_version
+        if self._served.get(model_version) == named:
+            return True
+        self._next_check = self._clock()
+        return False
+
     def load_in_background(self) -> None:
         """Start a thread that fetches and loads the model, so that the first invocation waits for less."""
         threading.Thread(target=self._load_first, name="model-load", daemon=True).start()
@@ -146,8 +177,8 @@ class HotSwapModel(Generic[_Model]):
                 self._next_check = self._clock() + min(self._refresh_seconds, _DEBOUNCE_SECONDS)
                 return
             self._swap_in(self._load_versions(versions))
-        except TransientError as error:
-            logger.warning("model_not_refreshed error=%s", error)
+        except (TransientError, OSError, MemoryError) as error:
+            logger.warning("model_not_refreshed error=%s", str(error) or type(error).__name__)
         except ClassificationError as error:
             if str(error) != self._last_error:  # once for each fault, not at each check
                 self._last_error = str(error)
@@ -189,6 +220,7 @@ class HotSwapModel(Generic[_Model]):
             raise
 
     def _swap_in(self, loaded: _Loaded[_Model]) -> None:
+        self._served[loaded.model.model.version] = loaded.versions
         self._loaded = loaded
         self._last_error = ""
         self._next_check = self._clock() + self._refresh_seconds

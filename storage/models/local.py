@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class LocalModel:
     """A model's folder. Its version is a hash of file names, sizes and modification times."""
 
+    is_shared = False
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 

@@ -79,8 +79,18 @@ def classify_blob(
                 record = _classified(record, classification)
             del blob
     with delivery.timings.measure("write_ms"):
-        committed = commit(stores.results, stores.source, record, row, redo_before=redo_before)
-    return delivery.finished(Outcome.COMMITTED if committed else Outcome.SUPERSEDED, committed)
+        committed = commit(
+            stores.results,
+            stores.source,
+            record,
+            row,
+            redo_before=redo_before,
+            is_current_model=stores.is_current_model,
+        )
+    if committed is None:
+        return delivery.finished(Outcome.SUPERSEDED)
+    kept_other = committed.model_version != record.model_version
+    return delivery.finished(Outcome.DUPLICATE if kept_other else Outcome.COMMITTED, committed)
 
 
 def _classified(record: Record, classification: Classification) -> Record:
@@ -96,6 +106,8 @@ def _classified(record: Record, classification: Classification) -> Record:
         width=image.width,
         height=image.height,
         format=image.format,
+        damaged=classification.decoded_fraction is not None,
+        decoded_fraction=classification.decoded_fraction,
     )
 
 

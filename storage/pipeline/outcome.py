@@ -65,6 +65,7 @@ def log_finished(image: Image, attempt: int, finished: Finished, timings: Timing
         values["status"] = record.status
         if record.status is Status.CLASSIFIED:
             values |= {"label": json.dumps(record.label), "score": f"{record.score:.4f}"}
+            values |= {"decoded_fraction": f"{record.decoded_fraction:.4f}"} if record.damaged else {}
         else:
             values |= {"reason": record.reason, "detail": json.dumps(record.detail)}
         values |= {"model": json.dumps(record.model), "model_version": record.model_version}

@@ -70,6 +70,9 @@ class Retries:
                     "image_attempt_failed image=%s attempt=%d error=%s", _json(image), request.attempt, error
                 )
                 errors[image] = str(error)
+            except Exception as error:  # an error without a class is a fault of this app, met by this image alone
+                logger.exception("image_attempt_failed image=%s attempt=%d", _json(image), request.attempt)
+                errors[image] = f"An unexpected {type(error).__name__} ended the attempt; the log has its traceback."
         if errors:
             self.retry_or_give_up(request, errors)
 

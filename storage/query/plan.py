@@ -54,6 +54,7 @@ class Filter:
         status: The outcome.
         reason: The code of a rejection or failure.
         model: The model's name or its version.
+        damaged: Only pictures of which only a part was classified; false for all.
     """
 
     container: str
@@ -66,6 +67,7 @@ class Filter:
     status: Status | None = None
     reason: str | None = None
     model: str | None = None
+    damaged: bool = False
 
     def matches(self, columns: Mapping[str, Any]) -> bool:
         """Whether a row of the results table matches."""
@@ -76,6 +78,7 @@ class Filter:
             and (self.folder is None or folder_of(name) in self.folders)
             and self.reason in {None, columns.get("reason")}
             and self.model in {None, columns.get("model"), columns.get("model_version")}
+            and (columns.get("damaged") is True or not self.damaged)
             and self.matches_index_row(columns)
         )
 
@@ -95,7 +98,7 @@ class Filter:
     @property
     def index_is_enough(self) -> bool:
         """Whether the columns of an index row decide every part that is no key."""
-        return self.model is None and self.reason is None
+        return self.model is None and self.reason is None and not self.damaged
 
     @property
     def earliest(self) -> datetime | None:
@@ -133,6 +136,8 @@ class Filter:
         if self.model is not None and not in_index:
             parts.append("( model eq @model or model_version eq @model )")
             values["model"] = self.model
+        if self.damaged and not in_index:
+            parts.append("damaged eq true")
         return Condition(" and ".join(parts), values)
 
 

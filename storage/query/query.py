@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 _FIRST_BATCH = 16
 _MAX_BATCH = 1000
 _MICROSECOND = timedelta(microseconds=1)
-_FILTERED = ("container", "blob_name", "status", "label", "score", "classified_at", "reason", "model", "model_version")
+_FILTERED = (
+    *("container", "blob_name", "status", "label", "score", "classified_at", "reason", "model", "model_version"),
+    "damaged",
+)
 
 
 class Query:

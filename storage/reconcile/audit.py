@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from storage.keys import sidecar_name
+from storage.keys import image_keys, sidecar_name
 from storage.reconcile.bucket_hashes import BucketHashes, DifferingKeys
-from storage.results.record import IndexRow
+from storage.results.record import Image, IndexRow
 from storage.results.serialization import from_any_entity, to_sidecar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from storage.listing import Listed
     from storage.results.record import Record
     from storage.results.store import Results
+
+MAX_UNREADABLE = 1000
+"""In memory at once; a further run finds the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +32,14 @@ class Mismatches:
 
     Attributes:
         rows: How many rows the container's images have.
+        unreadable: Images whose row cannot be read, as after a person edited it; the first ``MAX_UNREADABLE`` of them.
         deleted: Images whose row may have no blob.
         sidecars: Sidecars that may be missing, may disagree with their row, or may have no row.
         index: Images whose index rows may be missing or wrong.
     """
 
     rows: int
+    unreadable: tuple[Image, ...]
     deleted: DifferingKeys
     sidecars: DifferingKeys
     index: DifferingKeys
@@ -73,8 +78,15 @@ def audit(results: Results, container: str, with_blob: BucketHashes) -> Mismatch
         ConfigurationError: Storage refused the request.
     """
     rows = 0
+    unreadable: list[Image] = []
     with_row, sidecars, index = BucketHashes(), BucketHashes(), BucketHashes()
-    for record in all_records(results):
+    for entity in _all_rows(results):
+        record = from_any_entity(entity)
+        if record is None:
+            image = _image_of_row(entity)
+            if image is not None and image.container == container and len(unreadable) < MAX_UNREADABLE:
+                unreadable.append(image)
+            continue
         if record.container == container:
             rows += 1
             with_row.add(str(record.image))
@@ -89,13 +101,28 @@ def audit(results: Results, container: str, with_blob: BucketHashes) -> Mismatch
         found_sidecars.add(blob.name, blob.content_md5.hex() if blob.content_md5 else "")
     for row in all_index_rows(results):
         found_index.add(_image_of(row), row.canonical_text())
-    return Mismatches(rows, with_row.diff(with_blob), sidecars.diff(found_sidecars), index.diff(found_index))
+    return Mismatches(
+        rows, tuple(unreadable), with_row.diff(with_blob), sidecars.diff(found_sidecars), index.diff(found_index)
+    )
 
 
 def all_records(results: Results) -> Iterator[Record]:
     """Yield every row of the results table that this app wrote."""
+    yield from filter(None, map(from_any_entity, _all_rows(results)))
+
+
+def _all_rows(results: Results) -> Iterator[Mapping[str, Any]]:
     for page in results.row_reader().pages():
-        yield from filter(None, map(from_any_entity, page))
+        yield from page
+
+
+def _image_of_row(entity: Mapping[str, Any]) -> Image | None:
+    """The image of a row that cannot be read, if its keys are those of the names in its columns."""
+    container, blob_name = entity.get("container"), entity.get("blob_name")
+    if not isinstance(container, str) or not isinstance(blob_name, str):
+        return None
+    is_named = image_keys(container, blob_name) == (entity["PartitionKey"], entity["RowKey"])
+    return Image(container, blob_name) if is_named else None
 
 
 def all_index_rows(results: Results) -> Iterator[IndexRow]:

@@ -20,6 +20,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from inference.errors import ClassificationError
 from storage.etags import same_etag
 from storage.pipeline.messages import Request, batches
 from storage.query.join import join_blobs_with_rows
@@ -27,7 +28,7 @@ from storage.reconcile.audit import Mismatches, all_index_rows, all_records, all
 from storage.reconcile.bucket_hashes import BucketHashes
 from storage.reconcile.repair import Repair
 from storage.results.record import Image
-from storage.results.serialization import SUMMARY_COLUMNS, is_sidecar
+from storage.results.serialization import MAX_SIDECAR_BYTES, SUMMARY_COLUMNS, is_sidecar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +45,6 @@ _T = TypeVar("_T")
 _THREADS = 8  # candidates checked at once: each waits for storage, not for a CPU
 _MAX_PENDING = 1000  # candidates in memory
 _MAX_ALONE = 1000  # images with a message each; more are lost only when events were, so they share messages
-_MAX_SIDECAR_BYTES = 1024 * 1024  # a thousand predictions with long labels; a larger file is no sidecar
 
 # A younger blob is most likely being classified: the trigger needs a moment, and a first retry a minute more.
 _TIMER_GRACE_SECONDS = 120
@@ -134,10 +134,28 @@ class Reconciliation:
 
         mismatches = audit(self.stores.results, self.container, with_blob)
         summary.rows = mismatches.rows
+        for image in mismatches.unreadable:
+            self._rewrite(image, summary)
         for finding in self._repaired(mismatches):
-            summary.count(finding)
-            self.on_finding(finding)
+            self._report(finding, summary)
         return summary
+
+    def _rewrite(self, image: Image, summary: Summary) -> None:
+        """Write a row that cannot be read again from its sidecar, or have the image classified."""
+        repair = Repair(self.stores, dry_run=self.dry_run)
+        if repair.repair_row(image):
+            self._report(Finding("repaired", image.blob_name), summary)
+        elif self.stores.source.info(image) is not None:
+            self._report(Finding("stale", image.blob_name), summary)
+            if self.queue is not None and not self.dry_run:
+                self.queue.send(Request(self.container, (image.blob_name,)))
+                summary.enqueued += 1
+        elif self.prune and repair.prune_deleted(image):
+            self._report(Finding("pruned", image.blob_name), summary)
+
+    def _report(self, finding: Finding, summary: Summary) -> None:
+        summary.count(finding)
+        self.on_finding(finding)
 
     def _requests(self, lost: Iterator[str]) -> Iterator[Request]:
         """Yield the first images alone: one may be without a row because it ends the worker, and would take others."""
@@ -161,15 +179,13 @@ class Reconciliation:
             elif self._is_copied_sidecar(blob):
                 summary.images -= 1
             else:
-                finding = Finding("missing" if record is None else "stale", blob.name)
-                summary.count(finding)
-                self.on_finding(finding)
+                self._report(Finding("missing" if record is None else "stale", blob.name), summary)
                 yield blob.name
         summary.coverage = covered / summary.images if summary.images else 1.0
 
     def _is_copied_sidecar(self, blob: Listed) -> bool:
         """Whether the app ignores this blob, so that it never has a row. Reads ``.json`` files only."""
-        if not blob.name.endswith(".json") or not 0 < blob.content_length <= _MAX_SIDECAR_BYTES:
+        if not blob.name.endswith(".json") or not 0 < blob.content_length <= MAX_SIDECAR_BYTES:
             return False
         try:
             source = self.stores.source.read(Image(self.container, blob.name))
@@ -223,7 +239,20 @@ def reconcile_on_timer(stores: Stores, queue: RequestQueue, container: str) -> N
 
 
 def _check(candidates: Iterator[_T], check: Callable[[_T], Finding | None]) -> Iterator[Finding]:
-    """Check candidates, several at a time; yield the findings in the order of the candidates."""
+    """Check candidates, several at a time; yield the findings in the order of the candidates.
+
+    An error without a class is a fault of this app that one candidate meets: the others are checked all the same.
+    """
+
+    def check_alone(candidate: _T) -> Finding | None:
+        try:
+            return check(candidate)
+        except ClassificationError:
+            raise
+        except Exception:
+            logger.exception("candidate_not_checked candidate=%r", candidate)
+            return None
+
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="reconcile") as pool:
         while chunk := list(islice(candidates, _MAX_PENDING)):
-            yield from filter(None, pool.map(check, chunk))
+            yield from filter(None, pool.map(check_alone, chunk))

@@ -61,6 +61,20 @@ class Repair:
             return False
         return True
 
+    def repair_row(self, image: Image) -> bool:
+        """Write a row that cannot be read again from its sidecar, with its index rows.
+
+        Without a sidecar of the blob's current content there is nothing to write: the image has to be classified.
+        """
+        sidecar = self.stores.results.read_sidecar(image)
+        row = self.stores.results.read_row(image)
+        written = sidecar.record if sidecar else None
+        if row is None or row.record is not None or written is None or written.image != image:
+            return False
+        if not self.stores.source.is_current(image, written.etag):
+            return False
+        return self.dry_run or commit(self.stores.results, self.stores.source, written, row) is not None
+
     def repair_index(self, image: Image) -> bool:
         """Write the index rows of the row that are missing or differ."""
         row = self.stores.results.read_row(image)

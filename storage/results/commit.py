@@ -5,10 +5,11 @@
     3  row           conditional in the same way: the commit mark, written after the sidecar
 
 If the sidecar holds a different ETag, a conditional HEAD decides which is current; the outdated attempt stops. If the
-sidecar holds the same content, the attempt adopts it, so a second delivery never changes an outcome. The row's ETag is
-read before the sidecar is written. An attempt whose row write fails reads the sidecar again: if the sidecar is still
-its own it retries, else it removes its index rows and stops. So rows follow sidecars and both agree in the end. A fresh
-image costs a sidecar write, two upserts and an insert.
+sidecar holds the same content, the attempt adopts it, so a second delivery never changes an outcome. Another model's
+result on that content is replaced only by the model that is current at that moment (``docs/adr/0022``). The row's
+ETag is read before the sidecar is written. An attempt whose row write fails reads the sidecar again: if the sidecar is
+still its own it retries, else it removes its index rows and stops. So rows follow sidecars and both agree in the end. A
+fresh image costs a sidecar write, two upserts and an insert.
 
 An attempt whose sidecar was replaced may be paused before its step 2. The attempt that replaced it therefore stores the
 keys of the index rows that the paused one may still write (``superseded``); the next attempt removes them. Drawn out in
@@ -18,7 +19,7 @@ keys of the index rows that the paused one may still write (``superseded``); the
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from inference.errors import TransientError, printable
 from storage.errors import ConflictError
@@ -26,12 +27,15 @@ from storage.etags import same_etag
 from storage.results.record import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from storage.keys import RowKeys
     from storage.results.record import Image, IndexRow, Record
     from storage.results.store import Stored
+
+
+IsCurrentModel: TypeAlias = "Callable[[str], bool | None]"
 
 
 class ResultStore(Protocol):
@@ -68,8 +72,18 @@ def is_done(record: Record, etag: str, model_version: str, redo_before: datetime
     )
 
 
-def commit(
-    results: ResultStore, source: Source, record: Record, row: Stored | None, *, redo_before: datetime | None = None
+def _unknown(_model_version: str) -> bool | None:
+    return None
+
+
+def commit(  # noqa: PLR0913 - the two ports, the record, and what decides between two records
+    results: ResultStore,
+    source: Source,
+    record: Record,
+    row: Stored | None,
+    *,
+    redo_before: datetime | None = None,
+    is_current_model: IsCurrentModel = _unknown,
 ) -> Record | None:
     """Make a record the outcome for its image.
 
@@ -79,10 +93,12 @@ def commit(
         record: The outcome to commit.
         row: The row as it was read before the image was read; ``None`` when there was none.
         redo_before: Outcomes older than this are replaced even for the same content; aware UTC.
+        is_current_model: Whether a model version is the one to classify with now; ``None`` where it is not known.
 
     Returns:
-        The committed record: this one, or the equivalent one of an attempt that was first. ``None`` when the source has
-        a newer content or is deleted; the newer event then decides.
+        The committed record: this one, or the equivalent one of an attempt that was first, or that of another model if
+        this record's model is not current. ``None`` when the source has a newer content or is deleted; the newer event
+        then decides.
 
     Raises:
         TransientError: Storage failed; the next attempt continues where this one stopped.
@@ -95,7 +111,9 @@ def commit(
         to_write: Record | None
         if existing is not None and _same_attempt(existing, record):
             to_write = existing  # our own write, whose response was lost
-        elif existing is not None and _is_final(existing, record, redo_before):
+        elif sidecar is None and row and row.record and _other_model_wins(row.record, record, is_current_model):
+            return row.record  # its sidecar was deleted
+        elif existing is not None and _is_final(existing, record, redo_before, is_current_model):
             if _is_committed(existing, results.read_row(image)):
                 remove_superseded(results, existing)
                 return existing
@@ -146,11 +164,13 @@ def remove_superseded(results: ResultStore, record: Record) -> None:
     _remove(results, record.superseded)
 
 
-def _is_final(existing: Record, record: Record, redo_before: datetime | None) -> bool:
+def _is_final(existing: Record, record: Record, redo_before: datetime | None, is_current_model: IsCurrentModel) -> bool:
     """Whether the existing record of another attempt is kept, and ``record`` is dropped.
 
-    Between two models at one content the later classification is kept, so that a slow old worker cannot overwrite a new
-    one. A ``failed`` record never replaces another outcome. Two attempts never each replace the other.
+    Between two models at one content the current one wins, whenever it classified: a worker with the old model may be
+    late or have the faster clock, and an old model may be published again. Where it is not known which is current, the
+    later classification is kept. A ``failed`` record never replaces another outcome. Two attempts never each replace
+    the other, because one model is current at a time.
     """
     if is_done(existing, record.etag, record.model_version, redo_before):
         return True
@@ -158,7 +178,20 @@ def _is_final(existing: Record, record: Record, redo_before: datetime | None) ->
         return False
     if (existing.status is Status.FAILED) != (record.status is Status.FAILED):
         return record.status is Status.FAILED
+    other_wins = _other_model_wins(existing, record, is_current_model)
+    if other_wins is not None:
+        return other_wins
     return (existing.classified_at, existing.model_version) >= (record.classified_at, record.model_version)
+
+
+def _other_model_wins(existing: Record, record: Record, is_current_model: IsCurrentModel) -> bool | None:
+    """Whether another model's result on the same content is kept; ``None`` where the models do not decide."""
+    if existing.model_version == record.model_version or not same_etag(existing.etag, record.etag):
+        return None
+    if Status.FAILED in (existing.status, record.status):  # no model gave that
+        return None
+    is_current = is_current_model(record.model_version)
+    return None if is_current is None else not is_current
 
 
 def _replacement(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import re
 from dataclasses import MISSING, fields
 from datetime import UTC, datetime
 from itertools import accumulate
@@ -20,7 +22,7 @@ from storage import keys
 from storage.results.record import Record, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +30,8 @@ SCHEMA_VERSION = 2
 """Version 2 added columns to version 1, each of which may be absent, so both are read in the same way."""
 MAX_TEXT_UNITS = 32 * 1024
 """A string column holds 64 KiB of UTF-16."""
+MAX_SIDECAR_BYTES = 1024 * 1024
+"""An upload with more bytes is no copied sidecar: a thousand predictions with long labels take less."""
 SUMMARY_COLUMNS = (
     "PartitionKey",
     "RowKey",
@@ -50,6 +54,11 @@ _LISTS = frozenset({"predictions", "answers", "superseded"})  # each has a writt
 _SCALARS = tuple(field.name for field in fields(Record) if field.name not in _LISTS)
 _FLAGS = frozenset(field.name for field in fields(Record) if field.default is False)
 _REQUIRED = frozenset(field.name for field in fields(Record) if field.default is MISSING)
+_KINDS = {field.name: str(field.type).removesuffix(" | None") for field in fields(Record)}
+_INT64 = 2**63
+_SIDECAR_START = re.compile(rb'\{\s*"schema_version"\s*:')  # as ``to_sidecar`` begins
+# What values of unexpected types raise while they are read.
+_DEFECTS = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 _READABLE_VERSIONS = frozenset({1, SCHEMA_VERSION})
 _NOT_SHOWN = frozenset({"answers", "superseded", "shared"})
 
@@ -78,30 +87,32 @@ def to_entity(record: Record) -> dict[str, Any]:
 
 
 def from_entity(entity: Mapping[str, Any]) -> Record:
-    """Read an entity that ``to_entity`` made.
+    """Read an entity that ``to_entity`` made, or some of its columns.
 
     Raises:
-        ValueError, TypeError, KeyError: This app did not write it.
+        ValueError: This app did not write it, or a person edited it. Every defect raises this one class.
     """
-    values = {name: _value(entity.get(name)) for name in _SCALARS}
-    predictions, answers, superseded = (
-        json.loads(entity.get(name, "[]")) for name in ("top_k", "answers", "superseded")
-    )
-    return _restored(values, predictions, answers, superseded)
+    try:
+        values = {name: _value(entity.get(name)) for name in _SCALARS}
+        lists = (json.loads(entity.get(name, "[]")) for name in ("top_k", "answers", "superseded"))
+        record = _restored(values, *lists)
+        address = keys.image_keys(record.container, record.blob_name)
+    except _DEFECTS as error:
+        raise ValueError(f"not a row of this app: {error}") from error
+    if address != (entity["PartitionKey"], entity["RowKey"]):
+        raise ValueError("not a row of this app: its keys are those of another image")
+    return record
 
 
 def from_any_entity(entity: Mapping[str, Any]) -> Record | None:
-    """Read an entity of the results table; ``None``, and a warning, where this app did not write it."""
+    """Read an entity of the results table; ``None``, and a warning, where ``from_entity`` refuses it."""
     try:
-        record = from_entity(entity)
-        if not (_has_texts(record) and isinstance(record.classified_at, datetime)):
-            raise ValueError("a required column is missing")  # noqa: TRY301 - one warning for every defect
-    except (ValueError, TypeError, KeyError) as error:
+        return from_entity(entity)
+    except ValueError as error:
         logger.warning(
             "row_unreadable partition_key=%r row_key=%r error=%s", entity["PartitionKey"], entity["RowKey"], error
         )
         return None
-    return record
 
 
 def to_sidecar(record: Record) -> bytes:
@@ -137,28 +148,26 @@ def from_sidecar(content: bytes) -> Record:
             values[name] = datetime.fromisoformat(values[name]) if values[name] else None
         lists = (document["predictions"], document.get("answers", ()), document.get("superseded", ()))
         record = _restored(values, *lists)
-        ours = document["schema_version"] in _READABLE_VERSIONS and _has_texts(record)
-        if not ours or record.classified_at.utcoffset() is None:
-            raise ValueError("not a sidecar of a version that is read")
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        version = document["schema_version"]
+    except _DEFECTS as error:
         raise ValueError(f"not a sidecar: {error}") from error
+    if isinstance(version, bool) or version not in _READABLE_VERSIONS:
+        raise ValueError("not a sidecar of a version that is read")
     return record
 
 
 def is_sidecar(blob_name: str, content: bytes) -> bool:
-    """Whether a blob of the incoming container is a sidecar that was copied there."""
-    if not blob_name.endswith(".json") or not content.startswith(b"{"):
+    """Whether a blob of the incoming container is a sidecar that was copied there.
+
+    Such a blob may hold anything, so it is only read where it is of a sidecar's size and begins as one does.
+    """
+    if not blob_name.endswith(".json") or len(content) > MAX_SIDECAR_BYTES or not _SIDECAR_START.match(content):
         return False
     try:
         from_sidecar(content)
     except ValueError:
         return False
     return True
-
-
-def _has_texts(record: Record) -> bool:
-    texts = (record.container, record.blob_name, record.etag, record.model_version)
-    return all(isinstance(text, str) for text in texts)
 
 
 def _scalars(record: Record) -> dict[str, Any]:
@@ -169,14 +178,57 @@ def _scalars(record: Record) -> dict[str, Any]:
 
 
 def _restored(values: dict[str, Any], predictions: Any, answers: Any, superseded: Any) -> Record:
-    values |= {"status": Status(values["status"])} | {name: bool(values[name]) for name in _FLAGS}
+    """Build a record from written values, each of which is checked.
+
+    Raises:
+        ValueError, TypeError, KeyError: A value is missing, or is not of its column's kind.
+    """
+    given = {name: _checked(name, value) for name, value in values.items() if value is not None}
     return Record(
         # An absent value takes the field's default, so that a column without one is still refused where it is missing.
-        **{name: value for name, value in values.items() if value is not None},
-        predictions=tuple(Prediction(**prediction) for prediction in predictions),
-        answers=tuple(_answer(answer) for answer in answers),
-        superseded=tuple(keys.RowKeys(*pair) for pair in superseded),
+        **given,
+        predictions=tuple(map(_prediction, predictions)),
+        answers=tuple(map(_answer, answers)),
+        superseded=tuple(keys.RowKeys(_text(partition), _text(row)) for partition, row in superseded),
     )
+
+
+def _checked(name: str, value: Any) -> Any:
+    """A column's value, if it is of the column's kind."""
+    kind = _KINDS[name]
+    if kind == "Status":
+        return Status(value)
+    if kind == "datetime":
+        if not isinstance(value, datetime) or value.utcoffset() is None:
+            raise ValueError(f"{name} is no time with a time zone")
+        return value
+    return _CHECKS[kind](value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where text was expected")
+    value.encode()  # a lone surrogate cannot be written again
+    return value
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= _INT64:
+        raise ValueError("no whole number of 64 bits where one was expected")
+    return value
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise ValueError("no finite number where one was expected")
+    return float(value)
+
+
+_CHECKS: Mapping[str, Callable[[Any], Any]] = {"str": _text, "int": _whole, "float": _number, "bool": bool}
+
+
+def _prediction(written: Mapping[str, Any]) -> Prediction:
+    return Prediction(_text(written["label"]), _whole(written["label_index"]), _number(written["score"]))
 
 
 def _predictions_json(predictions: tuple[Prediction, ...]) -> list[dict[str, Any]]:
@@ -194,9 +246,15 @@ def _answer_json(answer: Answer) -> dict[str, Any]:
 
 
 def _answer(written: Mapping[str, Any]) -> Answer:
-    predictions = tuple(Prediction(**prediction) for prediction in written.get("predictions", ()))
-    model = ModelIdentity(written["model"], written["model_version"])
-    return Answer(model, written["label"], written["label_index"], written["score"], predictions)
+    model = ModelIdentity(_text(written["model"]), _text(written["model_version"]))
+    index = written["label_index"]
+    return Answer(
+        model,
+        _text(written["label"]),
+        None if index is None else _whole(index),
+        _number(written["score"]),
+        tuple(map(_prediction, written.get("predictions", ()))),
+    )
 
 
 def _bounded_json(items: Sequence[Any]) -> str:

@@ -23,7 +23,7 @@ from storage import keys
 from storage.errors import ConflictError, translate_errors
 from storage.listing import list_pages
 from storage.results.record import IndexRow
-from storage.results.serialization import from_entity, from_sidecar, to_entity, to_sidecar
+from storage.results.serialization import from_any_entity, from_sidecar, to_entity, to_sidecar
 from storage.tables import TableReader
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Stored:
     """A record as read from a row or a sidecar.
 
     Attributes:
-        record: ``None`` where a sidecar cannot be read, as after a person edited it.
+        record: ``None`` where a row or a sidecar cannot be read, as after a person edited it.
         etag: Of the row or the sidecar itself; a write that replaces it is conditional on this.
     """
 
@@ -79,7 +79,7 @@ class Results:
                 entity = self._rows.get_entity(address.partition_key, address.row_key)
             except ResourceNotFoundError:
                 return None
-        return Stored(from_entity(entity), str(entity.metadata["etag"]))
+        return Stored(from_any_entity(entity), str(entity.metadata["etag"]))
 
     def write_row(self, record: Record, replaced: Stored | None) -> None:
         """Commit: insert the row, or replace exactly the one that was read.

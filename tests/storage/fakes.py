@@ -45,6 +45,15 @@ class MemoryAccount:
         self.sidecars: dict[Hashable, Kept] = {}  # blob name: bytes
         self.index: dict[Hashable, tuple[tuple[str, Any], ...]] = {}
         self._versions: dict[Hashable, int] = {}
+        self.models: dict[Hashable, str] = {}  # place: the version of the model that it names
+
+    def publish(self, model_version: str) -> None:
+        """Let the one place of models name this version."""
+        self.models["place"] = model_version
+
+    def is_current_model(self, model_version: str) -> bool | None:
+        """``HotSwapModel.is_current``, for a process that has served this version; ``None`` without a place."""
+        return self.models["place"] == model_version if self.models else None
 
     def upload(self, image: Image, content: bytes) -> str:
         """Put a source blob; returns its new ETag."""
@@ -77,15 +86,16 @@ class MemoryAccount:
 
     def snapshot(self) -> Snapshot:
         """Everything, as a value that can be compared and hashed."""
-        parts = (self.blobs, self.rows, self.sidecars, self.index, self._versions)
-        return tuple(frozenset(part.items()) for part in parts)
+        return tuple(frozenset(part.items()) for part in self._parts())
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot."""
-        parts: tuple[dict[Hashable, Any], ...] = (self.blobs, self.rows, self.sidecars, self.index, self._versions)
-        for part, saved in zip(parts, snapshot, strict=True):
+        for part, saved in zip(self._parts(), snapshot, strict=True):
             part.clear()
             part.update(saved)
+
+    def _parts(self) -> tuple[dict[Hashable, Any], ...]:
+        return self.blobs, self.rows, self.sidecars, self.index, self._versions, self.models
 
 
 class _Columns(dict[str, Any]):

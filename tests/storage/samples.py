@@ -83,8 +83,15 @@ def rejected(blob_name: str = "notes.txt", **changes: Any) -> Record:
 class FixedClassifier:
     """Returns a fixed label or raises a fixed error, and keeps the contents it was called with."""
 
-    def __init__(self, label: str = "cat", model: ModelIdentity = MODEL, error: Exception | None = None) -> None:
+    def __init__(
+        self,
+        label: str = "cat",
+        model: ModelIdentity = MODEL,
+        error: Exception | None = None,
+        decoded_fraction: float | None = None,
+    ) -> None:
         self.model = model
+        self.decoded_fraction = decoded_fraction
         self.label = label
         self.error = error
         self.asked: list[bytes] = []
@@ -94,4 +101,12 @@ class FixedClassifier:
         if self.error is not None:
             raise self.error
         best = Prediction(self.label, 0, 0.75)
-        return Classification(self.label, 0, 0.75, (best,), ImageInfo(8, 6, "png"), self.model)
+        return Classification(
+            self.label,
+            0,
+            0.75,
+            (best,),
+            ImageInfo(8, 6, "png"),
+            self.model,
+            decoded_fraction=self.decoded_fraction,
+        )

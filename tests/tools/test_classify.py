@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from contextlib import chdir, redirect_stderr, redirect_stdout
@@ -14,15 +15,15 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.inference.decoding.image_samples import scene
-from tests.inference.model.model_folders import BLUE, GREEN, MODEL_JSON, RED, folder, graph, png
+from tests.inference.decoding.image_samples import encode, scene
+from tests.inference.model.model_folders import BLUE, GREEN, MODEL_JSON, RED, folder, graph, noise, png
 from tests.waiting import DEADLINE_SECONDS
 from tools.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = [
     "image", "status", "label", "label_index", "score", "predictions", "reason", "detail", "width", "height", "format",
-    "model", "model_version",
+    "model", "model_version", "damaged", "decoded_fraction",
 ]  # fmt: skip
 
 
@@ -107,6 +108,56 @@ def test_rejections_are_rows_in_their_place_and_exit_1(photos: Path, model_dir: 
     assert rejected["predictions"] == []
     assert rejected["detail"]
     assert rejected["model"] == "colours"
+
+
+class TestDamagedPictures:
+    @pytest.fixture
+    def cut(self, photos: Path) -> Path:
+        content = encode(noise(256, 192), "PNG")
+        path = photos / "cut.png"
+        path.write_bytes(content[: len(content) // 2])
+        return path
+
+    def test_they_are_rejected_by_default(self, cut: Path, model_dir: Path) -> None:
+        run = classify(cut, "--model", model_dir, "--json")
+        assert run.returncode == 1
+        (row,) = rows(run)
+        assert (row["status"], row["reason"]) == ("rejected", "truncated")
+        assert (row["damaged"], row["decoded_fraction"]) == (None, None)
+
+    @pytest.mark.parametrize("by_setting", [False, True], ids=["--damaged classify", "DAMAGED_IMAGES=classify"])
+    def test_they_are_classified_where_that_is_asked_for(
+        self,
+        cut: Path,
+        model_dir: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        by_setting: bool,  # noqa: FBT001 - a case
+    ) -> None:
+        options = [] if by_setting else ["--damaged", "classify"]
+        monkeypatch.setenv("DAMAGED_IMAGES", "classify" if by_setting else "reject")
+        run = classify(cut, cut.parent / "b.png", "--model", model_dir, "--json", *options)
+        assert run.returncode == 0
+        damaged, whole = rows(run)
+        assert (damaged["status"], damaged["reason"], damaged["detail"]) == ("classified", None, None)
+        assert damaged["damaged"] is True
+        assert damaged["decoded_fraction"] == pytest.approx(0.5, abs=0.1)
+        assert (damaged["width"], damaged["height"]) == (256, 192)
+        assert (whole["damaged"], whole["decoded_fraction"]) == (None, None)
+        assert run.stderr.startswith("2 classified, 1 damaged in ")
+        table = classify(cut, "--model", model_dir, *options)
+        assert re.search(r"classified .* \(damaged: \d\d% of the height decoded\)$", table.stdout)
+
+    def test_the_option_wins_over_the_setting(
+        self, cut: Path, model_dir: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DAMAGED_IMAGES", "classify")
+        assert classify(cut, "--model", model_dir, "--damaged", "reject").returncode == 1
+
+    def test_a_wrong_setting_is_one_sentence(self, cut: Path, model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DAMAGED_IMAGES", "keep")
+        run = classify(cut, "--model", model_dir)
+        assert run.returncode == 2
+        assert "DAMAGED_IMAGES must be reject or classify." in run.stderr
 
 
 def test_the_path_stays_as_it_was_given(photos: Path, model_dir: Path) -> None:
@@ -220,7 +271,7 @@ inference.classifier inference.errors inference.limits inference.model_spec infe
 inference.preprocess
 inference.decoding
 inference.decoding.decode inference.decoding.decoder_errors inference.decoding.header inference.decoding.memory_cost
-inference.decoding.orientation inference.decoding.pixels inference.decoding.plan
+inference.decoding.orientation inference.decoding.partial inference.decoding.pixels inference.decoding.plan
 inference.decoding.formats
 inference.decoding.formats.chunk_limit inference.decoding.formats.detect inference.decoding.formats.image_format
 inference.decoding.formats.jpeg inference.decoding.formats.jpeg_damage inference.decoding.formats.jpeg_pixels

@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from inference import classifier
-from inference.errors import ConfigurationError
+from inference.errors import ConfigurationError, TransientError
 from inference.limits import Limits
 from inference.resources.admission import Admission
 from inference.resources.cpus import usable_cpus
@@ -87,13 +87,19 @@ def run(args: argparse.Namespace) -> int:
         stop_requested(signal.SIGINT) as stopping,
     ):
         settings = opened.settings
-        limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+        limits = Limits(
+            max_bytes=settings.max_image_bytes,
+            max_pixels=settings.max_image_pixels,
+            accept_damaged=settings.accepts_damaged,
+        )
         admission = Admission(budget_bytes(settings.decode_budget_mib))
-        account = replace(opened, stores=replace(opened.stores, admit=admission.reserve_content))
         load = partial(
             classifier.load, top_k=settings.top_k, min_score=settings.min_score, limits=limits, admission=admission
         )
-        model = hot_swap_model(settings, account.clients.blobs, load).current()
+        models = hot_swap_model(settings, opened.clients.blobs, load)
+        model = models.current()
+        stores = replace(opened.stores, admit=admission.reserve_content, is_current_model=models.is_current)
+        account = replace(opened, stores=stores)
         selection = Selection(
             account.stores,
             settings.incoming_container,
@@ -141,7 +147,16 @@ class _Backfill:
         if not complete:
             _report(how_to_continue(self.args, self.selection.redo_before))
             return INTERRUPTED
+        if not self.args.dry_run and not self.args.enqueue and self._is_model_replaced():
+            _report("Another version of the model was published during this run: run the command again.")
+            return 1
         return 0 if self.counts.all_classified and not extra.get("waiting") else 1
+
+    def _is_model_replaced(self) -> bool:
+        try:
+            return self.account.stores.is_current_model(self.model.model.version) is False
+        except TransientError:  # the work is done; storage just cannot say
+            return False
 
     def _list(self) -> dict[str, int]:
         """Print the images that have to be classified, and count them by reason."""

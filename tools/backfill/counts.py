@@ -42,9 +42,11 @@ class Counts:
         listed: Images of the selection.
         skipped: Images without work: they have their result, or are gone, or are no uploads.
         classified: By this run, as are ``rejected`` and ``failed``.
+        damaged: Of ``classified``, those of which only a part could be decoded.
         enqueued: Put on ``classify-requests``.
         pending: Images that were found to need work.
         rejected_earlier: Of ``skipped``, those that an earlier run or the app rejected.
+        damaged_earlier: Of ``skipped``, those that an earlier run or the app classified by a part.
         problems: The first images that were not classified, also in earlier runs.
 
     Args:
@@ -55,11 +57,13 @@ class Counts:
         self.listed = 0
         self.skipped = 0
         self.classified = 0
+        self.damaged = 0
         self.rejected = 0
         self.failed = 0
         self.enqueued = 0
         self.pending = 0
         self.rejected_earlier = 0
+        self.damaged_earlier = 0
         self.problems: list[Problem] = []
         self._report = report
         self._lock = threading.Lock()
@@ -88,12 +92,14 @@ class Counts:
             if record is not None and record.status is Status.REJECTED:
                 self.rejected_earlier += 1
                 self._keep(Problem.of(record))
+            self.damaged_earlier += record is not None and record.damaged
 
     def add_result(self, record: Record) -> None:
         """Count an image by the row that this run wrote."""
         if record.status is Status.CLASSIFIED:
             with self._lock:
                 self.classified += 1
+                self.damaged += record.damaged
         else:
             self.add_problem(Problem.of(record))
 
@@ -118,6 +124,7 @@ class Counts:
         with self._lock:
             self.listed, self.pending, self.failed = 0, self.classified + self.rejected, 0
             self.skipped, self.rejected_earlier = -(self.classified + self.rejected), -self.rejected
+            self.damaged_earlier = -self.damaged
 
     def images_per_s(self) -> float:
         """Return the rate of the last half minute."""
@@ -138,6 +145,7 @@ class Counts:
             "seconds": round(seconds, 3),
             "images_per_s": round(self.done / seconds, 2) if seconds else 0.0,
             "rejected_earlier": self.rejected_earlier,
+            "damaged": self.damaged,
         }
 
     def _keep(self, problem: Problem) -> None:

@@ -10,13 +10,15 @@ app's own, also while the app works on the same container. Most threads wait for
 
 from __future__ import annotations
 
+import json
+import logging
 import random
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
-from inference.errors import TransientError
+from inference.errors import ClassificationError, TransientError
 from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.outcome import Finished, Outcome
 from storage.pipeline.retries import give_up
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from storage.pipeline.stores import Stores
     from storage.results.record import Image
     from storage.results.transactions import BatchedResults
+
+logger = logging.getLogger(__name__)
 
 _SLOTS_PER_CPU = 4  # images that are read or held, per CPU: covers the latency of storage with little memory
 _WRITING = 96  # threads besides those with slots: about as many images fit into one transaction
@@ -102,9 +106,7 @@ class Pipeline:
         error = TransientError("Other uploads overwrote it at every attempt to read it.")
         for delay in (*DELAYS_SECONDS, None):
             try:
-                with self.results.participating(), _Slot(self) as slot:
-                    stores = replace(self.stores, admit=slot.admit)
-                    finished = classify_blob(stores, slot, image, redo_before=self.redo_before)
+                finished = self._attempt(image)
             except TransientError as raised:
                 error = raised
             else:
@@ -120,6 +122,17 @@ class Pipeline:
         if record is None:
             return Finished(Outcome.GONE)
         return GivenUp(str(error), is_recorded=record.status is Status.FAILED)
+
+    def _attempt(self, image: Image) -> Finished:
+        try:
+            with self.results.participating(), _Slot(self) as slot:
+                stores = replace(self.stores, admit=slot.admit)
+                return classify_blob(stores, slot, image, redo_before=self.redo_before)
+        except ClassificationError:
+            raise
+        except Exception as error:  # an error without a class is a fault of this app, met by this image alone
+            logger.exception("image_attempt_failed image=%s", json.dumps(str(image)))
+            raise TransientError(f"An unexpected {type(error).__name__} ended the attempt.") from error
 
     def slowest_stage(self) -> str:
         """Return the stage that most images wait for: ``list``, ``read``, ``decode``, ``infer`` or ``write``."""

@@ -50,6 +50,7 @@ class Scan:
     """
 
     classified: int = 0
+    damaged: int = 0
     rejected: int = 0
     failed: int = 0
     waiting: int = 0
@@ -78,7 +79,7 @@ def watch(
         ConfigurationError: Storage refused the request.
     """
     pause, idle = _FIRST_PAUSE_SECONDS, 0
-    skipped, rejected_earlier = counts.skipped, counts.rejected_earlier
+    skipped, rejected_earlier, damaged_earlier = counts.skipped, counts.rejected_earlier, counts.damaged_earlier
     last: Scan | None = None
     while True:
         began = time.monotonic()
@@ -86,6 +87,7 @@ def watch(
         seconds = time.monotonic() - began
         counts.rejected = max(0, scan.rejected - rejected_earlier)
         counts.classified = max(0, scan.classified - (skipped - rejected_earlier))
+        counts.damaged = max(0, scan.damaged - damaged_earlier)
         counts.failed = scan.failed
         print(
             f"{counts.done:,} of {counts.enqueued:,} done, {counts.rejected:,} rejected, {counts.failed:,} failed, "
@@ -109,6 +111,7 @@ def _scan(selection: Selection, counts: Counts, started: datetime) -> Scan:
         status = _result(found, started)
         if status is Status.CLASSIFIED:
             scan.classified += 1
+            scan.damaged += found.record is not None and found.record.damaged
         elif status is Status.REJECTED:
             scan.rejected += 1
         elif status is Status.FAILED:

@@ -78,7 +78,7 @@ class Selection:
         """
         listing = self.stores.source.pages(self.container, prefix=self.prefix)
         pages = ([blob for blob in page if self._contains(blob)] for page in listing)
-        rows = self.stores.results.row_reader((*SUMMARY_COLUMNS, "reason", "detail"))
+        rows = self.stores.results.row_reader((*SUMMARY_COLUMNS, "reason", "detail", "damaged"))
         for blob, record in join_blobs_with_rows(pages, self.container, rows):
             yield Found(Image(self.container, blob.name), record, self._reason(blob, record))
 

@@ -31,6 +31,8 @@ def print_summary(counts: Counts, settings: Settings, args: argparse.Namespace) 
     earlier = f", {counts.rejected_earlier:,} of them in earlier runs" if counts.rejected_earlier else ""
     if rejected := counts.rejected + counts.rejected_earlier:
         print(f"{rejected:,} rejected{earlier}: python -m tools query --status rejected")
+    if counts.damaged:
+        print(f"{counts.damaged:,} classified by a part of the picture: python -m tools query --damaged")
     if counts.failed:
         print(f"{counts.failed:,} failed; the next run retries them: python -m tools query --status failed")
     if args.dry_run:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _SHOWN_LABELS = 3
 _LABEL_WIDTH = 24
+_KEY_WIDTH = 20
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -89,9 +90,10 @@ def _print_graph(graph: Path, session: Session, start: str) -> None:
 
 
 def _print_table(rows: list[tuple[str, str, str]]) -> None:
+    names = max([_KEY_WIDTH, *(len(key) for key, _, _ in rows)])
     width = max((len(value) for _, value, _ in rows), default=0)
     for key, value, source in rows:
-        print(f"{key:<20} {value:<{width}}  {source}")
+        print(f"{key:<{names}} {value:<{width}}  {source}")
 
 
 def _document(model: LoadedModel) -> dict[str, Any]:

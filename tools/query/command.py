@@ -1,7 +1,8 @@
-"""Find results by image name, folder, label, score, time, status and model.
+"""Find results by image name, folder, label, score, time, status, model and damage.
 
 Image, folder, label, status and time are looked up by key range, however many rows there are; results by label, status
-or time come newest first. A score or a model alone reads the whole table. Rows are printed as they are found.
+or time come newest first. A score, a model or --damaged alone reads the whole table. Rows are printed as they are
+found.
 """
 
 from __future__ import annotations

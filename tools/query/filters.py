@@ -31,6 +31,7 @@ def add_filters(parser: ArgumentParser) -> None:
     )
     group.add_argument("--status", choices=[str(status) for status in Status], help="only images with this status")
     group.add_argument("--model", metavar="MODEL", help="classified by the model of this name or version")
+    group.add_argument("--damaged", action="store_true", help="only pictures of which only a part was classified")
 
 
 def read_filter(args: Namespace, container: str) -> Filter:
@@ -45,6 +46,7 @@ def read_filter(args: Namespace, container: str) -> Filter:
         until=args.until,
         status=Status(args.status) if args.status else None,
         model=args.model,
+        damaged=args.damaged,
     )
 
 

@@ -95,6 +95,8 @@ class Table:
     def show(self, record: Record) -> None:
         """See ``Output``."""
         answer = printable((record.label if record.label is not None else record.reason) or "")
+        if record.damaged:
+            answer = f"{answer} (damaged)"
         if cell_len(answer) > self._answer_cells:
             answer = f"{set_cell_size(answer, self._answer_cells - 1)}…"
         # Rounded down: 1.00 means exactly 1.

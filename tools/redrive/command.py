@@ -39,6 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reason", metavar="CODE", help="only images with this reason, such as too_many_pixels")
     parser.add_argument("--label", help="classified images with this label, instead")
     parser.add_argument(
+        "--damaged", action="store_true", help="classified images of which only a part could be decoded, instead"
+    )
+    parser.add_argument(
         "--since",
         type=parse_time,
         metavar="TIME",
@@ -61,9 +64,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Queue the chosen images; 0 also when there are none."""
-    if args.label is not None and (args.status or args.reason):
+    if (args.label is not None or args.damaged) and (args.status or args.reason):
         raise ConfigurationError(
-            "--label selects classified images, so it cannot be combined with --status or --reason."
+            "--label and --damaged select classified images, so they cannot be combined with --status or --reason."
         )
     if args.delete and not args.queue:
         raise ConfigurationError("--delete deletes messages: it needs --queue.")
@@ -85,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _redrive_queue(args: argparse.Namespace) -> int:
-    if args.status or args.reason or args.since or args.label is not None:
+    if args.status or args.reason or args.since or args.label is not None or args.damaged:
         raise ConfigurationError("--queue selects messages, so it cannot be combined with a selection of images.")
     with open_account() as account:
         counts = redrive_messages(account, args.queue, Options(args.delete, args.dry_run, args.json))
@@ -102,8 +105,8 @@ def _redrive_queue(args: argparse.Namespace) -> int:
 def _chosen(account: Account, args: argparse.Namespace, now: datetime) -> Iterator[Record]:
     """Yield the chosen outcomes, newest first for each status. ``now`` excludes outcomes of the images being queued."""
     container = account.settings.incoming_container
-    if args.label is not None:
-        filters = [Filter(container, label=args.label, since=args.since, until=now)]
+    if args.label is not None or args.damaged:
+        filters = [Filter(container, label=args.label, since=args.since, until=now, damaged=args.damaged)]
     else:
         statuses = [Status.FAILED, Status.REJECTED] if args.reason else [Status.FAILED]
         filters = [

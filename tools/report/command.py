@@ -93,12 +93,17 @@ def _in_words(query_filter: Filter) -> list[str]:
         "status": query_filter.status,
         "model": query_filter.model,
     }
-    return [f"{name} {value}" for name, value in conditions.items() if value is not None]
+    words = [f"{name} {value}" for name, value in conditions.items() if value is not None]
+    return [*words, "damaged pictures"] if query_filter.damaged else words
 
 
 def _thumbnailer(account: Account, images: int) -> Thumbnailer:
     settings = account.settings
-    limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+    limits = Limits(
+        max_bytes=settings.max_image_bytes,
+        max_pixels=settings.max_image_pixels,
+        accept_damaged=True,  # a damaged picture was classified by its decoded part, so the page shows that part
+    )
     admission = Admission(budget_bytes(settings.decode_budget_mib))
     source = SourceBlobs(account.clients.blobs, limits.max_bytes)
     return Thumbnailer(source, limits, admission, max_bytes_each(MAX_THUMBNAIL_BYTES, images))

@@ -26,13 +26,13 @@ _MAX_ROW_BYTES = 6_000_000
 
 COLUMNS = (
     *("name", "label", "score", "classified_at", "width", "height", "format", "queue_delay_ms", "duration_ms"),
-    *("predictions", "thumbnail"),
+    *("decoded_fraction", "predictions", "thumbnail"),
 )
 """Columns of an image.
 
 ``label`` and ``format`` are indexes into the lists ``labels`` and ``formats``; ``classified_at`` is Unix time in
-seconds; ``predictions`` alternates label index and score. ``thumbnail`` is WebP in
-base64, or a value of ``MissingThumbnail``.
+seconds; ``decoded_fraction`` is null for a whole picture; ``predictions`` alternates label index and score.
+``thumbnail`` is WebP in base64, or a value of ``MissingThumbnail``.
 """
 
 
@@ -86,4 +86,5 @@ def _row(record: Record, labels: _Indexed, formats: _Indexed) -> Iterator[Any]:
     yield formats.index(record.format)
     yield record.queue_delay_ms
     yield record.duration_ms
+    yield record.decoded_fraction and round(record.decoded_fraction, 4)
     yield [part for each in record.predictions for part in (labels.index(each.label), round(each.score, 4))]

@@ -54,6 +54,7 @@ class Summary:
 
     Attributes:
         statuses: Images by status.
+        damaged: Classified images of which only a part was decoded.
         labels: Classified images by label.
         scores: Classified images per score bin; bins have equal width over [0, 1], the last includes 1.
         days: Per UTC day of ``classified_at``, classified images, and rejected or failed images.
@@ -66,6 +67,7 @@ class Summary:
     """
 
     statuses: Counter[Status] = field(default_factory=Counter)
+    damaged: int = 0
     labels: dict[str, Label] = field(default_factory=dict)
     scores: list[int] = field(default_factory=lambda: [0] * SCORE_BINS)
     days: dict[date, tuple[int, int]] = field(default_factory=dict)
@@ -84,6 +86,7 @@ class Summary:
     def add(self, record: Record) -> None:
         """Add one record."""
         self.statuses[record.status] += 1
+        self.damaged += record.damaged
         self.models[record.model, record.model_version] += 1
         self._add_moment(record)
         if record.queue_delay_ms is not None:

@@ -53,7 +53,7 @@ class Thumbnailer:
 
     Attributes:
         source: Reads the blobs.
-        limits: Largest image that is decoded.
+        limits: The images that are decoded.
         admission: Bounds the memory of concurrent downloads and decodes.
         max_bytes: Largest thumbnail; its size in pixels follows from this.
     """
@@ -102,7 +102,7 @@ class Thumbnailer:
         side = next(side for min_bytes, side in _SIDES if self.max_bytes >= min_bytes)
         header = read_header(content, self.limits)
         size = _fit(header.info.width, header.info.height, side)
-        plan = plan_decode(header, size)
+        plan = plan_decode(header, size)._replace(keep_damaged=self.limits.accept_damaged)
         with self.admission.reserve(plan.memory_bytes):
             decoded = decode(content, plan)
         small = decoded.image.resize(size, Pillow.Resampling.LANCZOS, box=decoded.box)

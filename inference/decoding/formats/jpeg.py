@@ -1,6 +1,7 @@
-"""JPEG: baseline and progressive, decoded by libjpeg-turbo through ``simplejpeg`` (ADR 14).
+"""JPEG: baseline and progressive, decoded by libjpeg-turbo through ``simplejpeg`` (ADR 17).
 
-Pillow hides libjpeg's warnings, so a picture of which a cluster was lost would count as whole. Pillow takes no part.
+Pillow hides libjpeg's warnings, so a picture of which a cluster was lost would count as whole. Pillow decodes only
+pictures with sampling factors that ``simplejpeg`` does not know.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from PIL import Image
 
 from inference.decoding.formats.image_format import Header, ImageFormat, PartialImageError
 from inference.decoding.formats.jpeg_damage import diagnose, find_offset, has_sign_of_loss
-from inference.decoding.formats.jpeg_pixels import Colours, decode_pixels
+from inference.decoding.formats.jpeg_pixels import Colours, RemarkKind, decode_pixels, decode_unusual_sampling
 from inference.decoding.formats.jpeg_segments import END, read_segments
 from inference.decoding.formats.refusals import corrupt, unsupported
 from inference.decoding.memory_cost import DecoderMemory, image_bytes
@@ -92,6 +93,10 @@ class Jpeg(ImageFormat):
         segments = read_segments(content)
         colours = _colours(segments, mode)
         pixels, remark = decode_pixels(content, (segments.width, segments.height), colours, scale)
+        if remark is not None and remark.kind is RemarkKind.UNUSUAL_SAMPLING:
+            if len(segments.sampling) != 3:
+                raise unsupported("a JPEG of four components with unusual sampling factors")
+            return decode_unusual_sampling(content, scale)
         if remark is None and not has_sign_of_loss(content, segments):
             damage = find_offset(content, segments, pixels, scale)
         else:

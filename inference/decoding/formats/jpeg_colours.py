@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from inference.decoding.formats.jpeg_segments import Segments
 
 _NO_CONVERSION = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"  # an Adobe segment: the components are RGB
+_QUANTISATION = 0xDB
 _RGB_IDENTIFIERS = b"RGB"
 _SCALE = 8  # one pixel of Y is the average of a block
 
 # Of 716 whole pictures none had a unit more than 20 levels outside, and one camera writes units up to 16 outside.
+# Coarse quantisation moves the average: by half a step of the DC coefficient, which is eight times the average.
 _OUTSIDE_LEVELS = 20
+_OUTSIDE_LEVELS_PER_STEP = (1 + 1.772) / 16
 _OUTSIDE_UNITS = 0.002  # part of all units
 
 
@@ -43,7 +46,8 @@ def first_impossible_row(content: bytes | bytearray, segments: Segments) -> int 
             stream += content[start:end]
     stream += content[segments.scan :]
     coded, _ = decode_pixels(stream, (segments.width, segments.height), "RGB", _SCALE)
-    is_outside = _excess(coded, *segments.largest_sampling) > _OUTSIDE_LEVELS
+    limit = _OUTSIDE_LEVELS + _OUTSIDE_LEVELS_PER_STEP * _coarsest_dc(content, segments)
+    is_outside = _excess(coded, *segments.largest_sampling) > limit
     if not is_outside.size or is_outside.mean() < _OUTSIDE_UNITS:
         return None
     row = int(is_outside.any(axis=1).argmax())
@@ -61,6 +65,18 @@ def _is_ycbcr(content: bytes | bytearray, segments: Segments) -> bool:
         return content[codes[ADOBE] + 15] != 0
     frame = codes[segments.frame]
     return bytes(content[frame + 10 : frame + 19 : 3]) != _RGB_IDENTIFIERS
+
+
+def _coarsest_dc(content: bytes | bytearray, segments: Segments) -> int:
+    """Return the largest quantiser of a DC coefficient (T.81, B.2.4.1)."""
+    coarsest = 1
+    for start, end in segments.needed:
+        at = start + 4
+        while content[start + 1] == _QUANTISATION and at + 3 <= end:
+            width = 1 + (content[at] >> 4 > 0)  # bytes of each of the 64 values
+            coarsest = max(coarsest, int.from_bytes(content[at + 1 : at + 1 + width], "big"))
+            at += 1 + 64 * width
+    return coarsest
 
 
 def _excess(coded: NDArray[np.uint8], across: int, down: int) -> NDArray[np.float32]:

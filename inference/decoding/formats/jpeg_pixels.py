@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from io import BytesIO
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ import simplejpeg  # type: ignore[import-untyped]  # its stub has no py.typed ma
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from PIL import Image
 
 Colours = Literal["RGB", "GRAY", "CMYK"]
 
@@ -30,6 +32,7 @@ class RemarkKind(Enum):
     BAD_CODE = "bad Huffman code"
     LOST_RESTART = "instead of RST"
     OTHER_WARNING = "Inconsistent progression sequence"
+    UNUSUAL_SAMPLING = "Could not determine subsampling"
     FATAL = ""
 
 
@@ -37,7 +40,8 @@ class Remark(NamedTuple):
     """The first remark about one stream.
 
     Attributes:
-        kind: The kind of remark; ``FATAL`` is an error, after which the rows may be missing.
+        kind: The kind of remark; ``FATAL`` is an error, after which the rows may be missing. ``UNUSUAL_SAMPLING`` is
+            the interface's, not libjpeg's: no row was decoded.
         extraneous: The number of extraneous bytes.
         marker: The code of the marker behind them.
     """
@@ -72,6 +76,25 @@ def decode_pixels(
     except ValueError as error:
         return pixels, _remark(str(error))
     return pixels, None
+
+
+def decode_unusual_sampling(content: bytes, scale: int) -> Image.Image:
+    """Decode a picture by Pillow, for sampling factors that libjpeg decodes and ``simplejpeg`` does not.
+
+    Pillow hides all remarks, so only a file that ends without an end marker is noticed.
+
+    Args:
+        content: A file of three components.
+        scale: 1, 2, 4 or 8.
+
+    Raises:
+        OSError: The file is truncated.
+    """
+    from PIL.JpegImagePlugin import JpegImageFile  # hardly any photo needs it
+
+    image = JpegImageFile(BytesIO(content))
+    image.draft("RGB", (max(1, image.width // scale), max(1, image.height // scale)))
+    return image.convert("RGB")
 
 
 def _remark(text: str) -> Remark:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FILE = "signature.json"
 
-_VERSIONS = {None, -1, 1}  # that lobe-python reads; the first exports had none
+_VERSIONS = (None, -1, 1)  # that lobe-python reads; the first exports had none
 
 
 def read(folder: Path, values: SourcedValues) -> None:
@@ -35,7 +35,7 @@ def read(folder: Path, values: SourcedValues) -> None:
     if isinstance(graph, str) and graph.lower().endswith(".onnx") and (folder / graph).is_file():
         values.add("graph", graph, f"{FILE}: filename")
     classes = signature.get("classes")
-    if isinstance(classes, dict):
+    if isinstance(classes, dict) and isinstance(classes.get("Label"), list):
         values.add("labels", classes.get("Label"), f"{FILE}: classes.Label")
     version = signature.get("export_model_version")
     if version not in _VERSIONS:

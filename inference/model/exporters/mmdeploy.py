@@ -66,7 +66,8 @@ def _add_deploy_file(folder: Path, values: SourcedValues) -> None:
         return
     if deploy.get("task", "Classifier") != "Classifier":
         raise ModelError(f"{folder}: {DEPLOY}: task is {deploy['task']!r:.40}, not Classifier: deploy a classifier.")
-    for model in deploy.get("models") or ():
+    models = deploy.get("models")
+    for model in models if isinstance(models, list) else ():
         graph = model.get("net") if isinstance(model, dict) else None
         if isinstance(graph, str) and graph.lower().endswith(".onnx") and (folder / graph).is_file():
             values.add("graph", graph, f"{DEPLOY}: models.net")
@@ -106,7 +107,8 @@ def _add_preprocessing(folder: Path, transforms: list[Any], values: SourcedValue
     known = {"LoadImageFromFile", "Resize", "ResizeEdge", "CenterCrop", "Normalize", *_FORMATTING}
     unknown = next((kind for kind in steps if kind not in known), None)
     if unknown is not None or len(steps) != len(transforms):
-        refuse_step(folder, f"{PIPELINE}: transform {unknown or 'that comes twice'!r:.60}", values)
+        step = "a transform that comes twice" if unknown is None else f"transform {unknown!r:.60}"
+        refuse_step(folder, f"{PIPELINE}: {step}", values)
         return
     is_grey = steps.get("LoadImageFromFile", {}).get("color_type") == "grayscale"
     resize, crop = steps.get("Resize") or steps.get("ResizeEdge"), steps.get("CenterCrop")

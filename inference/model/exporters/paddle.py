@@ -46,9 +46,10 @@ def read(folder: Path, values: SourcedValues) -> None:
             )
         return
     _add_labels(folder, name, content.get("PostProcess"), values)
-    operations = _operations(content["PreProcess"])
-    if operations is not None:
-        _add_preprocessing(folder, name, operations, values)
+    preprocess = content["PreProcess"]
+    operations = preprocess.get("transform_ops") if isinstance(preprocess, dict) else None
+    if isinstance(operations, list):
+        _add_preprocessing(folder, name, _steps(operations), values)
 
 
 def _add_labels(folder: Path, name: str, postprocess: Any, values: SourcedValues) -> None:
@@ -68,7 +69,9 @@ def _add_labels(folder: Path, name: str, postprocess: Any, values: SourcedValues
             continue
         source = f"{name}: PostProcess.{step}"
         values.add("output.logits_activation", "softmax" if step in _ONE_TRUE_CLASS else "sigmoid", source)
-        values.add("labels", parameters.get("label_list") or None, f"{source}.label_list")
+        names = parameters.get("label_list")
+        if names and isinstance(names, list | dict):
+            values.add("labels", names, f"{source}.label_list")
         if "label_0" in parameters and "label_1" in parameters:
             values.add("labels", [parameters["label_0"], parameters["label_1"]], f"{source}.label_0, label_1")
         file = PurePosixPath(str(parameters.get("class_id_map_file") or "")).name  # a path in the training's checkout
@@ -76,22 +79,24 @@ def _add_labels(folder: Path, name: str, postprocess: Any, values: SourcedValues
             values.add("labels", file, f"{source}.class_id_map_file")
 
 
-def _operations(preprocess: Any) -> dict[str, dict[str, Any]] | None:
-    """Return the steps by name: a list of one-key mappings, whose parameters may be missing."""
-    operations = preprocess.get("transform_ops") if isinstance(preprocess, dict) else None
-    if not isinstance(operations, list):
-        return None
-    steps: dict[str, dict[str, Any]] = {}
+def _steps(operations: list[Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return each step's name and parameters: a mapping of one key, whose value may be missing, or the name alone."""
+    steps: list[tuple[str, dict[str, Any]]] = []
     for operation in operations:
-        for name, parameters in operation.items() if isinstance(operation, dict) else ():
-            steps[str(name)] = parameters if isinstance(parameters, dict) else {}
+        pairs = operation.items() if isinstance(operation, dict) else [(operation, None)]
+        steps += [(str(name), parameters if isinstance(parameters, dict) else {}) for name, parameters in pairs]
     return steps
 
 
-def _add_preprocessing(folder: Path, name: str, steps: dict[str, dict[str, Any]], values: SourcedValues) -> None:
+def _add_preprocessing(
+    folder: Path, name: str, operations: list[tuple[str, dict[str, Any]]], values: SourcedValues
+) -> None:
+    steps = dict(operations)
     known = {"DecodeImage", "ResizeImage", "CropImage", "NormalizeImage", *_NO_STEPS}
-    if unknown := next((step for step in steps if step not in known), None):
-        refuse_step(folder, f"{name}: step {unknown!r:.40} of PreProcess", values)
+    unknown = next((step for step in steps if step not in known), None)
+    if unknown is not None or len(steps) < len(operations):
+        step = "a step that comes twice" if unknown is None else f"step {unknown!r:.40}"
+        refuse_step(folder, f"{name}: {step} in PreProcess", values)
         return
     source = f"{name}: PreProcess"
     decode = steps.get("DecodeImage", {})

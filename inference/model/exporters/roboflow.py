@@ -40,7 +40,9 @@ def read(folder: Path, values: SourcedValues) -> None:
     if not isinstance(environment, dict) or {"CLASS_MAP", "CLASS_LIST", "PREPROCESSING"}.isdisjoint(environment):
         return  # another program's environment
     for key in ("CLASS_MAP", "CLASS_LIST"):
-        values.add("labels", _parsed(folder, key, environment.get(key)) or None, f"{FILE}: {key}")
+        names = _parsed(folder, key, environment.get(key))
+        if names and isinstance(names, list | dict):
+            values.add("labels", names, f"{FILE}: {key}")
     multi_label = environment.get("MULTICLASS") in (True, "true", "True")
     if "MULTICLASS" in environment and multi_label:
         values.add("output.logits_activation", "sigmoid", f"{FILE}: MULTICLASS")

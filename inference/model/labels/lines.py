@@ -10,7 +10,7 @@ from inference.model.labels.parsed import Direction, direction, numbers_on_both_
 _WORDNET_ID_AND_NAME = r"n\d{8}[\s,]+(?P<name>.+)"
 _NUMBER_AND_NAME = r"(?P<number>\d+)(?:\s*[,:;=]\s*|\s+)(?P<name>.+)"
 _NAME_AND_NUMBER = r"(?P<name>.+?)\s*[,:;=\t]\s*(?P<number>\d+)"
-_NAME_SPACE_NUMBER = r"(?P<name>.+?) +(?P<number>\d+)"
+_NAME_SPACE_NUMBER = r"(?P<name>.+?)[ \t]+(?P<number>\d+)"
 _TWO_NUMBERS = r"(\d+)\s*[,:;=\t ]\s*(\d+)"
 _HEADER_CELL = r"(?i)[\"\s]*(class[ _]?)?(id|index|idx|number|label|name|class)[\"\s]*"
 _FAST_TEXT = "__label__"  # fastText writes it before each label
@@ -82,10 +82,19 @@ def _name_and_index(lines: list[str]) -> tuple[str, ...] | None:
 
 
 def _without_counts(lines: list[str]) -> tuple[str, ...] | None:
-    """Read fairseq's and fastText's ``dict.txt``: each name with the number of its uses, the most used first."""
+    """Read fairseq's and fastText's ``dict.txt``: each name with the number of its uses, the most used first.
+
+    Raises:
+        ValueError: The numbers are in no order that shows what they are.
+    """
     pairs = _names_and_numbers(lines)
     counts = [number for number, _ in pairs]
-    return tuple(name for _, name in pairs) if counts and counts == sorted(counts, reverse=True) else None
+    if counts != sorted(counts, reverse=True):
+        raise ValueError(
+            "has a number behind every name, which is neither an index nor falls from line to line: remove the numbers,"
+            ' or write the labels in order as "labels": [...] in model.json'
+        )
+    return tuple(name for _, name in pairs) or None
 
 
 def _names_and_numbers(lines: list[str]) -> list[tuple[int, str]]:
@@ -99,7 +108,7 @@ def _names_and_numbers(lines: list[str]) -> list[tuple[int, str]]:
 
 def _without_header(lines: list[str], stated: Direction | None) -> tuple[list[str], Direction | None]:
     """Return the lines below a header with the direction that it states; no line where there is no header."""
-    cells = lines[0].replace(";", ",").replace("\t", ",").split(",")
+    cells = re.split(r"[,;\t]", lines[0]) if re.search(r"[,;\t]", lines[0]) else lines[0].split()
     if len(cells) != 2 or not all(re.fullmatch(_HEADER_CELL, cell) for cell in cells):
         return [], stated
     return lines[1:], direction("_".join(re.sub(r"\W|class_(?=id|name)", "", cell) for cell in cells)) or stated

@@ -36,8 +36,8 @@ def direction(name: str) -> Direction | None:
     return Direction.NAME_TO_INDEX if re.fullmatch(_NAME_TO_INDEX, name) else None
 
 
-_INDEX_KEYS = ("id", "index", "idx", "class_id", "category_id", "label_id")
-_NAME_KEYS = ("name", "label", "class", "class_name", "display_name", "category")
+_INDEX_KEYS = ("id", "index", "idx", "class_id", "category_id", "label_id", "class_index", "class_idx")
+_NAME_KEYS = ("name", "label", "class", "class_name", "category_name", "label_name", "display_name", "category")
 
 
 def parse_labels(value: Any, stated: Direction | None = None) -> tuple[str, ...]:
@@ -102,8 +102,9 @@ def _from_records(records: list[dict[str, Any]]) -> tuple[str, ...]:
     """Read ``[{"id": 0, "name": "cat"}, ...]``."""
     pairs = []
     for record in records:
-        index = next((record[key] for key in _INDEX_KEYS if key in record), None)
-        name = next((record[key] for key in _NAME_KEYS if key in record), None)
+        values = {str(key).lower(): value for key, value in record.items()}
+        index = next((values[key] for key in _INDEX_KEYS if key in values), None)
+        name = next((values[key] for key in _NAME_KEYS if key in values), None)
         if not _is_index(index) or name is None:
             raise ValueError('holds objects without "id" and "name"')
         pairs.append((int(str(index)), _name(name)))

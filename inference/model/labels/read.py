@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from inference.errors import ModelError
+from inference.errors import ModelError, printable
 from inference.model.file_errors import cannot_read
 from inference.model.labels.lines import from_lines
 from inference.model.labels.parsed import direction, parse_labels
@@ -27,18 +27,19 @@ def read_labels(path: Path) -> tuple[str, ...]:
         ModelError: The file is empty, not text, longer than 16 MiB, or its numbering is not 0, 1, 2 ...
         TransientError: The file cannot be read for now.
     """
+    file = f"The label file {printable(str(path))}"
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise ModelError(f"The label file {path} has more than {_MAX_BYTES:,} bytes, so it is no list of labels.")
+            raise ModelError(f"{file} has more than {_MAX_BYTES:,} bytes, so it is no list of labels.")
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise cannot_read(f"The label file {path}", error) from error
+        raise cannot_read(file, error) from error
     except UnicodeDecodeError as error:
-        raise ModelError(f"The label file {path} is not UTF-8 text.") from error
+        raise ModelError(f"{file} is not UTF-8 text.") from error
     try:
         return _parse(text, path.stem, path.suffix.lower())
     except ValueError as error:
-        raise ModelError(f"The label file {path} {error}.") from error
+        raise ModelError(f"{file} {error}.") from error
 
 
 def _parse(text: str, stem: str, suffix: str) -> tuple[str, ...]:

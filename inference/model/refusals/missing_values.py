@@ -68,7 +68,7 @@ class IncompleteModelError(ModelError):
         session: The loaded graph.
         values: Every value that is known.
         missing: Every missing key of ``model.json`` with its allowed values in words.
-        template: The ``model.json`` to write, with ``"?"`` for each missing value.
+        template: The ``model.json`` to write, with ``"?"`` for each missing value; of a long one these keys alone.
         start: The operators that the graph begins with, and whether it rescales its pixels.
     """
 
@@ -77,7 +77,9 @@ class IncompleteModelError(ModelError):
         keys = [key for key in DESCRIPTIONS if key in values.missing]
         keys += [key for key in values.missing if key not in keys]
         self.missing = {key: values.missing[key] or _description(key)[1] for key in keys}
-        self.template = _template(folder, keys)
+        existing = model_json.content_of(folder)
+        is_short = len(json.dumps(existing)) <= _LONGEST_FILE
+        self.template = _with_questions(existing if is_short else {}, keys)
         self.start = graph_start.in_words(graph_start.read(graph, session.inputs[0].name))
         *others, last = (_description(key)[0] for key in keys)
         what = f"{', '.join(others)} and {last}" if others else last
@@ -86,8 +88,8 @@ class IncompleteModelError(ModelError):
             choices += f"; {_PRESET}"
         sentence = (
             f"{folder} does not state {what} (searched {values.searched}; the graph begins with {self.start}): write"
-            f' what the model was trained with in place of each "?" in {model_json.FILE} ({choices}):'
-            f" {json.dumps(self.template, ensure_ascii=False)}"
+            f" {'this' if is_short else 'these keys into'} {model_json.FILE} with the values that the model was trained"
+            f' with in place of each "?" ({choices}): {json.dumps(self.template, ensure_ascii=False)}'
         )
         super().__init__(printable(sentence))
 
@@ -96,11 +98,8 @@ def _description(key: str) -> tuple[str, str]:
     return DESCRIPTIONS.get(key, (key, "see docs/models.md"))
 
 
-def _template(folder: Path, keys: list[str]) -> dict[str, Any]:
-    """Return the folder's ``model.json`` with a ``"?"`` for each key. A long one is left out, but for the keys."""
-    template = model_json.content_of(folder)
-    if len(json.dumps(template)) > _LONGEST_FILE:
-        template = {}
+def _with_questions(template: dict[str, Any], keys: list[str]) -> dict[str, Any]:
+    """Return the content of a ``model.json`` with a ``"?"`` for each key that it lacks."""
     for key in keys:
         section, _, name = key.rpartition(".")
         part = template.setdefault(section, {}) if section else template

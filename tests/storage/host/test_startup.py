@@ -71,6 +71,7 @@ class TestLine:
             "decode_budget_mib": "768",
             "max_image_bytes": DEFAULTS["MAX_IMAGE_BYTES"],
             "max_image_pixels": DEFAULTS["MAX_IMAGE_PIXELS"],
+            "damaged_images": "reject",
             "source": "EventGrid",
             "plan": '"FlexConsumption"',
             "python": "3.13.0",

@@ -51,6 +51,7 @@ class Shelf:
     """
 
     version: str = "1"
+    is_shared: bool = True
     changed_at: datetime | None = None
     error: Exception | None = None
     broken: set[str] = field(default_factory=set)
@@ -187,7 +188,6 @@ def test_a_fetch_that_failed_is_tried_again(
 
 
 @pytest.mark.parametrize("error", PASSING, ids=lambda error: type(error).__name__)
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_newer_version_that_failed_for_another_reason_is_tried_at_the_next_check(
     models: HotSwapModel[FixedClassifier], shelf: Shelf, clock: Clock, error: Exception
 ) -> None:
@@ -353,3 +353,69 @@ def test_a_local_folder_that_is_repaired_serves_the_next_call(tmp_path: Path) ->
         models.current()
     (folder / "onnx" / "model.onnx").touch()
     assert models.current() is models.current()
+
+
+class TestIsCurrent:
+    """Whether a model may replace the result of another one."""
+
+    def test_only_what_the_place_names_now(self, models: HotSwapModel[FixedClassifier], shelf: Shelf) -> None:
+        assert models.current().model.version == "1"
+        assert models.is_current("1") is True
+        shelf.version = "2"
+        assert models.is_current("1") is False
+
+    def test_an_outdated_model_is_replaced_without_waiting_for_the_next_check(
+        self, models: HotSwapModel[FixedClassifier], shelf: Shelf
+    ) -> None:
+        models.current()
+        shelf.version = "2"
+        assert models.is_current("1") is False
+        until(lambda: version(models) == "2")
+        assert models.is_current("2") is True
+        assert models.is_current("1") is False
+
+    def test_a_roll_back_makes_the_old_one_current_again(
+        self, models: HotSwapModel[FixedClassifier], shelf: Shelf
+    ) -> None:
+        models.current()
+        shelf.version = "2"
+        assert models.is_current("1") is False
+        until(lambda: version(models) == "2")
+        shelf.version = "1"
+        assert models.is_current("2") is False
+        assert models.is_current("1") is True, "an attempt that began before both swaps"
+
+    def test_a_refused_version_does_not_count(
+        self, models: HotSwapModel[FixedClassifier], shelf: Shelf, clock: Clock
+    ) -> None:
+        """All workers keep the old model then, so its results count."""
+        models.current()
+        shelf.version, shelf.broken = "2", {"2"}
+        clock.seconds += 61
+        models.current()
+        until(lambda: shelf.loaded == ["1", "2"])
+        rested(models)
+        assert models.is_current("1") is True
+
+    def test_folders_of_this_machine_do_not_decide(self, models: HotSwapModel[FixedClassifier], shelf: Shelf) -> None:
+        models.current()
+        shelf.is_shared = False
+        assert models.is_current("1") is None
+
+    def test_a_place_that_cannot_be_read_does_not_decide(
+        self, models: HotSwapModel[FixedClassifier], shelf: Shelf
+    ) -> None:
+        models.current()
+        shelf.error = ModelError("there is no model.")
+        assert models.is_current("1") is None
+        shelf.error = TransientError("throttled")
+        with pytest.raises(TransientError):
+            models.is_current("1")
+
+    def test_several_places_must_all_agree(self, clock: Clock) -> None:
+        first, second = Shelf(), Shelf(version="a")
+        both = HotSwapModel([first, second], first.load, refresh_seconds=60, clock=clock, now=clock.now)
+        assert both.current().model.version == "1;a"
+        assert both.is_current("1;a") is True
+        second.version = "b"
+        assert both.is_current("1;a") is False

@@ -288,3 +288,31 @@ def test_no_log_line_holds_a_secret(stores: Stores, account: Account, caplog: py
     for entry in caplog.records:
         assert ACCOUNT_KEY not in entry.getMessage()
         assert "sig=" not in entry.getMessage()
+
+
+class TestDamagedPicture:
+    def test_its_row_and_sidecar_say_so_and_how_much_was_decoded(self, account: Account) -> None:
+        account.upload("cat.jpg", b"miaow")
+        classify_blob(
+            Stores(account.source, account.results), FixedClassifier(decoded_fraction=0.375), account.image("cat.jpg")
+        )
+        written = committed(account)
+        assert (written.status, written.label) == (Status.CLASSIFIED, "cat")
+        assert (written.damaged, written.decoded_fraction) == (True, 0.375)
+        (entity,) = (row for page in account.results.row_reader().pages() for row in page)
+        assert entity["damaged"] is True
+        assert entity["decoded_fraction"] == 0.375
+
+    def test_a_whole_picture_has_neither_column(self, account: Account) -> None:
+        account.upload("cat.jpg", b"miaow")
+        classify_blob(Stores(account.source, account.results), FixedClassifier(), account.image("cat.jpg"))
+        (entity,) = (row for page in account.results.row_reader().pages() for row in page)
+        assert not {"damaged", "decoded_fraction"} & entity.keys()
+
+    def test_the_log_line_has_the_fraction(self, account: Account, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.INFO)
+        account.upload("cat.jpg", b"miaow")
+        classify_blob(
+            Stores(account.source, account.results), FixedClassifier(decoded_fraction=0.375), account.image("cat.jpg")
+        )
+        assert ' status=classified label="cat" score=0.7500 decoded_fraction=0.3750 model=' in caplog.text

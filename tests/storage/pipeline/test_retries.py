@@ -159,3 +159,18 @@ def test_a_message_that_cannot_be_split_stays_with_the_host(images: TwoImages) -
     images.queue.error = TransientError("The queue is away.")
     with pytest.raises(TransientError):
         images.retries.end_abandoned(both(), "The worker crashed.")
+
+
+def test_an_error_without_a_class_concerns_its_image_alone(images: TwoImages, caplog: pytest.LogCaptureFixture) -> None:
+    class Faulty(FixedClassifier):
+        def classify(self, content: bytes) -> Classification:
+            if content == b"cat.jpg":
+                raise ZeroDivisionError
+            return super().classify(content)
+
+    images.retries.classify_request(both(), Faulty)
+    assert [(request.blobs, delay) for request, delay in images.queue.sent] == [(("cat.jpg",), DELAYS[0])]
+    dog = images.record(DOG)
+    assert dog is not None
+    assert dog.status is Status.CLASSIFIED
+    assert "ZeroDivisionError" in caplog.text

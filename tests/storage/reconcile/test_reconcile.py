@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
+from azure.data.tables import UpdateMode
 
 from storage import keys, tables
 from storage.clients import connect
@@ -18,8 +19,9 @@ from storage.pipeline.retries import give_up
 from storage.pipeline.stores import Stores
 from storage.reconcile import reconcile
 from storage.reconcile.reconcile import Reconciliation, Summary, reconcile_on_timer
-from storage.results.record import IndexRow, Record, Status
-from storage.results.serialization import to_sidecar
+from storage.reconcile.repair import Repair
+from storage.results.record import Image, IndexRow, Record, Status
+from storage.results.serialization import to_entity, to_sidecar
 from tests.storage.samples import AWKWARD_NAMES, MODEL, FixedClassifier, record
 
 if TYPE_CHECKING:
@@ -136,6 +138,78 @@ def test_the_first_lost_images_get_a_message_each(account: Account, monkeypatch:
     Reconciliation(Stores(account.source, account.results), sent, account.incoming).run()  # type: ignore[arg-type]
     assert [len(request.blobs) for request in sent.requests] == [1, 1, 1, 5]
     assert sent.names == [f"{number}.jpg" for number in range(8)]
+
+
+EDITS: dict[str, dict[str, Any]] = {
+    "a score of text": {"score": "high"},
+    "an unknown status": {"status": "lost"},
+    "a top_k of deep brackets": {"top_k": "[" * 30_000},
+    "a top_k of another kind": {"top_k": '["fox"]'},
+    "a width of text": {"width": "wide"},
+    "a time of text": {"classified_at": "yesterday"},
+    "no ETag": {"etag": None},
+}
+
+
+def edit_row(scene: Scene, name: str, changes: dict[str, Any]) -> None:
+    """Change a row as a person does in Storage Explorer."""
+    table = scene.account.clients.tables.get_table_client(scene.account.table)
+    entity = {**to_entity(scene.record(name)), **changes}
+    table.upsert_entity({key: value for key, value in entity.items() if value is not None}, mode=UpdateMode.REPLACE)
+
+
+@pytest.mark.parametrize("changes", EDITS.values(), ids=EDITS.keys())
+def test_an_edited_row_that_cannot_be_read_is_written_again_from_its_sidecar(
+    scene: Scene, changes: dict[str, Any]
+) -> None:
+    expected = scene.record("site a/c.jpg")
+    edit_row(scene, "site a/c.jpg", changes)
+    summary, _ = scene.reconcile()
+    assert summary["repaired"] == 1
+    assert scene.record("site a/c.jpg") == expected
+    scene.assert_consistent(IMAGES)
+
+
+def test_an_edited_row_without_a_sidecar_is_classified_again(scene: Scene) -> None:
+    edit_row(scene, "b.jpg", {"top_k": "nonsense"})
+    scene.sidecar_blob("b.jpg").delete_blob()
+    summary, names = scene.reconcile()
+    assert (summary["stale"], summary["enqueued"], names) == (1, 1, ["b.jpg"])
+    scene.classify_blob("b.jpg")
+    scene.assert_consistent(IMAGES)
+
+
+def test_an_edited_row_of_a_deleted_image_is_pruned(scene: Scene) -> None:
+    edit_row(scene, "b.jpg", {"top_k": "nonsense"})
+    scene.account.delete("b.jpg")
+    assert scene.reconcile()[1] == []
+    assert scene.reconcile(prune=True)[0]["pruned"] == 1
+    scene.assert_consistent([name for name in IMAGES if name != "b.jpg"])
+
+
+@pytest.mark.parametrize("changes", EDITS.values(), ids=EDITS.keys())
+def test_a_delivery_writes_an_edited_row_again(scene: Scene, changes: dict[str, Any]) -> None:
+    edit_row(scene, "b.jpg", changes)
+    scene.classify_blob("b.jpg")
+    scene.assert_consistent(IMAGES)
+
+
+def test_a_candidate_whose_check_meets_a_fault_of_the_app_does_not_stop_the_others(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    repair_index = Repair.repair_index
+
+    def faulty(self: Repair, image: Image) -> bool:
+        if image.blob_name == "a.jpg":
+            raise ZeroDivisionError
+        return repair_index(self, image)
+
+    monkeypatch.setattr(Repair, "repair_index", faulty)
+    for name in ("a.jpg", "b.jpg"):
+        for row in scene.record(name).index_rows():
+            scene.account.results.delete_index_row(row.keys)
+    assert scene.reconcile()[0]["repaired"] == 1
+    assert "candidate_not_checked" in caplog.text
 
 
 def test_awkward_names_cause_no_work(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,6 +60,11 @@ def upload(etag: str, name: str = "overwrite", after: str | None = None) -> Even
     return Event(name, happen, after)
 
 
+def publish(model: ModelIdentity) -> Event:
+    """The publication of a model, also of an old one again."""
+    return Event("publish", lambda account: account.publish(model.version))
+
+
 delete = Event("delete", lambda account: account.delete(IMAGE))
 
 
@@ -75,6 +80,7 @@ class Scenario:
         classified: ETags of those that were classified before.
         by: The work that classified them.
         damage: A change of the account after that.
+        published: The model that its place names at first; ``None`` for folders of the machines.
         expected: A condition that the committed record must also meet.
     """
 
@@ -84,6 +90,7 @@ class Scenario:
     classified: tuple[str, ...] = ()
     by: Callable[[Stores], object] = FIRST
     damage: Callable[[MemoryAccount], object] = lambda _: None
+    published: ModelIdentity | None = None
     expected: Callable[[Record], bool] = lambda _: True
 
     def account(self) -> MemoryAccount:
@@ -94,6 +101,8 @@ class Scenario:
             if etag in self.classified:
                 self.by(stores)
         self.damage(account)
+        if self.published is not None:
+            account.publish(self.published.version)
         return account
 
     def search(self, check: Callable[[MemoryAccount], None] | None = None, **options: Any) -> Search:
@@ -167,6 +176,10 @@ def superseded_keys(account: MemoryAccount) -> set[keys.RowKeys]:
     return set(row.record.superseded) if row and row.record else set()
 
 
+def _by(model: ModelIdentity) -> Callable[[Record], bool]:
+    return lambda record: record.model_version == model.version
+
+
 def _classified(record: Record) -> bool:
     return record.status is Status.CLASSIFIED
 
@@ -220,6 +233,55 @@ SCENARIOS = [
         "a new model over a committed image, the old one still at work",
         (Delivery("A", classifying(OLD_MODEL)), Delivery("B", classifying(NEW_MODEL), minute=_LATER)),
         classified=("0x1",),
+    ),
+    Scenario(
+        "a rollout: a worker that has not noticed it is late, and its clock is fast",
+        (
+            Delivery("stale", classifying(OLD_MODEL), minute=_LATER),
+            publish(NEW_MODEL),
+            Delivery("fresh", classifying(NEW_MODEL), after="publish"),
+        ),
+        published=OLD_MODEL,
+        expected=_by(NEW_MODEL),
+    ),
+    Scenario(
+        "a rollout over a committed image that is classified again",
+        (
+            Delivery("stale", classifying(OLD_MODEL, redo_before=REDO), minute=_LATER),
+            publish(NEW_MODEL),
+            Delivery("fresh", classifying(NEW_MODEL), after="publish"),
+        ),
+        classified=("0x1",),
+        published=OLD_MODEL,
+        expected=_by(NEW_MODEL),
+    ),
+    Scenario(
+        "a stale worker after the rollout",
+        (Delivery("stale", classifying(OLD_MODEL), minute=_LATER), Delivery("fresh", classifying(NEW_MODEL))),
+        published=NEW_MODEL,
+        expected=_by(NEW_MODEL),
+    ),
+    Scenario(
+        "a roll-back: the old model is published again",
+        (
+            Delivery("stale", classifying(NEW_MODEL, redo_before=REDO), minute=_LATER),
+            publish(OLD_MODEL),
+            Delivery("fresh", classifying(OLD_MODEL), after="publish"),
+        ),
+        classified=("0x1",),
+        by=classifying(NEW_MODEL),
+        published=NEW_MODEL,
+        expected=_by(OLD_MODEL),
+    ),
+    Scenario(
+        "a rollout and an overwrite at once",
+        (
+            Delivery("stale", classifying(OLD_MODEL), minute=_LATER, faults=0),
+            upload("0x2"),
+            Delivery("fresh", classifying(NEW_MODEL), after="overwrite"),
+        ),
+        published=NEW_MODEL,
+        expected=_by(NEW_MODEL),
     ),
     Scenario(
         "a redo of a committed image, delivered twice",

@@ -243,7 +243,10 @@ class Search:
             now = EPOCH + timedelta(minutes=delivery.minute, seconds=state.attempt)
             results, source = MemoryResults(self.account), MemorySource(self.account)
             stores = Stores(
-                source=cast(Any, Taped(source, tape)), results=cast(Any, Taped(results, tape)), now=lambda: now
+                source=cast(Any, Taped(source, tape)),
+                results=cast(Any, Taped(results, tape)),
+                now=lambda: now,
+                is_current_model=Taped(self.account, tape).is_current_model,
             )
             try:
                 delivery.work(stores)

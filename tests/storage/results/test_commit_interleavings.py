@@ -20,6 +20,8 @@ from storage.results.record import Record
 from tests.storage.fakes import MemoryAccount, MemoryResults
 from tests.storage.results.scenarios import (
     IMAGE,
+    NEW_MODEL,
+    OLD_MODEL,
     SCENARIOS,
     Scenario,
     check_consistent,
@@ -158,11 +160,52 @@ def test_a_dropped_delivery_of_a_deleted_blob_leaves_only_rows_whose_keys_its_si
     assert any(orphans)
 
 
+# --- when a person, or a rule of the account, deletes sidecars -------------------------------------------------------
+
+WITHOUT_SIDECAR = Scenario(
+    "a stale worker at an image whose sidecar was deleted",
+    (Delivery("stale", classifying(OLD_MODEL), minute=5), Delivery("fresh", classifying(NEW_MODEL))),
+    classified=("0x1",),
+    by=classifying(NEW_MODEL),
+    published=NEW_MODEL,
+    damage=lambda account: account.sidecars.clear(),
+)
+
+
+def test_a_stale_worker_keeps_a_result_whose_sidecar_was_deleted() -> None:
+    def check(account: MemoryAccount) -> None:
+        row = MemoryResults(account).read_row(IMAGE)
+        assert row
+        assert row.record
+        assert row.record.model_version == NEW_MODEL.version
+        assert set(account.index) == row.record.index_keys()
+
+    WITHOUT_SIDECAR.search(check).run()
+
+
 # --- the search detects ----------------------------------------------------------------------------------------------
 
 _SOURCE = Path(commit.__file__).read_text(encoding="utf-8")
 _INDEX = "    for index_row in record.index_rows():\n        results.write_index_row(index_row)\n"
 MUTANTS: dict[str, tuple[str, dict[str, str]]] = {
+    "never asks which model is current": (
+        "a stale worker after the rollout",
+        {"    is_current = is_current_model(record.model_version)\n": "    is_current = None\n"},
+    ),
+    "asks which model is current once, before it reads the sidecar": (
+        "a rollout: a worker that has not noticed it is late, and its clock is fast",
+        {
+            "    image = record.image\n    sidecar = results.read_sidecar(image) if row else None\n": (
+                "    image, current = record.image, is_current_model(record.model_version)\n"
+                "    is_current_model = lambda _: current\n"
+                "    sidecar = results.read_sidecar(image) if row else None\n"
+            )
+        },
+    ),
+    "takes no model for the current one": (
+        "a roll-back: the old model is published again",
+        {"    is_current = is_current_model(record.model_version)\n": "    is_current = False\n"},
+    ),
     "never asks the source which content is current": (
         "an overwrite during the second delivery of a committed image",
         {"source.is_current(record.image, record.etag)": "True"},
@@ -190,7 +233,7 @@ MUTANTS: dict[str, tuple[str, dict[str, str]]] = {
     "never keeps another attempt's outcome": (
         "giving up while another attempt classifies",
         {
-            "existing is not None and _is_final(existing, record, redo_before)": "existing is not None and False",
+            "_is_final(existing, record, redo_before, is_current_model):": "False:",
         },
     ),
     "leaves the index rows of attempts it replaced": (

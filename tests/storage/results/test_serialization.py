@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from storage.keys import RowKeys, image_keys
 from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.stores import Stores
 from storage.reconcile.repair import same_outcome
+from storage.results import serialization
 from storage.results.record import Record, Status
 from storage.results.serialization import (
     MAX_TEXT_UNITS,
@@ -237,6 +239,64 @@ def test_every_other_document_is_refused_with_one_class(content: bytes) -> None:
     with pytest.raises(ValueError):
         from_sidecar(content)
     assert not is_sidecar("cat.jpg.json", content)
+
+
+DEEP = "[" * 100_000
+HOSTILE = [
+    10**400,
+    -(10**400),
+    1e308 * 10,
+    float("nan"),
+    True,
+    "text",
+    "\ud800",
+    [],
+    [1],
+    {},
+    {"a": 1},
+    2**63,
+    None,
+    b"x",
+]
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Record)])
+@pytest.mark.parametrize("value", HOSTILE, ids=lambda value: repr(value)[:12])
+def test_a_value_of_another_kind_is_read_or_refused_with_one_class(name: str, value: Any) -> None:
+    """Rows are edited by people, and a copied sidecar may come from anywhere."""
+    with contextlib.suppress(ValueError):
+        read = from_entity({**to_entity(two_models), ("top_k" if name == "predictions" else name): value})
+        assert from_entity(to_entity(read)) == read
+    if not isinstance(value, bytes):
+        with contextlib.suppress(ValueError):
+            read = from_sidecar(json.dumps(json.loads(to_sidecar(two_models)) | {name: value}).encode())
+            assert from_sidecar(to_sidecar(read)) == read
+
+
+@pytest.mark.parametrize("name", ["top_k", "answers", "superseded"])
+@pytest.mark.parametrize(
+    "text", [DEEP, "[1]", "[[[]]]", '[{"label": 1}]', "{}", "nonsense", "[1e999]", f"[{'9' * 5000}]"]
+)
+def test_an_edited_list_is_refused_with_one_class(name: str, text: str) -> None:
+    entity = {**to_entity(two_models), name: text}
+    if text == "{}":  # empty, like an absent one
+        assert from_entity(entity)
+        return
+    with pytest.raises(ValueError):
+        from_entity(entity)
+
+
+def test_a_row_that_names_another_image_is_refused() -> None:
+    with pytest.raises(ValueError, match="another image"):
+        from_entity({**to_entity(record()), "blob_name": "b.jpg"})
+
+
+def test_a_large_upload_is_no_sidecar_and_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = to_sidecar(record())
+    large = content.replace(b"{", b"{" + b" " * 1024 * 1024, 1)
+    monkeypatch.setattr(serialization, "from_sidecar", lambda _: pytest.fail("it was read"))
+    assert not is_sidecar("cat.jpg.json", large)
+    assert not is_sidecar("cat.jpg.json", content.replace(b'"schema_version"', b'"a": 1, "schema_version"', 1))
 
 
 VERSION_2_COLUMNS = ("damaged", "decoded_fraction")

@@ -17,11 +17,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image as Picture
 
+from inference.limits import Limits
 from storage.http_session import PreparedRequestSession
+from storage.models.hot_swap import HotSwapModel
 from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.messages import QUEUE, Request
 from storage.pipeline.retries import give_up
 from storage.results.record import Image, Status
+from tests.inference.decoding.image_samples import encode
+from tests.inference.model.model_folders import noise
 from tests.storage.samples import FixedClassifier
 from tests.waiting import DEADLINE_SECONDS, until
 from tools.__main__ import main
@@ -159,6 +163,42 @@ def test_rejected_images_do_not_stop_the_run_and_decide_the_exit_code(
     assert "3 rejected, 3 of them in earlier runs: python -m tools query --status rejected" in output.out
 
 
+def cut_photo(seed: int = 1) -> bytes:
+    """A JPEG that ends in the middle."""
+    content = encode(noise(256, 192, seed), "JPEG", quality=90)
+    return content[: len(content) // 2]
+
+
+def test_damaged_pictures_are_rejected_or_classified_as_the_setting_says(
+    account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload_photos(account)
+    upload(account, **{"cut.jpg": cut_photo(), "blank.jpg": cut_photo()[:640]})
+    assert main(["backfill", "--json"]) == 1
+    summary = events(capsys)[-1]
+    assert counts(summary) == {"listed": 5, "classified": 3, "rejected": 2}
+    assert summary["damaged"] == 0
+
+    monkeypatch.setenv("DAMAGED_IMAGES", "classify")
+    assert main(["backfill", "--json"]) == 1, "an outcome stays until a person asks for another one"
+    assert counts(events(capsys)[-1]) == {"listed": 5, "skipped": 5}
+    assert main(["backfill", "--force", "--json"]) == 1, "nothing of blank.jpg can be decoded"
+    summary = events(capsys)[-1]
+    assert counts(summary) == {"listed": 5, "classified": 4, "rejected": 1}
+    assert summary["damaged"] == 1
+    row = account.stores.results.read_row(image(account, "cut.jpg"))
+    sidecar = account.stores.results.read_sidecar(image(account, "cut.jpg"))
+    assert row is not None
+    assert sidecar is not None
+    assert row.record is not None
+    assert row.record == sidecar.record
+    assert row.record.damaged
+    assert row.record.decoded_fraction == pytest.approx(0.5, abs=0.2)
+
+    assert main(["backfill", "--force", "--prefix", "cut"]) == 0
+    assert "1 classified by a part of the picture: python -m tools query --damaged" in capsys.readouterr().out
+
+
 def test_failed_images_are_classified_again(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     upload_photos(account)
     give_up(account.stores, image(account, PHOTOS[0]), "storage was away")
@@ -282,8 +322,9 @@ def test_watch_waits_until_the_app_has_finished(
     from inference import classifier
 
     upload_photos(account)
-    upload(account, **{"text.jpg": b"no image", "lost.jpg": b"x"})
-    model = classifier.load(account.settings.model_dirs[0])
+    upload(account, **{"text.jpg": b"no image", "lost.jpg": b"x", "old cut.jpg": cut_photo(1), "cut.jpg": cut_photo(2)})
+    model = classifier.load(account.settings.model_dirs[0], limits=Limits(accept_damaged=True))
+    classify_blob(account.stores, model, image(account, "old cut.jpg"))
 
     def serve(each: Image) -> None:
         if each.blob_name == "lost.jpg":
@@ -295,8 +336,10 @@ def test_watch_waits_until_the_app_has_finished(
         assert main(["backfill", "--enqueue", "--watch", "--json"]) == 1
     output = capsys.readouterr()
     summary = json.loads(output.out.splitlines()[-1])
-    assert counts(summary) == {"listed": 5, "classified": 3, "rejected": 1, "failed": 1, "enqueued": 5}
-    assert "5 of 5 done, 1 rejected, 1 failed, 0 waiting" in output.err
+    expected = {"listed": 7, "skipped": 1, "classified": 4, "rejected": 1, "failed": 1, "enqueued": 6}
+    assert counts(summary) == expected
+    assert summary["damaged"] == 1
+    assert "6 of 6 done, 1 rejected, 1 failed, 0 waiting" in output.err
 
 
 @pytest.mark.usefixtures("short_pauses")
@@ -412,3 +455,15 @@ def test_after_an_interrupt_and_a_kill_every_image_is_classified_once(account: A
     index = [row for page in account.stores.results.index_reader().pages() for row in page]
     assert len(index) == 1200
     assert sum(len(page) for page in account.stores.results.sidecar_pages()) == 600
+
+
+def test_another_model_published_during_the_run_is_reported(
+    account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its results are kept, so the selection is not all classified by the model that is current now."""
+    upload_photos(account)
+    monkeypatch.setattr(HotSwapModel, "is_current", lambda _self, _version: False)
+    assert main(["backfill"]) == 1
+    assert "Another version of the model was published" in capsys.readouterr().err
+    monkeypatch.setattr(HotSwapModel, "is_current", lambda _self, _version: None)
+    assert main(["backfill"]) == 0

@@ -197,6 +197,54 @@ class TestOutput:
         table = f"{hostile.settings.results_table}{index}"
         assert json.loads(err) == {"explain": {"kind": kind, "table": table, "requests": requests}}
 
+    @pytest.mark.parametrize(
+        ("options", "found"),
+        [
+            ((), {"a/cut.jpg", "a/dog.jpg", "b/cut.jpg"}),
+            (("--label", "cat"), {"a/cut.jpg", "b/cut.jpg"}),
+            (("--folder", "a"), {"a/cut.jpg", "a/dog.jpg"}),
+            (("--image", "a/cut.jpg"), {"a/cut.jpg"}),
+            (("--image", "a/whole.jpg"), set()),
+            (("--status", "classified"), {"a/cut.jpg", "a/dog.jpg", "b/cut.jpg"}),
+            (("--status", "rejected"), set()),
+            (("--since", "2026-11-21"), {"b/cut.jpg"}),
+            (("--min-score", "0.9"), {"b/cut.jpg"}),
+            (("--model", "shapes", "--label", "dog"), {"a/dog.jpg"}),
+        ],
+        ids=lambda value: " ".join(value) or "alone" if isinstance(value, tuple) else None,
+    )
+    def test_damaged_pictures_are_selected_with_every_other_filter(
+        self, account: Account, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], found: set[str]
+    ) -> None:
+        container = account.settings.incoming_container
+        half = {"container": container, "damaged": True, "decoded_fraction": 0.5}
+        put(
+            account,
+            record("a/whole.jpg", container=container),
+            record("a/cut.jpg", **half),
+            record("a/dog.jpg", label="dog", **half),
+            record("b/cut.jpg", **half, score=0.95, classified_at=NOON.replace(day=22)),
+            rejected("a/refused.jpg", container=container, reason="damaged"),
+        )
+        lines = [json.loads(line) for line in run_query(capsys, "--damaged", *options, "--json")[0].splitlines()]
+        assert {line["blob_name"] for line in lines} == found
+        assert all((line["damaged"], line["decoded_fraction"]) == (True, 0.5) for line in lines)
+        assert run_query(capsys, "--damaged", *options, "--count")[0] == f"{len(found)}\n"
+
+    def test_every_format_shows_the_damage(self, account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+        container = account.settings.incoming_container
+        put(
+            account,
+            record("cut.jpg", container=container, damaged=True, decoded_fraction=0.5),
+            record("whole.jpg", container=container),
+        )
+        cut, whole = csv.DictReader(io.StringIO(run_query(capsys, "--format", "csv")[0], newline=""))
+        assert (cut["damaged"], cut["decoded_fraction"]) == ("True", "0.5")
+        assert (whole["damaged"], whole["decoded_fraction"]) == ("", "")
+        _, cut_line, whole_line = run_query(capsys)[0].splitlines()
+        assert " cat (damaged) " in cut_line
+        assert "damaged" not in whole_line
+
     def test_the_newest_come_first(self, hostile: Account, capsys: pytest.CaptureFixture[str]) -> None:
         container = hostile.settings.incoming_container
         put(

@@ -32,6 +32,7 @@ def account(account: Account) -> Account:
         "pets/dog.jpg": FixedClassifier("dog"),
         "large.png": FixedClassifier(error=large),
         "text.txt": FixedClassifier(error=text),
+        "pets/cut cat.jpg": FixedClassifier("cat", decoded_fraction=0.5),
         "given up.jpg": None,
     }.items():
         account.clients.blobs.get_blob_client(container, name).upload_blob(b"x")
@@ -76,6 +77,9 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
         (["--reason", "gave_up"], {"given up.jpg"}),
         (["--label", "dog"], {"pets/dog.jpg"}),
         (["--label", "do"], set()),
+        (["--damaged"], {"pets/cut cat.jpg"}),
+        (["--damaged", "--label", "dog"], set()),
+        (["--damaged", "--since", "1h"], {"pets/cut cat.jpg"}),
         (["--status", "rejected", "--since", "1h"], {"large.png", "text.txt"}),
         (["--status", "rejected", "--since", "2999-01-01"], set()),
     ],
@@ -137,6 +141,9 @@ def test_a_false_index_row_selects_nothing(account: Account, capsys: pytest.Capt
     assert [line["image"] for line in lines(capsys)[:-1]] == ["given up.jpg"]
 
 
-def test_label_with_status_is_refused(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["redrive", "--label", "cat", "--status", "failed"]) == 2
+@pytest.mark.parametrize("selected", [["--label", "cat"], ["--damaged"]], ids=" ".join)
+def test_classified_images_with_status_are_refused(
+    account: Account, capsys: pytest.CaptureFixture[str], selected: list[str]
+) -> None:
+    assert main(["redrive", *selected, "--status", "failed"]) == 2
     assert capsys.readouterr().out == ""

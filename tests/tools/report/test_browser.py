@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -77,7 +78,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixty images of six labels, some problems, one deleted image."""
+    """Sixty images of six labels, some problems, one deleted image, one damaged picture."""
 
     def picture(record: Record) -> bytes | MissingThumbnail:
         return (
@@ -89,7 +90,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bad = [outcome(f"bad/{at}.jpg", status=Status.REJECTED) for at in range(3)]
     bad.append(outcome("bad/away.jpg", status=Status.FAILED, reason="storage_away", detail="Storage was away."))
     path = tmp_path_factory.mktemp("small") / "report.html"
-    path.write_text(page_about([*outcomes(60), *bad], picture))
+    good = outcomes(60)
+    good[9] = replace(good[9], damaged=True, decoded_fraction=0.295)
+    path.write_text(page_about([*good, *bad], picture))
     return path
 
 
@@ -141,6 +144,23 @@ def test_an_image_without_a_thumbnail_shows_the_reason(page: Page) -> None:
         )
         == 1
     )
+
+
+def test_a_damaged_picture_has_a_mark(page: Page) -> None:
+    marks = "[...document.querySelectorAll('.damage')]"
+    assert page.value(f"{marks}.map((each) => each.innerText)") == ["damaged · 29 %"]
+    assert page.value(f"{marks}[0].closest('.tile').title").endswith("IMG_00009.jpg")
+    assert page.value(
+        f"""(() => {{
+            const mark = {marks}[0].getBoundingClientRect();
+            const picture = {marks}[0].closest('.picture').getBoundingClientRect();
+            return mark.left >= picture.left && mark.right <= picture.right && mark.bottom <= picture.bottom;
+        }})()"""
+    )
+    page.value(f"{marks}[0].closest('.tile').click()")
+    details = page.value("document.getElementById('viewer-details').innerText")
+    assert "29 % of the height could be decoded" in details
+    page.value("document.getElementById('viewer').close()")
 
 
 def test_typing_searches_names_and_labels(page: Page) -> None:

@@ -9,6 +9,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from PIL import Image as Pillow
 
@@ -18,6 +19,8 @@ from inference.resources.admission import Admission
 from storage.blobs import SourceBlobs
 from storage.pipeline.classify_blob import classify_blob
 from storage.results.record import Image
+from tests.inference.decoding.image_samples import encode
+from tests.inference.model.model_folders import noise as random_picture
 from tests.storage.samples import FixedClassifier
 from tests.tools.report.reports import outcome
 from tools.__main__ import main
@@ -94,6 +97,23 @@ def test_the_page_shows_each_image_or_the_reason_for_its_absence(
     assert not {"exif", "icc_profile", "xmp"} & set(red.info)
     assert images["upright.jpg"]["label"] == "dog"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_page_shows_the_decoded_part_of_a_damaged_picture(account: Account, tmp_path: Path) -> None:
+    content = encode(random_picture(256, 192), "PNG")
+    upload(account, "cut.png", content[: len(content) // 2])
+    image = Image(account.settings.incoming_container, "cut.png")
+    classify_blob(account.stores, FixedClassifier(decoded_fraction=0.5), image)
+    classified(account, "whole.png", content)
+    path = tmp_path / "report.html"
+    assert main(["report", "--damaged", "-o", str(path)]) == 0
+    assert "Only damaged pictures." in path.read_text(encoding="utf-8")
+    images = gallery(path)
+    assert images.keys() == {"cut.png"}
+    assert images["cut.png"]["decoded_fraction"] == 0.5
+    pixels = np.asarray(thumbnail(images["cut.png"]), float)
+    assert pixels[: pixels.shape[0] // 3].std() > 20
+    assert np.abs(pixels[-pixels.shape[0] // 3 :] - 128).max() < 8
 
 
 def test_the_filters_of_query_apply_and_the_page_states_them(account: Account, tmp_path: Path) -> None:

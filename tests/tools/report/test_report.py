@@ -227,8 +227,18 @@ def test_the_gallery_contains_every_column_of_an_image() -> None:
         "format": 0,
         "queue_delay_ms": 1200,
         "duration_ms": 40,
+        "decoded_fraction": None,
     }
     assert image == {"name": "site-0/IMG_00007.jpg", "label": 0, **numbers, "thumbnail": "UklGRg=="}
+
+
+def test_damaged_pictures_are_counted_and_marked() -> None:
+    damaged = [outcome(f"{at}.jpg", damaged=True, decoded_fraction=0.4375) for at in range(2)]
+    page = Reader(page_about([*damaged, outcome("whole.jpg")]))
+    assert "2 classified by a part of the picture" in page.text
+    at = page.gallery["columns"].index("decoded_fraction")
+    assert sorted(str(image[at]) for image in page.gallery["images"]) == ["0.4375", "0.4375", "None"]
+    assert "Damaged" not in Reader(page_about([outcome("whole.jpg")])).text
 
 
 def test_an_image_without_a_thumbnail_has_a_reason() -> None:

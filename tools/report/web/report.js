@@ -8,7 +8,7 @@ const images = gallery.images.map((row) => {
   const image = Object.fromEntries(gallery.columns.map((name, at) => [name, row[at]]));
   image.label = gallery.labels[image.label];
   image.format = gallery.formats[image.format];
-  image.searchText = `${image.name} ${image.label}`.toLowerCase();
+  image.searchText = `${image.name} ${image.label} ${image.decoded_fraction === null ? "" : "damaged"}`.toLowerCase();
   return image;
 });
 
@@ -169,15 +169,25 @@ function tile(at) {
   const element = create(
     "button",
     "tile",
-    create("span", "picture", thumbnail(image)),
+    create("span", "picture", thumbnail(image), ...damageMark(image)),
     create("span", "caption", create("bdi", "", baseName(image.name)), score),
   );
   element.type = "button";
   element.dataset.at = at;
   element.tabIndex = at === current ? 0 : -1;
   element.title = image.name;
-  element.setAttribute("aria-label", `${image.label}, score ${image.score.toFixed(2)}, ${image.name}`);
+  const damage = image.decoded_fraction === null ? "" : `damaged, ${percent(image.decoded_fraction)} decoded, `;
+  element.setAttribute("aria-label", `${image.label}, score ${image.score.toFixed(2)}, ${damage}${image.name}`);
   return element;
+}
+
+const percent = (share) => `${Math.floor(share * 100)} %`;
+
+function damageMark(image) {
+  if (image.decoded_fraction === null) return [];
+  const mark = create("span", "damage", `damaged · ${percent(image.decoded_fraction)}`);
+  mark.title = `${percent(image.decoded_fraction)} of the height could be decoded`;
+  return [mark];
 }
 
 const tileAt = (at) => grid.querySelector(`[data-at="${at}"]`);
@@ -247,6 +257,7 @@ function view(at) {
   byId("viewer-predictions").hidden = predictions.length === 0;
   const details = [
     ["Size", image.width && `${formatNumber(image.width)} × ${formatNumber(image.height)} pixels, ${image.format}`],
+    ["Damaged", image.decoded_fraction !== null && `${percent(image.decoded_fraction)} of the height could be decoded`],
     ["Classified", `${new Date(image.classified_at * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`],
     ["Waiting", image.queue_delay_ms !== null && formatDuration(image.queue_delay_ms)],
     ["Processing", image.duration_ms !== null && formatDuration(image.duration_ms)],

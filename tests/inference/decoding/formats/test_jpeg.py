@@ -126,6 +126,51 @@ def test_a_straight_edge_on_a_border_of_units_is_no_damage(options: dict[str, ob
     assert decode_image(content, needed).image
 
 
+def in_separate_scans(factors: list[tuple[int, int]]) -> tuple[bytes, NDArray[np.float64]]:
+    """A JPEG with these sampling factors, one scan for each component, and the colours that it should have."""
+    across, down = max(h for h, _ in factors), max(v for _, v in factors)
+    width, height = 48 * across, 40 * down
+    gradient = np.linspace(70, 180, width)[None, :] + np.zeros((height, 1))
+    planes = [gradient, gradient[:, ::-1], np.linspace(100, 150, height)[:, None] + np.zeros((1, width))]
+    frame = struct.pack(">BHHB", 8, height, width, 3)
+    scans = b""
+    for number, (plane, (h, v)) in enumerate(zip(planes, factors, strict=True), 1):
+        part = Image.fromarray(plane.astype(np.uint8)).resize((width * h // across, height * v // down))
+        file = encode(part, "JPEG", quality=95)
+        segments = read_segments(file)
+        header, data = file[segments.scan : segments.scan + 10], file[segments.scan + 10 : -2]
+        scans += header[:5] + bytes([number]) + header[6:] + data
+        frame += bytes([number, h << 4 | v, 0])
+    tables = b"".join(file[start:end] for start, end in segments.needed if file[start + 1] in {0xC4, 0xDB})
+    whole = b"\xff\xd8" + tables + b"\xff\xc0" + struct.pack(">H", len(frame) + 2) + frame + scans + b"\xff\xd9"
+    y, cb, cr = planes[0], planes[1] - 128, planes[2] - 128
+    return whole, np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], 2).clip(0, 255)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+@pytest.mark.parametrize(
+    "factors", [[(2, 2), (1, 1), (1, 1)], [(2, 2), (2, 1), (1, 1)], [(4, 2), (1, 1), (1, 1)], [(3, 1), (1, 1), (1, 1)]]
+)
+def test_every_sampling_of_the_chroma_is_decoded(factors: list[tuple[int, int]], scale: int) -> None:
+    content, colours = in_separate_scans(factors)
+    height, width, _ = colours.shape
+    image = decode_image(content, (width // scale // 2, height // scale // 2)).image
+    assert image.size == (width // scale, height // scale)
+    averages = colours.reshape(height // scale, scale, width // scale, scale, 3).mean(axis=(1, 3))
+    assert np.abs(np.asarray(image) - averages).mean() < 2.5
+
+
+def test_a_cut_picture_with_unusual_sampling_is_truncated() -> None:
+    content, _ = in_separate_scans([(4, 2), (1, 1), (1, 1)])
+    assert refusal(content[:-200]).reason is Reason.TRUNCATED
+
+
+def test_coarse_quantisation_is_no_damage() -> None:
+    """Quality 1 moves the average of a unit by 16 levels in each component."""
+    content = encode(with_straight_edges(), "JPEG", quality=1)
+    assert decode_image(content, (200, 150)).image
+
+
 def ends_of_scans(content: bytes) -> list[int]:
     """Where the data of each scan but the last ends."""
     return [match.end() for match in re.finditer(rb"\xff\xda.*?(?=\xff[\xc4\xda])", content, re.DOTALL)]

@@ -140,6 +140,8 @@ def test_two_labels_of_a_threshold(tmp_path: Path) -> None:
     ("transforms", "sentence"),
     [
         ("  - PadImage: {size: 8}\n", "step 'PadImage'"),
+        ("  - PadImage\n", "step 'PadImage'"),
+        (TRANSFORMS + "  - ResizeImage: {size: 4}\n", "a step that comes twice"),
         ("  - ResizeImage: {size: 8, interpolation: bicubic}\n", "'bicubic' of cv2"),
         (TRANSFORMS.replace("channel_num: 3", "channel_num: 4"), "channel_num '4'"),
     ],

@@ -101,6 +101,14 @@ def test_the_block_is_a_model_json_once_the_answers_are_in(tmp_path: Path) -> No
     assert classifier.load(path).classify(png(RED)).label == "red"
 
 
+def test_of_a_long_file_the_missing_keys_are_shown_alone(tmp_path: Path) -> None:
+    labels = [f"a label with a long name {number}" for number in range(300)]
+    content = {"labels": labels, "input": {"color_order": "RGB", "scale": 1}}
+    message = refusal(folder(tmp_path, graph(classes=300, operators=("Softmax",)), model_json=content))
+    assert block(message) == {"input": {"resize": "?"}}
+    assert "write these keys into model.json" in message
+
+
 def test_a_block_that_is_pasted_as_it_is_is_refused(tmp_path: Path) -> None:
     path = folder(tmp_path, graph(operators=("Exp",)), labels_txt=LINES)
     template = block(refusal(path))
