@@ -98,6 +98,32 @@ def test_a_model_in_blob_storage_classifies_and_is_replaced_while_the_app_runs(
     bench.app.clients.close()
 
 
+def test_an_app_that_has_not_noticed_a_new_model_keeps_its_results(
+    settings: dict[str, str], shelf: Shelf, monkeypatch: pytest.MonkeyPatch, photo: bytes, tmp_path: Path
+) -> None:
+    """Two workers with the wiring of the app: the first has the old model when the second has the new one."""
+    settings["MODEL_REFRESH_SECONDS"] = "3600"
+    shelf.publish(SHAPES)
+    stale = started(settings, monkeypatch)
+    blob = stale.upload("0.jpg", photo)
+    stale.app.classify_uploaded(blob)
+    copy = shutil.copytree(SHAPES, tmp_path / "copy")
+    document = json.loads((copy / "model.json").read_text())
+    changed = {"name": "shapes-squinting", "input": document["input"] | {"interpolation": "nearest"}}
+    (copy / "model.json").write_text(json.dumps(document | changed))
+    shelf.publish(copy)
+    fresh = load(monkeypatch, **settings)
+    fresh.classify_uploaded(blob)
+    for _ in range(2):
+        row = stale.row("0.jpg")
+        assert row is not None
+        assert row.model == "shapes-squinting"
+        stale.app.classify_uploaded(blob)
+    until(lambda: stale.app.model().model.name == "shapes-squinting")
+    fresh.clients.close()
+    stale.app.clients.close()
+
+
 def test_a_model_that_is_not_there_yet_fails_no_import_and_serves_when_it_comes(
     settings: dict[str, str], shelf: Shelf, monkeypatch: pytest.MonkeyPatch, photo: bytes
 ) -> None:

@@ -21,7 +21,8 @@ from tests.inference.model.model_folders import MODEL_JSON, folder, graph
 _FILES = [
     "model.json", "labels.json", "labels.txt", "class_indices.json", "id2label.json", "config.json",
     "preprocessor_config.json", "processor_config.json", "metadata_properties.json", "metadata.json",
-    "cvexport.manifest",
+    "cvexport.manifest", "signature.json", "pipeline.json", "inference.yml", "environment.json", "data.yaml",
+    "label_map.pbtxt",
 ]  # fmt: skip
 _HOSTILE = {
     "brackets": b"[" * 200_000,
