@@ -275,6 +275,7 @@ inference.decoding.orientation inference.decoding.partial inference.decoding.pix
 inference.decoding.formats
 inference.decoding.formats.chunk_limit inference.decoding.formats.detect inference.decoding.formats.image_format
 inference.decoding.formats.jpeg inference.decoding.formats.jpeg_damage inference.decoding.formats.jpeg_pixels
+inference.decoding.formats.jpeg_breaks inference.decoding.formats.jpeg_colours inference.decoding.formats.jpeg_stream
 inference.decoding.formats.jpeg_segments inference.decoding.formats.refusals
 inference.model
 inference.model.file_errors inference.model.folder inference.model.labels inference.model.labels.find
