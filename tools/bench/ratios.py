@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 _OF_CEILING = {"12 MP": 0.95, "2 MP": 0.88}
 _OF_BARE_LOOP = 0.97
-_OF_BASELINE = {"12 MP": 3.0, "2 MP": 2.1, "0.3 MP": 1.3}
+_OF_BASELINE = {"12 MP": 3.0, "2 MP": 2.6, "0.3 MP": 1.5}
 _OF_SERIAL_BASELINE = {"12 MP": 4.5, "2 MP": 2.5}
 _OF_MEMORY = {"12 MP": 0.85, "2 MP": 0.75}
-_OF_FLOOR = {"12 MP": 1.25}
+_OF_FLOOR = {"12 MP": 1.15}
 _OF_EAGER = {"MobileNetV2": 3.0}
 _OVERHEAD_MS = 3.0
 _APP_START, _CLASSIFY_START = 1.15, 1.35

@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+import simplejpeg  # type: ignore[import-untyped]  # its stub has no py.typed marker
 from PIL import Image
 
 from inference.classifier import Classifier
@@ -85,15 +86,19 @@ def _floor(content: bytes) -> None:
 
 
 def bare_tensor(content: bytes) -> NDArray[np.generic]:
-    """Return the model's input, (1, 3, 224, 224) float32, by library calls alone: no header checks, no refusals."""
-    with Image.open(io.BytesIO(content)) as image:
-        factor = _SHORTEST_SIDE_PX / min(image.size)
-        whole = [int(side * factor) for side in image.size]
-        image.draft("RGB", (2 * whole[0], 2 * whole[1]))
-        left, top = ((side - SIDE_PX) // 2 for side in whole)
-        across, down = image.width / whole[0], image.height / whole[1]
-        box = (left * across, top * down, (left + SIDE_PX) * across, (top + SIDE_PX) * down)
-        pixels = np.asarray(image.convert("RGB").resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC, box))
+    """Return the model's input, (1, 3, 224, 224) float32, by library calls alone: no header checks, no refusals.
+
+    The decoder is the fastest that the app could use: libjpeg-turbo without Pillow's own reading in blocks.
+    """
+    height, width, _, _ = simplejpeg.decode_jpeg_header(content)
+    factor = _SHORTEST_SIDE_PX / min(width, height)
+    whole = [int(side * factor) for side in (width, height)]
+    reduced = simplejpeg.decode_jpeg(content, "RGB", min_height=2 * whole[1], min_width=2 * whole[0])
+    image = Image.fromarray(reduced)
+    left, top = ((side - SIDE_PX) // 2 for side in whole)
+    across, down = image.width / whole[0], image.height / whole[1]
+    box = (left * across, top * down, (left + SIDE_PX) * across, (top + SIDE_PX) * down)
+    pixels = np.asarray(image.resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC, box))
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1)) * (1 / 255 / _STD)
     planes -= _MEAN / _STD
     tensor: NDArray[np.generic] = planes[None]
