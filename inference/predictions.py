@@ -30,11 +30,14 @@ class ImageInfo(NamedTuple):
         width: Pixels, after EXIF orientation is applied.
         height: Pixels, after EXIF orientation is applied.
         format: The format that the content has, in lower case: ``jpeg``, ``png``, ``webp``, ``heif`` ...
+        color_profile: The name of an embedded colour profile that differs from sRGB, which is not applied; one line of
+            printable characters. ``None`` for all other images.
     """
 
     width: int
     height: int
     format: str
+    color_profile: str | None = None
 
 
 class ModelIdentity(NamedTuple):

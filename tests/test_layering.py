@@ -36,6 +36,7 @@ TABLE: dict[str, set[str]] = {
     "inference.model.sourced_values": {"inference.errors", "inference.model_spec"},
     "inference.model.file_errors": {"inference.errors"},
     "inference.resources": {"inference.errors"},
+    "inference.decoding.color_profile": set(),
     "inference.decoding.decoder_errors": {"PIL", "inference.errors"},
     "inference.decoding.memory_cost": set(),
     "inference.decoding.orientation": {"PIL"},
@@ -44,7 +45,7 @@ TABLE: dict[str, set[str]] = {
     "inference.decoding.formats": {
         *("PIL", "numpy", "pillow_heif", "simplejpeg"),
         *("inference.errors", "inference.limits", "inference.predictions"),
-        *("inference.decoding.decoder_errors", "inference.decoding.memory_cost"),
+        *("inference.decoding.color_profile", "inference.decoding.decoder_errors", "inference.decoding.memory_cost"),
         *("inference.decoding.orientation", "inference.decoding.partial", "inference.decoding.pixels"),
     },
     "inference.decoding": {
@@ -151,6 +152,7 @@ TABLE: dict[str, set[str]] = {
 FLAT_MODULES = 13
 MORE_FLAT_MODULES = {
     "inference/decoding/formats": "one module for each image format",
+    "tests/inference/decoding": "the fuzzer and the memory checks have modules beside the tests",
     "tests/inference/decoding/formats": "one test module or two for each image format",
     "inference/model/exporters": "one module for each exporter",
     "tests/inference/model/exporters": "the same",

@@ -34,6 +34,8 @@ def read_header(content: bytes, limits: Limits) -> Header:
         )
     image_format = load_format(detect_format(content))
     header = _read_header(image_format, content, limits)
+    if profile := image_format.color_profile(content):
+        header = header._replace(info=header.info._replace(color_profile=profile))
     _refuse_too_many_pixels(header, limits)
     if image_format.can_state_any_size:
         _refuse_hollow(header, content)

@@ -108,6 +108,7 @@ def _classified(record: Record, classification: Classification) -> Record:
         format=image.format,
         damaged=classification.decoded_fraction is not None,
         decoded_fraction=classification.decoded_fraction,
+        color_profile=image.color_profile,
     )
 
 
@@ -121,6 +122,7 @@ def _rejected(record: Record, error: PermanentError) -> Record:
         width=image.width if image else None,
         height=image.height if image else None,
         format=image.format if image else None,
+        color_profile=image.color_profile if image else None,
     )
 
 

@@ -88,6 +88,7 @@ class Record:
         damaged: A part of the picture is missing or wrong, and it was classified all the same.
         decoded_fraction: The part of the stored picture's height, from the top, that is good: 0..1; only with
             ``damaged``.
+        color_profile: The name of an embedded colour profile that differs from sRGB and was not applied.
         answers: One answer per model where several were asked, else empty. A row keeps them without predictions.
         superseded: Index rows that a replaced attempt may still write (see ``commit``).
         shared: More than one attempt writes this outcome, so one of them may still be running when another is done.
@@ -116,6 +117,7 @@ class Record:
     sidecar: str
     damaged: bool = False
     decoded_fraction: float | None = None
+    color_profile: str | None = None
     # The columns below are not shown by ``query``.
     answers: tuple[Answer, ...] = ()
     superseded: tuple[keys.RowKeys, ...] = ()

@@ -77,6 +77,11 @@ class Avif(ImageFormat):
                 raise
             return super().open(without)
 
+    def read_color_profile(self, content: bytes) -> str | None:
+        """Return the name of the profile of the primary picture."""
+        picture = read_container(content, ChunkLimit(len(content))).primary
+        return picture.color_profile if picture else None
+
     def describe(self, image: ImageFile, content: bytes, frames: int, limits: Limits) -> Header:
         """Return the header of an opened image."""
         frames = max(frames, image.n_frames if isinstance(image, AvifImagePlugin.AvifImageFile) else 1)

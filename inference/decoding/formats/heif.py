@@ -70,6 +70,11 @@ class Heif(ImageFormat):
             image: ImageFile = HeifImageFile(BytesIO(_without_sequences(content)))
             return image
 
+    def read_color_profile(self, content: bytes) -> str | None:
+        """Return the name of the profile of the primary picture."""
+        picture = read_container(content, ChunkLimit(len(content))).primary
+        return picture.color_profile if picture else None
+
     def describe(self, image: ImageFile, content: bytes, frames: int, limits: Limits) -> Header:
         """Return the header of an opened image."""
         layers = read_container(content, ChunkLimit(limits.max_chunks)).layers

@@ -6,6 +6,7 @@ Most images are JPEG: a process that meets no other format imports neither the m
 from __future__ import annotations
 
 import struct
+import zlib
 from importlib import import_module
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -165,6 +166,23 @@ class ImageFormat:
     def metadata(self, image: ImageFile, content: bytes) -> tuple[object, object]:  # noqa: ARG002 - one interface
         """Return the EXIF block and the XMP packet: bytes, or anything else where there is none or it is broken."""
         return image.info.get("exif"), image.info.get("xmp")
+
+    def color_profile(self, content: bytes) -> str | None:
+        """Return the name of an embedded colour profile that differs from sRGB; a broken one counts as absent."""
+        try:
+            return self.read_color_profile(content)
+        except (struct.error, LookupError, zlib.error, PermanentError):
+            return None
+
+    def read_color_profile(self, content: bytes) -> str | None:  # noqa: ARG002 - one interface
+        """Return the name of the profile in a file that ``validate`` has passed; ``None`` where there is none.
+
+        A format whose ``read_header`` puts the name into the header needs no such method.
+
+        Raises:
+            struct.error, LookupError, zlib.error, PermanentError: It is broken.
+        """
+        return None
 
     def refuse(self, header: Header, content: bytes) -> None:
         """Refuse an image that is within the limits and still cannot be decoded, or only at too high a cost.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from inference.decoding.color_profile import name_profile
 from inference.decoding.formats.image_format import Header, ImageFormat, PartialImageError
 from inference.decoding.formats.jpeg_damage import diagnose, find_offset, has_sign_of_loss
 from inference.decoding.formats.jpeg_pixels import Colours, RemarkKind, decode_pixels, decode_unusual_sampling
@@ -71,7 +72,7 @@ class Jpeg(ImageFormat):
         size = segments.width, segments.height
         mode = _MODES[len(segments.sampling)]
         return Header(
-            info=ImageInfo(*orientation.swap(size), self.name),
+            info=ImageInfo(*orientation.swap(size), self.name, _name_profile(content, segments)),
             orientation=orientation,
             mode=mode,
             frames=frames,
@@ -114,6 +115,13 @@ class Jpeg(ImageFormat):
 
 
 FORMAT = Jpeg()
+
+
+def _name_profile(content: bytes, segments: Segments) -> str | None:
+    """Return the name of the profile, which may be cut into segments, if it differs from sRGB."""
+    if not segments.profile:
+        return None
+    return name_profile(b"".join(content[start:end] for _, start, end in sorted(segments.profile)))
 
 
 def _refuse_unsupported(segments: Segments) -> None:

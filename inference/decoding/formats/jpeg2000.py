@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Jpeg2KImagePlugin
 
+from inference.decoding.color_profile import name_profile
 from inference.decoding.formats.chunk_limit import ChunkLimit
 from inference.decoding.formats.image_format import Header, ImageFormat
 from inference.decoding.formats.isobmff.boxes import boxes, check_boxes
@@ -33,6 +34,7 @@ _END = b"\xff\xd9"  # EOC
 _SIZES = struct.Struct(">8I")  # of the picture and its offset, then of a tile and its offset
 _SIZES_AT = 8  # behind the two markers, the segment's length and the capabilities
 _COMPONENT = struct.Struct(">BBB")  # Ssiz, XRsiz, YRsiz
+_RESTRICTED_PROFILE = 2  # METH of a box for colours: an ICC profile follows
 _DEPTH = 0x7F  # of Ssiz; the bit above it says whether samples are signed
 
 
@@ -72,6 +74,17 @@ class Jpeg2000(ImageFormat):
         )
         header = super().describe(image, content, frames, limits)
         return header._replace(decoder_memory=DecoderMemory(memory))
+
+    def read_color_profile(self, content: bytes) -> str | None:
+        """Return the name of the profile in the box ``colr`` of a JP2 file."""
+        if content.startswith(_CODESTREAM):
+            return None
+        chunks = ChunkLimit(len(content))
+        for outer in boxes(content, 0, len(content), chunks):
+            for box in boxes(content, outer.start, outer.end, chunks) if outer.kind == b"jp2h" else ():
+                if box.kind == b"colr" and content[box.start] == _RESTRICTED_PROFILE:
+                    return name_profile(content[box.start + 3 : box.end])
+        return None
 
     def decode(self, content: bytes, mode: Mode, scale: int) -> Image.Image:
         """Decode the picture; Pillow moves samples of fewer than 8 bits up, so that white is 128 with one bit."""

@@ -26,6 +26,8 @@ _EXIF_OR_XMP = 0xE1
 _WITHOUT_LENGTH = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
 _MAX_JUNK_BYTES = 65_536  # between segments
 _MAX_EXIF_SEGMENTS = 256  # 16 MiB
+_PROFILE = 0xE2
+_PROFILE_NAME = b"ICC_PROFILE\0"  # then the number of this part and of all parts
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 
 
@@ -42,6 +44,7 @@ class Segments(NamedTuple):
         has_several_scans: Whether others follow: progressive, or one for each component.
         exif: The EXIF block with its prefix; ``None`` where there is none.
         xmp: The XMP packet; ``None`` where there is none.
+        profile: The (number, start, end) of each part of the ICC profile.
         needed: The (start, end) of the segments that a decoder needs, from the marker on.
     """
 
@@ -54,6 +57,7 @@ class Segments(NamedTuple):
     has_several_scans: bool
     exif: bytes | None
     xmp: bytes | None
+    profile: tuple[tuple[int, int, int], ...]
     needed: tuple[tuple[int, int], ...]
 
     @property
@@ -93,6 +97,7 @@ def read_segments(content: bytes, chunks: ChunkLimit | None = None) -> Segments:
     frame: _Segment | None = None
     exif: list[bytes] = []
     xmp: bytes | None = None
+    profile: list[tuple[int, int, int]] = []
     needed: list[tuple[int, int]] = []
     for segment in _segments(content, chunks or ChunkLimit(len(content))):
         code, start, body, end = segment
@@ -108,6 +113,8 @@ def read_segments(content: bytes, chunks: ChunkLimit | None = None) -> Segments:
                 )
         elif code == _EXIF_OR_XMP and content.startswith(_XMP, body):
             xmp = content[body + len(_XMP) : end]
+        elif code == _PROFILE and content.startswith(_PROFILE_NAME, body) and end - body > len(_PROFILE_NAME) + 2:
+            profile.append((content[body + len(_PROFILE_NAME)], body + len(_PROFILE_NAME) + 2, end))
     if frame is None:
         raise corrupt("its picture data begins without a frame header")
     precision, height, width, components = struct.unpack_from(">BHHB", content, frame.body)
@@ -122,6 +129,7 @@ def read_segments(content: bytes, chunks: ChunkLimit | None = None) -> Segments:
         has_several_scans=frame.code == _PROGRESSIVE or content[segment.body] < components,
         exif=b"".join(exif) or None,
         xmp=xmp,
+        profile=tuple(profile),
         needed=tuple(needed),
     )
 

@@ -15,7 +15,7 @@ from PIL import PngImagePlugin
 
 from inference.decoding.decoder_errors import decoder_errors
 from inference.decoding.formats.image_format import ImageFormat
-from inference.decoding.formats.png_chunks import read_chunks, read_exif, read_xmp
+from inference.decoding.formats.png_chunks import read_chunks, read_color_profile, read_exif, read_xmp
 from inference.decoding.formats.refusals import chunk_name, truncated, unsupported
 from inference.decoding.formats.zlib_stream import PIECE_BYTES, missing_checksum
 
@@ -123,6 +123,10 @@ class Png(ImageFormat):
         damaged = next((start - 8 for start, end in pixels[1:] if not _is_intact(content, start, end)), 0)
         part = super().decode_part(content[:damaged]) if damaged else None
         return part or super().decode_part(content)
+
+    def read_color_profile(self, content: bytes) -> str | None:
+        """Return the name of the profile, which stands before the pixels."""
+        return read_color_profile(content)
 
     def metadata(self, image: ImageFile, content: bytes) -> tuple[object, object]:  # noqa: ARG002 - one interface
         """Return the EXIF block and the XMP packet, also from behind the pixels, where Pillow's reader stops."""

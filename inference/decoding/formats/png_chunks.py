@@ -6,6 +6,8 @@ import struct
 import zlib
 from typing import TYPE_CHECKING
 
+from inference.decoding.color_profile import name_cicp, name_profile
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -34,6 +36,24 @@ def read_exif(content: bytes) -> bytes:
         return bytes.fromhex(b"".join(lines[3:]).decode("ascii"))
     except ValueError:
         return b""
+
+
+def read_color_profile(content: bytes) -> str | None:
+    """Return the name of the profile that differs from sRGB (``cICP``, ``iCCP``), of which the start is inflated.
+
+    Raises:
+        LookupError, zlib.error: The chunk is broken.
+    """
+    name = None
+    for kind, start, length in read_chunks(content):
+        if kind == b"cICP":
+            return name_cicp(content[start], content[start + 1])
+        if kind == b"iCCP":
+            packed = content[start : start + length].split(b"\0", 1)[1][1:]
+            name = name_profile(zlib.decompressobj().decompress(packed, _MAX_INFLATED_BYTES))
+        if kind == b"IDAT":
+            break
+    return name
 
 
 def read_xmp(content: bytes) -> bytes:

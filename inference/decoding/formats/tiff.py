@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import ExifTags, Image, ImagePalette, TiffImagePlugin
 
+from inference.decoding.color_profile import name_profile
 from inference.decoding.decoder_errors import decoder_errors
 from inference.decoding.formats.image_format import Header, ImageFormat
 from inference.decoding.formats.refusals import truncated
@@ -18,6 +19,7 @@ from inference.decoding.formats.tiff_directory import (
     find_picture,
     last_part,
     read_pages,
+    read_profile,
 )
 from inference.decoding.formats.tiff_tags import DEFLATE, FAX, JPEG, PLAIN, YCBCR, Tag, refuse_misread, refuse_samples
 from inference.decoding.formats.zlib_stream import PIECE_BYTES, missing_checksum
@@ -159,6 +161,11 @@ class Tiff(ImageFormat):
             .describe(image, content, frames, limits)
             ._replace(decoder_memory=memory, coded_pixels=_tile_pixels(image))
         )
+
+    def read_color_profile(self, content: bytes) -> str | None:
+        """Return the name of the profile of the page that is decoded."""
+        page = find_picture(content)
+        return name_profile(read_profile(content, page)) if page else None
 
     def refuse(self, header: Header, content: bytes) -> None:  # noqa: ARG002 - one interface
         """Refuse floating-point samples: no value is agreed to be white."""

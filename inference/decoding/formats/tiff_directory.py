@@ -177,6 +177,15 @@ def check_picture(content: bytes, page: Directory, chunks: ChunkLimit) -> dict[i
     return tags
 
 
+def read_profile(content: bytes, page: Directory) -> bytes:
+    """Return the ICC profile of a page; empty where it has none."""
+    for at in page.entries:
+        tag, entry = page.entry(content, at)
+        if tag == Tag.ICC_PROFILE:
+            return content[entry.at : entry.at + entry.size]
+    return b""
+
+
 class Part(NamedTuple):
     """A strip or tile: where it begins and ends."""
 

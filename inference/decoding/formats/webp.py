@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import WebPImagePlugin
 
+from inference.decoding.color_profile import name_profile
 from inference.decoding.formats.image_format import Header, ImageFormat
 from inference.decoding.formats.refusals import chunk_name, corrupt, truncated
 from inference.decoding.memory_cost import DecoderMemory
@@ -66,6 +67,10 @@ class WebP(ImageFormat):
             frames=frames,
             decoder_memory=DecoderMemory(_PIXEL_BYTES * stored.width * stored.height + 2 * len(content)),
         )
+
+    def read_color_profile(self, content: bytes) -> str | None:
+        """Return the name of the profile in the chunk ``ICCP``."""
+        return name_profile(_chunk(content, b"ICCP"))
 
     def decode(self, content: bytes, mode: Mode, scale: int) -> Image.Image:
         """Decode the first frame, also of a file whose later chunks are cut."""

@@ -129,12 +129,13 @@ def test_a_redo_classifies_again_with_the_same_model(stores: Stores, account: Ac
 
 def test_a_bad_image_is_rejected_once_with_what_is_known_of_it(stores: Stores, account: Account) -> None:
     account.upload("cat.jpg", b"half a ca")
-    broken = PermanentError(Reason.TRUNCATED, "The file ends early.", ImageInfo(8, 6, "jpeg"))
+    broken = PermanentError(Reason.TRUNCATED, "The file ends early.", ImageInfo(8, 6, "jpeg", "Display P3"))
     finished = classify_blob(stores, FixedClassifier(error=broken), account.image())
     assert finished.outcome is Outcome.COMMITTED
     written = committed(account)
     assert (written.status, written.reason, written.detail) == (Status.REJECTED, "truncated", "The file ends early.")
     assert (written.width, written.height, written.format) == (8, 6, "jpeg")
+    assert written.color_profile == "Display P3"
     assert (written.label, written.score, written.predictions) == (None, None, ())
     assert (written.model, written.model_version) == (MODEL.name, MODEL.version)
     assert classify_blob(stores, FixedClassifier(), account.image()).outcome is Outcome.DUPLICATE

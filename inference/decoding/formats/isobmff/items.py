@@ -52,6 +52,7 @@ class CodedPicture(NamedTuple):
         others: Those of its depth and other auxiliary images, which are not decoded.
         size: Its width and height in pixels, before anything is cut off; zeros where none is stated.
         clean_aperture: The part to show; ``None`` for all of it.
+        color_profile: The name of a colour profile that differs from sRGB.
     """
 
     colours: list[CodedItem]
@@ -59,6 +60,7 @@ class CodedPicture(NamedTuple):
     others: list[CodedItem]
     size: tuple[int, int]
     clean_aperture: CleanAperture | None
+    color_profile: str | None
 
     @property
     def is_whole(self) -> bool:
@@ -150,7 +152,7 @@ def _primary_picture(content: bytes, meta: Box, chunks: ChunkLimit) -> CodedPict
     extents = dict(_read_items(content, inside[b"iloc"], inside.get(b"idat"), chunks))
     colours = _resolve_derived([primary], references)
     auxiliary = [one for item in dict.fromkeys((primary, *colours)) for one in references.auxiliary.get(item, [])]
-    properties = read_properties(content, inside[b"iprp"], chunks) if b"iprp" in inside else Properties({}, {}, set())
+    properties = read_properties(content, inside[b"iprp"], chunks) if b"iprp" in inside else Properties()
     alpha = _resolve_derived([item for item in auxiliary if item in properties.alpha], references)
     others = _resolve_derived([item for item in auxiliary if item not in properties.alpha], references)
     nothing = _Extents([], is_whole=True)
@@ -174,7 +176,8 @@ def _primary_picture(content: bytes, meta: Box, chunks: ChunkLimit) -> CodedPict
         ]
 
     size, clean_aperture = properties.sizes.get(primary, (0, 0)), properties.clean_apertures.get(primary)
-    return CodedPicture(coded(colours), coded(alpha), coded(others), size, clean_aperture)
+    profile = next((name for item in (primary, *colours) if (name := properties.profiles.get(item))), None)
+    return CodedPicture(coded(colours), coded(alpha), coded(others), size, clean_aperture, profile)
 
 
 def _read_kinds(content: bytes, iinf: Box, chunks: ChunkLimit) -> Iterator[tuple[int, bytes]]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 import struct
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
+from inference.decoding.color_profile import name_cicp, name_profile
 from inference.decoding.formats.isobmff.boxes import boxes
 
 if TYPE_CHECKING:
@@ -50,18 +52,21 @@ class CleanAperture(NamedTuple):
         return (left, top, right, bottom) if left < right and top < bottom else None
 
 
-class Properties(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Properties:
     """The properties by the number of their item.
 
     Attributes:
         sizes: Width and height in pixels.
         clean_apertures: The parts to show.
         alpha: The items that hold opacity.
+        profiles: The names of colour profiles that differ from sRGB.
     """
 
-    sizes: dict[int, tuple[int, int]]
-    clean_apertures: dict[int, CleanAperture]
-    alpha: set[int]
+    sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    clean_apertures: dict[int, CleanAperture] = field(default_factory=dict)
+    alpha: dict[int, bool] = field(default_factory=dict)
+    profiles: dict[int, str] = field(default_factory=dict)
 
 
 def read_properties(content: bytes, iprp: Box, chunks: ChunkLimit) -> Properties:
@@ -71,23 +76,20 @@ def read_properties(content: bytes, iprp: Box, chunks: ChunkLimit) -> Properties
         struct.error, LookupError: The boxes are damaged.
     """
     tables = {box.kind: box for box in boxes(content, iprp.start, iprp.end, chunks)}
-    sizes, apertures, alpha = {}, {}, set()
-    for index, box in enumerate(boxes(content, tables[b"ipco"].start, tables[b"ipco"].end, chunks), start=1):
-        if box.kind == b"ispe":
-            width, height = struct.unpack_from(">II", content, box.start + 4)
-            sizes[index] = width, height
-        elif box.kind == b"clap":
-            apertures[index] = _read_clean_aperture(content, box.start)
-        elif box.kind == b"auxC" and content.startswith(_ALPHA, box.start + 4):
-            alpha.add(index)
-    found = Properties({}, {}, set())
+    found = Properties()
+    tables_of_kinds = {
+        b"ispe": (found.sizes, _read_size),
+        b"clap": (found.clean_apertures, _read_clean_aperture),
+        b"auxC": (found.alpha, _read_alpha),
+        b"colr": (found.profiles, _name_colours),
+    }
+    inside = dict(enumerate(boxes(content, tables[b"ipco"].start, tables[b"ipco"].end, chunks), start=1))
     for item, index in _links(content, tables[b"ipma"], chunks):
-        if index in sizes:
-            found.sizes[item] = sizes[index]
-        elif index in alpha:
-            found.alpha.add(item)
-        elif aperture := apertures.get(index):
-            found.clean_apertures[item] = aperture
+        box = inside.get(index)
+        if box and box.kind in tables_of_kinds:
+            table, read = tables_of_kinds[box.kind]
+            if (value := read(content, box)) is not None:
+                table[item] = value  # type: ignore[index]  # each table has the type of its reader's values
     return found
 
 
@@ -110,9 +112,27 @@ def _links(content: bytes, ipma: Box, chunks: ChunkLimit) -> Iterator[tuple[int,
             yield item, index & (0x7FFF if is_wide else 0x7F)
 
 
-def _read_clean_aperture(content: bytes, at: int) -> CleanAperture | None:
+def _read_size(content: bytes, ispe: Box) -> tuple[int, int]:
+    width, height = struct.unpack_from(">II", content, ispe.start + 4)
+    return width, height
+
+
+def _read_alpha(content: bytes, aux_c: Box) -> bool | None:
+    return content.startswith(_ALPHA, aux_c.start + 4) or None
+
+
+def _name_colours(content: bytes, colr: Box) -> str | None:
+    """Return the name that a box of colour information gives: an ICC profile, or code points."""
+    kind = content[colr.start : colr.start + 4]
+    if kind == b"nclx":
+        primaries, transfer = struct.unpack_from(">HH", content, colr.start + 4)
+        return name_cicp(primaries, transfer)
+    return name_profile(content[colr.start + 4 : colr.end]) if kind in {b"prof", b"rICC"} else None
+
+
+def _read_clean_aperture(content: bytes, clap: Box) -> CleanAperture | None:
     """Return the fractions; ``None`` for a denominator of 0 or an empty part, which every reader ignores."""
-    numbers = _CLEAN_APERTURE.unpack_from(content, at)
+    numbers = _CLEAN_APERTURE.unpack_from(content, clap.start)
     if not all(numbers[1::2]):
         return None
     fractions = [Fraction(top, bottom) for top, bottom in zip(numbers[::2], numbers[1::2], strict=True)]
