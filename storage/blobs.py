@@ -20,10 +20,13 @@ from azure.core.exceptions import (
     ResourceNotModifiedError,
 )
 
-from inference.errors import PermanentError, Reason, TransientError, printable
-from storage.errors import translate, translate_errors
-from storage.etags import bare_etag, quoted_etag
-from storage.listing import Listed, list_pages
+from inference.errors import ClassificationError, PermanentError, Reason, TransientError, printable
+from storage.errors import translate
+from storage.etags import bare_etag, quoted_etag, same_etag
+from storage.keys import folder_of
+from storage.listing import Listed, is_directory, list_pages
+from storage.refusals import RefusedBlobError, refused_blob
+from storage.results.record import Image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +34,9 @@ if TYPE_CHECKING:
 
     from azure.storage.blob import BlobServiceClient
 
-    from storage.results.record import Image
+
+_PROBES = 3
+_REFUSED_OR_GONE = frozenset({400, 401, 403, 404, 405, 409, 416})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +56,17 @@ class SourceInfo:
 
 @dataclass(frozen=True, slots=True)
 class SourceBlob:
-    """The bytes of one content of a blob, with the properties of that content."""
+    """The bytes of one content of a blob, with the properties of that content.
+
+    Attributes:
+        info: The properties.
+        content: The bytes.
+        is_directory: The blob only marks a directory (``hdi_isfolder``), as ADLS Gen2 and its clients write it.
+    """
 
     info: SourceInfo
     content: bytes
+    is_directory: bool = False
 
 
 class TooLargeError(PermanentError):
@@ -68,6 +80,20 @@ class TooLargeError(PermanentError):
         self.info = info
 
 
+class UnreadBlobError(ClassificationError):
+    """Storage refuses this blob alone, and will refuse it again.
+
+    Attributes:
+        info: The blob's properties as the listing states them.
+        refusal: The reason and a sentence.
+    """
+
+    def __init__(self, info: SourceInfo, refusal: RefusedBlobError) -> None:
+        super().__init__(refusal.detail)
+        self.info = info
+        self.refusal = refusal
+
+
 class SourceBlobs:
     """Reads blobs of the image account. Thread-safe.
 
@@ -79,6 +105,7 @@ class SourceBlobs:
     def __init__(self, service: BlobServiceClient, max_bytes: int) -> None:
         self._service = service
         self._max_bytes = max_bytes
+        self._last_read: Image | None = None
 
     def read(
         self, image: Image, *, unless_etag: str | None = None, on_length: Callable[[int], object] = lambda _: None
@@ -97,6 +124,7 @@ class SourceBlobs:
         Raises:
             FileNotFoundError: The blob does not exist.
             TooLargeError: It has more than ``max_bytes``; the body was not read.
+            UnreadBlobError: Storage refuses this blob alone, and will refuse it again.
             TransientError: Storage failed for now, or the bytes do not match the length or MD5 in the headers.
             ConfigurationError: Storage refused the request.
         """
@@ -118,18 +146,20 @@ class SourceBlobs:
         except HttpResponseError as error:
             if error.status_code == 304:  # the SDK has a class for this, but not on every path
                 return None
-            raise translate(error, action) from None  # without a cause, see ``translate_errors``
+            raise self._unread(image, error) or translate(error, action) from None  # without a cause
         except AzureError as error:
             raise translate(error, action) from None
         info = check.info
         if info is None:
             raise TransientError(f"{action} failed for now (the response had no ETag).")
         _check_integrity(action, content, info, check.md5)
-        return SourceBlob(info, content)
+        self._last_read = image
+        return SourceBlob(info, content, not content and check.is_directory)
 
     def pages(self, container: str, *, prefix: str | None = None) -> Iterator[list[Listed]]:
-        """Yield the blobs of a container; see ``list_pages``."""
-        return list_pages(self._service.get_container_client(container), prefix=prefix)
+        """Yield the blobs of a container, without directory markers; see ``list_pages``."""
+        pages = list_pages(self._service.get_container_client(container), prefix=prefix, with_metadata=True)
+        return ([blob for blob in page if not blob.is_directory] for page in pages)
 
     def is_current(self, image: Image, etag: str) -> bool:
         """Whether the blob exists and still has this ETag. A conditional HEAD, because Last-Modified is too coarse.
@@ -144,6 +174,9 @@ class SourceBlobs:
         except (ResourceNotFoundError, ResourceModifiedError):
             return False
         except AzureError as error:
+            if self.refusal(image, error):
+                info = self.listed_info(image)
+                return info is not None and same_etag(info.etag, etag)
             raise translate(error, f"checking whether {image} is current") from None
         return True
 
@@ -155,12 +188,78 @@ class SourceBlobs:
             ConfigurationError: Storage refused the request.
         """
         blob = self._service.get_blob_client(image.container, image.blob_name)
-        with translate_errors(f"reading the properties of {image}"):
-            try:
-                properties = blob.get_blob_properties()
-            except ResourceNotFoundError:
-                return None
+        try:
+            properties = blob.get_blob_properties()
+        except ResourceNotFoundError:
+            return None
+        except AzureError as error:
+            if self.refusal(image, error):
+                return self.listed_info(image)
+            raise translate(error, f"reading the properties of {image}") from None
         return SourceInfo(bare_etag(properties.etag), properties.last_modified, properties.size)
+
+    def listed_info(self, image: Image) -> SourceInfo | None:
+        """The properties of a blob as the listing states them, where storage refuses the blob itself.
+
+        Raises:
+            TransientError: Storage failed for now.
+            ConfigurationError: Storage refused the listing.
+        """
+        container = self._service.get_container_client(image.container)
+        for page in list_pages(container, prefix=image.blob_name, page_size=1):  # its own name sorts first
+            for blob in page:
+                is_same = blob.name == image.blob_name
+                return SourceInfo(blob.etag, blob.last_modified, blob.content_length) if is_same else None
+        return None
+
+    def refusal(self, image: Image, error: AzureError) -> RefusedBlobError | None:
+        """The error for one blob whose read failed; ``None`` if the failure concerns more than this blob, or passes.
+
+        Raises:
+            TransientError: Storage failed for now, so that nothing is known.
+            ConfigurationError: Storage refused to list the container.
+        """
+        if not isinstance(error, HttpResponseError):
+            return None
+        return refused_blob(error, str(image), lambda: self._is_another_readable(image))
+
+    def _unread(self, image: Image, error: HttpResponseError) -> Exception | None:
+        refusal = self.refusal(image, error)
+        if refusal is None:
+            return None
+        info = self.listed_info(image)
+        return UnreadBlobError(info, refusal) if info else FileNotFoundError(str(image))
+
+    def _is_another_readable(self, refused: Image) -> bool:
+        """Whether storage returns any other blob of the container: the one read last, or some of the listing."""
+        last = self._last_read
+        if last is not None and last.container == refused.container and last != refused and self._is_readable(last):
+            return True
+        return any(map(self._is_readable, self._others(refused)))
+
+    def _is_readable(self, image: Image) -> bool:
+        """Whether one byte of a blob can be read.
+
+        Raises:
+            TransientError: Storage failed for now, so that nothing is known.
+        """
+        try:
+            self._service.get_blob_client(image.container, image.blob_name).download_blob(offset=0, length=1).readall()
+        except AzureError as error:
+            refused_or_gone = isinstance(error, HttpResponseError) and error.status_code in _REFUSED_OR_GONE
+            if refused_or_gone:
+                return False
+            raise translate(error, f"reading {image}") from None
+        return True
+
+    def _others(self, refused: Image) -> list[Image]:
+        """A few other blobs from the first page of the listing, each in a folder of its own where there are several."""
+        page = next(list_pages(self._service.get_container_client(refused.container)), [])
+        others = [blob.name for blob in page if blob.content_length and blob.name != refused.blob_name]
+        by_folder = {folder_of(name): name for name in reversed(others)}
+        in_same_folder = by_folder.pop(folder_of(refused.blob_name), None)
+        names = [*list(by_folder.values())[:_PROBES], *([in_same_folder] if in_same_folder else [])]
+        return [Image(refused.container, name) for name in names]
 
 
 class _ResponseCheck:
@@ -171,6 +270,7 @@ class _ResponseCheck:
         self._on_length = on_length
         self.info: SourceInfo | None = None
         self.md5: bytes | None = None
+        self.is_directory = False
 
     def attach(self, request: Any) -> None:
         # Not raw_response_hook: after a dropped connection the SDK repeats the request without that hook, and the
@@ -190,6 +290,7 @@ class _ResponseCheck:
             raise TransientError(f"The blob changed from {self.info.etag} to {info.etag} while it was read.")
         first = self.info is None
         self.info = info
+        self.is_directory = is_directory({"hdi_isfolder": headers.get("x-ms-meta-hdi_isfolder")})
         md5 = headers.get("x-ms-blob-content-md5") or (None if span else headers.get("Content-MD5"))
         self.md5 = base64.b64decode(md5) if md5 else None
         if length > self._max_bytes:

@@ -9,12 +9,13 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from storage.errors import translate_errors
 from storage.etags import bare_etag
+from storage.refusals import ARCHIVE_TIER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from azure.storage.blob import ContainerClient
+    from azure.storage.blob import BlobProperties, ContainerClient
 
 _PAGE = 5000  # the most that one List Blobs request returns
 
@@ -29,6 +30,8 @@ class Listed:
         last_modified: Aware UTC, one-second grain.
         content_length: Bytes.
         content_md5: 16 bytes. Storage computes it for a blob that is uploaded in one piece; else it may be ``None``.
+        is_archived: It is in the archive tier, also while it is being rehydrated.
+        is_directory: It only marks a directory; known only from a listing with metadata.
     """
 
     name: str
@@ -36,29 +39,54 @@ class Listed:
     last_modified: datetime
     content_length: int
     content_md5: bytes | None = None
+    is_archived: bool = False
+    is_directory: bool = False
 
 
-def list_pages(container: ContainerClient, *, prefix: str | None = None) -> Iterator[list[Listed]]:
-    """Yield a container's blobs by name, up to 5,000 per request. A container that does not exist has no blobs.
+def list_pages(
+    container: ContainerClient, *, prefix: str | None = None, with_metadata: bool = False, page_size: int = _PAGE
+) -> Iterator[list[Listed]]:
+    """Yield a container's blobs by name, page by page. A container that does not exist has no blobs.
+
+    Args:
+        container: The container.
+        prefix: Beginning of the names.
+        with_metadata: Also read the metadata, which show the directory markers.
+        page_size: Blobs per request, at most 5,000.
 
     Raises:
         TransientError: Storage failed for now.
         ConfigurationError: Storage refused the request.
     """
-    pages = container.list_blobs(name_starts_with=prefix, results_per_page=_PAGE).by_page()
+    include = ["metadata"] if with_metadata else None
+    pages = container.list_blobs(name_starts_with=prefix, include=include, results_per_page=page_size).by_page()
     while True:
         with translate_errors(f"listing the container {container.container_name}"):
             try:
                 page = next(pages, None)
                 if page is None:
                     return
-                listed = [
-                    Listed(blob.name, bare_etag(blob.etag), blob.last_modified, blob.size, _md5(blob.content_settings))
-                    for blob in page
-                ]
+                listed = [_listed(blob) for blob in page]
             except ResourceNotFoundError:
                 return
         yield listed
+
+
+def is_directory(metadata: Mapping[str, str | None]) -> bool:
+    """Whether a blob's metadata mark a directory, as ADLS Gen2, blobfuse and azcopy write it for an empty blob."""
+    return any(name.lower() == "hdi_isfolder" and (value or "").lower() == "true" for name, value in metadata.items())
+
+
+def _listed(blob: BlobProperties) -> Listed:
+    return Listed(
+        blob.name,
+        bare_etag(blob.etag),
+        blob.last_modified,
+        blob.size,
+        _md5(blob.content_settings),
+        is_archived=str(blob.blob_tier or "") == ARCHIVE_TIER,
+        is_directory=not blob.size and is_directory(blob.metadata or {}),
+    )
 
 
 def _md5(settings: object) -> bytes | None:

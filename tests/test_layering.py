@@ -78,19 +78,20 @@ TABLE: dict[str, set[str]] = {
     "storage.settings": {"storage.blob_folder", "storage.connection", "storage.errors", "storage.setting"},
     "storage.http_session": {"requests"},
     "storage.clients": {"azure", "storage.connection", "storage.errors", "storage.http_session"},
-    "storage.listing": {"azure.core", "azure.storage", "storage.errors", "storage.etags"},
+    "storage.refusals": {"azure.core", "inference.errors"},
+    "storage.listing": {"azure.core", "azure.storage", "storage.errors", "storage.etags", "storage.refusals"},
     "storage.tables": {"azure.core", "azure.data", "storage.errors", "storage.keys"},
     "storage.results": {
         *("azure", "inference.errors", "inference.predictions", "storage.errors", "storage.etags", "storage.keys"),
         *("storage.clients", "storage.listing", "storage.tables"),
     },
     "storage.blobs": {
-        *("azure.core", "azure.storage", "inference.errors", "storage.errors", "storage.etags"),
-        *("storage.listing", "storage.results"),
+        *("azure.core", "azure.storage", "inference.errors", "storage.errors", "storage.etags", "storage.keys"),
+        *("storage.listing", "storage.refusals", "storage.results"),
     },
     "storage.pipeline": {
         *("azure.core", "azure.storage", "inference.errors", "inference.predictions", "storage.errors"),
-        *("storage.blobs", "storage.clients", "storage.results"),
+        *("storage.blobs", "storage.clients", "storage.refusals", "storage.results"),
     },
     "storage.query": {
         *("azure.data", "storage.etags", "storage.keys", "storage.listing", "storage.tables", "storage.results"),

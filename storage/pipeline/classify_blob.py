@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from inference.errors import PermanentError
-from storage.blobs import TooLargeError
+from inference.predictions import ModelIdentity
+from storage.blobs import TooLargeError, UnreadBlobError
 from storage.pipeline.outcome import Finished, Outcome, Timings, log_finished
 from storage.results.commit import commit, finish_interrupted, is_done, remove_superseded
 from storage.results.record import Record, Status
@@ -21,10 +22,12 @@ from storage.results.serialization import is_sidecar
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from inference.predictions import Classification, ImageClassifier, ModelIdentity
+    from inference.predictions import Classification, ImageClassifier
     from storage.blobs import SourceInfo
     from storage.pipeline.stores import Stores
     from storage.results.record import Image
+
+_NO_MODEL = ModelIdentity("", "")  # of a record about an image that no model has seen
 
 
 def classify_blob(
@@ -59,14 +62,14 @@ def classify_blob(
         except FileNotFoundError:
             finish_interrupted(stores.results, image, row)
             return delivery.finished(Outcome.GONE)
-        except TooLargeError as error:
-            record = _rejected(delivery.record(error.info, Status.REJECTED, model), error)
+        except (TooLargeError, UnreadBlobError) as error:
+            record = delivery.without_content(error, model)
         else:
             if blob is None:
                 if existing:
                     remove_superseded(stores.results, existing)
                 return delivery.finished(Outcome.DUPLICATE, existing)
-            if is_sidecar(image.blob_name, blob.content):
+            if blob.is_directory or is_sidecar(image.blob_name, blob.content):
                 return delivery.finished(Outcome.IGNORED)
             try:
                 classification = classifier.classify(blob.content)
@@ -154,6 +157,13 @@ class _Delivery:
             queue_delay_ms=max(0, round((self._arrived - info.last_modified).total_seconds() * 1000)),
             duration_ms=round(self._elapsed_ms()),
         )
+
+    def without_content(self, error: TooLargeError | UnreadBlobError, model: ModelIdentity) -> Record:
+        """The record of a blob whose bytes were not read."""
+        if isinstance(error, TooLargeError):
+            return _rejected(self.record(error.info, Status.REJECTED, model), error)
+        record = self.record(error.info, Status.FAILED, _NO_MODEL)
+        return replace(record, reason=str(error.refusal.reason), detail=error.refusal.detail)
 
     def finished(self, outcome: Outcome, record: Record | None = None) -> Finished:
         """Log the outcome and return it."""

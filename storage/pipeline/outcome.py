@@ -27,7 +27,7 @@ class Outcome(StrEnum):
     DUPLICATE = "duplicate"  # the row was already there
     GONE = "gone"  # the blob was deleted
     SUPERSEDED = "superseded"  # the blob was overwritten meanwhile; its own event classifies it
-    IGNORED = "ignored"  # not an upload: a sidecar that was copied into the incoming container
+    IGNORED = "ignored"  # not an image: a directory marker, or a sidecar that was copied into the incoming container
 
 
 @dataclass(frozen=True, slots=True)

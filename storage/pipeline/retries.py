@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from inference.errors import ClassificationError
 from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.messages import MAX_BLOBS
+from storage.refusals import FailureReason
 from storage.results.commit import commit
 from storage.results.record import Record, Status
 
@@ -164,7 +165,7 @@ def give_up(stores: Stores, image: Image, error: str) -> Record | None:
         model_version="",
         classified_at=stores.now(),
         sidecar=stores.results.sidecar_path(image),
-        reason="gave_up",
+        reason=str(FailureReason.GAVE_UP),
         detail=error[:_MAX_DETAIL],
         blob_last_modified=info.last_modified,
         content_length=info.content_length,

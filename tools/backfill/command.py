@@ -51,6 +51,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="take only names that match as a whole, such as '*/2026-??/*.jpg'; * also matches /, and case matters",
     )
     images.add_argument(
+        "--exclude", metavar="G", action="append", default=[], help="leave out names that match; may be repeated"
+    )
+    images.add_argument(
         "--since", type=parse_time, metavar="TIME", help="take only blobs changed since 7d, 1h, 30m or an ISO 8601 time"
     )
     images.add_argument("--limit", type=_positive, metavar="N", help="classify at most N images")
@@ -106,6 +109,7 @@ def run(args: argparse.Namespace) -> int:
             model.model.version,
             prefix=args.prefix,
             glob=args.glob,
+            exclude=tuple(args.exclude),
             since=args.since,
             redo_before=started if args.force is True else args.force,
         )

@@ -46,6 +46,7 @@ class Counts:
         enqueued: Put on ``classify-requests``.
         pending: Images that were found to need work.
         rejected_earlier: Of ``skipped``, those that an earlier run or the app rejected.
+        failed_earlier: Of ``skipped``, those that cannot be read yet: they are still in the archive tier.
         damaged_earlier: Of ``skipped``, those that an earlier run or the app classified by a part.
         problems: The first images that were not classified, also in earlier runs.
 
@@ -63,6 +64,7 @@ class Counts:
         self.enqueued = 0
         self.pending = 0
         self.rejected_earlier = 0
+        self.failed_earlier = 0
         self.damaged_earlier = 0
         self.problems: list[Problem] = []
         self._report = report
@@ -73,7 +75,7 @@ class Counts:
     @property
     def all_classified(self) -> bool:
         """Whether no image of the selection was rejected or failed, in this run or earlier."""
-        return not (self.rejected or self.failed or self.rejected_earlier)
+        return not (self.rejected or self.failed or self.rejected_earlier or self.failed_earlier)
 
     @property
     def done(self) -> int:
@@ -91,6 +93,9 @@ class Counts:
             self.skipped += 1
             if record is not None and record.status is Status.REJECTED:
                 self.rejected_earlier += 1
+                self._keep(Problem.of(record))
+            if record is not None and record.status is Status.FAILED:
+                self.failed_earlier += 1
                 self._keep(Problem.of(record))
             self.damaged_earlier += record is not None and record.damaged
 
@@ -124,7 +129,7 @@ class Counts:
         with self._lock:
             self.listed, self.pending, self.failed = 0, self.classified + self.rejected, 0
             self.skipped, self.rejected_earlier = -(self.classified + self.rejected), -self.rejected
-            self.damaged_earlier = -self.damaged
+            self.damaged_earlier, self.failed_earlier = -self.damaged, 0
 
     def images_per_s(self) -> float:
         """Return the rate of the last half minute."""
@@ -145,6 +150,7 @@ class Counts:
             "seconds": round(seconds, 3),
             "images_per_s": round(self.done / seconds, 2) if seconds else 0.0,
             "rejected_earlier": self.rejected_earlier,
+            "failed_earlier": self.failed_earlier,
             "damaged": self.damaged,
         }
 

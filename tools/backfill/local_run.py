@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from inference.errors import TransientError
 from storage.pipeline.outcome import Finished, Outcome
+from storage.refusals import FailureReason
 from storage.results.record import Status
 from tools.backfill.counts import Problem
 from tools.backfill.pipeline import DELAYS_SECONDS, GivenUp
@@ -68,7 +69,7 @@ def _run_once(selection: Iterable[Found], pipeline: Pipeline, counts: Counts, li
 
 def _count(found: Found, result: Finished | GivenUp | None, counts: Counts) -> None:
     if isinstance(result, GivenUp):
-        reason = "gave_up" if result.is_recorded else "not_written"
+        reason = str(FailureReason.GAVE_UP) if result.is_recorded else "not_written"
         counts.add_problem(Problem(Status.FAILED, found.image.blob_name, reason, result.error))
     elif result is not None:
         if result.outcome is Outcome.COMMITTED and result.record is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from storage.etags import same_etag
 from storage.query.join import join_blobs_with_rows
+from storage.refusals import FailureReason
 from storage.results.commit import is_done
 from storage.results.record import Image, Record, Status
 from storage.results.serialization import SUMMARY_COLUMNS
@@ -57,6 +58,7 @@ class Selection:
         model_version: Only results of this version count.
         prefix: Beginning of the names.
         glob: Pattern of whole names: ``*`` also matches ``/``, and case matters, as in blob names.
+        exclude: Patterns of names to leave out, in the same form.
         since: Only blobs changed at this time or later; aware UTC.
         redo_before: Only results from this time on count; aware UTC.
     """
@@ -66,6 +68,7 @@ class Selection:
     model_version: str
     prefix: str | None = None
     glob: str | None = None
+    exclude: tuple[str, ...] = ()
     since: datetime | None = None
     redo_before: datetime | None = None
 
@@ -84,7 +87,8 @@ class Selection:
 
     def _contains(self, blob: Listed) -> bool:
         is_recent = self.since is None or blob.last_modified >= self.since
-        return is_recent and (self.glob is None or fnmatchcase(blob.name, self.glob))
+        is_named = self.glob is None or fnmatchcase(blob.name, self.glob)
+        return is_recent and is_named and not any(fnmatchcase(blob.name, pattern) for pattern in self.exclude)
 
     def _reason(self, blob: Listed, record: Record | None) -> Reason | None:
         if record is None:
@@ -93,6 +97,8 @@ class Selection:
             return None
         if not same_etag(record.etag, blob.etag):
             return Reason.CHANGED
+        if blob.is_archived and record.reason == FailureReason.ARCHIVED:
+            return None  # nothing changed: a rehydrated blob keeps its ETag and leaves the tier
         if record.status is Status.FAILED:
             return Reason.FAILED
         return Reason.MODEL if record.model_version != self.model_version else Reason.FORCED

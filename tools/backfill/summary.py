@@ -33,6 +33,8 @@ def print_summary(counts: Counts, settings: Settings, args: argparse.Namespace) 
         print(f"{rejected:,} rejected{earlier}: python -m tools query --status rejected")
     if counts.damaged:
         print(f"{counts.damaged:,} classified by a part of the picture: python -m tools query --damaged")
+    if counts.failed_earlier:
+        print(f"{counts.failed_earlier:,} skipped, still in the archive tier: rehydrate them, then run again")
     if counts.failed:
         print(f"{counts.failed:,} failed; the next run retries them: python -m tools query --status failed")
     if args.dry_run:

@@ -74,7 +74,9 @@ def _print_rows(account: Account, query: Query, args: argparse.Namespace) -> boo
     with ExitStack() as stack:
         downloads = None
         if args.download is not None:
-            downloads = stack.enter_context(Downloads(account.clients.blobs, args.download, _print_message))
+            downloads = stack.enter_context(
+                Downloads(account.clients.blobs, account.stores.source, args.download, _print_message)
+            )
         output.begin()
         for record in query.records(args.limit):
             output.show(record)

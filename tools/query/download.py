@@ -24,6 +24,7 @@ from azure.core.exceptions import AzureError, ResourceModifiedError, ResourceNot
 from inference.errors import TransientError
 from storage.errors import translate
 from storage.etags import bare_etag, quoted_etag
+from storage.refusals import RefusedBlobError
 from tools.query.file_names import FileNames
 from tools.terminal import printable
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from azure.storage.blob import BlobServiceClient
 
+    from storage.blobs import SourceBlobs
     from storage.results.record import Record
 
 _THREADS = 16
@@ -58,6 +60,7 @@ class Downloads:
 
     Args:
         service: A pooled client of the account.
+        source: The images of the account.
         folder: The target folder; created if necessary.
         report: Called with a sentence for each changed file name and each image that could not be downloaded.
 
@@ -65,8 +68,11 @@ class Downloads:
         counts: The number of images by result.
     """
 
-    def __init__(self, service: BlobServiceClient, folder: Path, report: Callable[[str], object]) -> None:
+    def __init__(
+        self, service: BlobServiceClient, source: SourceBlobs, folder: Path, report: Callable[[str], object]
+    ) -> None:
         self._service = service
+        self._source = source
         self._folder = folder
         self._report = report
         self._names = FileNames(reserved=_PARTIAL)
@@ -141,6 +147,8 @@ class Downloads:
                 partial.unlink(missing_ok=True)
         except (ResourceNotFoundError, ResourceModifiedError):
             return DownloadResult.GONE, f"{name} is gone, or changed since it was classified."
+        except RefusedBlobError as error:
+            return DownloadResult.FAILED, f"{name}: {error}"
         except TransientError as error:
             return DownloadResult.FAILED, str(error)
         except OSError as error:
@@ -168,7 +176,8 @@ class Downloads:
                 except (ResourceNotFoundError, ResourceModifiedError):
                     raise
                 except AzureError as error:
-                    raise translate(error, f"reading {record.image}") from error
+                    refusal = self._source.refusal(record.image, error)
+                    raise refusal or translate(error, f"reading {record.image}") from None
                 stored_md5 = download.properties.content_settings.content_md5
                 md5.update(chunk)
                 file.write(chunk)
