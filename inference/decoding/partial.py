@@ -49,15 +49,15 @@ def decode_part(open_image: Callable[[], ImageFile]) -> Part | None:
     Raises:
         TransientError: Memory ran out.
     """
-    before = _rows(_decode_over(open_image(), 0))
+    before = row_hashes(_decode_over(open_image(), 0))
     picture = _decode_over(open_image(), 255)
-    decoded = [row for row, (one, other) in enumerate(zip(before, _rows(picture), strict=True)) if one == other]
+    decoded = [row for row, (one, other) in enumerate(zip(before, row_hashes(picture), strict=True)) if one == other]
     if not decoded:
         return None
     first, behind, height = decoded[0], decoded[-1] + 1, picture.height
     missing = range(0)
     if behind - first > len(decoded):
-        _repeat_rows(picture, decoded)
+        _repeatrow_hashes(picture, decoded)
     elif behind == height:  # the rows of most bitmaps are stored from the bottom up
         missing = range(first)
     elif first == 0:
@@ -101,12 +101,12 @@ def _decode_over(image: ImageFile, level: int) -> Image.Image:
     return image
 
 
-def _rows(picture: Image.Image) -> list[int]:
-    """Return a hash of each row."""
+def row_hashes(picture: Image.Image) -> list[int]:
+    """Return a hash of the pixels of each row; two rows with the same hash are the same."""
     return [hash(picture.crop((0, row, picture.width, row + 1)).tobytes()) for row in range(picture.height)]
 
 
-def _repeat_rows(picture: Image.Image, decoded: Sequence[int]) -> None:
+def _repeatrow_hashes(picture: Image.Image, decoded: Sequence[int]) -> None:
     is_decoded = set(decoded)
     source = decoded[0]
     for row in range(picture.height):

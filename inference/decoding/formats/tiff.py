@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
     from inference.decoding.formats.chunk_limit import ChunkLimit
+    from inference.decoding.partial import Part
     from inference.decoding.pixels import Mode
     from inference.limits import Limits
 
@@ -202,6 +203,11 @@ class Tiff(ImageFormat):
         if not images or not _are_equal(images[0], images[-1]):
             raise refusal
         return images[0]
+
+    def decode_part(self, content: bytes) -> Part | None:
+        """Decode the rows that are there; none of a picture that the reader turns once it is whole."""
+        image = self.open(content)
+        return None if isinstance(image, _Reader) and image.is_turned else super().decode_part(content)
 
 
 FORMAT = Tiff()

@@ -148,7 +148,7 @@ def test_an_image_without_a_thumbnail_shows_the_reason(page: Page) -> None:
 
 def test_a_damaged_picture_has_a_mark(page: Page) -> None:
     marks = "[...document.querySelectorAll('.damage')]"
-    assert page.value(f"{marks}.map((each) => each.innerText)") == ["damaged · 29 %"]
+    assert page.value(f"{marks}.map((each) => each.innerText)") == ["damaged, 29 % decoded"]
     assert page.value(f"{marks}[0].closest('.tile').title").endswith("IMG_00009.jpg")
     assert page.value(
         f"""(() => {{

@@ -185,7 +185,7 @@ const percent = (share) => `${Math.floor(share * 100)} %`;
 
 function damageMark(image) {
   if (image.decoded_fraction === null) return [];
-  const mark = create("span", "damage", `damaged · ${percent(image.decoded_fraction)}`);
+  const mark = create("span", "damage", `damaged, ${percent(image.decoded_fraction)} decoded`);
   mark.title = `${percent(image.decoded_fraction)} of the height could be decoded`;
   return [mark];
 }

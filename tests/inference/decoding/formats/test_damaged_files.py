@@ -48,6 +48,9 @@ SEQUENTIAL = {
     "BMP": encode(PHOTO, "BMP"),
     "TIFF": encode(PHOTO, "TIFF"),
     "GIF": encode(PHOTO.quantize(100), "GIF", interlace=0),
+    "WebP": encode(PHOTO, "WEBP", quality=80),
+    "lossless WebP": encode(PHOTO, "WEBP", lossless=True),
+    "WebP with alpha": encode(PHOTO.convert("RGBA"), "WEBP", quality=80, exact=True),
 }
 TOP_DOWN = SEQUENTIAL.keys() - {"BMP"}
 
@@ -154,6 +157,17 @@ def test_the_grey_rows_are_turned_with_the_picture(orientation: int) -> None:
     assert ((rows(decoded) == FILLER).all(axis=2) == upright).mean() > 0.999
 
 
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"], ids=["plain", "LZW"])
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_a_turned_tiff_is_never_shown_as_stored(compression: str | None, orientation: int) -> None:
+    content = encode(PHOTO, "TIFF", compression=compression, exif=exif_orientation(orientation)[6:])
+    assert decode_image(content).info.width == (WIDTH if orientation < 5 else HEIGHT)
+    at = len(content) // 2
+    damaged = content[:at] if compression is None else content[:at] + bytes(2048) + content[at + 2048 :]
+    with pytest.raises(PermanentError):
+        decode_image(damaged, limits=KEPT)
+
+
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "BMP"])
 @pytest.mark.parametrize("needed", [(40, 30), (107, 80), (36, 27)])
 def test_a_reduced_picture_has_no_block_of_missing_rows(name: str, needed: tuple[int, int]) -> None:
@@ -179,7 +193,11 @@ def test_a_picture_without_a_decoded_row_stays_refused(name: str) -> None:
     assert (kept.value.reason, kept.value.detail) == (refused.value.reason, refused.value.detail)
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", encode(PHOTO, "WEBP")[:-3000]], ids=["empty", "text", "WebP"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no picture", encode(PHOTO, "AVIF")[:-3000], encode(PHOTO, "JPEG2000")[:-3000]],
+    ids=["empty", "text", "AVIF", "JPEG 2000"],
+)
 def test_what_cannot_be_decoded_in_part_stays_refused(content: bytes) -> None:
     with pytest.raises(PermanentError) as refused:
         decode_image(content)
