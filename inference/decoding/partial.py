@@ -1,7 +1,8 @@
 """Decodes the good part of a picture that is cut or damaged, and fills the rest.
 
 Pillow's decoders write rows until they fail, and do not report which. So the picture is decoded twice, over two
-different colours: a row that is the same both times was decoded.
+different colours: a row that is the same both times was decoded. Rows are compared one by one up to 8,192 of them. A
+higher picture is compared in bands of rows, because a file of a few bytes can state millions of rows.
 """
 
 from __future__ import annotations
@@ -38,10 +39,13 @@ class Part(NamedTuple):
     missing: range = range(0)
 
 
+_MAX_BANDS = 8192
+
+
 def decode_part(open_image: Callable[[], ImageFile]) -> Part | None:
     """Decode the rows of a picture that its decoder reaches; ``None`` where there is none.
 
-    In an interlaced picture, a missing row becomes a copy of the nearest decoded row above it.
+    In an interlaced picture, a missing row becomes a copy of the nearest decoded row above it, or below at the top.
 
     Args:
         open_image: Opens the picture with Pillow's reader, each time anew.
@@ -49,22 +53,23 @@ def decode_part(open_image: Callable[[], ImageFile]) -> Part | None:
     Raises:
         TransientError: Memory ran out.
     """
-    before = row_hashes(_decode_over(open_image(), 0))
+    before = band_hashes(_decode_over(open_image(), 0))
     picture = _decode_over(open_image(), 255)
-    decoded = [row for row, (one, other) in enumerate(zip(before, row_hashes(picture), strict=True)) if one == other]
+    decoded = [band for band, (one, other) in enumerate(zip(before, band_hashes(picture), strict=True)) if one == other]
     if not decoded:
         return None
-    first, behind, height = decoded[0], decoded[-1] + 1, picture.height
+    height, rows = picture.height, band_rows(picture.height)
+    first, behind = decoded[0] * rows, min(height, (decoded[-1] + 1) * rows)
     missing = range(0)
-    if behind - first > len(decoded):
-        _repeatrow_hashes(picture, decoded)
+    if decoded[-1] - decoded[0] >= len(decoded):
+        _repeat_bands(picture, decoded)
     elif behind == height:  # the rows of most bitmaps are stored from the bottom up
         missing = range(first)
     elif first == 0:
         missing = range(behind, height)
     else:
         return None  # no decoder works like that
-    return Part(picture, len(decoded) / height, missing)
+    return Part(picture, min(1.0, len(decoded) * rows / height), missing)
 
 
 def fill_missing(image: Image.Image, part: Part, factor: int) -> None:
@@ -101,16 +106,24 @@ def _decode_over(image: ImageFile, level: int) -> Image.Image:
     return image
 
 
-def row_hashes(picture: Image.Image) -> list[int]:
-    """Return a hash of the pixels of each row; two rows with the same hash are the same."""
-    return [hash(picture.crop((0, row, picture.width, row + 1)).tobytes()) for row in range(picture.height)]
+def band_rows(height: int) -> int:
+    """Return the rows of a band: 1 in all but very high pictures."""
+    return -(-height // _MAX_BANDS)
 
 
-def _repeatrow_hashes(picture: Image.Image, decoded: Sequence[int]) -> None:
-    is_decoded = set(decoded)
-    source = decoded[0]
-    for row in range(picture.height):
-        if row in is_decoded:
-            source = row
+def band_hashes(picture: Image.Image) -> list[int]:
+    """Return a hash of the pixels of each band; two bands with the same hash are the same."""
+    width, height = picture.size
+    rows = band_rows(height)
+    tops = range(0, height, rows)
+    return [hash(picture.crop((0, top, width, min(top + rows, height))).tobytes()) for top in tops]
+
+
+def _repeat_bands(picture: Image.Image, decoded: Sequence[int]) -> None:
+    rows, source, is_decoded = band_rows(picture.height), decoded[0], set(decoded)
+    for band in range(-(-picture.height // rows)):
+        if band in is_decoded:
+            source = band
         else:
-            picture.paste(picture.crop((0, source, picture.width, source + 1)), (0, row))
+            copy = picture.crop((0, source * rows, picture.width, (source + 1) * rows))
+            picture.paste(copy, (0, band * rows))

@@ -17,7 +17,7 @@ from inference.decoding.formats.image_format import Header, ImageFormat
 from inference.decoding.formats.refusals import chunk_name, corrupt, truncated
 from inference.decoding.memory_cost import DecoderMemory
 from inference.decoding.orientation import read_orientation
-from inference.decoding.partial import Part, row_hashes
+from inference.decoding.partial import Part, band_hashes, band_rows
 from inference.predictions import ImageInfo
 
 if TYPE_CHECKING:
@@ -94,16 +94,16 @@ class WebP(ImageFormat):
         size = first.width * first.height // _COMPLETED_PIXELS_PER_BYTE[cut.kind] + _COMPLETED_BYTES
         before, picture = None, None
         for byte in _COMPLETIONS:
-            before = row_hashes(picture) if picture else None
+            before = band_hashes(picture) if picture else None
             picture = self.open(_completed(content, cut, byte * size))
             picture.load()
         if before is None or picture is None:
             return None
-        after = row_hashes(picture)
-        good = next((row for row, (one, other) in enumerate(zip(before, after, strict=True)) if one != other), None)
+        pairs = enumerate(zip(before, band_hashes(picture), strict=True))
+        good = next((band for band, (one, other) in pairs if one != other), None)
         if good is None:
             return None
-        good = max(0, good - _SMOOTHED_ROWS)
+        good = max(0, good * band_rows(picture.height) - _SMOOTHED_ROWS)
         return Part(picture, good / picture.height, range(good, picture.height))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import struct
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -155,6 +155,27 @@ def test_the_grey_rows_are_turned_with_the_picture(orientation: int) -> None:
     stored.paste(255, (0, round(decoded.damage.decoded_fraction * HEIGHT), WIDTH, HEIGHT))
     upright = np.asarray(Orientation(orientation).apply(stored)) == 255
     assert ((rows(decoded) == FILLER).all(axis=2) == upright).mean() > 0.999
+
+
+@pytest.mark.parametrize("kind", ["BMP", "PNG", "WebP"])
+def test_a_very_high_picture_is_compared_in_few_steps(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture one pixel wide may state a hundred million rows."""
+    picture = photo(2, 20, 12_000)
+    content = encode(picture, kind, **({"lossless": True} if kind == "WebP" else {}))
+    crops: list[Any] = []
+    crop = Image.Image.crop
+
+    def counted(image: Image.Image, box: Any) -> Image.Image:
+        crops.append(box)
+        return crop(image, box)
+
+    monkeypatch.setattr(Image.Image, "crop", counted)
+    decoded = decode_image(content[: len(content) // 2], limits=KEPT)
+    assert len(crops) <= 2 * 8192
+    assert decoded.damage is not None
+    assert 0.3 < decoded.damage.decoded_fraction < 0.6
+    filled = is_filler(rows(decoded)).mean()
+    assert filled == pytest.approx(1 - decoded.damage.decoded_fraction, abs=0.001)
 
 
 @pytest.mark.parametrize("compression", [None, "tiff_lzw"], ids=["plain", "LZW"])
