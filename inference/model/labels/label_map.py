@@ -11,7 +11,7 @@ import re
 
 from inference.model.labels.parsed import ordered
 
-_WORD = r"""#[^\n]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|[{}:,;]|[^\s{}:,;"'#]+"""
+_WORD = r"""#[^\n]*|"(?:[^"\\\n]|\\.)*"?|'(?:[^'\\\n]|\\.)*'?|[{}:,;]|[^\s{}:,;"'#]+"""
 
 
 def from_label_map(text: str) -> tuple[str, ...]:
@@ -50,5 +50,5 @@ def _unquoted(word: str) -> str:
         return word
     try:
         return str(ast.literal_eval(word)).strip()
-    except (ValueError, SyntaxError):
-        return word[1:-1].strip()
+    except (ValueError, SyntaxError) as error:
+        raise ValueError(f"has a text that is cut short: {word[:40]!r}") from error

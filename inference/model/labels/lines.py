@@ -7,11 +7,10 @@ import re
 from inference.model.labels.parsed import Direction, direction, numbers_on_both_sides, ordered
 
 # Patterns, not compiled at import: most label files need none of them, and ``re`` keeps those that it has compiled.
+# Each takes time in proportion to the line: one that could try every split of a long row of spaces would take hours.
 _WORDNET_ID_AND_NAME = r"n\d{8}[\s,]+(?P<name>.+)"
 _NUMBER_AND_NAME = r"(?P<number>\d+)(?:\s*[,:;=]\s*|\s+)(?P<name>.+)"
-_NAME_AND_NUMBER = r"(?P<name>.+?)\s*[,:;=\t]\s*(?P<number>\d+)"
-_NAME_SPACE_NUMBER = r"(?P<name>.+?)[ \t]+(?P<number>\d+)"
-_TWO_NUMBERS = r"(\d+)\s*[,:;=\t ]\s*(\d+)"
+_BETWEEN_NUMBERS = r"[,:;=\s]+"
 _HEADER_CELL = r"(?i)[\"\s]*(class[ _]?)?(id|index|idx|number|label|name|class)[\"\s]*"
 _FAST_TEXT = "__label__"  # fastText writes it before each label
 _PLACES = r"/[a-z]/(?P<name>.+)"  # the Places data sets put the first letter's folder before each category
@@ -55,24 +54,48 @@ def _numbered(lines: list[str], stated: Direction | None) -> tuple[str, ...] | N
     """Read lines that all start with their index (or all end with it); ``None`` for other lines."""
     if len(lines) < 2:  # one line is no proof of a numbering
         return None
-    pairs_of_numbers = [re.fullmatch(_TWO_NUMBERS, line) for line in lines]
-    if all(pairs_of_numbers):
-        numbers = [(match[1], match[2]) for match in pairs_of_numbers if match]
+    words = [re.split(_BETWEEN_NUMBERS, line, maxsplit=2) for line in lines]
+    if all(len(pair) == 2 and all(map(str.isdecimal, pair)) for pair in words):
+        numbers = [(pair[0], pair[1]) for pair in words]
         counts = (sorted(int(pair[side]) for pair in numbers) for side in (0, 1))
         if any(count in (list(range(len(lines))), list(range(1, len(lines) + 1))) for count in counts):
             return numbers_on_both_sides(numbers, stated)
-    for pattern, end in ((_NUMBER_AND_NAME, 0), (_NAME_AND_NUMBER, -1)):
+    for split, end in ((_number_and_name, 0), (_name_and_number, -1)):
         if not all(line[end].isdecimal() for line in lines):
             continue
-        matches = [re.fullmatch(pattern, line) for line in lines]
-        if all(matches):
-            pairs = [(int(match["number"]), _unquoted(match["name"])) for match in matches if match]
+        found = [split(line) for line in lines]
+        if all(found):
+            pairs = [pair for pair in found if pair]
             # "1 euro", "2 euro", "5 euro" are names: only a complete count from 0 or 1 is a numbering.
             first = min(number for number, _ in pairs)
             complete = sorted(number for number, _ in pairs) == list(range(first, first + len(pairs)))
             if complete and first <= 1:
                 return ordered(pairs)
     return _name_and_index(lines)
+
+
+def _number_and_name(line: str) -> tuple[int, str] | None:
+    match = re.fullmatch(_NUMBER_AND_NAME, line)
+    return (int(match["number"]), _unquoted(match["name"])) if match else None
+
+
+def _name_and_number(line: str) -> tuple[int, str] | None:
+    """Split ``name,0``, also with ``:``, ``;``, ``=`` or a tab; ``None`` where only spaces are between the two."""
+    name, number = _without_digits_behind(line)
+    before = name.rstrip()
+    if before.endswith((",", ":", ";", "=")):
+        before = before[:-1].rstrip()
+    elif "\t" not in name[len(before) :]:
+        return None
+    return (int(number), _unquoted(before)) if before else None
+
+
+def _without_digits_behind(line: str) -> tuple[str, str]:
+    """Return the line without the decimal digits at its end, and those digits."""
+    end = len(line)
+    while end and line[end - 1].isdecimal():
+        end -= 1
+    return line[:end], line[end:]
 
 
 def _name_and_index(lines: list[str]) -> tuple[str, ...] | None:
@@ -99,10 +122,10 @@ def _without_counts(lines: list[str]) -> tuple[str, ...] | None:
 
 def _names_and_numbers(lines: list[str]) -> list[tuple[int, str]]:
     """Return the number behind each name, after spaces; none if a line has none or two lines have one name."""
-    if not all(line[-1].isdigit() for line in lines):
+    words = [line.rsplit(maxsplit=1) for line in lines]
+    if not all(len(pair) == 2 and pair[1].isdecimal() for pair in words):
         return []
-    matches = [re.fullmatch(_NAME_SPACE_NUMBER, line) for line in lines]
-    pairs = [(int(match["number"]), _unquoted(match["name"])) for match in matches if match]
+    pairs = [(int(number), _unquoted(name)) for name, number in words]
     return pairs if len({name for _, name in pairs}) == len(lines) else []
 
 

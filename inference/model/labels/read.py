@@ -13,7 +13,7 @@ from inference.model.labels.parsed import direction, parse_labels
 if TYPE_CHECKING:
     from pathlib import Path
 
-_MAX_BYTES = 16 * 1024 * 1024  # ImageNet's 21,843 labels with their indices have 0.6 MB
+_MAX_BYTES = 4 * 1024 * 1024  # ImageNet's 21,843 labels with their indices have 0.6 MB
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
@@ -24,7 +24,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
     Raises:
         ModelFileError: The file is missing or may not be read.
-        ModelError: The file is empty, not text, longer than 16 MiB, or its numbering is not 0, 1, 2 ...
+        ModelError: The file is empty, not text, longer than 4 MiB, or its numbering is not 0, 1, 2 ...
         TransientError: The file cannot be read for now.
     """
     file = f"The label file {printable(str(path))}"

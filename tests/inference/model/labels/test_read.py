@@ -127,6 +127,8 @@ item {
         pytest.param("label_map.pbtxt", "item { id: 1 name: 'a' } item { id: 3 name: 'b' }", None, id="a gap"),
         pytest.param("label_map.pbtxt", "item { id: 1 name: 'a'", None, id="cut short"),
         pytest.param("label_map.pbtxt", "cat\ndog\n", None, id="no map"),
+        pytest.param("label_map.pbtxt", "item { id: 1 name: 'cat\n }", None, id="a text without an end"),
+        pytest.param("label_map.pbtxt", '"\\' * 500_000, None, id="a million quotes"),
     ],
 )  # fmt: skip
 def test_reads_by_suffix(tmp_path: Path, name: str, text: str, labels: tuple[str, ...] | None) -> None:
@@ -139,11 +141,19 @@ def test_reads_by_suffix(tmp_path: Path, name: str, text: str, labels: tuple[str
         assert read_labels(path) == labels
 
 
+@pytest.mark.parametrize("end", ["1", "x", ",1"])
+def test_long_rows_of_spaces_take_no_time(tmp_path: Path, end: str) -> None:
+    """A pattern that tries every split of them would not end today."""
+    path = tmp_path / "labels.txt"
+    path.write_text("".join(f"1{' ' * 100_000}{end}\n" for _ in range(20)))
+    assert len(read_labels(path)) == 20
+
+
 def test_a_file_of_many_megabytes_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "labels.txt"
     with path.open("wb") as file:
-        file.truncate(16 * 1024 * 1024 + 1)
-    with pytest.raises(ModelError, match="more than 16,777,216 bytes"):
+        file.truncate(4 * 1024 * 1024 + 1)
+    with pytest.raises(ModelError, match="more than 4,194,304 bytes"):
         read_labels(path)
 
 
