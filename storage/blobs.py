@@ -21,7 +21,7 @@ from azure.core.exceptions import (
 )
 
 from inference.errors import ClassificationError, PermanentError, Reason, TransientError, printable
-from storage.errors import translate
+from storage.errors import translate, translate_errors
 from storage.etags import bare_etag, quoted_etag, same_etag
 from storage.keys import folder_of
 from storage.listing import Listed, is_directory, list_pages
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient
 
 
+_PIECE_BYTES = 4 * 1024 * 1024
 _PROBES = 3
 _REFUSED_OR_GONE = frozenset({400, 401, 403, 404, 405, 409, 416})
 
@@ -62,11 +63,13 @@ class SourceBlob:
         info: The properties.
         content: The bytes.
         is_directory: The blob only marks a directory (``hdi_isfolder``), as ADLS Gen2 and its clients write it.
+        md5_mismatch: The MD5 in the blob's properties, which its uploader states, is not that of the content.
     """
 
     info: SourceInfo
     content: bytes
     is_directory: bool = False
+    md5_mismatch: bool = False
 
 
 class TooLargeError(PermanentError):
@@ -125,7 +128,7 @@ class SourceBlobs:
             FileNotFoundError: The blob does not exist.
             TooLargeError: It has more than ``max_bytes``; the body was not read.
             UnreadBlobError: Storage refuses this blob alone, and will refuse it again.
-            TransientError: Storage failed for now, or the bytes do not match the length or MD5 in the headers.
+            TransientError: Storage failed for now, the body has another length than announced, or two reads differ.
             ConfigurationError: Storage refused the request.
         """
         action = printable(f"reading {image}")
@@ -152,9 +155,24 @@ class SourceBlobs:
         info = check.info
         if info is None:
             raise TransientError(f"{action} failed for now (the response had no ETag).")
-        _check_integrity(action, content, info, check.md5)
+        if len(content) != info.content_length:
+            raise TransientError(f"{action} gave {len(content)} bytes where storage announced {info.content_length}.")
+        digest = _md5(content)
+        mismatch = check.md5 not in {None, digest}
+        if mismatch and self._md5_again(image, info, action) != digest:
+            raise TransientError(f"{action} gave bytes whose MD5 differs from the one stored with the blob.")
         self._last_read = image
-        return SourceBlob(info, content, not content and check.is_directory)
+        return SourceBlob(info, content, not content and check.is_directory, mismatch)
+
+    def _md5_again(self, image: Image, info: SourceInfo, action: str) -> bytes:
+        """The MD5 of a second read of the same content, in pieces. Equal reads show that the stored MD5 is wrong."""
+        blob = self._service.get_blob_client(image.container, image.blob_name)
+        same: dict[str, Any] = {"etag": quoted_etag(info.etag), "match_condition": MatchConditions.IfNotModified}
+        digest = hashlib.md5(usedforsecurity=False)
+        with translate_errors(action):
+            for offset in range(0, info.content_length, _PIECE_BYTES):
+                digest.update(blob.download_blob(offset, _PIECE_BYTES, decompress=False, **same).readall())
+        return digest.digest()
 
     def pages(self, container: str, *, prefix: str | None = None) -> Iterator[list[Listed]]:
         """Yield the blobs of a container, without directory markers; see ``list_pages``."""
@@ -300,8 +318,5 @@ class _ResponseCheck:
             self._on_length(length)
 
 
-def _check_integrity(action: str, content: bytes, info: SourceInfo, md5: bytes | None) -> None:
-    if len(content) != info.content_length:
-        raise TransientError(f"{action} gave {len(content)} bytes where storage announced {info.content_length}.")
-    if md5 is not None and hashlib.md5(content, usedforsecurity=False).digest() != md5:
-        raise TransientError(f"{action} gave bytes whose MD5 differs from the one stored with the blob.")
+def _md5(content: bytes) -> bytes:
+    return hashlib.md5(content, usedforsecurity=False).digest()

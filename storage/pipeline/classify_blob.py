@@ -80,6 +80,7 @@ def classify_blob(
                 delivery.timings.inference_ms = classification.inference_ms
                 record = delivery.record(blob.info, Status.CLASSIFIED, classification.model)
                 record = _classified(record, classification)
+            record = replace(record, md5_mismatch=blob.md5_mismatch)
             del blob
     with delivery.timings.measure("write_ms"):
         committed = commit(

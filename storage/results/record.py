@@ -89,6 +89,7 @@ class Record:
         decoded_fraction: The part of the stored picture's height, from the top, that is good: 0..1; only with
             ``damaged``.
         color_profile: The name of an embedded colour profile that differs from sRGB and was not applied.
+        md5_mismatch: The MD5 in the source blob's properties is not that of its content.
         answers: One answer per model where several were asked, else empty. A row keeps them without predictions.
         superseded: Index rows that a replaced attempt may still write (see ``commit``).
         shared: More than one attempt writes this outcome, so one of them may still be running when another is done.
@@ -118,6 +119,7 @@ class Record:
     damaged: bool = False
     decoded_fraction: float | None = None
     color_profile: str | None = None
+    md5_mismatch: bool = False
     # The columns below are not shown by ``query``.
     answers: tuple[Answer, ...] = ()
     superseded: tuple[keys.RowKeys, ...] = ()

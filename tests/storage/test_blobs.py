@@ -10,6 +10,7 @@ import pytest
 from azure.storage.blob import ContentSettings
 
 from inference.errors import Reason, TransientError
+from storage import blobs
 from storage.blobs import SourceBlobs, TooLargeError
 from storage.clients import connect
 from storage.connection import Connection
@@ -131,10 +132,31 @@ def test_an_error_of_on_length_is_raised(account: Account) -> None:
         account.source.read(account.image(), on_length=refuse)
 
 
-def test_bytes_that_do_not_match_the_stored_md5_are_an_error(account: Account, clients: Clients) -> None:
-    account.upload("cat.jpg", b"miaow")
+@pytest.mark.parametrize("content", [b"miaow", b"", b"x" * (MAX_BYTES - 1)], ids=["short", "empty", "long"])
+def test_a_stored_md5_is_wrong_when_two_reads_agree(
+    account: Account, clients: Clients, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The property is the uploader's word."""
+    monkeypatch.setattr(blobs, "_PIECE_BYTES", 100_000)
+    account.upload("cat.jpg", content)
     blob = clients.blobs.get_blob_client(account.incoming, "cat.jpg")
+    right = account.source.read(account.image())
     blob.set_http_headers(ContentSettings(content_md5=bytearray(16)))
+    wrong = account.source.read(account.image())
+    assert right is not None
+    assert wrong is not None
+    assert (right.content, right.md5_mismatch) == (content, False)
+    assert (wrong.content, wrong.md5_mismatch) == (content, True)
+
+
+def test_two_reads_that_differ_are_an_error(
+    account: Account, clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.upload("cat.jpg", b"miaow")
+    clients.blobs.get_blob_client(account.incoming, "cat.jpg").set_http_headers(
+        ContentSettings(content_md5=bytearray(16))
+    )
+    monkeypatch.setattr(SourceBlobs, "_md5_again", lambda *_: b"another")
     with pytest.raises(TransientError, match="MD5"):
         account.source.read(account.image())
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from azure.storage.blob import ContentSettings
 
 from inference.errors import PermanentError, Reason, TransientError
 from inference.predictions import ImageInfo, ModelIdentity
@@ -317,3 +318,14 @@ class TestDamagedPicture:
             Stores(account.source, account.results), FixedClassifier(decoded_fraction=0.375), account.image("cat.jpg")
         )
         assert ' status=classified label="cat" score=0.7500 decoded_fraction=0.3750 model=' in caplog.text
+
+
+def test_a_wrong_md5_of_the_uploader_costs_no_photo_and_is_recorded(account: Account) -> None:
+    account.upload("cat.jpg", b"miaow")
+    blob = account.clients.blobs.get_blob_client(account.incoming, "cat.jpg")
+    blob.set_http_headers(ContentSettings(content_md5=bytearray(16)))
+    classify_blob(Stores(account.source, account.results), FixedClassifier(), account.image())
+    row = account.results.read_row(account.image())
+    assert row is not None
+    assert row.record is not None
+    assert (row.record.status, row.record.md5_mismatch) == (Status.CLASSIFIED, True)

@@ -48,7 +48,7 @@ raced = record(
 BIRDS = Answer(ModelIdentity("birds", "1" * 12), "wren", 3, 0.875, (Prediction("wren", 3, 0.875),))
 UNSURE = Answer(ModelIdentity("bats", "2" * 12), "unknown", None, 0.25, (Prediction("noctule", 0, 0.25),))
 two_models = record(model="birds+bats", answers=(BIRDS, UNSURE))
-damaged = record(damaged=True, decoded_fraction=0.375, color_profile="Display P3")
+damaged = record(damaged=True, decoded_fraction=0.375, color_profile="Display P3", md5_mismatch=True)
 OUTCOMES = {
     "classified": record(),
     "rejected": rejected(),
@@ -299,7 +299,7 @@ def test_a_large_upload_is_no_sidecar_and_is_not_read(monkeypatch: pytest.Monkey
     assert not is_sidecar("cat.jpg.json", content.replace(b'"schema_version"', b'"a": 1, "schema_version"', 1))
 
 
-VERSION_2_COLUMNS = ("damaged", "decoded_fraction", "color_profile")
+VERSION_2_COLUMNS = ("damaged", "decoded_fraction", "color_profile", "md5_mismatch")
 
 
 @pytest.mark.parametrize("outcome", [record(), rejected(), failed, raced, two_models], ids=lambda each: each.blob_name)
