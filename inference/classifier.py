@@ -26,7 +26,7 @@ from inference.limits import Limits
 from inference.model.folder import load_model
 from inference.model.loaded import LoadedModel, combined_identity
 from inference.predictions import UNKNOWN, Answer, Classification
-from inference.preprocess import needed_size, shows_picture
+from inference.preprocess import memory_bytes, needed_size, shows_picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,9 +142,11 @@ class Classifier:
             TransientError: Memory ran out.
         """
         header = read_header(content, self._limits)
-        needed = self._needed_size(header.info.width, header.info.height)
-        plan = plan_decode(header, needed)._replace(keep_damaged=self._limits.accept_damaged)
-        with self._admission.reserve(plan.memory_bytes) if self._admission else nullcontext():
+        width, height = header.info.width, header.info.height
+        plan = plan_decode(header, self._needed_size(width, height), mode=self._mode)
+        plan = plan._replace(keep_damaged=self._limits.accept_damaged)
+        inputs_bytes = sum(memory_bytes(model.spec.input, width, height, plan.reduction) for model in self._models)
+        with self._admission.reserve(plan.memory_with(inputs_bytes)) if self._admission else nullcontext():
             decoded = decode(content, plan, mode=self._mode, upright=False)
             damage = decoded.damage
             if damage and not any(shows_picture(model.spec.input, decoded) for model in self._models):

@@ -44,6 +44,9 @@ _FILTERS = {
     Interpolation.HAMMING: Image.Resampling.HAMMING,
 }
 
+_PIXEL_BYTES = 4  # of Pillow's images
+_FLOAT32_BYTES = 4
+
 
 def needed_size(spec: InputSpec, width: int, height: int) -> tuple[int, int]:
     """Return the (width, height) in pixels that the whole image is resized to before any crop.
@@ -53,6 +56,27 @@ def needed_size(spec: InputSpec, width: int, height: int) -> tuple[int, int]:
     if spec.interpolation is Interpolation.NEAREST or not spec.antialias:
         return width, height
     return _resized(spec, width, height)
+
+
+def memory_bytes(spec: InputSpec, width: int, height: int, reduction: int) -> int:
+    """Return an upper bound of what ``preprocess`` takes at its peak beside the decoded image, in bytes.
+
+    Args:
+        spec: The model's input.
+        width: Of the original, upright, in pixels.
+        height: The same.
+        reduction: What the decode divides both axes by.
+    """
+    whole_width, whole_height = _resized(spec, width, height)
+    columns, rows = -(-width // reduction), -(-height // reduction)
+    half_resized = max(whole_width * rows, columns * whole_height)  # Pillow resizes one axis after the other
+    resized = _PIXEL_BYTES * (half_resized + whole_width * whole_height + spec.width * spec.height)
+    samples = spec.channels * spec.width * spec.height
+    size = np.dtype(spec.dtype).itemsize
+    # Pixels (in two steps) and planes of 8 bits, the float32 tensor, and a copy for another type and another layout.
+    copies = samples * (3 + _FLOAT32_BYTES + size * ((spec.dtype != "float32") + (spec.layout is Layout.NHWC)))
+    repeated = samples * size * (1 + (spec.batch or 0))
+    return max(resized, copies, repeated)
 
 
 def preprocess(spec: InputSpec, decoded: DecodedImage) -> NDArray[np.generic]:

@@ -128,12 +128,13 @@ def _decode_stored(content: bytes, plan: DecodePlan, mode: Mode) -> tuple[Part, 
     except PermanentError as error:
         if not plan.keep_damaged or error.reason not in DAMAGE:
             raise
-        part = error.part if isinstance(error, PartialImageError) else _decode_part(image_format, content)
-        if part is None or part.decoded_fraction == 0:
-            raise
+        part = error.part if isinstance(error, PartialImageError) else None
         # A new error: the one that was raised keeps the pixels of its frames.
         refusal = PermanentError(error.reason, error.detail, plan.header.info)
-        return part, Damage(refusal, part.decoded_fraction)
+    part = part or _decode_part(image_format, content)
+    if part is None or part.decoded_fraction == 0:
+        raise refusal
+    return part, Damage(refusal, part.decoded_fraction)
 
 
 def _decode_part(image_format: ImageFormat, content: bytes) -> Part | None:

@@ -1,10 +1,11 @@
 """The memory that decoding takes at its peak, in bytes beside the encoded content.
 
-Measured: one image per fresh process, the peak of its resident set over its value before, 12 and 50 megapixels,
-Pillow 13.0 and pillow-heif 1.8 on Linux; ``docs/images.md`` has the table, and
-``tests/inference/decoding/test_memory_cost.py`` compares the estimates with measurements. Each format's module states
-what its decoder takes. A Pillow pixel is 4 bytes (1 for grey and palette, 2 for 16 bits), and an image has a pointer to
-each of its rows, which is most of it where the image is a pixel wide.
+Each format's module states what its decoder takes. The numbers are measured: the peak of the resident set while a
+picture becomes the model's input, less the resident set before, in a fresh process for each picture, 12 megapixels,
+Pillow 13.0 and pillow-heif 1.8 on Linux. ``docs/images.md`` has the table, and
+``tests/inference/decoding/test_memory_cost.py`` holds the estimates within 20 % of measurements. A Pillow pixel is
+4 bytes (1 for grey and palette, 2 for 16 bits), and an image has a pointer to each of its rows, which is most of it
+where the image is a pixel wide.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ _ONE_BYTE_MODES = frozenset({"1", "L", "P"})
 
 
 class DecoderMemory(NamedTuple):
-    """The bytes that one decoder takes.
+    """The bytes that one decoder takes. A decoder that divides both axes by n takes 1/n² of all but ``fixed``.
 
     Attributes:
-        fixed: At any scale.
-        scaled: At full scale; a decoder that divides both axes by n takes 1/n² of it.
+        peak: While it decodes, without ``fixed``.
+        held: Once it has decoded: the delivered image, and what its reader keeps.
+        fixed: While it decodes, at any scale.
+        delivery: While the delivered image is made from what it decoded, where that is a step of its own.
     """
 
-    fixed: float
-    scaled: float = 0.0
-
-    def at(self, scale: int) -> float:
-        """Return the bytes for a decode whose decoder divides both axes by ``scale``."""
-        return self.fixed + self.scaled / scale**2
+    peak: float
+    held: float
+    fixed: float = 0.0
+    delivery: float = 0.0
 
 
 def image_bytes(width: float, height: float, mode: str = "RGB") -> float:

@@ -23,7 +23,7 @@ Mode = Literal["RGB", "L"]
 
 WHITE = (255, 255, 255)
 
-_BAND_PIXELS = 1 << 18  # 1 MiB of RGB: stays in the cache
+_BAND_PIXELS = 1 << 16  # 256 KiB of RGB: stays in the cache
 _TIFF_BITS_PER_SAMPLE = 258
 _TIFF_SAMPLE_FORMAT = 339
 _TIFF_PHOTOMETRIC = 262

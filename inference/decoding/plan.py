@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from inference.decoding.memory_cost import FIXED_BYTES, image_bytes
+from inference.decoding.orientation import Orientation
 
 if TYPE_CHECKING:
     from inference.decoding.formats.image_format import Header
+    from inference.decoding.pixels import Mode
 
 # A reduction inside the decoder saves most of the time. A reduction after it only saves memory, so it can afford to be
 # nearly exact (ADR 0004).
@@ -25,7 +27,8 @@ class DecodePlan(NamedTuple):
         header: The header of the image; it proves that the limits were checked.
         scale: The decoder divides both axes by this: 1, 2, 4 or 8 for JPEG, 1 for all other formats.
         factor: Both axes of the decoded image are then divided by this, by averaging; 1 or more.
-        memory_bytes: An upper bound of what the decode takes at its peak, beside the encoded content.
+        memory_bytes: What the decode takes at its peak, beside the encoded content.
+        result_bytes: The part of it that remains until the caller lets go of the decoded image.
         keep_damaged: The decoded part of a truncated or damaged picture is returned, with its ``damage``.
     """
 
@@ -33,6 +36,7 @@ class DecodePlan(NamedTuple):
     scale: int
     factor: int
     memory_bytes: int
+    result_bytes: int
     keep_damaged: bool = False
 
     @property
@@ -40,20 +44,31 @@ class DecodePlan(NamedTuple):
         """The number by which both axes are divided altogether."""
         return self.scale * self.factor
 
+    def memory_with(self, beside_bytes: int) -> int:
+        """Return the peak of a decode after which the caller takes ``beside_bytes`` beside the decoded image."""
+        return max(self.memory_bytes, self.result_bytes + beside_bytes + FIXED_BYTES)
 
-def plan_decode(header: Header, needed: tuple[int, int]) -> DecodePlan:
+
+def plan_decode(header: Header, needed: tuple[int, int], *, mode: Mode = "RGB") -> DecodePlan:
     """Plan a decode whose result is at least twice the needed size in both axes, or the original where that is smaller.
 
     Args:
         header: The header of the image.
         needed: The (width, height) in pixels that the whole upright image is resized to next, before any crop.
+        mode: ``RGB`` or ``L``: what the image is converted to.
     """
     room = _room(header, needed, _OVERSAMPLING_INSIDE)
     scale = next((scale for scale in header.decoder_scales if scale <= room), 1)
     factor = max(1, _room(header, needed, _OVERSAMPLING_AFTER) // scale)
     width, height = header.info.width / (scale * factor), header.info.height / (scale * factor)
-    result_bytes = 2 * image_bytes(width, height)  # the reduced image and an upright copy of it
-    return DecodePlan(header, scale, factor, int(header.decoder_memory.at(scale) + result_bytes) + FIXED_BYTES)
+    memory, result = header.decoder_memory, image_bytes(width, height, mode)
+    decoding = max(memory.fixed + memory.peak / scale**2, memory.delivery / scale**2)
+    held = memory.held / scale**2
+    is_converted = factor > 1 or header.mode != mode or header.has_transparency
+    is_turned = header.orientation is not Orientation.UPRIGHT
+    converting = held + result * (is_converted + is_turned)
+    result_bytes = result if is_converted or is_turned else held  # else the result is the decoder's own image
+    return DecodePlan(header, scale, factor, int(max(decoding, converting)) + FIXED_BYTES, int(result_bytes))
 
 
 def _room(header: Header, needed: tuple[int, int], oversampling: int) -> int:

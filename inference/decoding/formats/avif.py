@@ -17,7 +17,7 @@ from inference.decoding.formats.isobmff.av1 import CodedSize, read_coded_size
 from inference.decoding.formats.isobmff.boxes import find_cut_box
 from inference.decoding.formats.isobmff.codecs import refuse_other_codecs
 from inference.decoding.formats.isobmff.items import check_whole, read_container
-from inference.decoding.memory_cost import DecoderMemory
+from inference.decoding.memory_cost import DecoderMemory, image_bytes
 from inference.errors import PermanentError
 from inference.predictions import ImageInfo
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 _AV1 = frozenset({b"av01"})
 _MAX_PADDING_BYTES = 32 * 1024 * 1024  # of later frames that are missing
-_PIXEL_BYTES = 12
-_DEEP_PIXEL_BYTES = 17  # 10 or 12 bits: two bytes for each of up to four samples
+_THREADS_BYTES = 4 * 1024 * 1024  # in the heaps of dav1d's threads
+_SAMPLE_FACTOR = 1.35  # dav1d keeps more than a frame's samples: vectors, filter levels, rows of borders
 
 # The entry of an EXIF block (ISO/IEC 14496-12): name, version 2 or 3, flags, identifier, protection, type.
 _EXIF_ITEM = re.compile(rb"(?s)(infe(?:\x02...|\x03.....)....)Exif")
@@ -86,15 +86,21 @@ class Avif(ImageFormat):
         """Return the header of an opened image."""
         frames = max(frames, image.n_frames if isinstance(image, AvifImagePlugin.AvifImageFile) else 1)
         coded = coded_size(content, limits)
-        pixel_bytes = _DEEP_PIXEL_BYTES if coded.is_deep else _PIXEL_BYTES
         header = super().describe(image, content, frames, limits)
-        left, top, right, bottom = _crop_box(content, image.size)
+        left, top, right, bottom = box = _crop_box(content, image.size)
         cut = find_cut_box(content, ChunkLimit(limits.max_chunks))
+        completed = len(content) + cut.missing if cut else 0
+        delivered, pixels = header.decoder_memory.held, image.width * image.height
+        copied = len(image.getbands()) * pixels
+        cropped = image_bytes(right - left, bottom - top) if box != (0, 0, *image.size) else 0.0
+        memory = DecoderMemory(
+            peak=_SAMPLE_FACTOR * coded.sample_bytes + _THREADS_BYTES + copied + delivered + completed,
+            delivery=copied + delivered + cropped,
+            held=cropped or copied + delivered,
+        )
         return header._replace(
             info=ImageInfo(*header.orientation.swap((right - left, bottom - top)), self.name),
-            decoder_memory=DecoderMemory(
-                pixel_bytes * max(image.width * image.height, coded.pixels) + (len(content) + cut.missing if cut else 0)
-            ),
+            decoder_memory=memory,
             coded_pixels=coded.pixels,
         )
 
@@ -123,7 +129,9 @@ def _crop_box(content: bytes, size: tuple[int, int]) -> tuple[int, int, int, int
 
 
 def coded_size(content: bytes, limits: Limits) -> CodedSize:
-    """Add up all tiles and frames of the colours or, where they are more, of the auxiliary images (alpha).
+    """Add up all tiles and frames: the pixels of the colours or, where they are more, of the auxiliary images (alpha).
+
+    The bytes are those of the samples of both, because a decoder holds both, of the primary picture or of the tracks.
 
     Args:
         content: The whole file.
@@ -133,8 +141,10 @@ def coded_size(content: bytes, limits: Limits) -> CodedSize:
         PermanentError: ``corrupt``: the items lie outside of the file; ``too_many_frames``: there are too many of them.
     """
     chunks = ChunkLimit(limits.max_chunks)
-    layers = [
-        [read_coded_size(item.stream, chunks) for item in layer] for layer in read_container(content, chunks).layers
-    ]
+    container = read_container(content, chunks)
+    layers = [[read_coded_size(item.stream, chunks) for item in layer] for layer in container.layers]
     pixels = max((sum(size.pixels for size in layer) for layer in layers), default=0)
-    return CodedSize(pixels, any(size.is_deep for layer in layers for size in layer))
+    layer_bytes = [sum(size.sample_bytes for size in layer) for layer in layers]
+    tracks = len(container.first_samples)
+    still, samples = layer_bytes[: len(layers) - tracks], layer_bytes[len(layers) - tracks :]
+    return CodedSize(pixels, max(sum(still), sum(samples)))

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from PIL import BmpImagePlugin, Image, ImagePalette
 
 from inference.decoding.formats.bmp_runs import unpack_runs
-from inference.decoding.formats.image_format import Header, ImageFormat
+from inference.decoding.formats.image_format import ImageFormat
 from inference.decoding.formats.refusals import truncated, unsupported
-from inference.decoding.memory_cost import DecoderMemory
 from inference.errors import PermanentError, Reason
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
     from inference.decoding.formats.chunk_limit import ChunkLimit
     from inference.decoding.pixels import Mode
-    from inference.limits import Limits
 
 _SHORT_HEADER, _OS2_HEADER = 12, 64  # bytes
 _BITS_AT, _COMPRESSION_AT = 28, 30  # in the file, with every header but the short one
@@ -30,7 +28,6 @@ _COMPRESSIONS = {4: "a JPEG inside", 5: "a PNG inside", 6: "bit fields with alph
 _OS2_COMPRESSIONS = {3: "Huffman codes (OS/2)", 4: "run lengths of 24 bits (OS/2)"}
 _DEPTHS = frozenset({1, 4, 8, 16, 24, 32})
 _MAX_RUN_LENGTH_BYTES = 16 * 1024 * 1024  # they are unpacked in Python, which blocks all other threads
-_PIXEL_BYTES = 4  # of every mode, because of run lengths
 _RAW_MODES = {1: "P;1", 4: "P;4", 8: "P"}
 
 
@@ -82,11 +79,6 @@ class Bmp(ImageFormat):
             if error.reason is Reason.UNSUPPORTED_FORMAT and _compression(content) == _BIT_FIELDS:
                 raise unsupported("a BMP with unusual bit fields") from error
             raise
-
-    def describe(self, image: ImageFile, content: bytes, frames: int, limits: Limits) -> Header:
-        """Return the header of an opened image."""
-        memory = DecoderMemory(_PIXEL_BYTES * image.width * image.height)
-        return super().describe(image, content, frames, limits)._replace(decoder_memory=memory)
 
     def decode(self, content: bytes, mode: Mode, scale: int) -> Image.Image:  # noqa: ARG002 - one interface
         """Decode the picture.

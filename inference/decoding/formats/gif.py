@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 
 from PIL import GifImagePlugin
 
-from inference.decoding.formats.image_format import ImageFormat
+from inference.decoding.formats.image_format import Header, ImageFormat
 from inference.decoding.formats.refusals import corrupt, truncated
 
 if TYPE_CHECKING:
     from PIL import Image
+    from PIL.ImageFile import ImageFile
 
     from inference.decoding.formats.chunk_limit import ChunkLimit
     from inference.decoding.partial import Part
     from inference.decoding.pixels import Mode
+    from inference.limits import Limits
 
 _TRAILER, _IMAGE, _EXTENSION, _PADDING = 0x3B, 0x2C, 0x21, 0x00
 
@@ -28,7 +30,6 @@ class Gif(ImageFormat):
 
     name = "gif"
     reader = GifImagePlugin.GifImageFile
-    images_in_memory = 2
 
     def count_frames(self, content: bytes, chunks: ChunkLimit) -> int:
         """Check that a first frame begins, and return the number of frames, of which later ones may be cut or broken.
@@ -54,6 +55,12 @@ class Gif(ImageFormat):
         if frames == 0:
             raise corrupt("it holds no picture")
         return frames
+
+    def describe(self, image: ImageFile, content: bytes, frames: int, limits: Limits) -> Header:
+        """Return the header of an opened image; its reader keeps a copy of the bytes of the first frame."""
+        header = super().describe(image, content, frames, limits)
+        memory, copied = header.decoder_memory, _end_of_first_frame(content)
+        return header._replace(decoder_memory=memory._replace(peak=memory.peak + copied, held=memory.held + copied))
 
     def decode(self, content: bytes, mode: Mode, scale: int) -> Image.Image:
         """Decode the first frame, of which only the end may be cut."""
@@ -82,6 +89,13 @@ def _end_of_block(content: bytes, at: int) -> int:
     while at < len(content) and content[at]:
         at += 1 + content[at]
     return at + 1
+
+
+def _end_of_first_frame(content: bytes) -> int:
+    at = 13 + _color_table_bytes(content[10])
+    while content[at] != _IMAGE:
+        at = _end_of_block(content, at)
+    return min(_end_of_block(content, at), len(content))
 
 
 def _first_frame(content: bytes) -> bytes:

@@ -22,10 +22,15 @@ from inference.errors import PermanentError, Reason
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
+    from inference.decoding.formats.isobmff.items import CodedItem
     from inference.limits import Limits
 
 _HEVC = frozenset({b"hvc1", b"hev1"})
-_PIXEL_BYTES = 9  # planes, an interleaved copy and the image
+_HALVED_BOTH_WAYS = 420
+_THREADS = 4  # pillow-heif's default
+_BLOCK_BYTES = 0.8  # of a pixel: what HEVC decoders keep of the blocks beside their samples
+_THREADS_BYTES = 9 * 1024 * 1024  # in the heaps of libheif's threads; 0 to 20 MiB, by chance
+_CHROMA_SAMPLES = {420: 0.5, 422: 1.0}  # of a pixel; 2 otherwise
 
 
 class Heif(ImageFormat):
@@ -79,14 +84,9 @@ class Heif(ImageFormat):
         """Return the header of an opened image."""
         layers = read_container(content, ChunkLimit(limits.max_chunks)).layers
         coded_pixels = max((sum(item.stated_pixels for item in layer) for layer in layers), default=0)
-        return (
-            super()
-            .describe(image, content, frames, limits)
-            ._replace(
-                decoder_memory=DecoderMemory(_PIXEL_BYTES * max(image.width * image.height, coded_pixels)),
-                coded_pixels=coded_pixels,
-            )
-        )
+        header = super().describe(image, content, frames, limits)
+        at_once = max((_pixels_at_once(layer) for layer in layers), default=0)
+        return header._replace(decoder_memory=_memory(image, header, at_once), coded_pixels=coded_pixels)
 
 
 FORMAT = Heif()
@@ -100,3 +100,39 @@ def _without_sequences(content: bytes) -> bytes:
             return content[:at] + b"free" + content[at + 4 :]
     cut = find_cut_box(content, ChunkLimit(len(content)))
     return content[: len(content) + cut.missing - cut.size] if cut and cut.kind == b"moov" else content
+
+
+def _pixels_at_once(tiles: list[CodedItem]) -> int:
+    """Return the pixels that are decoded at one moment: of the largest tiles, one in each of libheif's threads."""
+    return sum(sorted(tile.stated_pixels for tile in tiles)[-_THREADS:])
+
+
+def _memory(image: ImageFile, header: Header, pixels_at_once: int) -> DecoderMemory:
+    """Return what libheif and pillow-heif take.
+
+    The decoder of a tile has its planes, and libheif a copy of them and the planes of the picture. It brings their
+    chroma to full size or, for 4:2:0, their depth to 8 bits in a second set of planes, and interleaves those to pixels.
+    pillow-heif makes the image from the pixels when the planes are gone.
+    """
+    pixels = image.width * image.height
+    deep = 2 if image.info.get("bit_depth", 8) > 8 else 1
+    delivered = header.decoder_memory.held
+    bands = len(image.getbands())
+    is_grey = bands == 1
+    interleaved = bands * (deep if is_grey else 1)
+    chroma, alpha = image.info.get("chroma"), bands in {2, 4}
+    stored = bands if is_grey else 1 + alpha + _CHROMA_SAMPLES.get(chroma or 0, 2.0)
+    if is_grey:
+        converted = 0.0
+    elif chroma == _HALVED_BOTH_WAYS:
+        converted = stored if deep > 1 else 0.0
+    else:
+        converted = float(bands * deep)
+    planes = stored * deep * pixels
+    decoding = (2 * stored * deep + _BLOCK_BYTES) * pixels_at_once + (planes if pixels_at_once < pixels else 0)
+    joining = planes + (converted + interleaved + _BLOCK_BYTES) * pixels
+    return DecoderMemory(
+        peak=max(decoding, joining) + _THREADS_BYTES,
+        delivery=(interleaved + _BLOCK_BYTES) * pixels + delivered + _THREADS_BYTES,
+        held=delivered,
+    )

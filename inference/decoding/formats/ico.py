@@ -55,9 +55,9 @@ class Ico(ImageFormat):
         return header._replace(
             info=ImageInfo(*size, self.name),
             orientation=Orientation.UPRIGHT,
-            decoder_memory=DecoderMemory(
-                header.decoder_memory.at(1) + 3 * image_bytes(*size)
-            ),  # alpha is put behind it
+            # Its alpha is put into copies of it.
+            decoder_memory=DecoderMemory(header.decoder_memory.peak + 3 * image_bytes(*size), 2 * image_bytes(*size)),
+            has_transparency=True,
         )
 
     def decode(self, content: bytes, mode: Mode, scale: int) -> Image.Image:

@@ -42,6 +42,7 @@ class Header(NamedTuple):
         coded_pixels: The pixels that an AVIF, a HEIC or a tile of a TIFF is decoded to, which the stated size does not
             bind; 0 in the other formats.
         refusal: The error of ``validate`` where a part of the picture may be decoded all the same.
+        has_transparency: Whether the pixels are converted because some of them may be transparent.
     """
 
     info: ImageInfo
@@ -52,6 +53,7 @@ class Header(NamedTuple):
     decoder_scales: tuple[int, ...] = ()
     coded_pixels: int = 0
     refusal: PermanentError | None = None
+    has_transparency: bool = False
 
     @property
     def pixels(self) -> int:
@@ -155,12 +157,16 @@ class ImageFormat:
         orientation = (
             Orientation.UPRIGHT if self.reader_is_upright else read_orientation(*self.metadata(image, content))
         )
+        pixels = image_bytes(*image.size, image.mode)
+        with decoder_errors(self.name):  # a palette may be missing
+            has_transparency = image.has_transparency_data
         return Header(
             info=ImageInfo(*orientation.swap(image.size), self.name),
             orientation=orientation,
             mode=image.mode,
             frames=frames,
-            decoder_memory=DecoderMemory(self.images_in_memory * image_bytes(*image.size, image.mode)),
+            decoder_memory=DecoderMemory(self.images_in_memory * pixels, pixels),
+            has_transparency=has_transparency,
         )
 
     def metadata(self, image: ImageFile, content: bytes) -> tuple[object, object]:  # noqa: ARG002 - one interface

@@ -58,8 +58,9 @@ class Jpeg(ImageFormat):
         """Read the header of a file that ``validate`` has passed.
 
         Where there are several scans (progressive, or one for each component), the coefficients of the whole picture
-        are held before the first pixel appears, at full scale. Beside them are the decoder's array of 3 bytes a pixel,
-        the image made from it, and for a picture that libjpeg remarks on a copy of the file.
+        are held before the first pixel appears, at full scale. Beside them is the decoder's array, and for a picture
+        that libjpeg remarks on a copy of the file. A colour image is then made from the array; grey and ink images
+        share it.
 
         Raises:
             PermanentError: ``unsupported_format``, ``corrupt``.
@@ -70,14 +71,19 @@ class Jpeg(ImageFormat):
         pixels = segments.width * segments.height
         coefficients = _COEFFICIENT_BYTES * segments.samples_per_pixel * pixels if segments.has_several_scans else 0.0
         size = segments.width, segments.height
-        mode = _MODES[len(segments.sampling)]
+        components = len(segments.sampling)
+        mode = _MODES[components]
+        decoded, image = components * pixels, image_bytes(*size, mode)
         return Header(
             info=ImageInfo(*orientation.swap(size), self.name, _name_profile(content, segments)),
             orientation=orientation,
             mode=mode,
             frames=frames,
             decoder_memory=DecoderMemory(
-                coefficients + len(content) + _DIAGNOSIS_BYTES * pixels, 2 * image_bytes(*size, mode)
+                peak=decoded,
+                held=image,
+                fixed=coefficients + len(content) + _DIAGNOSIS_BYTES * pixels,
+                delivery=decoded + image if mode == "RGB" else image,
             ),
             decoder_scales=(8, 4, 2),
         )
@@ -101,6 +107,7 @@ class Jpeg(ImageFormat):
         if remark is None and not has_sign_of_loss(content, segments):
             damage = find_offset(content, segments, pixels, scale)
         else:
+            del pixels  # the diagnosis decodes them again
             pixels, damage = diagnose(content, segments, colours, scale)
         image = _to_image(pixels, colours)
         if damage is None:

@@ -39,7 +39,6 @@ _DEPTH = 0x7F  # of Ssiz; the bit above it says whether samples are signed
 
 
 _SAMPLE_BYTES = 4  # OpenJPEG decodes to 32-bit samples
-_COPY_BYTES = 8  # of a pixel: a copy and the image
 _TILE_BYTES = 12 * 1024  # OpenJPEG's coding parameters; 11.1 KiB measured with 43,691 tiles of 1 x 24
 _BLOCK_BYTES = 448  # OpenJPEG's code-block: 405 measured with flat, 440 with noisy pictures in blocks of 4 x 4
 
@@ -66,14 +65,19 @@ class Jpeg2000(ImageFormat):
         codestream = read_codestream(content)
         refuse_sheared_chroma(codestream)
         refuse_wrapped_depth(codestream, image.mode)
-        pixels, samples = image.width * image.height, len(image.getbands())
-        memory = (
-            (_SAMPLE_BYTES * samples + _COPY_BYTES) * pixels
-            + _TILE_BYTES * codestream.tiles
-            + _BLOCK_BYTES * samples * pixels / codestream.block_samples
-        )
         header = super().describe(image, content, frames, limits)
-        return header._replace(decoder_memory=DecoderMemory(memory))
+        delivered = header.decoder_memory.held
+        samples = len(image.getbands())
+        at_once = min(codestream.tile_pixels, image.width * image.height)
+        copied = delivered / (image.width * image.height)  # of a pixel: the decoder's samples, in the image's mode
+        tile = (_SAMPLE_BYTES * samples + copied + _BLOCK_BYTES * samples / codestream.block_samples) * at_once
+        is_stretched = bool(codestream.depths) and min(codestream.depths) < _EIGHT_BITS
+        memory = DecoderMemory(
+            peak=delivered + tile + _TILE_BYTES * codestream.tiles,
+            held=delivered,
+            delivery=delivered * (1 + is_stretched),
+        )
+        return header._replace(decoder_memory=memory)
 
     def read_color_profile(self, content: bytes) -> str | None:
         """Return the name of the profile in the box ``colr`` of a JP2 file."""
@@ -113,6 +117,7 @@ class Codestream(NamedTuple):
     tile_width: int
     tile_left: int
     tiles: int
+    tile_pixels: int
     across: int  # pixels per sample: the most of all components
     block_samples: int  # the smallest code-block that any part of it may be cut into; 4,096 is usual, 16 the least
     depths: tuple[int, ...] = ()  # bits of a sample of each component
@@ -128,7 +133,7 @@ _STYLES = (
     re.compile(rb"(?=\xff\x53\x00[\x09-\x2a].([\x00\x01])" + _STYLE + rb")", re.DOTALL),
     re.compile(rb"(?=\xff\x53\x00[\x0a-\x2b]..([\x00\x01])" + _STYLE + rb")", re.DOTALL),
 )
-_UNKNOWN = Codestream(0, 1, 1, 0, 1, 1, _SMALLEST_BLOCK)  # of nonsense, which the decoder refuses
+_UNKNOWN = Codestream(0, 1, 1, 0, 1, 1, 1, _SMALLEST_BLOCK)  # of nonsense, which the decoder refuses
 
 
 def read_codestream(content: bytes) -> Codestream:
@@ -146,7 +151,8 @@ def read_codestream(content: bytes) -> Codestream:
     tiles = -(-(right - tile_left) // width) * -(-(bottom - tile_top) // height)
     widest = max((across for _, across, _ in each), default=1)
     depths = tuple((depth & _DEPTH) + 1 for depth, _, _ in each)
-    return Codestream(left, right, width, tile_left, tiles, widest, _smallest_block(content), depths)
+    tile = width * height
+    return Codestream(left, right, width, tile_left, tiles, tile, widest, _smallest_block(content), depths)
 
 
 def missing_end(content: bytes, chunks: ChunkLimit) -> bytes:

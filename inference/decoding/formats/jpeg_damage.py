@@ -17,6 +17,7 @@ Each question is answered by an experiment. Only the last one concerns a picture
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _OTHER_BYTES = bytes(pow(6, number, 251) for number in range(1, 1025))  # any bytes but 0xFF, which begins a marker
 _MAX_ATTEMPTS = 24  # streams decoded for one file: padding before each of its scans
+_MAX_ATTEMPTED_PIXELS = 900_000_000  # three to five seconds
 
 # The step across a border between coded units is at most 1.5 times the steps beside it in 15 of 17 photos, and 1.8
 # times where a camera prints a band below the picture; at the border to damage it is 1.7 to 200 times (median 4).
@@ -78,10 +80,13 @@ def diagnose(content: bytes, segments: Segments, colours: Colours, scale: int) -
         PermanentError: ``corrupt``: no picture can be decoded.
     """
     stream = Stream(content, segments)
-    for _ in range(_MAX_ATTEMPTS):
-        pixels, remark = decode_pixels(stream.data, stream.size, colours, scale)
+    pixels, remark = decode_pixels(stream.data, stream.size, colours, scale)
+    attempts = min(_MAX_ATTEMPTS, _MAX_ATTEMPTED_PIXELS // (segments.width * segments.height))
+    for _ in range(attempts - 1):
         if remark is None or not _remove(stream, remark, colours):
             break
+        del pixels  # before the next ones are made
+        pixels, remark = decode_pixels(stream.data, stream.size, colours, scale)
     if remark is not None and remark.kind is RemarkKind.FATAL:
         raise corrupt("the tables before its picture data contradict each other")
     damage = _find_damage(stream, remark, colours)
@@ -135,7 +140,8 @@ def _is_harmless(stream: Stream, start: int, end: int, colours: Colours) -> bool
     if end != len(stream.data) - 2 or b"\xff\x00" in extra or (stream.is_closed and len(extra) > _MAX_LEFT_OVER):
         return False
     threshold = _BREAK if stream.is_closed else _CLEAR_BREAK
-    return _first_break(stream, colours, threshold) is None and not _has_seam(stream, colours, threshold)
+    is_broken = (_row_breaks(stream, colours) >= threshold).any()
+    return not is_broken and not _has_seam(stream, colours, threshold)
 
 
 def _find_damage(stream: Stream, remark: Remark | None, colours: Colours) -> Damage | None:
@@ -148,7 +154,8 @@ def _find_damage(stream: Stream, remark: Remark | None, colours: Colours) -> Dam
     data_end = _end_of_data(stream, colours)
     # Behind the end of the data one colour fills the picture: the border between them is no damage of its own.
     limit = rows if data_end is None else data_end - 2 * stream.unit_rows
-    broken = _first_break(stream, colours, _CLEAR_BREAK if is_open else _BREAK, limit)
+    ratios = _row_breaks(stream, colours)
+    broken = _first_break(ratios, stream.unit_rows, _CLEAR_BREAK if is_open else _BREAK, limit)
     if remark is None and broken is None and not is_unfinished:
         return None
     # In the last scan other bytes at the end make a difference; in an earlier one data was lost inside.
@@ -156,7 +163,7 @@ def _find_damage(stream: Stream, remark: Remark | None, colours: Colours) -> Dam
     if ends_early and data_end is None and stream.has_several_scans:
         ends_early = False
     elif ends_early and data_end is None:  # all of its restart intervals are complete, and some are missing
-        data_end = _first_break(stream, colours, _BREAK) or 0
+        data_end = _first_break(ratios, stream.unit_rows, _BREAK) or 0
     ended = ends_early or (remark is None and is_unfinished)
     is_plain_cut = broken is None and lost is None and stream.is_last and not stream.is_cut_short
     if ended and is_plain_cut and not (stream.is_closed and _has_seam(stream, colours, _CLEAR_BREAK, limit)):
@@ -164,35 +171,39 @@ def _find_damage(stream: Stream, remark: Remark | None, colours: Colours) -> Dam
     if lost is not None and not stream.has_several_scans:
         return Damage(Reason.DAMAGED, _end_of_data(stream, colours, lost) or 0)
     if broken is None:
-        broken = _first_break(stream, colours, _BREAK) or _most_visible_break(stream, colours)
+        most_visible = int(ratios.argmax()) * stream.unit_rows if len(ratios) else 0
+        broken = _first_break(ratios, stream.unit_rows, _BREAK) or most_visible
     return Damage(Reason.DAMAGED, broken if data_end is None else min(broken, data_end))
 
 
 def _end_of_data(stream: Stream, colours: Colours, offset: int = -2) -> int | None:
     """Return the rows that the data before ``offset`` reaches to, in whole coded units; ``None`` for all rows."""
     before, scale = _examined_pixels(stream, colours)
-    after, _ = decode_pixels(stream.data[:offset] + _OTHER_BYTES + END, stream.size, colours, scale)
-    changed = np.flatnonzero((before != after).any(axis=(1, 2)))
+    rows_before = _checksums(before)
+    del before  # one picture at a time
+    cut = bytearray(memoryview(stream.data)[:offset])
+    cut += _OTHER_BYTES + END
+    after, _ = decode_pixels(cut, stream.size, colours, scale)
+    changed = np.flatnonzero(rows_before != _checksums(after))
     return int(changed[0]) * scale // stream.unit_rows * stream.unit_rows if len(changed) else None
 
 
-def _first_break(stream: Stream, colours: Colours, threshold: float, limit: int | None = None) -> int | None:
+def _checksums(pixels: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """Return one number for each row."""
+    return np.array([zlib.crc32(row) for row in pixels], np.uint32)
+
+
+def _first_break(ratios: NDArray[np.float64], unit_rows: int, threshold: float, limit: int | None = None) -> int | None:
     """Return the good rows above the first visible break, in whole coded units.
 
     Without a break, or if it is not above the row ``limit``, it is ``None``.
     """
-    visible = np.flatnonzero(_row_breaks(stream, colours) >= threshold)
+    visible = np.flatnonzero(ratios >= threshold)
     if len(visible) == 0:
         return None
     # The row of units above the break may be the one in which the damage begins.
-    good = int(visible[0]) * stream.unit_rows
+    good = int(visible[0]) * unit_rows
     return good if limit is None or good < limit else None
-
-
-def _most_visible_break(stream: Stream, colours: Colours) -> int:
-    """Return the good rows above the most visible break, however faint it is."""
-    ratios = _row_breaks(stream, colours)
-    return int(ratios.argmax()) * stream.unit_rows if len(ratios) else 0
 
 
 def _has_seam(stream: Stream, colours: Colours, threshold: float, limit: int | None = None) -> bool:

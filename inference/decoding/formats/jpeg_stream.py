@@ -55,7 +55,7 @@ class Stream:
         self.scans = [offset + moved for offset in scans]
         lost = find_lost_sector(content, segments.scan)
         self.lost_sector = lost + moved if lost is not None and lost < end else None
-        self.data += content[segments.scan : end]
+        self.data += memoryview(content)[segments.scan : end]
         if not segments.is_progressive:
             self._state_whole_spectrum()
         self.data += END

@@ -22,6 +22,7 @@ from inference.decoding.formats.tiff_directory import (
     read_profile,
 )
 from inference.decoding.formats.tiff_tags import DEFLATE, FAX, JPEG, PLAIN, YCBCR, Tag, refuse_misread, refuse_samples
+from inference.decoding.formats.tiff_windows import window_bytes
 from inference.decoding.formats.zlib_stream import PIECE_BYTES, missing_checksum
 from inference.decoding.memory_cost import DecoderMemory, image_bytes
 from inference.decoding.orientation import Orientation, read_orientation
@@ -153,10 +154,13 @@ class Tiff(ImageFormat):
     def describe(self, image: ImageFile, content: bytes, frames: int, limits: Limits) -> Header:
         """Return the header of an opened image."""
         pixels = image_bytes(*image.size, image.mode)
-        memory = DecoderMemory(pixels)
+        memory = DecoderMemory(pixels, pixels)
         if isinstance(image, _Reader):
-            images = 1 + image.is_turned + 2 * bool(_missing_bytes(image, content))
-            memory = DecoderMemory(pixels * images + _part_bytes(image))
+            # Two decodes of a cut file are compared, each with a copy of the file.
+            compared = pixels + 2 * len(content) if _missing_bytes(image, content) else 0
+            part = _part_bytes(image)
+            part += min(part, window_bytes(content, image.tag_v2.get(Tag.COMPRESSION, PLAIN)))
+            memory = DecoderMemory(peak=pixels + compared + max(part, pixels * image.is_turned), held=pixels)
         return (
             super()
             .describe(image, content, frames, limits)

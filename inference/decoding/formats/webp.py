@@ -36,6 +36,7 @@ _COMPLETED_PIXELS_PER_BYTE = {b"VP8 ": 4, b"VP8L": 1}  # the decoder needs at mo
 _COMPLETED_BYTES = 64 * 1024
 _SMOOTHED_ROWS = 16  # the decoder smooths the border between macroblocks, so rows above the missing one change
 _FRAMES = frozenset({b"VP8 ", b"VP8L", b"ANMF"})
+_HELD_BYTES = 12  # two canvases and the image; the decoder also keeps a copy of the file
 
 
 class WebP(ImageFormat):
@@ -67,12 +68,14 @@ class WebP(ImageFormat):
         except struct.error as error:
             raise truncated(content, "its header is incomplete") from error
         orientation = read_orientation(stored.exif, stored.xmp)
+        pixels = stored.width * stored.height
         return Header(
             info=ImageInfo(*orientation.swap((stored.width, stored.height)), self.name),
             orientation=orientation,
             mode="RGBA" if stored.has_alpha else "RGB",
             frames=frames,
-            decoder_memory=DecoderMemory(_PIXEL_BYTES * stored.width * stored.height + 2 * len(content)),
+            decoder_memory=DecoderMemory(_PIXEL_BYTES * pixels + len(content), _HELD_BYTES * pixels + len(content)),
+            has_transparency=stored.has_alpha,
         )
 
     def read_color_profile(self, content: bytes) -> str | None:

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from tests.inference.decoding.format_mutations import mutate_parts
+from tests.inference.decoding.formats.heif_files import put_together, taken_apart
 from tests.inference.decoding.image_samples import encode, encode_heif, exif_orientation
+from tests.inference.decoding.memory_layouts import interlaced_png, one_scan_per_component, run_length_bmp, tiff
 
 if TYPE_CHECKING:
     import random
@@ -23,6 +26,7 @@ WIDTH, HEIGHT = 40, 24
 _NOISE = Image.fromarray(np.random.default_rng(1).integers(0, 127, (HEIGHT, WIDTH, 3), dtype=np.uint8))
 _CLEAR = _NOISE.convert("RGBA")
 _DEEP = Image.fromarray(np.arange(WIDTH * HEIGHT, dtype=np.uint16).reshape(HEIGHT, WIDTH) * 68)
+_SQUARE = _NOISE.resize((64, 64))
 _EXIF = exif_orientation(6)
 
 
@@ -67,12 +71,32 @@ SEEDS = [
     encode(_CLEAR, "ICO", sizes=[(16, 16), (32, 24)], bitmap_format="bmp"),
     encode_heif(_NOISE),
     encode_heif(_CLEAR, exif=_EXIF),
+    one_scan_per_component(_NOISE),
+    encode(_NOISE.convert("CMYK"), "JPEG", progressive=True),
+    interlaced_png(_NOISE),
+    run_length_bmp(_NOISE),
+    tiff(np.asarray(_NOISE), tile=(16, 16), compression="adobe_deflate"),
+    tiff(np.asarray(_NOISE), tile=(32, 48)),
+    tiff(np.moveaxis(np.asarray(_NOISE), -1, 0), planarconfig="separate", compression="lzw"),
+    tiff(np.asarray(_NOISE), compression="lzma", rowsperstrip=8),
+    tiff(np.asarray(_NOISE), compression="zstd"),
+    put_together("HEIC", [taken_apart("HEIC", _SQUARE)] * 4, (64, 64), grid=(2, 2, 120, 100)),
+    put_together("AVIF", [taken_apart("AVIF", _SQUARE)] * 4, (64, 64), grid=(2, 2, 120, 100)),
 ]
 _NUMBERS = [0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
 _SIZES = [0, 1, 2, 255, 4000, 8000, 14_100, 16_383, 16_384, 20_000, 65_500, 65_535, 1 << 20, 199_000_000]
 
 
 def mutate(content: bytes, dice: random.Random, corpus: list[bytes] = SEEDS) -> bytes:
+    """Damage a part that only this format has, or any place, or both."""
+    if dice.random() < 0.4:
+        content = mutate_parts(content, dice)
+        if dice.random() < 0.5:
+            return with_valid_checksums(content)
+    return _mutate_anywhere(content, dice, corpus)
+
+
+def _mutate_anywhere(content: bytes, dice: random.Random, corpus: list[bytes]) -> bytes:
     """Change a few places, mostly in the header: bits, numbers, sizes, missing, doubled and borrowed parts."""
     changed = bytearray(content)
     for _ in range(dice.choice([1, 1, 2, 3, 8])):

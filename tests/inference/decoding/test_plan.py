@@ -23,7 +23,7 @@ def shortest_side(side: int, width: int, height: int) -> tuple[int, int]:
 
 def header_of(width: int, height: int, kind: str) -> Header:
     scales = (8, 4, 2) if kind == "jpeg" else ()
-    return Header(ImageInfo(width, height, kind), Orientation.UPRIGHT, "RGB", 1, DecoderMemory(0), scales)
+    return Header(ImageInfo(width, height, kind), Orientation.UPRIGHT, "RGB", 1, DecoderMemory(0, 0), scales)
 
 
 @given(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _SEQUENCE_HEADER, _FRAME_HEADER, _FRAME = 1, 3, 6
 _HEADER_BYTES = 512  # of the longest sequence header: 32 operating points of 12 + 5 + 1 + 66 + 5 bits, and 200 more
 _KEY_FRAME, _SWITCH_FRAME = 0, 3
+_MAIN, _HIGH, _PROFESSIONAL = 0, 1, 2  # profiles: 4:2:0, 4:4:4, and 4:2:2 or 12 bits
+_SRGB = (1, 13, 0)  # primaries, transfer and matrix of RGB that is coded as such
 _EITHER = 2  # SELECT_SCREEN_CONTENT_TOOLS, SELECT_INTEGER_MV: each frame states it
 
 
@@ -44,6 +46,25 @@ class _BitReader:
         return self.read(zeros) + (1 << zeros) - 1 if zeros < 32 else (1 << 32) - 1
 
 
+class _Samples(NamedTuple):
+    """How the samples of a sequence are kept.
+
+    Attributes:
+        is_deep: Whether they have more than 8 bits.
+        per_pixel: 1.0 for grey, 1.5 for 4:2:0, 3.0 for 4:4:4.
+        has_grain: Whether the decoder may add film grain, in a copy of a frame.
+    """
+
+    is_deep: bool
+    per_pixel: float
+    has_grain: bool
+
+    @property
+    def bytes_per_pixel(self) -> float:
+        """What a frame takes in memory, with the copy that film grain is added to."""
+        return self.per_pixel * (2 if self.is_deep else 1) * (2 if self.has_grain else 1)
+
+
 class _Sequence(NamedTuple):
     """The facts of a sequence header that are needed to find the size in a frame's header."""
 
@@ -55,14 +76,14 @@ class _Sequence(NamedTuple):
     frame_id_bits: int
     screen_content_tools: int
     integer_motion: int
-    is_deep: bool
+    samples: _Samples
 
 
 class CodedSize(NamedTuple):
-    """The pixels that a decoder makes, and whether any of them has samples of more than 8 bits."""
+    """The pixels that a decoder makes, and the bytes of their samples in its memory."""
 
     pixels: int
-    is_deep: bool
+    sample_bytes: float
 
 
 def read_coded_size(stream: Stream, chunks: ChunkLimit) -> CodedSize:
@@ -73,12 +94,12 @@ def read_coded_size(stream: Stream, chunks: ChunkLimit) -> CodedSize:
     Raises:
         PermanentError: ``too_many_frames``: the stream has more units than ``chunks`` has left.
     """
-    pixels, is_deep = 0, False
+    pixels, sample_bytes = 0, 0.0
     with suppress(struct.error, IndexError):
         for frame in _frames(stream, chunks):
             pixels += frame.pixels
-            is_deep |= frame.is_deep
-    return CodedSize(pixels, is_deep)
+            sample_bytes += frame.sample_bytes
+    return CodedSize(pixels, sample_bytes)
 
 
 def _frames(stream: Stream, chunks: ChunkLimit) -> Iterator[CodedSize]:
@@ -96,7 +117,8 @@ def _frames(stream: Stream, chunks: ChunkLimit) -> Iterator[CodedSize]:
         if kind == _SEQUENCE_HEADER:
             sequence = _read_sequence(_BitReader(stream, body))
         elif kind in {_FRAME_HEADER, _FRAME} and sequence:
-            yield CodedSize(_frame_pixels(_BitReader(stream, body), sequence), sequence.is_deep)
+            pixels = _frame_pixels(_BitReader(stream, body), sequence)
+            yield CodedSize(pixels, pixels * sequence.samples.bytes_per_pixel)
         at = body + length
 
 
@@ -111,7 +133,8 @@ def _leb128(stream: Stream, at: int) -> tuple[int, int]:
 
 
 def _read_sequence(bits: _BitReader) -> _Sequence:
-    bits.read(4)  # seq_profile, still_picture
+    profile = bits.read(3)
+    bits.read(1)  # still_picture
     is_reduced = bool(bits.read(1))
     presentation_time_bits = 0
     if is_reduced:
@@ -145,8 +168,32 @@ def _read_sequence(bits: _BitReader) -> _Sequence:
         frame_id_bits=frame_id_bits,
         screen_content_tools=tools,
         integer_motion=motion,
-        is_deep=bool(bits.read(1)),  # high_bitdepth
+        samples=_read_samples(bits, profile),
     )
+
+
+def _read_samples(bits: _BitReader, profile: int) -> _Samples:
+    """Read ``color_config``, and whether film grain follows it."""
+    is_deep = bool(bits.read(1))  # high_bitdepth
+    has_12_bits = profile == _PROFESSIONAL and is_deep and bits.read(1)
+    is_grey = profile != _HIGH and bits.read(1)
+    colors = (bits.read(8), bits.read(8), bits.read(8)) if bits.read(1) else None
+    if is_grey:
+        bits.read(1)  # color_range
+        return _Samples(is_deep, 1.0, bool(bits.read(1)))
+    if colors == _SRGB:
+        halves = (0, 0)
+    else:
+        bits.read(1)  # color_range
+        if profile == _PROFESSIONAL and has_12_bits:
+            across = bits.read(1)
+            halves = (across, bits.read(1) if across else 0)
+        else:
+            halves = {_MAIN: (1, 1), _HIGH: (0, 0)}.get(profile, (1, 0))
+        if all(halves):
+            bits.read(2)  # chroma_sample_position
+    bits.read(1)  # separate_uv_delta_q
+    return _Samples(is_deep, 1 + 2 / 2 ** sum(halves), bool(bits.read(1)))
 
 
 def _read_timing(bits: _BitReader) -> int:

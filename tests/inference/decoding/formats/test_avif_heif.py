@@ -99,7 +99,7 @@ def test_the_estimate_of_an_avif_uses_the_size_in_its_stream() -> None:
     header = read_header(content, Limits())
     assert (header.info.width, header.info.height) == (SIDE, SIDE)
     assert header.coded_pixels == LARGE_PIXELS
-    assert memory_bytes(content) > 12 * LARGE_PIXELS
+    assert memory_bytes(content) > 1.5 * LARGE_PIXELS  # the samples of a 4:2:0 picture
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -299,8 +299,9 @@ FULL = unit(
     *[(15, 4), (15, 4), (639, 16), (479, 16)],
     *[(1, 1), (4, 4), (3, 3)],
     *[(7, 3), (15, 4), (1, 1), (3, 2), (1, 1), (1, 1), (6, 3), (7, 3)],
-    (1, 1),
+    *[(1, 1), (0, 1), (0, 1), (0, 1), (0, 2), (0, 1), (0, 1)],
 )
+DEEP_4_2_0 = 2 * 1.5  # bytes of a pixel
 KEY_FRAME = [(0, 1), (0, 2), (1, 1), (5, 8), (0, 1), (1, 1), (1, 1), (77, 10)]
 HIDDEN_FRAME = [(0, 1), (1, 2), (0, 1), (1, 1), (1, 1), (0, 1), (0, 1), (77, 10)]
 
@@ -317,7 +318,30 @@ HIDDEN_FRAME = [(0, 1), (1, 2), (0, 1), (1, 1), (1, 1), (0, 1), (0, 1), (77, 10)
     ],
 )
 def test_the_frames_of_a_stream_are_added_up(units: list[bytes], pixels: int) -> None:
-    assert read_coded_size(FULL + b"".join(units), ChunkLimit(100)) == CodedSize(pixels, is_deep=pixels > 0)
+    assert read_coded_size(FULL + b"".join(units), ChunkLimit(100)) == CodedSize(pixels, DEEP_4_2_0 * pixels)
+
+
+@pytest.mark.parametrize(
+    ("profile", "colors", "bytes_per_pixel"),
+    [
+        pytest.param(0, [(0, 1), (0, 1), (0, 1), (0, 1), (0, 2), (0, 1), (0, 1)], 1.5, id="4:2:0"),
+        pytest.param(0, [(0, 1), (0, 1), (0, 1), (0, 1), (0, 2), (0, 1), (1, 1)], 3.0, id="4:2:0 with film grain"),
+        pytest.param(0, [(0, 1), (1, 1), (0, 1), (0, 1), (0, 1)], 1.0, id="grey"),
+        pytest.param(0, [(1, 1), (1, 1), (0, 1), (0, 1), (0, 1)], 2.0, id="deep grey"),
+        pytest.param(1, [(0, 1), (0, 1), (0, 1), (0, 1), (0, 1)], 3.0, id="4:4:4"),
+        pytest.param(1, [(0, 1), (1, 1), (1, 8), (13, 8), (0, 8), (0, 1), (0, 1)], 3.0, id="RGB"),
+        pytest.param(2, [(0, 1), (0, 1), (0, 1), (0, 1), (0, 1), (0, 1)], 2.0, id="4:2:2"),
+        pytest.param(2, [*[(1, 1)] * 2, *[(0, 1)] * 3, (1, 1), (0, 1), (0, 1), (0, 1)], 4.0, id="12-bit 4:2:2"),
+        pytest.param(2, [*[(1, 1)] * 2, *[(0, 1)] * 3, (0, 1), (0, 1), (0, 1)], 6.0, id="12-bit 4:4:4"),
+    ],
+)
+def test_the_samples_of_a_frame_are_counted(
+    profile: int, colors: list[tuple[int, int]], bytes_per_pixel: float
+) -> None:
+    """By the order of the fields in the specification, section 5.5.2, for a reduced header of 64 x 32 pixels."""
+    start = [(profile, 3), (1, 1), (1, 1), (0, 5), (5, 4), (4, 4), (63, 6), (31, 5), (0, 3), (0, 3)]
+    stream = unit(1, *start, *colors) + unit(6, (0, 8))
+    assert read_coded_size(stream, ChunkLimit(9)) == CodedSize(64 * 32, bytes_per_pixel * 64 * 32)
 
 
 def test_a_cut_stream_is_counted_up_to_its_end() -> None:

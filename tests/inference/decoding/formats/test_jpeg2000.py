@@ -133,7 +133,7 @@ def test_the_estimate_includes_every_tile(*, boxed: bool) -> None:
     tiles = (1_048_576, 24)
     costs = [memory_bytes(jpeg2000_in_tiles(1, 1_048_576, 1, tile, boxed=boxed), (256, 256)) for tile in tiles]
     assert costs[0] < 60 * 2**20
-    assert costs[1] - costs[0] == pytest.approx(43_690 * 12 * 1024)
+    assert costs[1] - costs[0] == pytest.approx(43_690 * 12 * 1024, rel=0.06)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of the resident set from /proc")

@@ -102,3 +102,10 @@ def test_a_png_in_the_variant_of_apple_is_named() -> None:
     with pytest.raises(PermanentError, match="CgBI") as refusal:
         read_header(content, Limits())
     assert refusal.value.reason is Reason.UNSUPPORTED_FORMAT
+
+
+def test_a_palette_picture_without_a_palette_is_corrupt() -> None:
+    content = png(struct.pack(">II", 4, 4) + b"\x08\3\0\0\0", PIXELS)
+    with pytest.raises(PermanentError) as caught:
+        decode_image(content, (4, 4))
+    assert caught.value.reason is Reason.CORRUPT
