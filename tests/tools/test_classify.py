@@ -270,6 +270,7 @@ inference
 inference.classifier inference.errors inference.limits inference.model_spec inference.postprocess inference.predictions
 inference.preprocess
 inference.decoding
+inference.decoding.color_profile
 inference.decoding.decode inference.decoding.decoder_errors inference.decoding.header inference.decoding.memory_cost
 inference.decoding.orientation inference.decoding.partial inference.decoding.pixels inference.decoding.plan
 inference.decoding.formats
