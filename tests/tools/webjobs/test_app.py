@@ -136,6 +136,15 @@ class TestEventGrid:
         assert "event_ignored" in app.worker_log
         assert set(endings(app)) == {None}
 
+    def test_the_webhook_fails_at_the_event_of_a_renamed_file(self, lab: Lab) -> None:
+        """So the subscription leaves ``BlobRenamed`` out, and ``reconcile`` finds such files (ADR 23)."""
+        lab.upload("renamed.jpg", photo())
+        renamed = event(lab, "renamed.jpg", kind="Microsoft.Storage.BlobRenamed")
+        url = renamed["data"].pop("url")
+        renamed["data"] |= {"api": "RenameFile", "sourceUrl": url.replace("renamed", "earlier"), "destinationUrl": url}
+        with lab.app(BLOB_TRIGGER_SOURCE="EventGrid") as app:
+            assert app.deliver([renamed]).status == 500
+
 
 class TestTrouble:
     def test_a_worker_that_dies_in_the_middle(self, lab: Lab) -> None:
