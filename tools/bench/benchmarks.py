@@ -68,8 +68,8 @@ FULL = Effort(
     events={"12 MP": 24, "2 MP": 60, "0.3 MP": 120},
     backfilled={"12 MP": 96, "2 MP": 240},
     starts=9,
-    hosted={NO_PHOTO: 100, "12 MP": 24, "2 MP": 40, "0.3 MP": 60},
-    host_rounds=5,
+    hosted={NO_PHOTO: 60, "12 MP": 16, "2 MP": 24, "0.3 MP": 40},
+    host_rounds=3,
 )
 SHORT = Effort(
     rounds=2,

@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--cpu-factor", type=float, default=1.0, metavar="F",
         help="duration on a core of Azure, relative to one of this machine (default: 1, an assumption)")  # fmt: skip
     add("--host-cpu-ms", type=float, default=HOST_CPU_S * 1000, metavar="MS",
-        help="CPU of the Functions host for one image (default: %(default)g, measured; polling: 22)")  # fmt: skip
+        help="CPU of the Functions host for one image (default: %(default)g, measured; polling: 12)")  # fmt: skip
     add("--request-ms", type=float, default=REQUEST_S * 1000, metavar="MS",
         help="duration of one storage request (default: %(default)g, an assumption)")  # fmt: skip
     add("--log-bytes", type=int, default=LOG_BYTES, metavar="N",

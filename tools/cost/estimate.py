@@ -31,10 +31,11 @@ _APP_REQUESTS = 6
 # CPU seconds of the worker for the app's six requests: 0.013 to 0.017 on the development machine, against Azurite
 # without TLS (commit 25ec77d); two to four times as much while other programs used the machine.
 CLIENT_CPU_S = 0.015
-# CPU seconds of the host for one image that Event Grid announces: 0.007 to 0.012, the higher one. With polling 0.022.
+# CPU seconds of the host for one image when .NET has compiled its code: 0.005 to 0.007 with Event Grid, rounded up;
+# with polling 0.008 to 0.012. A new instance compiles in its first few hundred images: about 5 s more in all.
 # Measured with Microsoft's trigger extensions (Extensions.Storage.Blobs 5.3.10) in one program on two shared cores,
-# functions that succeed at once, Azurite without TLS; `python -m tools bench --only host` measures it on this machine.
-HOST_CPU_S = 0.012
+# Azurite without TLS; `python -m tools bench --only host` measures it on this machine.
+HOST_CPU_S = 0.008
 # Duration of one small request within a region. An assumption.
 REQUEST_S = 0.010
 # Bytes that Application Insights stores per image: our line (260 bytes, measured), and the columns of that line, of the
