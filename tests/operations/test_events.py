@@ -57,9 +57,9 @@ def test_the_runbook_explains_every_event_and_no_other() -> None:
 
 
 def test_the_runbook_states_the_levels_of_each_event() -> None:
-    words = {"info": "Information", "warning": "Warning", "error": "Error"}
+    words = {"info": "Information", "warning": "Warning", "error": "Error", "exception": "Error"}
     for event, levels in app_events().items():
-        explanation = runbook_events()[event].split()
+        explanation = re.findall(r"\w+", runbook_events()[event])
         assert {words[level] for level in levels - {"log"}} <= set(explanation), event
 
 

@@ -133,7 +133,7 @@ class TestQuestions:
 
     def test_exceptions(self, insights: Insights) -> None:
         found = {(row["operation_Name"], row["class"]): row["errors"] for row in insights.run(queries()["exceptions"])}
-        assert found == {("classify_uploaded", "TransientError"): 1, ("classify_uploaded", "ModelError"): 1}
+        assert found == {("classify_uploaded", "TransientError"): 1, ("classify_uploaded", "ModelFileError"): 1}
 
     def test_starts(self, insights: Insights, rows: Rows) -> None:
         found = insights.run(queries()["starts"])

@@ -111,7 +111,10 @@ def _refusal(name: str, text: str, container: str) -> str | None:
     except MessageError as error:
         return str(error)
     if request.container != container:
-        return f"it names the container {request.container!r}, but INCOMING_CONTAINER is {container!r}"
+        return (
+            f"it names the container {request.container!r}, but INCOMING_CONTAINER is {container!r}."
+            " It belongs to another app: leave it there, and give each app an image account of its own"
+        )
     return None
 
 

@@ -114,7 +114,7 @@ def _request(account: Account, queue_name: str, text: str) -> Request:
     container = account.settings.incoming_container
     if request.container != container:
         reason = f"it names the container {request.container!r}, but INCOMING_CONTAINER is {container!r}"
-        raise _KeptError(reason, may_delete=queue_name != BLOB_POISON_QUEUE)  # other apps use that queue too
+        raise _KeptError(reason, may_delete=False)  # it belongs to another app
     return request
 
 
