@@ -15,7 +15,7 @@ from typing import NamedTuple
 FIXED_BYTES = 8 * 1024 * 1024  # conversion bands, decoder tables, allocator slack
 
 _PIXEL_BYTES = 4
-_ROW_BYTES = 8
+ROW_BYTES = 8
 _ONE_BYTE_MODES = frozenset({"1", "L", "P"})
 
 
@@ -38,4 +38,4 @@ class DecoderMemory(NamedTuple):
 def image_bytes(width: float, height: float, mode: str = "RGB") -> float:
     """Return the bytes of a Pillow image of this mode, upright or not, so that either side may be its rows."""
     pixel_bytes = 1 if mode in _ONE_BYTE_MODES else 2 if mode.startswith("I;16") else _PIXEL_BYTES
-    return pixel_bytes * width * height + _ROW_BYTES * max(width, height)
+    return pixel_bytes * width * height + ROW_BYTES * max(width, height)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from inference.decoding.memory_cost import FIXED_BYTES, image_bytes
+from inference.decoding.memory_cost import FIXED_BYTES, ROW_BYTES, image_bytes
 from inference.decoding.orientation import Orientation
 
 if TYPE_CHECKING:
@@ -73,7 +73,9 @@ def plan_decode(header: Header, needed: tuple[int, int], *, mode: Mode = "RGB") 
     is_turned = header.orientation is not Orientation.UPRIGHT
     converting = held + result * (is_converted + is_turned)
     result_bytes = result if is_converted or is_turned else held  # else the result is the decoder's own image
-    return DecodePlan(header, scale, factor, int(max(decoding, converting)) + FIXED_BYTES, int(result_bytes))
+    row_pointers = 2 * ROW_BYTES * max(header.info.width, header.info.height)  # of bands and copies of a narrow picture
+    memory_bytes = int(max(decoding, converting) + row_pointers) + FIXED_BYTES
+    return DecodePlan(header, scale, factor, memory_bytes, int(result_bytes + row_pointers))
 
 
 def _room(header: Header, needed: tuple[int, int], oversampling: float) -> int:

@@ -158,8 +158,9 @@ class Tiff(ImageFormat):
         if isinstance(image, _Reader):
             # Two decodes of a cut file are compared, each with a copy of the file.
             compared = pixels + 2 * len(content) if _missing_bytes(image, content) else 0
-            part = _part_bytes(image)
-            part += min(part, window_bytes(content, image.tag_v2.get(Tag.COMPRESSION, PLAIN)))
+            with decoder_errors(self.name):  # a tag may be text where a number belongs
+                part = _part_bytes(image)
+                part += min(part, window_bytes(content, image.tag_v2.get(Tag.COMPRESSION, PLAIN)))
             memory = DecoderMemory(peak=pixels + compared + max(part, pixels * image.is_turned), held=pixels)
         return (
             super()
