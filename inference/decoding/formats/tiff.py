@@ -162,11 +162,10 @@ class Tiff(ImageFormat):
                 part = _part_bytes(image)
                 part += min(part, window_bytes(content, image.tag_v2.get(Tag.COMPRESSION, PLAIN)))
             memory = DecoderMemory(peak=pixels + compared + max(part, pixels * image.is_turned), held=pixels)
-        return (
-            super()
-            .describe(image, content, frames, limits)
-            ._replace(decoder_memory=memory, coded_pixels=_tile_pixels(image))
-        )
+        with decoder_errors(self.name):
+            tile_pixels = _tile_pixels(image)
+        header = super().describe(image, content, frames, limits)
+        return header._replace(decoder_memory=memory, coded_pixels=tile_pixels)
 
     def read_color_profile(self, content: bytes) -> str | None:
         """Return the name of the profile of the page that is decoded."""

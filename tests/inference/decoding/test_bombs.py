@@ -203,3 +203,10 @@ def test_exif_whose_tags_share_their_bytes_is_harmless(kind: str) -> None:
 )
 def test_blank_pages_are_not_refused(content: bytes) -> None:
     assert decode_image(content, (64, 64)).image
+
+
+@pytest.mark.parametrize("tag", [322, 323])
+def test_a_tile_size_that_is_text_is_a_refusal(tag: int) -> None:
+    content = tiff_of_one_tile(16, 8)
+    with pytest.raises(PermanentError):
+        decode_image(content.replace(struct.pack("<HH", tag, 4), struct.pack("<HH", tag, 2)))
