@@ -38,6 +38,7 @@ LIMITS: dict[str, Limit] = {
     "torch-dynamo": Limit(1e-6, 1e-5),
     "timm": Limit(1e-6, 1e-5),
     "optimum": Limit(1e-6, 1e-5),
+    "ultralytics": Limit(1e-6, 1e-5),
 }
 
 

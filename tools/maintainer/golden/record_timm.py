@@ -21,7 +21,6 @@ _SMALL_VIT = {"embed_dim": 16, "depth": 1, "num_heads": 2}
 _SMALL_CONVNEXT = {"dims": (8, 8, 8, 16), "depths": (1, 1, 1, 1)}
 # By name of the recording: timm's model, arguments that make it small, and values that differ from the published ones.
 _MODELS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
-    "vit": ("vit_tiny_patch16_224.augreg_in21k_ft_in1k", _SMALL_VIT, {}),
     "deit-dynamo": ("deit_tiny_patch16_224.fb_in1k", _SMALL_VIT, {}),
     "convnext": ("convnext_atto.d2_in1k", _SMALL_CONVNEXT, {}),
     "convnext-squash": ("convnext_atto.d2_in1k", _SMALL_CONVNEXT, {"crop_mode": "squash", "crop_pct": 1.0}),
