@@ -31,7 +31,8 @@ def _pixels(image: Image.Image) -> NDArray[np.float32]:
         path = Path(place) / "image.png"
         image.save(path)
         loaded = keras.utils.load_img(path, target_size=(_SIDE, _SIDE), interpolation="bilinear")
-        return keras.utils.img_to_array(loaded)[None]
+        pixels: NDArray[np.float32] = keras.utils.img_to_array(loaded)[None]
+        return pixels
 
 
 def _network() -> keras.Model:
