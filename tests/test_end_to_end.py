@@ -51,7 +51,7 @@ PICTURE = {"width", "height", "format"}
 ANSWER = {"label", "label_index", "score", "top_k"}
 WHY_NOT = {"reason", "detail"}
 DAMAGE = {"damaged", "decoded_fraction"}
-COLUMNS = ALWAYS | PICTURE | ANSWER | WHY_NOT | DAMAGE | {"color_profile"}
+COLUMNS = ALWAYS | PICTURE | ANSWER | WHY_NOT | DAMAGE | {"color_profile", "md5_mismatch"}
 
 
 class Account:
