@@ -46,8 +46,8 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Run one process more than there are CPUs: many tests wait for an emulator or a host."""
-    return usable_cpus() + 1
+    """Run three processes more than there are CPUs: many tests wait for an emulator or a host."""
+    return usable_cpus() + 3
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
