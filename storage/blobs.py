@@ -157,9 +157,9 @@ class SourceBlobs:
             raise TransientError(f"{action} failed for now (the response had no ETag).")
         if len(content) != info.content_length:
             raise TransientError(f"{action} gave {len(content)} bytes where storage announced {info.content_length}.")
-        digest = _md5(content)
-        mismatch = check.md5 not in {None, digest}
-        if mismatch and self._md5_again(image, info, action) != digest:
+        md5 = _md5(content) if check.md5 is not None else None
+        mismatch = md5 != check.md5
+        if mismatch and self._md5_again(image, info, action) != md5:
             raise TransientError(f"{action} gave bytes whose MD5 differs from the one stored with the blob.")
         self._last_read = image
         return SourceBlob(info, content, not content and check.is_directory, mismatch)
@@ -192,10 +192,8 @@ class SourceBlobs:
         except (ResourceNotFoundError, ResourceModifiedError):
             return False
         except AzureError as error:
-            if self.refusal(image, error):
-                info = self.listed_info(image)
-                return info is not None and same_etag(info.etag, etag)
-            raise translate(error, f"checking whether {image} is current") from None
+            info = self._info_of_refused(image, error, f"checking whether {image} is current")
+            return info is not None and same_etag(info.etag, etag)
         return True
 
     def info(self, image: Image) -> SourceInfo | None:
@@ -211,18 +209,17 @@ class SourceBlobs:
         except ResourceNotFoundError:
             return None
         except AzureError as error:
-            if self.refusal(image, error):
-                return self.listed_info(image)
-            raise translate(error, f"reading the properties of {image}") from None
+            return self._info_of_refused(image, error, f"reading the properties of {image}")
         return SourceInfo(bare_etag(properties.etag), properties.last_modified, properties.size)
 
-    def listed_info(self, image: Image) -> SourceInfo | None:
-        """The properties of a blob as the listing states them, where storage refuses the blob itself.
+    def _info_of_refused(self, image: Image, error: AzureError, action: str) -> SourceInfo | None:
+        """The listing's properties of a blob that storage refuses alone; every other failure is raised."""
+        if self.refusal(image, error):
+            return self._listed_info(image)
+        raise translate(error, action) from None
 
-        Raises:
-            TransientError: Storage failed for now.
-            ConfigurationError: Storage refused the listing.
-        """
+    def _listed_info(self, image: Image) -> SourceInfo | None:
+        """The properties of a blob as the listing states them; ``None`` when it is not listed."""
         container = self._service.get_container_client(image.container)
         for page in list_pages(container, prefix=image.blob_name, page_size=1):  # its own name sorts first
             for blob in page:
@@ -245,7 +242,7 @@ class SourceBlobs:
         refusal = self.refusal(image, error)
         if refusal is None:
             return None
-        info = self.listed_info(image)
+        info = self._listed_info(image)
         return UnreadBlobError(info, refusal) if info else FileNotFoundError(str(image))
 
     def _is_another_readable(self, refused: Image) -> bool:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 SDK_ERRORS = (AzureError, DeserializationError, SerializationError)
 """Every exception of the SDK descends from one of these; a test enumerates them."""
 
-# The service refuses the request itself and will refuse it again, so a person has to act.
-_REFUSED = frozenset({400, 401, 403, 405, 411, 413, 414, 415, 416})
+REFUSED_STATUSES = frozenset({400, 401, 403, 405, 411, 413, 414, 415, 416})
+"""The service refuses the request itself and will refuse it again, so a person has to act."""
 
 
 class ConflictError(Exception):
@@ -39,6 +39,12 @@ class ConflictError(Exception):
 
 class SettingsError(ConfigurationError):
     """Settings that are missing or wrong. The message lists every problem by setting name, never a secret value."""
+
+
+def error_code(error: Exception) -> str:
+    """The service's error code; an empty text where there is none."""
+    code = getattr(error, "error_code", None)
+    return str(getattr(code, "value", code) or "")
 
 
 def translate(error: Exception, action: str) -> ClassificationError:
@@ -54,9 +60,8 @@ def translate(error: Exception, action: str) -> ClassificationError:
     """
     action = printable(action)
     status = error.status_code if isinstance(error, HttpResponseError) else None
-    code = getattr(error, "error_code", None)
-    cause = " ".join(str(part) for part in (status, getattr(code, "value", code)) if part) or type(error).__name__
-    if isinstance(error, ClientAuthenticationError) or status in _REFUSED:
+    cause = " ".join(str(part) for part in (status, error_code(error)) if part) or type(error).__name__
+    if isinstance(error, ClientAuthenticationError) or status in REFUSED_STATUSES:
         return ConfigurationError(
             f"{action} was refused by storage ({cause}): check the connection settings and the roles of this identity."
         )

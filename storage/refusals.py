@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from inference.errors import ClassificationError, printable
+from storage.errors import REFUSED_STATUSES, error_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,7 @@ ACCOUNT_CODES = frozenset(
 )  # fmt: skip
 """Codes that concern the key, the identity, the network or the account, and so every blob."""
 # Refusals that may concern one blob: its ACL, its encryption key, its kind, its name.
-_ONE_BLOB_STATUSES = frozenset({400, 403, 405, 411, 413, 414, 415, 416})
+_ONE_BLOB_STATUSES = REFUSED_STATUSES - {HTTPStatus.UNAUTHORIZED}
 
 
 class FailureReason(StrEnum):
@@ -59,12 +60,6 @@ class RefusedBlobError(ClassificationError):
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
-
-
-def error_code(error: HttpResponseError) -> str:
-    """The service's error code, or an empty text."""
-    code = getattr(error, "error_code", None)
-    return str(getattr(code, "value", code) or "")
 
 
 def refused_blob(

@@ -57,9 +57,9 @@ class Intake:
         except MessageError as error:
             self._refuse(queue, message_id, body, str(error))
             return None
-        if request.container == self.container:
+        reason = request.foreign_to(self.container)
+        if reason is None:
             return request
-        reason = f"it names the container {request.container!r}, but INCOMING_CONTAINER is {self.container!r}"
         if queue == POISON_QUEUE:  # no other app has taken it in five deliveries
             self._refuse(queue, message_id, body, reason)
             return None

@@ -81,6 +81,12 @@ class Request:
             raise MessageError(f'its "attempt" is not a whole number from 0 to {_MAX_ATTEMPT:,}')
         return cls(container, tuple(blobs), attempt, _time(message.get("redo_before")))
 
+    def foreign_to(self, container: str) -> str | None:
+        """Why the request is not one for the images of ``container``; ``None`` if it is."""
+        if self.container == container:
+            return None
+        return f"it names the container {self.container!r}, but INCOMING_CONTAINER is {container!r}"
+
     def one_by_one(self) -> Iterator[Request]:
         """Yield a request for each image: one that ends the worker then takes no other image with it."""
         for blob in self.blobs:

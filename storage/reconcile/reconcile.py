@@ -128,9 +128,7 @@ class Reconciliation:
         summary = Summary()
         with_blob = BucketHashes()
         for request in self._requests(self._lost(summary, with_blob)):
-            if self.queue is not None and not self.dry_run:
-                self.queue.send(request)
-                summary.enqueued += len(request.blobs)
+            self._send(request, summary)
 
         mismatches = audit(self.stores.results, self.container, with_blob)
         summary.rows = mismatches.rows
@@ -142,16 +140,22 @@ class Reconciliation:
 
     def _rewrite(self, image: Image, summary: Summary) -> None:
         """Write a row that cannot be read again from its sidecar, or have the image classified."""
-        repair = Repair(self.stores, dry_run=self.dry_run)
-        if repair.repair_row(image):
+        if self._repair.repair_row(image):
             self._report(Finding("repaired", image.blob_name), summary)
         elif self.stores.source.info(image) is not None:
             self._report(Finding("stale", image.blob_name), summary)
-            if self.queue is not None and not self.dry_run:
-                self.queue.send(Request(self.container, (image.blob_name,)))
-                summary.enqueued += 1
-        elif self.prune and repair.prune_deleted(image):
+            self._send(Request(self.container, (image.blob_name,)), summary)
+        elif self.prune and self._repair.prune_deleted(image):
             self._report(Finding("pruned", image.blob_name), summary)
+
+    @property
+    def _repair(self) -> Repair:
+        return Repair(self.stores, dry_run=self.dry_run)
+
+    def _send(self, request: Request, summary: Summary) -> None:
+        if self.queue is not None and not self.dry_run:
+            self.queue.send(request)
+            summary.enqueued += len(request.blobs)
 
     def _report(self, finding: Finding, summary: Summary) -> None:
         summary.count(finding)
@@ -195,8 +199,7 @@ class Reconciliation:
 
     def _repaired(self, mismatches: Mismatches) -> Iterator[Finding]:
         """Check every candidate, repair it, and yield the findings."""
-        results = self.stores.results
-        repair = Repair(self.stores, dry_run=self.dry_run)
+        results, repair = self.stores.results, self._repair
 
         def check_row(record: Record) -> Finding | None:
             image = record.image

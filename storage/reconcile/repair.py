@@ -154,12 +154,8 @@ class Repair:
         sidecar is read after the index rows were written, and before the row.
         """
         sidecar = self.stores.results.read_sidecar(image)
-        written = sidecar.record if sidecar else None
-        row = self.stores.results.read_row(image)
-        if row is None or row.record is None:
-            return set()
-        is_replaced = written is not None and not same_outcome(written, row.record)
-        return row.record.index_keys() & written.index_keys() if written and is_replaced else row.record.index_keys()
+        index_keys = self._index_keys_of_row(image)
+        return index_keys & sidecar.record.index_keys() if sidecar and sidecar.record else index_keys
 
     def _is_written(self, expected: IndexRow) -> bool:
         written = self.stores.results.read_index_row(expected.keys)

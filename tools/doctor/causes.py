@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 import requests
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 
+from storage.errors import error_code
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -30,8 +32,7 @@ def explain_failure(error: Exception, url: str, connection: Connection, role: st
     """
     target = address(url)
     if isinstance(error, HttpResponseError) and error.status_code:
-        code = str(getattr(error.error_code, "value", error.error_code) or "") if hasattr(error, "error_code") else ""
-        return _refusal(error.status_code, code, target, connection, role)
+        return _refusal(error.status_code, error_code(error), target, connection, role)
     if isinstance(error, ClientAuthenticationError):
         return _no_token(connection)
     return _unreachable(error, url, connection)

@@ -110,11 +110,8 @@ def _refusal(name: str, text: str, container: str) -> str | None:
         request = from_blob_poison(text) if name == BLOB_POISON_QUEUE else Request.from_body(text)
     except MessageError as error:
         return str(error)
-    if request.container != container:
-        return (
-            f"it names the container {request.container!r}, but INCOMING_CONTAINER is {container!r}."
-            " It belongs to another app: leave it there, and give each app an image account of its own"
-        )
+    if reason := request.foreign_to(container):
+        return f"{reason}. It belongs to another app: leave it there, and give each app an image account of its own"
     return None
 
 

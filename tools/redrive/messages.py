@@ -111,9 +111,7 @@ def _request(account: Account, queue_name: str, text: str) -> Request:
         request = _read(queue_name, text)
     except MessageError as error:
         raise _KeptError(str(error), may_delete=True) from None
-    container = account.settings.incoming_container
-    if request.container != container:
-        reason = f"it names the container {request.container!r}, but INCOMING_CONTAINER is {container!r}"
+    if reason := request.foreign_to(account.settings.incoming_container):
         raise _KeptError(reason, may_delete=False)  # it belongs to another app
     return request
 

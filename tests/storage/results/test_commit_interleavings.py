@@ -6,9 +6,7 @@ is complete. The second half breaks the protocol in many ways and expects the se
 
 from __future__ import annotations
 
-import types
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +16,7 @@ from storage.pipeline import classify_blob, retries
 from storage.results import commit
 from storage.results.record import Record
 from tests.storage.fakes import MemoryAccount, MemoryResults
+from tests.storage.results.mutants import mutant
 from tests.storage.results.scenarios import (
     IMAGE,
     NEW_MODEL,
@@ -185,7 +184,6 @@ def test_a_stale_worker_keeps_a_result_whose_sidecar_was_deleted() -> None:
 
 # --- the search detects ----------------------------------------------------------------------------------------------
 
-_SOURCE = Path(commit.__file__).read_text(encoding="utf-8")
 _INDEX = "    for index_row in record.index_rows():\n        results.write_index_row(index_row)\n"
 MUTANTS: dict[str, tuple[str, dict[str, str]]] = {
     "never asks which model is current": (
@@ -308,12 +306,7 @@ MUTANTS: dict[str, tuple[str, dict[str, str]]] = {
 def test_the_search_detects_a_protocol_that(
     scenario: str, changes: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = _SOURCE
-    for old, new in changes.items():
-        assert source.count(old) == 1, f"this mutation no longer fits the code: {old}"
-        source = source.replace(old, new)
-    broken = types.ModuleType("broken")
-    exec(compile(source, "broken", "exec"), vars(broken))
+    broken = mutant(commit, changes)
     for name in ("commit", "finish_interrupted", "remove_superseded"):
         monkeypatch.setattr(classify_blob, name, getattr(broken, name))
     monkeypatch.setattr(retries, "commit", broken.commit)
