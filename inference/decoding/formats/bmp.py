@@ -52,6 +52,7 @@ class Bmp(ImageFormat):
 
     name = "bmp"
     reader = _Reader
+    can_state_any_size = True  # run lengths may end at once, and the rest is background
 
     def count_frames(self, content: bytes, chunks: ChunkLimit) -> int:
         """Refuse variants that are not decoded, by name; the decoder notices a file that is too short."""

@@ -126,6 +126,7 @@ REFUSED_FROM_HEADER = {
         Reason.DECOMPRESSION_BOMB,
     ),
     "JPEG of 16 megapixels in 210 scans": (jpeg_of_many_scans(200), Reason.DECOMPRESSION_BOMB),
+    "BMP of run lengths that end at once": (run_length_bmp(14_000, 14_000, b"\0\1"), Reason.DECOMPRESSION_BOMB),
     "BMP of 17 MB of run lengths": (run_length_bmp(4000, 4000, b"\1\7" * 8_500_000), Reason.TOO_MANY_BYTES),
     "ICO whose bitmap claims 60,000 x 60,000": (icon_of_a_bitmap(60_000), Reason.DECOMPRESSION_BOMB),
     "ICO whose bitmap claims 8,000 x 8,000": (icon_of_a_bitmap(8000), Reason.DECOMPRESSION_BOMB),

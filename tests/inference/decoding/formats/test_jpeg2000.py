@@ -132,7 +132,7 @@ def test_the_estimate_includes_every_tile(*, boxed: bool) -> None:
     """OpenJPEG keeps 11 KiB per tile: a file of 3 KB with one million pixels in 43,691 tiles took 486 MiB."""
     tiles = (1_048_576, 24)
     costs = [memory_bytes(jpeg2000_in_tiles(1, 1_048_576, 1, tile, boxed=boxed), (256, 256)) for tile in tiles]
-    assert costs[0] < 64 * 2**20
+    assert costs[0] < 61 * 2**20
     assert costs[1] - costs[0] == pytest.approx(43_690 * 12 * 1024, rel=0.06)
 
 
