@@ -78,7 +78,7 @@ TABLE: dict[str, set[str]] = {
     "storage.settings": {"storage.blob_folder", "storage.connection", "storage.errors", "storage.setting"},
     "storage.http_session": {"requests"},
     "storage.clients": {"azure", "storage.connection", "storage.errors", "storage.http_session"},
-    "storage.refusals": {"azure.core", "inference.errors"},
+    "storage.refusals": {"azure.core", "inference.errors", "storage.errors"},
     "storage.listing": {"azure.core", "azure.storage", "storage.errors", "storage.etags", "storage.refusals"},
     "storage.tables": {"azure.core", "azure.data", "storage.errors", "storage.keys"},
     "storage.results": {
