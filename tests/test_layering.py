@@ -98,7 +98,7 @@ TABLE: dict[str, set[str]] = {
     },
     "storage.reconcile": {
         *("inference.errors", "storage.errors", "storage.etags", "storage.keys", "storage.listing"),
-        *("storage.results", "storage.pipeline", "storage.query"),
+        *("storage.blobs", "storage.results", "storage.pipeline", "storage.query"),
     },
     "storage.models": {
         *("azure.core", "azure.storage", "inference.errors", "inference.predictions", "storage.blob_folder"),

@@ -21,6 +21,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from inference.errors import ClassificationError
+from storage.blobs import TooLargeError, UnreadBlobError
 from storage.etags import same_etag
 from storage.pipeline.messages import Request, batches
 from storage.query.join import join_blobs_with_rows
@@ -188,12 +189,15 @@ class Reconciliation:
         summary.coverage = covered / summary.images if summary.images else 1.0
 
     def _is_copied_sidecar(self, blob: Listed) -> bool:
-        """Whether the app ignores this blob, so that it never has a row. Reads ``.json`` files only."""
+        """Whether the app ignores this blob, so that it never has a row. Reads small ``.json`` files only.
+
+        One that cannot be read is no sidecar: the app will write a row about it.
+        """
         if not blob.name.endswith(".json") or not 0 < blob.content_length <= MAX_SIDECAR_BYTES:
             return False
         try:
             source = self.stores.source.read(Image(self.container, blob.name))
-        except FileNotFoundError:
+        except (FileNotFoundError, TooLargeError, UnreadBlobError):
             return False
         return source is not None and is_sidecar(blob.name, source.content)
 

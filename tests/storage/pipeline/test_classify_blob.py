@@ -29,6 +29,7 @@ from tools.azurite.azurite import ACCOUNT_KEY  # public, but a real key would be
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from inference.predictions import Classification
     from tests.storage.conftest import Account
     from tools.azurite.azurite import Azurite
 
@@ -213,24 +214,29 @@ def test_a_storage_failure_is_raised_for_the_host_to_deliver_again(account: Acco
     assert account.results.read_row(account.image()) is None
 
 
-def test_memory_is_reserved_before_the_body_and_released(account: Account) -> None:
-    held: list[int] = []
+def test_memory_is_reserved_before_the_body_and_released_after_the_work(account: Account) -> None:
+    steps: list[str] = []
 
     @contextmanager
     def admit(length: int) -> Iterator[None]:
-        held.append(length)
+        steps.append(f"reserves {length}")
         try:
             yield
         finally:
-            held.append(-length)
+            steps.append(f"releases {length}")
+
+    class Noted(FixedClassifier):
+        def classify(self, content: bytes) -> Classification:
+            steps.append(f"classifies {len(content)}")
+            return super().classify(content)
 
     account.upload("cat.jpg", b"miaow")
     stores = Stores(account.source, account.results, admit=admit)
-    classify_blob(stores, FixedClassifier(), account.image())
-    classify_blob(stores, FixedClassifier(), account.image())
+    classify_blob(stores, Noted(), account.image())
+    classify_blob(stores, Noted(), account.image())
     account.upload("cat.jpg", b"half")
-    classify_blob(stores, FixedClassifier(error=PermanentError(Reason.TRUNCATED, "cut")), account.image())
-    assert held == [5, -5, 4, -4]
+    classify_blob(stores, Noted(error=PermanentError(Reason.TRUNCATED, "cut")), account.image())
+    assert steps == ["reserves 5", "classifies 5", "releases 5", "reserves 4", "classifies 4", "releases 4"]
 
 
 def test_a_clock_behind_that_of_storage_gives_no_negative_delay(account: Account) -> None:

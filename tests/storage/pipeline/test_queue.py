@@ -47,7 +47,7 @@ def test_a_delayed_request_is_counted_but_invisible(clients: Clients, name: str)
 
 
 def test_an_unavailable_queue_is_transient(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("azure.storage.queue._shared.policies.StorageRetryPolicy.sleep", lambda *_: None)
+    monkeypatch.setattr("azure.storage.blob._shared.policies.StorageRetryPolicy.sleep", lambda *_: None)
     with wire(azurite.ports.queue) as closed:
         pass
     clients = connect(Connection("ImageStorage", connection_string(azurite.ports._replace(queue=closed.port))))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from inference.predictions import Classification
 
 DELAYS = (60, 300)
+REDO = datetime(2026, 11, 1, tzinfo=UTC)  # before every outcome of these tests
 CAT, DOG = Image("incoming", "cat.jpg"), Image("incoming", "dog.jpg")
 
 
@@ -64,6 +67,10 @@ class TwoImages:
         row = self.results.read_row(image)
         return row.record if row else None
 
+    def label(self, image: Image) -> str | None:
+        record = self.record(image)
+        return record.label if record else None
+
 
 @pytest.fixture
 def images() -> TwoImages:
@@ -71,7 +78,11 @@ def images() -> TwoImages:
 
 
 def both(attempt: int = 0) -> Request:
-    return Request("incoming", ("cat.jpg", "dog.jpg"), attempt=attempt)
+    return Request("incoming", ("cat.jpg", "dog.jpg"), attempt, REDO)
+
+
+def only(name: str, attempt: int = 0) -> Request:
+    return Request("incoming", (name,), attempt, REDO)
 
 
 @pytest.mark.parametrize(("attempt", "delay"), list(enumerate(DELAYS)))
@@ -81,7 +92,16 @@ def test_only_the_image_that_failed_is_queued_again(images: TwoImages, attempt: 
     assert cat is not None
     assert cat.status is Status.CLASSIFIED
     assert images.record(DOG) is None
-    assert images.queue.sent == [(Request("incoming", ("dog.jpg",), attempt=attempt + 1), delay)]
+    assert images.queue.sent == [(only("dog.jpg", attempt + 1), delay)]
+
+
+def test_a_request_to_redo_replaces_the_outcomes_before_its_time(images: TwoImages) -> None:
+    images.retries.classify_request(both(), lambda: FixedClassifier("cat"))
+    images.retries.classify_request(both(), lambda: FixedClassifier("lynx"))
+    assert (images.label(CAT), images.label(DOG)) == ("cat", "cat")
+    request = replace(both(), redo_before=datetime.now(UTC) + timedelta(seconds=1))
+    images.retries.classify_request(request, lambda: FixedClassifier("lynx"))
+    assert (images.label(CAT), images.label(DOG)) == ("lynx", "lynx")
 
 
 def test_a_model_that_cannot_be_loaded_delays_every_image(images: TwoImages) -> None:
@@ -115,7 +135,7 @@ def test_a_failed_row_that_cannot_be_written_is_tried_again_after_the_longest_de
 
     monkeypatch.setattr(MemoryResults, "read_row", unavailable)
     images.retries.give_up(both(), {DOG: "The worker crashed."})
-    assert images.queue.sent == [(Request("incoming", ("dog.jpg",), attempt=len(DELAYS)), DELAYS[-1])]
+    assert images.queue.sent == [(only("dog.jpg", len(DELAYS)), DELAYS[-1])]
 
 
 def test_giving_up_keeps_another_outcome(images: TwoImages) -> None:
@@ -141,8 +161,8 @@ def test_a_long_error_is_cut(images: TwoImages) -> None:
 def test_an_abandoned_message_of_several_images_is_split_with_its_attempts_unchanged(images: TwoImages) -> None:
     images.retries.end_abandoned(both(attempt=1), "The worker crashed.")
     assert images.queue.sent == [
-        (Request("incoming", ("cat.jpg",), attempt=1), 0),
-        (Request("incoming", ("dog.jpg",), attempt=1), 0),
+        (only("cat.jpg", attempt=1), 0),
+        (only("dog.jpg", attempt=1), 0),
     ]
     assert images.record(CAT) is images.record(DOG) is None
 

@@ -12,6 +12,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import UpdateMode
 
 from storage import keys, tables
+from storage.blobs import SourceBlobs, UnreadBlobError
 from storage.clients import connect
 from storage.connection import Connection
 from storage.pipeline.classify_blob import classify_blob
@@ -20,8 +21,10 @@ from storage.pipeline.stores import Stores
 from storage.reconcile import reconcile
 from storage.reconcile.reconcile import Reconciliation, Summary, reconcile_on_timer
 from storage.reconcile.repair import Repair
+from storage.refusals import FailureReason, RefusedBlobError
 from storage.results.record import Image, IndexRow, Record, Status
 from storage.results.serialization import to_entity, to_sidecar
+from tests.storage.conftest import MAX_BYTES
 from tests.storage.samples import AWKWARD_NAMES, MODEL, FixedClassifier, record
 
 if TYPE_CHECKING:
@@ -170,11 +173,12 @@ def test_an_edited_row_that_cannot_be_read_is_written_again_from_its_sidecar(
     scene.assert_consistent(IMAGES)
 
 
-def test_an_edited_row_without_a_sidecar_is_classified_again(scene: Scene) -> None:
-    edit_row(scene, "b.jpg", {"top_k": "nonsense"})
+def test_an_edited_row_without_a_sidecar_is_classified_again_and_others_are_repaired(scene: Scene) -> None:
+    for name in ("a.jpg", "b.jpg", "site a/c.jpg"):
+        edit_row(scene, name, {"top_k": "nonsense"})
     scene.sidecar_blob("b.jpg").delete_blob()
     summary, names = scene.reconcile()
-    assert (summary["stale"], summary["enqueued"], names) == (1, 1, ["b.jpg"])
+    assert (summary["repaired"], summary["stale"], summary["enqueued"], names) == (2, 1, 1, ["b.jpg"])
     scene.classify_blob("b.jpg")
     scene.assert_consistent(IMAGES)
 
@@ -273,6 +277,31 @@ def test_a_copied_sidecar_is_not_counted_as_an_image(scene: Scene) -> None:
     summary, sent = scene.reconcile()
     assert sorted(sent) == ["empty.json", "notes.json"]
     assert summary == found(7, rows=5, coverage=5 / 7, missing=2, enqueued=2)
+
+
+def test_json_that_no_sidecar_can_be_is_queued_unread(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "MAX_SIDECAR_BYTES", 10)
+    monkeypatch.setattr(SourceBlobs, "read", lambda *_args, **_options: pytest.fail("it was read"))
+    scene.account.upload("large.json", b"x" * 11)
+    scene.account.upload("empty.json", b"")
+    assert sorted(scene.reconcile()[1]) == ["empty.json", "large.json"]
+
+
+def test_json_that_cannot_be_read_does_not_stop_the_others(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = SourceBlobs.read
+
+    def refused(self: SourceBlobs, image: Image, **options: Any) -> Any:
+        if image.blob_name == "refused.json":
+            info = self.info(image)
+            assert info is not None
+            raise UnreadBlobError(info, RefusedBlobError(FailureReason.UNREADABLE, "Storage refuses it."))
+        return read(self, image, **options)
+
+    monkeypatch.setattr(SourceBlobs, "read", refused)
+    scene.account.upload("larger than allowed.json", bytes(MAX_BYTES + 1))
+    scene.account.upload("refused.json", b"x")
+    scene.account.upload("z.jpg", b"x")
+    assert sorted(scene.reconcile()[1]) == ["larger than allowed.json", "refused.json", "z.jpg"]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"not JSON"], ids=["missing", "empty", "an object", "rubbish"])
@@ -392,6 +421,17 @@ def test_prune_removes_a_sidecar_without_row_and_blob(scene: Scene) -> None:
     scene.assert_consistent([name for name in IMAGES if name != "a.jpg"])
 
 
+def test_prune_keeps_sidecars_of_other_containers_and_copies(scene: Scene, account: Account) -> None:
+    """Two apps may share a results container, and a person may copy a sidecar there."""
+    path = account.results.sidecar_path(account.image("other.jpg"))
+    account.results.write_sidecar(record("other.jpg", container="elsewhere", sidecar=path), None)
+    copied = record("copy.jpg", container=account.incoming, sidecar="other-results/copy.jpg.json")
+    account.results.write_sidecar(copied, None)
+    assert scene.reconcile(prune=True)[0] == found(5)
+    assert scene.sidecar("other.jpg") is not None
+    assert scene.sidecar("copy.jpg") is not None
+
+
 def test_a_dry_run_finds_everything_and_changes_nothing(scene: Scene) -> None:
     scene.account.upload("new.jpg", b"x")
     scene.sidecar_blob("a.jpg").delete_blob()
@@ -433,10 +473,17 @@ def test_the_timer_queues_old_losses_and_logs_one_line(scene: Scene, caplog: pyt
     caplog.set_level(logging.INFO, "storage.reconcile.reconcile")
     scene.account.upload("new.jpg", b"x")
     scene.account.delete("a.jpg")
-    later = datetime.now(UTC) + timedelta(seconds=180)
-    stores = Stores(scene.account.source, scene.account.results, now=lambda: later)
     sent = SentRequests()
-    reconcile_on_timer(stores, sent, scene.account.incoming)  # type: ignore[arg-type]
+
+    def run(seconds_later: int) -> None:
+        later = datetime.now(UTC) + timedelta(seconds=seconds_later)
+        stores = Stores(scene.account.source, scene.account.results, now=lambda: later)
+        reconcile_on_timer(stores, sent, scene.account.incoming)  # type: ignore[arg-type]
+
+    run(60)
+    assert sent.names == [], "the app may be working on it"
+    caplog.clear()
+    run(180)
     assert sent.names == ["new.jpg"]
     line = (
         f"container_reconciled container={scene.account.incoming} images=5 rows=5 missing=1 stale=0 enqueued=1 "
