@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from inference.errors import ConfigurationError
 from storage.results.record import Image
-from storage.settings import DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,7 +34,7 @@ class Queues:
         requests: The setting ``REQUESTS_QUEUE``.
     """
 
-    requests: str = DEFAULTS["REQUESTS_QUEUE"]
+    requests: str = "classify-requests"
 
     @property
     def poison(self) -> str:
