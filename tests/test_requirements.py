@@ -80,7 +80,8 @@ def test_what_the_app_imports_is_declared_for_the_app() -> None:
 
 
 def test_what_the_tools_import_is_declared_for_the_tools() -> None:
-    known = {canonical(requirement.name) for requirement in declared("requirements-tools.txt")} | BROUGHT_BY.keys()
+    requirements = ("requirements-tools.txt", "requirements-export.txt")
+    known = {canonical(requirement.name) for file in requirements for requirement in declared(file)} | BROUGHT_BY.keys()
     recorders = ROOT / "tools/maintainer/golden"  # maintainers install the libraries that they record
     files = [path for path in (ROOT / "tools").rglob("*.py") if recorders not in path.parents]
     assert {name: where for name, where in imported(files).items() if name not in known} == {}

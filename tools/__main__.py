@@ -30,6 +30,7 @@ COMMANDS = {
     "demo": "render sample photos, upload them to a local stack and print their rows",
     "dev": "run Azurite and the dev host for Storage Explorer or azcopy",
     "doctor": "check settings, storage, model and machine, and suggest fixes",
+    "export": "write results as files for spreadsheets, analysis, training and other programs",
     "host": "run the dev host on the storage that the settings name",
     "model": "inspect, add, publish, measure or quantize a model",
     "package": "build the zip that Azure Functions runs, with Python packages and your model",
@@ -59,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--debug", action="store_true", help="show tracebacks instead of one-line errors")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     requested = next((word for word in arguments if word in COMMANDS), None)
-    # Where the command comes first, nothing can list the others, and 14 parsers are not built in vain.
+    # Where the command comes first, nothing can list the others, and 15 parsers are not built in vain.
     listed = {requested: COMMANDS[requested]} if requested and arguments[0] == requested else COMMANDS
     for name, summary in listed.items():
         command = commands.add_parser(

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from storage.blobs import SourceBlobs
 from storage.clients import Clients, connect
 from storage.connection import DEVELOPMENT_STORAGE
-from storage.pipeline.messages import Queues
 from storage.pipeline.queue import RequestQueue
 from storage.pipeline.stores import Stores
 from storage.results.store import Results
@@ -49,6 +48,6 @@ def open_account(environ: Mapping[str, str] = os.environ) -> Iterator[Account]:
         Results(clients, table=settings.results_table, container=settings.results_container),
     )
     try:
-        yield Account(settings, clients, stores, RequestQueue(clients, Queues(settings.requests_queue)))
+        yield Account(settings, clients, stores, RequestQueue(clients))
     finally:
         clients.close()

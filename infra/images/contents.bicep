@@ -5,7 +5,6 @@ param incomingContainer string
 param resultsContainer string
 param deadLetterContainer string
 param resultsTable string
-param requestsQueue string
 
 resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
   name: accountName
@@ -54,21 +53,21 @@ resource deadLetters 'Microsoft.Storage/storageAccounts/blobServices/containers@
 
 resource requests 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
   parent: queues
-  name: requestsQueue
+  name: 'classify-requests'
 }
 
 resource requestsPoison 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
   parent: queues
-  name: '${requestsQueue}-poison'
+  name: 'classify-requests-poison'
 }
 
 // Messages that no function can process; no function reads it.
 resource requestsRefused 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
   parent: queues
-  name: '${requestsQueue}-refused'
+  name: 'classify-requests-refused'
 }
 
-// The host's fixed name: all apps on one image account read it, and each leaves the others' messages there.
+// The host's fixed name: two apps on one image account would process each other's messages.
 resource uploadsPoison 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
   parent: queues
   name: 'webjobs-blobtrigger-poison'

@@ -21,6 +21,13 @@ if sys.platform == "win32":
                 continue
             return
 
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
     def _unlock(descriptor: int) -> None:
         # Closing the file frees the lock too, but Windows does not promise when.
         msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
@@ -29,6 +36,13 @@ else:
 
     def _lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def _unlock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
@@ -47,3 +61,19 @@ def locked(path: Path) -> Iterator[None]:
             yield
         finally:
             _unlock(file.fileno())
+
+
+@contextmanager
+def locked_if_free(path: Path) -> Iterator[bool]:
+    """Hold the lock as ``locked`` does and yield true; yield false at once where another holds it.
+
+    Raises:
+        OSError: The file cannot be opened.
+    """
+    with path.open("wb") as file:
+        is_free = _try_lock(file.fileno())
+        try:
+            yield is_free
+        finally:
+            if is_free:
+                _unlock(file.fileno())

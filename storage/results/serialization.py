@@ -66,6 +66,8 @@ COLUMNS = tuple(
     "top_k" if field.name == "predictions" else field.name for field in fields(Record) if field.name not in _NOT_SHOWN
 )
 """The columns that a person asks for, in their order."""
+COLUMN_KINDS: Mapping[str, str] = {name: _KINDS.get(name, "str") for name in COLUMNS}
+"""The kind of each: ``str``, ``int``, ``float``, ``bool``, ``datetime`` or ``Status``."""
 
 
 def to_entity(record: Record) -> dict[str, Any]:
@@ -113,6 +115,17 @@ def from_any_entity(entity: Mapping[str, Any]) -> Record | None:
             "row_unreadable partition_key=%r row_key=%r error=%s", entity["PartitionKey"], entity["RowKey"], error
         )
         return None
+
+
+def column_values(record: Record) -> dict[str, Any]:
+    """The values of ``COLUMNS``, in their order: texts, numbers and aware datetimes; ``None`` where absent.
+
+    They are those of the sidecar, but for times, which the sidecar writes as ISO 8601.
+    """
+    scalars = _scalars(record)
+    predictions = _predictions_json(record.predictions)
+    top_k = json.dumps(predictions, ensure_ascii=False) if predictions else None
+    return {name: top_k if name == "top_k" else scalars[name] for name in COLUMNS}
 
 
 def to_sidecar(record: Record) -> bytes:

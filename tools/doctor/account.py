@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from azure.core.exceptions import ResourceNotFoundError
 
 from storage.errors import SDK_ERRORS
-from storage.pipeline.messages import Queues
 from tools.doctor.causes import address, explain_failure
 from tools.doctor.findings import ok, problem, warning
 from tools.doctor.queues import NO_RETRIES, check_internal_queues, check_queues
@@ -32,10 +31,9 @@ _ROLES = {
 def check_account(clients: Clients, connection: Connection, settings: Settings) -> list[Finding]:
     """Check the containers, queues and tables that the app uses in its own account."""
     incoming, results = settings.incoming_container, settings.results_container
-    queues = Queues(settings.requests_queue)
     checks: list[tuple[str, str, Callable[[], list[Finding]]]] = [
         ("blobs", clients.blobs.url, lambda: _containers(clients, incoming, results)),
-        ("queues", clients.queues.url, lambda: [_readable(clients), *check_queues(clients, queues, incoming)]),
+        ("queues", clients.queues.url, lambda: [_readable(clients), *check_queues(clients, incoming)]),
         ("tables", clients.tables.url, lambda: _tables(clients, settings.results_table, settings.index_table)),
     ]
     return _run_parallel(checks, connection)

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.cells import cell_len, set_cell_size
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from storage.results.record import Status
-from storage.results.serialization import COLUMNS, to_sidecar
+from storage.results.serialization import COLUMNS, column_values
 from tools.terminal import printable
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ class Output(Protocol):
 
 def columns_of(record: Record) -> dict[str, Any]:
     """All columns of a row in their order, with the values of its sidecar."""
-    document = json.loads(to_sidecar(record))
-    return {name: document[name] for name in COLUMNS}
+    values = column_values(record).items()
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values}
 
 
 class JsonLines:
@@ -69,7 +70,7 @@ class Csv:
 
     def show(self, record: Record) -> None:
         """See ``Output``."""
-        self._print([_cell(value) for value in columns_of(record).values()])
+        self._print([spreadsheet_cell(value) for value in columns_of(record).values()])
 
     def _print(self, cells: Any) -> None:
         csv.writer(sys.stdout, lineterminator="\r\n").writerow(cells)
@@ -119,7 +120,8 @@ class Table:
 FORMATS: Mapping[str, Callable[[], Output]] = {"table": Table, "csv": Csv, "jsonl": JsonLines}
 
 
-def _cell(value: Any) -> Any:
+def spreadsheet_cell(value: Any) -> Any:
+    """The value, with an apostrophe before a text that a spreadsheet program may read as a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 

@@ -1,0 +1,128 @@
+"""``python -m tools export`` from the command line, on Azurite."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from storage.results.serialization import COLUMNS
+from tests.storage.samples import record, rejected
+from tests.waiting import DEADLINE_SECONDS
+from tools.__main__ import main
+
+if TYPE_CHECKING:
+    from storage.results.record import Record
+    from tools.account import Account
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def put(account: Account, *records: Record) -> None:
+    for each in records:
+        for row in each.index_rows():
+            account.stores.results.write_index_row(row)
+        account.stores.results.write_row(each, None)
+
+
+@pytest.fixture
+def rows(empty_account: Account) -> Account:
+    """Two cats, a fox and a rejected file."""
+    container = empty_account.settings.incoming_container
+    put(
+        empty_account,
+        record("site-a/1.jpg", container=container),
+        record("site-a/2.jpg", container=container, score=0.25),
+        record("site-b/3.jpg", container=container, label="=fox"),
+        rejected("notes.txt", container=container),
+    )
+    return empty_account
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def names_in(path: Path) -> list[str]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return sorted(row["blob_name"] for row in csv.DictReader(file))
+
+
+class TestCsv:
+    def test_is_the_csv_of_query(self, rows: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        target = tmp_path / "all.csv"
+        assert main(["export", "--format", "csv", "-o", str(target)]) == 0
+        assert capsys.readouterr().out == f"{target}\n"
+        assert main(["query", "--format", "csv"]) == 0
+        assert target.read_bytes().decode() == capsys.readouterr().out.replace("\r\n", "\n").replace("\n", "\r\n")
+        assert names(tmp_path) == ["all.csv"]
+
+    @pytest.mark.parametrize(
+        ("options", "found"),
+        [
+            (("--folder", "site-a"), ["site-a/1.jpg", "site-a/2.jpg"]),
+            (("--label", "cat", "--min-score", "0.5"), ["site-a/1.jpg"]),
+            (("--status", "rejected"), ["notes.txt"]),
+            (("--since", "1h"), []),
+        ],
+        ids=" ".join,
+    )
+    def test_takes_the_filters_of_query(
+        self, rows: Account, tmp_path: Path, options: tuple[str, ...], found: list[str]
+    ) -> None:
+        target = tmp_path / "some.csv"
+        assert main(["export", "--format", "csv", "-o", str(target), *options]) == 0
+        assert names_in(target) == found
+        assert target.read_text().startswith(",".join(COLUMNS))
+
+
+def test_json_ends_with_the_summary(rows: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "all.csv"
+    assert main(["export", "--format", "csv", "-o", str(target), "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert summary.pop("seconds") > 0
+    assert summary == {"event": "summary", "format": "csv", "path": str(target), "rows": 4}
+
+
+KILLED = """
+import os, signal, sys
+from tests.storage.samples import record
+from storage.query.query import Query
+from tools.__main__ import main
+
+def records(self, limit=None):
+    for number in range(100_000):
+        if number == 50_000:
+            os.kill(os.getpid(), signal.{signal})
+        yield record(f"{{number}}.jpg")
+
+Query.records = records
+sys.exit(main(["export", "--format", "csv", "-o", sys.argv[1]]))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a process cannot send itself these signals there")
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGKILL", -9), ("SIGTERM", -15)])
+def test_a_run_that_is_stopped_leaves_the_earlier_file(name: str, code: int, tmp_path: Path) -> None:
+    target = tmp_path / "all.csv"
+    target.write_text("earlier")
+    stopped = subprocess.run(
+        [sys.executable, "-c", KILLED.format(signal=name), str(target)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "ImageStorage": "UseDevelopmentStorage=true"},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+    assert (stopped.returncode, "Traceback" in stopped.stderr) == (code, False)
+    assert target.read_text() == "earlier"
+    is_removed = signal.Signals[name] is signal.SIGINT
+    assert names(tmp_path) == (["all.csv"] if is_removed else [".all.csv.partial", "all.csv"])

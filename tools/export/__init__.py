@@ -1,0 +1,1 @@
+"""``python -m tools export``: results as files that other programs open."""

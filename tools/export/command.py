@@ -1,0 +1,93 @@
+"""Writes results as files that other programs open, with the filters of query.
+
+A file or folder appears under its name only when it is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inference.errors import ConfigurationError
+from storage.query.query import Query
+from tools.account import open_account
+from tools.export.destination import complete_file, complete_folder
+from tools.export.progress import RowProgress
+from tools.export.registry import FORMATS, Export
+from tools.query.filters import add_filters, read_filter
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from storage.query.plan import Filter
+    from storage.results.record import Record
+    from tools.export.registry import Format
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.add_argument("--format", required=True, choices=FORMATS, help="the format (see below)")
+    parser.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="PATH", help="the file or folder to write, by format"
+    )
+    parser.add_argument("--json", action="store_true", help="print progress and summary as JSON lines")
+    add_filters(parser)
+    parser.epilog = (
+        "formats:\n"
+        "  csv   a file for spreadsheets and scripts; no text is read as a formula\n\n"
+        "Ctrl+C leaves nothing under the name, and an earlier export of that name as it was.\n"
+        "Exit 0: done, also without a row. 1: incomplete. 2: misuse.\n\n"
+        "examples:\n"
+        "  python -m tools export --format csv -o week.csv --since 7d"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the export and its summary; 0 unless a part is missing."""
+    chosen = FORMATS[args.format]
+    _refuse_options_of_others(args)
+    target = Path(os.path.abspath(args.output))  # noqa: PTH100 - resolve() would follow a link that is to be replaced
+    with open_account() as account, RowProgress(as_json=args.json) as progress:
+        table = account.settings.results_table
+
+        def records(row_filter: Filter) -> Iterator[Record]:
+            return progress.counted(Query(account.clients.tables, table, row_filter).records())
+
+        row_filter = read_filter(args, account.settings.incoming_container)
+        export = Export(account, row_filter, args, progress.report, records)
+        with _destination(chosen, target, args) as path:
+            numbers = chosen.write(records(row_filter), path, export) or {}
+    summary = {"rows": progress.rows, **numbers}
+    if args.json:
+        event = {"event": "summary", "format": args.format, "path": str(args.output), **summary}
+        print(json.dumps({**event, "seconds": round(progress.seconds, 3)}), flush=True)
+    else:
+        counts = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in summary.items())
+        progress.report(f"{counts}, in {progress.seconds:.1f} s.")
+        print(args.output)
+    return 1 if numbers.get("failed") else 0
+
+
+def _destination(chosen: Format, target: Path, args: argparse.Namespace) -> AbstractContextManager[Path]:
+    if chosen.continues(args):
+        return nullcontext(target)
+    return complete_folder(target, chosen.contents) if chosen.contents else complete_file(target)
+
+
+def _refuse_options_of_others(args: argparse.Namespace) -> None:
+    """Refuse an option that another format takes.
+
+    Raises:
+        ConfigurationError: There is one.
+    """
+    for name, other in FORMATS.items():
+        for option in other.options:
+            given = getattr(args, option) not in (None, False)
+            if given and option not in FORMATS[args.format].options:
+                flag = f"--{option.replace('_', '-')}"
+                raise ConfigurationError(f"{flag} belongs to --format {name}, not to {args.format}.")

@@ -1,0 +1,26 @@
+"""CSV as ``query --format csv`` prints it: RFC 4180, UTF-8, with a header, safe to open in a spreadsheet program.
+
+A text that could be a formula gets a leading apostrophe. Times are ISO 8601 in UTC.
+"""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+from storage.results.serialization import COLUMNS
+from tools.query.output import columns_of, spreadsheet_cell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from storage.results.record import Record
+
+
+def write(records: Iterable[Record], path: Path) -> None:
+    """Write one file, a line for each row."""
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        lines = csv.writer(file, lineterminator="\r\n")
+        lines.writerow(COLUMNS)
+        lines.writerows([spreadsheet_cell(value) for value in columns_of(record).values()] for record in records)

@@ -1,0 +1,82 @@
+"""Shows how many rows an export has read: a live view on a terminal, lines in a log, or JSON lines."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+
+    from storage.results.record import Record
+
+_LINE_SECONDS = 10.0
+_LIVE_SECONDS = 0.25
+
+
+class RowProgress:
+    """Counts rows and shows the count regularly. Not thread-safe; a context manager.
+
+    Args:
+        as_json: Print JSON lines on stdout instead of text on stderr.
+
+    Attributes:
+        rows: The number of rows read.
+        seconds: Since the start.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.rows = 0
+        self._as_json = as_json
+        self._started = time.monotonic()
+        console = Console(stderr=True, highlight=False)
+        self._is_live = console.is_terminal and not as_json
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        self._view = Progress(*columns, console=console, transient=True, disable=not self._is_live)
+        self._task = self._view.add_task("")
+
+    def __enter__(self) -> Self:
+        self._view.start()
+        return self
+
+    def __exit__(self, _kind: object, _error: BaseException | None, _trace: TracebackType | None) -> None:
+        self._view.stop()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._started
+
+    def counted(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Yield the records, and show their number from time to time."""
+        interval = _LIVE_SECONDS if self._is_live else _LINE_SECONDS
+        due = time.monotonic() + interval
+        for record in records:
+            self.rows += 1
+            yield record
+            if time.monotonic() >= due:
+                self._show()
+                due = time.monotonic() + interval
+
+    def report(self, text: str) -> None:
+        """Print a sentence on stderr, above the view."""
+        if self._is_live:
+            self._view.console.print(text, markup=False, soft_wrap=True)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def _show(self) -> None:
+        rate = self.rows / max(self.seconds, 1e-9)
+        if self._as_json:
+            event = {"event": "progress", "rows": self.rows, "rows_per_s": round(rate, 1)}
+            print(json.dumps(event), flush=True)
+        elif self._is_live:
+            self._view.update(self._task, description=f"{self.rows:,} rows, {rate:,.0f} rows/s")
+        else:
+            self.report(f"{self.rows:,} rows, {rate:,.0f} rows/s")

@@ -1,0 +1,70 @@
+"""The formats of the command: what each writes, and the options that it takes.
+
+A format is a function of rows and a path. For a file or a folder of ``contents`` the path is a new one, which the
+command moves to its final name at the end. A format that continues earlier runs gets the final path itself, and keeps
+each file in it complete.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tools.export.formats import csv_file
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from storage.query.plan import Filter
+    from storage.results.record import Record
+    from tools.account import Account
+
+    Numbers = Mapping[str, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One run of the command.
+
+    Attributes:
+        account: Where the results and images are.
+        row_filter: Which rows to export.
+        options: The command line.
+        report: Prints a sentence while the run goes on.
+        records: Reads the rows of a filter and shows the progress of that.
+    """
+
+    account: Account
+    row_filter: Filter
+    options: argparse.Namespace
+    report: Callable[[str], object]
+    records: Callable[[Filter], Iterator[Record]]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How rows become a file or a folder.
+
+    Attributes:
+        write: Writes the rows; returns numbers for the summary, if it has any.
+        contents: Patterns of the names in the folder that it writes; empty where it writes one file.
+        options: Names of the options that only this format takes; each is ``None`` or false where it is not given.
+        continues: Whether the command line asks to continue the folder of an earlier run.
+    """
+
+    write: Callable[[Iterable[Record], Path, Export], Numbers]
+    contents: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    continues: Callable[[argparse.Namespace], bool] = lambda _: False
+
+
+def _plain(write: Callable[[Iterable[Record], Path], Any]) -> Callable[[Iterable[Record], Path, Export], Numbers]:
+    """For a format without options."""
+    return lambda records, path, _export: write(records, path)
+
+
+FORMATS: Mapping[str, Format] = {
+    "csv": Format(_plain(csv_file.write)),
+}
