@@ -18,7 +18,7 @@ from storage.connection import Connection
 from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.retries import give_up
 from storage.pipeline.stores import Stores
-from storage.reconcile import reconcile
+from storage.reconcile import bucket_hashes, reconcile
 from storage.reconcile.reconcile import Reconciliation, Summary, reconcile_on_timer
 from storage.reconcile.repair import Repair
 from storage.refusals import FailureReason, RefusedBlobError
@@ -348,10 +348,12 @@ def test_an_image_without_its_row_is_queued_and_adopts_its_sidecar(scene: Scene)
     scene.assert_consistent(IMAGES)
 
 
-def test_missing_index_rows_are_written(scene: Scene) -> None:
+def test_missing_index_rows_are_written(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "_MAX_PENDING", 1)  # more candidates than are in memory at once
     for name in ("a.jpg", "site b/e.jpg"):
         for row in scene.record(name).index_rows():
             scene.account.results.delete_index_row(row.keys)
+    scene.sidecar_blob("a.jpg").delete_blob()  # one image may need both repairs
     assert scene.reconcile()[0] == found(5, repaired=2)
     scene.assert_consistent(IMAGES)
 
@@ -401,13 +403,18 @@ def test_results_of_deleted_blobs_are_removed_only_by_prune(scene: Scene) -> Non
     assert scene.sidecar("a.jpg") is None
 
 
-def test_prune_keeps_results_of_other_containers(scene: Scene, account: Account) -> None:
+def test_prune_keeps_results_of_other_containers(
+    scene: Scene, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One table may serve several apps, each with its own incoming container."""
+    monkeypatch.setattr(bucket_hashes, "_BUCKETS", 1)  # each row is a candidate as soon as one is
     elsewhere = record("other.jpg", container="elsewhere", sidecar="other-results/other.jpg.json")
     account.results.write_row(elsewhere, None)
     for row in elsewhere.index_rows():
         account.results.write_index_row(row)
-    assert scene.reconcile(prune=True)[0] == found(5)
+    scene.account.delete("a.jpg")
+    assert scene.reconcile(prune=True)[0] == found(4, rows=5, pruned=1)
+    assert account.results.read_row(elsewhere.image) is not None
 
 
 def test_prune_removes_a_sidecar_without_row_and_blob(scene: Scene) -> None:
