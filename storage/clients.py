@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # At least the number of threads: the worker's pool has at most 32 (min(32, cpus + 4)), and tools read ahead. A smaller
 # pool does not block, it closes connections.
-_POOL_SIZE = 64
+POOL_SIZE = 64
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 60
 # Three retries after about 1, 3 and 5 s: long enough for brief throttling, short enough not to hold a worker's thread
@@ -69,12 +69,15 @@ class Clients:
             self.queues.close()
 
 
-def connect(connection: Connection, *, max_blob_bytes: int = 32 * 1024 * 1024) -> Clients:
+def connect(
+    connection: Connection, *, max_blob_bytes: int = 32 * 1024 * 1024, session: PreparedRequestSession | None = None
+) -> Clients:
     """Create the clients of one account. No request is sent.
 
     Args:
         connection: The account and the credentials.
         max_blob_bytes: A blob of up to this many bytes is read in one request.
+        session: Sends the requests; by default one that keeps up to ``POOL_SIZE`` connections per host.
 
     Raises:
         SettingsError: The connection string cannot be read.
@@ -82,7 +85,7 @@ def connect(connection: Connection, *, max_blob_bytes: int = 32 * 1024 * 1024) -
     _keep_urls_out_of_logs()
     options: dict[str, Any] = {
         "transport": RequestsTransport(
-            session=PreparedRequestSession(_POOL_SIZE),
+            session=session or PreparedRequestSession(POOL_SIZE),
             session_owner=False,
             connection_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,

@@ -113,7 +113,7 @@ def connection_string_fault(text: str) -> str | None:
             "is a reference to Key Vault that Azure has not resolved: check the reference's state in the portal, and"
             " the access of the app's identity to the vault."
         )
-    if text[:1] in _QUOTES or text[-1:] in _QUOTES:
+    if any(mark in text for mark in _QUOTES):
         return "stands in quotation marks: remove them."
     if re.search(r"\s", text):
         return "is wrapped, or has spaces inside: write it in one line without spaces."

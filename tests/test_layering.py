@@ -119,7 +119,8 @@ TABLE: dict[str, set[str]] = {
     "tools.sample_photos": {"inference"},
     "tools.devhost": {"inference", "storage", "tools.azurite"},
     "tools.interrupt": set(),
-    "tools.account": {"storage", "tools.devhost"},
+    "tools.failures": {"inference.errors", "storage"},
+    "tools.account": {"storage", "tools.devhost", "tools.failures"},
     "tools.classify": {"inference", "tools.terminal"},
     "tools.host": {"tools.devhost", "tools.interrupt"},
     "tools.dev": {"tools.azurite", "tools.devhost", "tools.host", "tools.terminal"},
@@ -129,12 +130,12 @@ TABLE: dict[str, set[str]] = {
     "tools.report": {"inference", "storage", "tools.account", "tools.query", "tools.svg", "tools.terminal"},
     "tools.reconcile": {"storage", "tools.account", "tools.terminal"},
     "tools.redrive": {
-        *("inference", "storage", "tools.account", "tools.devhost", "tools.internal_queue", "tools.terminal"),
-        "tools.times",
+        *("inference", "storage", "tools.account", "tools.devhost", "tools.failures", "tools.internal_queue"),
+        *("tools.terminal", "tools.times"),
     },
     "tools.doctor": {
-        *("inference", "storage", "tools.account", "tools.devhost", "tools.internal_queue", "tools.sample_photos"),
-        "tools.terminal",
+        *("inference", "storage", "tools.account", "tools.devhost", "tools.failures", "tools.internal_queue"),
+        *("tools.sample_photos", "tools.terminal"),
     },
     "tools.model": {"inference", "storage", "tools.account", "tools.process_stats", "tools.terminal"},
     "tools.demo": {

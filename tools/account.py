@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from storage.blobs import SourceBlobs
-from storage.clients import Clients, connect
+from storage.clients import POOL_SIZE, Clients, connect
 from storage.connection import DEVELOPMENT_STORAGE
 from storage.pipeline.queue import RequestQueue
 from storage.pipeline.stores import Stores
 from storage.results.store import Results
 from storage.settings import APP_ROOT, Settings
 from tools.devhost.settings import load_settings
+from tools.failures.first_request import FirstRequestSession
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,12 +38,15 @@ class Account:
 def open_account(environ: Mapping[str, str] = os.environ) -> Iterator[Account]:
     """Open the account that the settings name, and close its connections at the end. No request is sent.
 
+    The first request to each of its services raises ``UnreachableError`` if it cannot be reached.
+
     Raises:
         SettingsError: Settings are missing or wrong; the message names each.
         ConfigurationError: ``local.settings.json`` cannot be read.
     """
     settings = Settings.from_environ(load_settings(APP_ROOT, environ, DEVELOPMENT_STORAGE))
-    clients = connect(settings.image_storage, max_blob_bytes=settings.max_image_bytes)
+    session = FirstRequestSession(settings.image_storage, POOL_SIZE)
+    clients = connect(settings.image_storage, max_blob_bytes=settings.max_image_bytes, session=session)
     stores = Stores(
         SourceBlobs(clients.blobs, settings.max_image_bytes),
         Results(clients, table=settings.results_table, container=settings.results_container),

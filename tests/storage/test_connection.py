@@ -43,6 +43,7 @@ def test_a_connection_string_that_works_has_no_fault(text: str) -> None:
     ("text", "fault"),
     [
         (f'"{AZURE}"', "quotation marks"),
+        (AZURE.replace("AccountName=", 'AccountName="', 1), "quotation marks"),
         (f"'{AZURE}'", "quotation marks"),
         (f"\u201c{AZURE}\u201d", "quotation marks"),
         (AZURE.replace("AccountKey", "\nAccountKey"), "wrapped"),

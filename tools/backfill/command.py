@@ -147,7 +147,7 @@ class _Backfill:
             if self.args.json:
                 print(json.dumps({"event": "summary", **self.counts.summary(), **extra}), flush=True)
             else:
-                print_summary(self.counts, self.account.settings, self.args)
+                print_summary(self.counts, self.account.settings, self.args, complete=complete)
         if not complete:
             _report(how_to_continue(self.args, self.selection.redo_before))
             return INTERRUPTED

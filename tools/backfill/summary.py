@@ -14,16 +14,17 @@ if TYPE_CHECKING:
     from tools.backfill.counts import Counts
 
 
-def print_summary(counts: Counts, settings: Settings, args: argparse.Namespace) -> None:
+def print_summary(counts: Counts, settings: Settings, args: argparse.Namespace, *, complete: bool) -> None:
     """Print the summary on stdout.
 
     Args:
         counts: Of the run.
         settings: Of the deployment.
         args: The command's arguments.
+        complete: Whether the whole container was listed; false after an error or an interruption.
     """
     print(_headline(counts, args))
-    if not counts.listed:
+    if complete and not counts.listed:
         print(f"The selection contains no image of the container {settings.incoming_container}.")
     for problem in counts.problems:
         reason = f"{problem.reason}: {problem.detail}" if problem.detail else problem.reason or ""

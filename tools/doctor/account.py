@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from azure.core.exceptions import ResourceNotFoundError
 
 from storage.errors import SDK_ERRORS
-from tools.doctor.causes import address, explain_failure
 from tools.doctor.findings import ok, problem, warning
 from tools.doctor.queues import NO_RETRIES, check_internal_queues, check_queues
+from tools.failures.causes import address, explain_failure
+from tools.failures.first_request import UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,9 +69,11 @@ def _run_parallel(checks: list[tuple[str, str, Callable[[], list[Finding]]]], co
     def run(about: str, url: str, check: Callable[[], list[Finding]]) -> list[Finding]:
         try:
             return check()
+        except UnreachableError as error:
+            reason = error.reason
         except SDK_ERRORS as error:
             reason = explain_failure(error, url, connection, _ROLES[about])
-            return [problem(about, f"{connection.name} cannot be used for {about}: {reason}")]
+        return [problem(about, f"{connection.name} cannot be used for {about}: {reason}")]
 
     with ThreadPoolExecutor(len(checks)) as pool:
         return list(chain.from_iterable(pool.map(lambda check: run(*check), checks)))

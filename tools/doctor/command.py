@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from inference.errors import ConfigurationError
-from storage.clients import connect
+from storage.clients import POOL_SIZE, connect
 from storage.connection import DEVELOPMENT_STORAGE, read_connection
 from storage.errors import SettingsError
 from storage.settings import APP_ROOT
@@ -33,6 +33,7 @@ from tools.doctor.findings import Level, problem
 from tools.doctor.models import check_model
 from tools.doctor.probe import probe
 from tools.doctor.shared_access_signature import check_sas
+from tools.failures.first_request import FirstRequestSession
 from tools.terminal import quiet_loggers
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def _host_account(environ: Mapping[str, str]) -> Iterator[Finding]:
             app_connection.connection_string,
             app_connection.blob_uri,
         )
-        clients = connect(connection)
+        clients = connect(connection, session=FirstRequestSession(connection, POOL_SIZE))
     except SettingsError:
         return
     try:

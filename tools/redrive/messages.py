@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from azure.core.exceptions import ResourceNotFoundError
 
 from inference.errors import ConfigurationError
-from storage.clients import connect
+from storage.clients import POOL_SIZE, connect
 from storage.connection import DEVELOPMENT_STORAGE, read_connection
 from storage.errors import translate_errors
 from storage.pipeline.messages import (
@@ -24,6 +24,7 @@ from storage.pipeline.messages import (
 )
 from storage.settings import APP_ROOT
 from tools.devhost.settings import load_settings
+from tools.failures.first_request import FirstRequestSession
 from tools.internal_queue import PREFIX, stops_host
 from tools.terminal import printable
 
@@ -138,7 +139,8 @@ def _opened(account: Account, queue_name: str) -> Iterator[QueueClient]:
         yield account.clients.queues.get_queue_client(queue_name)
         return
     environ = load_settings(APP_ROOT, os.environ, DEVELOPMENT_STORAGE)
-    clients = connect(read_connection(environ, "AzureWebJobsStorage"))
+    connection = read_connection(environ, "AzureWebJobsStorage")
+    clients = connect(connection, session=FirstRequestSession(connection, POOL_SIZE))
     try:
         yield clients.queues.get_queue_client(queue_name)
     finally:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import requests
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
+from urllib3.exceptions import NewConnectionError
 
 from storage.errors import error_code
 
@@ -36,6 +37,12 @@ def explain_failure(error: Exception, url: str, connection: Connection, role: st
     if isinstance(error, ClientAuthenticationError):
         return _no_token(connection)
     return _unreachable(error, url, connection)
+
+
+def is_unconnected(error: Exception) -> bool:
+    """Whether a request of ``requests`` failed before there was a connection, so that the service saw nothing."""
+    unconnected = (NewConnectionError, requests.exceptions.ConnectTimeout, requests.exceptions.SSLError)
+    return any(isinstance(each, (*unconnected, requests.exceptions.ProxyError)) for each in _causes(error))
 
 
 def address(url: str) -> str:
@@ -72,6 +79,9 @@ def _refusal(status: int, code: str, target: str, connection: Connection, role: 
 def _unreachable(error: Exception, url: str, connection: Connection) -> str:
     target, host = address(url), urlsplit(url).hostname
     explanations = {
+        requests.exceptions.ProxyError: (
+            f"the proxy for {target} cannot be used: check HTTP_PROXY, HTTPS_PROXY and NO_PROXY."
+        ),
         socket.gaierror: (
             f"the host name {host} cannot be resolved: check the account name in {connection.name}, and the DNS of "
             "this machine."
