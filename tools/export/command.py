@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from tools.export.registry import Format
 
 
+_INCOMPLETE = ("gone", "failed")  # numbers that make the exit code 1
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument("--format", required=True, choices=FORMATS, help="the format (see below)")
@@ -36,14 +39,33 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", required=True, type=Path, metavar="PATH", help="the file or folder to write, by format"
     )
     parser.add_argument("--json", action="store_true", help="print progress and summary as JSON lines")
+    options = parser.add_argument_group("options of one format")
+    options.add_argument(
+        "--since-last",
+        action="store_true",
+        help="parquet: write a folder with a file for each day, and read only the days since the last run",
+    )
+    options.add_argument(
+        "--list", action="store_true", help="imagefolder: write the blob names by label instead of copying images"
+    )
     add_filters(parser)
     parser.epilog = (
         "formats:\n"
-        "  csv   a file for spreadsheets and scripts; no text is read as a formula\n\n"
-        "Ctrl+C leaves nothing under the name, and an earlier export of that name as it was.\n"
-        "Exit 0: done, also without a row. 1: incomplete. 2: misuse.\n\n"
+        "  csv          a file for spreadsheets and scripts; no text is read as a formula\n"
+        "  xlsx         an Excel workbook; a new sheet after 1,048,576 rows\n"
+        "  parquet      a file with typed columns for pandas, DuckDB and Power BI; with --since-last a folder\n"
+        "  coco         a JSON file of the classified images, each label as a box of the full frame\n"
+        "  imagefolder  a folder for each label with copies of its images, for training; a later run copies\n"
+        "               only the missing ones\n\n"
+        "parquet and xlsx need more libraries: pip install -r requirements-export.txt\n"
+        "Where -o names a folder of --since-last, a run without that option writes every day again.\n"
+        "Ctrl+C leaves an earlier export as it was, or nothing; folders of --since-last and imagefolder keep\n"
+        "the complete files, and the next run goes on.\n"
+        "Exit 0: done, also without a row. 1: an image could not be copied. 2: misuse.\n\n"
         "examples:\n"
-        "  python -m tools export --format csv -o week.csv --since 7d"
+        "  python -m tools export --format xlsx -o week.xlsx --since 7d\n"
+        "  python -m tools export --format parquet -o results --since-last\n"
+        "  python -m tools export --format imagefolder -o training --min-score 0.9"
     )
 
 
@@ -70,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         counts = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in summary.items())
         progress.report(f"{counts}, in {progress.seconds:.1f} s.")
         print(args.output)
-    return 1 if numbers.get("failed") else 0
+    return 1 if any(numbers.get(name) for name in _INCOMPLETE) else 0
 
 
 def _destination(chosen: Format, target: Path, args: argparse.Namespace) -> AbstractContextManager[Path]:

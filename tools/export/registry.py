@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tools.export.formats import csv_file
+from tools.export.formats import coco, csv_file, image_folder, parquet_days, parquet_file, xlsx_file
+from tools.query.download import Downloads
 
 if TYPE_CHECKING:
     import argparse
@@ -65,6 +66,32 @@ def _plain(write: Callable[[Iterable[Record], Path], Any]) -> Callable[[Iterable
     return lambda records, path, _export: write(records, path)
 
 
+def _parquet(records: Iterable[Record], path: Path, export: Export) -> Numbers:
+    if not _continues_days(export.options):
+        parquet_file.write(records, path)
+        return None
+    since_last = export.options.since_last
+    return parquet_days.update(path, export.row_filter, export.records, since_last=since_last)
+
+
+def _continues_days(options: argparse.Namespace) -> bool:
+    return bool(options.since_last) or (options.output / parquet_days.STATE).is_file()
+
+
+def _image_folder(records: Iterable[Record], path: Path, export: Export) -> Numbers:
+    if export.options.list:
+        return image_folder.write_lists(records, path, export.report)
+    account = export.account
+    downloads = Downloads(account.clients.blobs, account.stores.source, path, export.report)
+    return image_folder.copy(records, path, downloads)
+
+
 FORMATS: Mapping[str, Format] = {
     "csv": Format(_plain(csv_file.write)),
+    "xlsx": Format(_plain(xlsx_file.write)),
+    "parquet": Format(_parquet, options=("since_last",), continues=_continues_days),
+    "coco": Format(_plain(coco.write)),
+    "imagefolder": Format(
+        _image_folder, contents=("*.txt",), options=("list",), continues=lambda options: not options.list
+    ),
 }

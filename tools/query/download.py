@@ -30,7 +30,7 @@ from tools.terminal import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+    from pathlib import Path, PurePosixPath
     from types import TracebackType
 
     from azure.storage.blob import BlobServiceClient
@@ -102,16 +102,21 @@ class Downloads:
             with suppress(OSError):  # it may hold a file of another run
                 (self._folder / _PARTIAL).rmdir()
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record, path: PurePosixPath | None = None) -> None:
         """Start the download of a row's image. Blocks while many downloads are running.
+
+        Args:
+            record: The row.
+            path: Where in the folder the image belongs, if not at the path of its blob.
 
         Raises:
             ConfigurationError: Storage refused the request.
             TransientError: The disk is full.
         """
-        path = self._names.path(record.blob_name)
-        if str(path) != record.blob_name:
-            self._report(f"{printable(record.blob_name)} is saved as {path}.")
+        if path is None:
+            path = self._names.path(record.blob_name)
+            if str(path) != record.blob_name:
+                self._report(f"{printable(record.blob_name)} is saved as {path}.")
         if len(self._pending) >= _MAX_PENDING:
             self._finish_oldest()
         self._pending.append(self._pool.submit(self._fetch, record, self._folder / path))

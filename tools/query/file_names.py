@@ -36,8 +36,14 @@ class FileNames:
 
     def path(self, blob_name: str) -> PurePosixPath:
         """The relative path for a blob; the same blob always gets the same path."""
+        return self._path(blob_name.split("/"))
+
+    def part(self, name: str) -> str:
+        """One part of a path for a name, whose slashes are escaped; the same name always gets the same part."""
+        return str(self._path([name]))
+
+    def _path(self, names: list[str]) -> PurePosixPath:
         parts: list[str] = []
-        names = blob_name.split("/")
         for depth, name in enumerate(names, start=1):
             raw = "/".join(names[:depth]) + ("" if depth == len(names) else "/")
             part = safe_part(name)
@@ -55,10 +61,25 @@ class FileNames:
 
 def safe_part(name: str) -> str:
     """The path part for one part of a blob's name; different names give different parts."""
-    part = _UNSAFE.sub(lambda match: _escaped(match[0]), name) or _EMPTY
-    if _RESERVED.match(part):
-        part = _escaped(part[0]) + part[1:]
+    part = _safe(name)
     return part if len(part.encode()) <= _MAX_BYTES else _with_hash(part, name)
+
+
+def flat_name(blob_name: str, extension: str = "") -> str:
+    """A file name for a blob in a folder of blobs from anywhere: the folders joined by ``__``, and a hash of the name.
+
+    It depends on nothing but the arguments, so no record of the names is kept, and a later run finds the same file.
+
+    Args:
+        blob_name: Different names give different file names, also where case does not count.
+        extension: Is added to the name; with the dot.
+    """
+    return _with_hash(_safe(f"{blob_name.replace('/', '__')}{extension}"), blob_name)
+
+
+def _safe(name: str) -> str:
+    part = _UNSAFE.sub(lambda match: _escaped(match[0]), name) or _EMPTY
+    return _escaped(part[0]) + part[1:] if _RESERVED.match(part) else part
 
 
 def _escaped(text: str) -> str:

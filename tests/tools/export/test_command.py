@@ -98,8 +98,8 @@ from storage.query.query import Query
 from tools.__main__ import main
 
 def records(self, limit=None):
-    for number in range(100_000):
-        if number == 50_000:
+    for number in range(5_000):
+        if number == 3_000:
             os.kill(os.getpid(), signal.{signal})
         yield record(f"{{number}}.jpg")
 
@@ -109,7 +109,7 @@ sys.exit(main(["export", "--format", "csv", "-o", sys.argv[1]]))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a process cannot send itself these signals there")
-@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGKILL", -9), ("SIGTERM", -15)])
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGKILL", -9)])
 def test_a_run_that_is_stopped_leaves_the_earlier_file(name: str, code: int, tmp_path: Path) -> None:
     target = tmp_path / "all.csv"
     target.write_text("earlier")

@@ -1,0 +1,40 @@
+"""The COCO file's parts fit each other."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tests.storage.samples import AWKWARD_NAMES, record, rejected
+from tools.export.formats.coco import write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_an_image_has_its_label_on_the_full_frame(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    labels = ["zebra", 'say "cheese"\n', "ant"]
+    names = list(AWKWARD_NAMES.values())
+    records = [record(name, label=labels[number % 3], width=number + 1) for number, name in enumerate(names)]
+    numbers = write([*records, rejected(), record("unmeasured.jpg", width=None)], path)
+    assert numbers == {"images": len(names), "categories": 3, "left_out": 2}
+    document = json.loads(path.read_bytes())
+    assert [category["name"] for category in document["categories"]] == sorted(labels)
+    category_names = {category["id"]: category["name"] for category in document["categories"]}
+    images = {image["id"]: image for image in document["images"]}
+    assert len(images) == len(names)
+    found = {}
+    for annotation in document["annotations"]:
+        image = images[annotation["image_id"]]
+        assert annotation["bbox"] == [0, 0, image["width"], image["height"]]
+        assert annotation["area"] == image["width"] * image["height"]
+        found[image["file_name"]] = (category_names[annotation["category_id"]], annotation["score"], image["width"])
+    assert found == {each.blob_name: (each.label, each.score, each.width) for each in records}
+
+
+def test_no_row_is_a_valid_document(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write([], path)
+    document = json.loads(path.read_bytes())
+    assert (document["images"], document["annotations"], document["categories"]) == ([], [], [])

@@ -1,0 +1,72 @@
+"""COCO: a JSON file with ``images``, ``annotations`` and ``categories`` (cocodataset.org/#format-data).
+
+COCO has no labels of whole images, so an annotation's box is the full frame. Its ``score`` is the row's. Only
+classified images are in the file. Ids are numbers from 1: of images in the order of the rows, of categories in the
+order of their names, so two exports with the same labels agree.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from storage.results.serialization import column_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from storage.results.record import Record
+
+
+def write(records: Iterable[Record], path: Path) -> dict[str, int]:
+    """Write one file, and return the numbers of images, categories and rows left out."""
+    labels: dict[str, int] = {}
+    images = left_out = 0
+    # Annotations follow all images, and have category ids that are known at the end.
+    with path.open("w", encoding="ascii") as file, tempfile.TemporaryFile("w+", dir=path.parent) as spool:
+        file.write('{\n"info": {"description": "Labels of whole images by a classifier"},\n"images": [')
+        for record in records:
+            if record.label is None or not record.width or not record.height:
+                left_out += 1
+                continue
+            images += 1
+            file.write(f"{_separator(images)}{json.dumps(_image(record, images))}")
+            label = labels.setdefault(record.label, len(labels))
+            print(json.dumps([label, record.width, record.height, record.score]), file=spool)
+        ids = {labels[label]: number for number, label in enumerate(sorted(labels), start=1)}
+        file.write('\n],\n"annotations": [')
+        spool.seek(0)
+        for number, line in enumerate(spool, start=1):
+            label, width, height, score = json.loads(line)
+            file.write(f"{_separator(number)}{json.dumps(_annotation(number, ids[label], width, height, score))}")
+        file.write('\n],\n"categories": [')
+        for number, name in enumerate(sorted(labels), start=1):
+            file.write(f"{_separator(number)}{json.dumps({'id': number, 'name': name, 'supercategory': ''})}")
+        file.write("\n]\n}\n")
+    return {"images": images, "categories": len(labels), "left_out": left_out}
+
+
+def _image(record: Record, number: int) -> dict[str, Any]:
+    image = {"id": number, "file_name": record.blob_name, "width": record.width, "height": record.height}
+    taken_at = column_values(record).get("taken_at")
+    return image if taken_at is None else {**image, "date_captured": taken_at}
+
+
+def _annotation(number: int, category: int, width: int, height: int, score: float | None) -> dict[str, Any]:
+    """The only annotation of the image of the same number."""
+    return {
+        "id": number,
+        "image_id": number,
+        "category_id": category,
+        "bbox": [0, 0, width, height],
+        "area": width * height,
+        "iscrowd": 0,
+        "segmentation": [[0, 0, width, 0, width, height, 0, height]],
+        "score": score,
+    }
+
+
+def _separator(number: int) -> str:
+    return "\n" if number == 1 else ",\n"
