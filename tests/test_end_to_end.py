@@ -51,7 +51,11 @@ PICTURE = {"width", "height", "format"}
 ANSWER = {"label", "label_index", "score", "top_k"}
 WHY_NOT = {"reason", "detail"}
 DAMAGE = {"damaged", "decoded_fraction"}
-COLUMNS = ALWAYS | PICTURE | ANSWER | WHY_NOT | DAMAGE | {"color_profile", "md5_mismatch"}
+CAPTURE = {
+    *("taken_at", "taken_from", "camera_make", "camera_model", "camera_serial", "temperature_c"),
+    *("latitude", "longitude", "content_md5", "phash"),
+}
+COLUMNS = ALWAYS | PICTURE | ANSWER | WHY_NOT | DAMAGE | CAPTURE | {"color_profile", "md5_mismatch", "decision_version"}
 
 
 class Account:

@@ -90,6 +90,16 @@ class Record:
             ``damaged``.
         color_profile: The name of an embedded colour profile that differs from sRGB and was not applied.
         md5_mismatch: The MD5 in the source blob's properties is not that of its content.
+        taken_at: When the photo was taken, on the camera's clock: ``YYYY-MM-DDTHH:MM:SS[.fff][+HH:MM]``, with an offset
+            only where the camera states one. Text, because a time without offset is no moment in UTC.
+        taken_from: Where ``taken_at`` stands: ``exif`` or ``file_name``.
+        camera_make: As the camera writes it; so are ``camera_model`` and ``camera_serial``.
+        temperature_c: Of the air, as the camera measured it, in degrees Celsius.
+        latitude: Degrees, north positive; only with ``KEEP_LOCATION=yes``.
+        longitude: Degrees, east positive; only with ``KEEP_LOCATION=yes``.
+        content_md5: MD5 of the bytes that were classified, 32 lower-case hex digits.
+        phash: Perceptual hash of the decoded picture, 16 lower-case hex digits.
+        decision_version: Identifies the ``decision.json`` that made the label; absent where the label is the model's.
         answers: One answer per model where several were asked, else empty. A row keeps them without predictions.
         superseded: Index rows that a replaced attempt may still write (see ``commit``).
         shared: More than one attempt writes this outcome, so one of them may still be running when another is done.
@@ -120,6 +130,17 @@ class Record:
     decoded_fraction: float | None = None
     color_profile: str | None = None
     md5_mismatch: bool = False
+    taken_at: str | None = None
+    taken_from: str | None = None
+    camera_make: str | None = None
+    camera_model: str | None = None
+    camera_serial: str | None = None
+    temperature_c: float | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    content_md5: str | None = None
+    phash: str | None = None
+    decision_version: str | None = None
     # The columns below are not shown by ``query``.
     answers: tuple[Answer, ...] = ()
     superseded: tuple[keys.RowKeys, ...] = ()

@@ -49,12 +49,26 @@ BIRDS = Answer(ModelIdentity("birds", "1" * 12), "wren", 3, 0.875, (Prediction("
 UNSURE = Answer(ModelIdentity("bats", "2" * 12), "unknown", None, 0.25, (Prediction("noctule", 0, 0.25),))
 two_models = record(model="birds+bats", answers=(BIRDS, UNSURE))
 damaged = record(damaged=True, decoded_fraction=0.375, color_profile="Display P3", md5_mismatch=True)
+captured = record(
+    taken_at="2019-05-05T14:36:12.5+02:00",
+    taken_from="exif",
+    camera_make="RECONYX",
+    camera_model="HYPERFIRE 2 COVERT",
+    camera_serial="H2UC12345678",
+    temperature_c=-1.5,
+    latitude=-33.75,
+    longitude=151.125,
+    content_md5="0123456789abcdef" * 2,
+    phash="00ff00ff00ff00ff",
+    decision_version="536418c337f5",
+)
 OUTCOMES = {
     "classified": record(),
     "rejected": rejected(),
     "failed": failed,
     "after a race": raced,
     "damaged": damaged,
+    "captured": captured,
 }
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -139,6 +153,11 @@ def test_the_schema_is_valid_and_refuses_wrong_values() -> None:
         {"damaged": True},
         {"damaged": False, "decoded_fraction": 0.5},
         {"decoded_fraction": 0.5},
+        {"taken_at": "2019:05:05 14:36:12"},
+        {"taken_from": "guess"},
+        {"latitude": 91},
+        {"content_md5": "0123"},
+        {"phash": "0123"},
     ):
         assert not _VALIDATOR.is_valid(document | change)
 
@@ -299,7 +318,11 @@ def test_a_large_upload_is_no_sidecar_and_is_not_read(monkeypatch: pytest.Monkey
     assert not is_sidecar("cat.jpg.json", content.replace(b'"schema_version"', b'"a": 1, "schema_version"', 1))
 
 
-VERSION_2_COLUMNS = ("damaged", "decoded_fraction", "color_profile", "md5_mismatch")
+VERSION_2_COLUMNS = (
+    *("damaged", "decoded_fraction", "color_profile", "md5_mismatch", "taken_at", "taken_from"),
+    *("camera_make", "camera_model", "camera_serial", "temperature_c", "latitude", "longitude"),
+    *("content_md5", "phash", "decision_version"),
+)
 
 
 @pytest.mark.parametrize("outcome", [record(), rejected(), failed, raced, two_models], ids=lambda each: each.blob_name)
