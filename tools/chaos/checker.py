@@ -58,7 +58,8 @@ class Checker:
         table: Results table; the index table has the suffix ``index``.
         classifier: Classifies the bytes again.
         max_bytes: Larger blobs must be rejected.
-        ignored_prefix: Blobs with this prefix must not have a row.
+        ignored_prefix: Blobs with this prefix must not have a row; directory markers neither.
+        refused: The reason of the ``failed`` row of each blob that cannot be read, by prefix of its name.
     """
 
     def __init__(  # noqa: PLR0913 - named at its calls
@@ -71,6 +72,7 @@ class Checker:
         classifier: ImageClassifier,
         max_bytes: int,
         ignored_prefix: str,
+        refused: Mapping[str, str],
     ) -> None:
         blobs = BlobServiceClient.from_connection_string(connection_string)
         self._tables = TableServiceClient.from_connection_string(connection_string)
@@ -81,6 +83,7 @@ class Checker:
         self._classifier = classifier
         self._max_bytes = max_bytes
         self._ignored_prefix = ignored_prefix
+        self._refused = refused
         self._known: dict[str, Expected] = {}
 
     def check(self, uploaded: Collection[str]) -> CheckResult:
@@ -106,8 +109,8 @@ class Checker:
         """Classify every blob whose ETag is new since the last check."""
         listed = {
             blob.name: str(blob.etag).strip('"')
-            for blob in self._incoming.list_blobs()
-            if not blob.name.startswith(self._ignored_prefix)
+            for blob in self._incoming.list_blobs(include=["metadata"])
+            if not blob.name.startswith(self._ignored_prefix) and "hdi_isfolder" not in (blob.metadata or {})
         }
         self._known = {name: row for name, row in self._known.items() if listed.get(name) == row.etag}
         with ThreadPoolExecutor(_THREADS) as pool:
@@ -115,7 +118,13 @@ class Checker:
         return self._known
 
     def _expect(self, name: str) -> tuple[str, Expected]:
-        download = self._incoming.get_blob_client(name).download_blob()
+        blob = self._incoming.get_blob_client(name)
+        for prefix, reason in self._refused.items():
+            if name.startswith(prefix):
+                properties = blob.get_blob_properties()
+                columns: Document = {"status": "failed", "reason": reason}
+                return name, Expected(str(properties.etag).strip('"'), properties.size, columns)
+        download = blob.download_blob()
         content = download.readall()
         etag = str(download.properties.etag).strip('"')
         if len(content) > self._max_bytes:
@@ -154,7 +163,7 @@ class Checker:
         }
         if row["etag"].strip('"') != expected.etag:
             yield Violation("stale row", name, f"{row['status']} {row['etag']}, the blob has {expected.etag}")
-        elif row["status"] == "failed":
+        elif row["status"] == "failed" != expected.columns["status"]:
             yield Violation("failed row", name, str(row.get("detail")))
         else:
             yield from (
@@ -168,6 +177,9 @@ class Checker:
         self, name: str, row: Document, sidecar: Document | None, index_rows: Iterable[Document]
     ) -> Iterable[Violation]:
         """Compare sidecar and index rows with the row."""
+        if not isinstance(row.get("classified_at"), datetime):
+            yield Violation("unreadable row", name)
+            return
         if sidecar is None:
             yield Violation("missing sidecar", name)
         else:
@@ -175,7 +187,7 @@ class Checker:
                 if not _equal(row.get(column), _parse_time(column, sidecar.get(column))):
                     detail = f"{column}: row {row.get(column)!r}, sidecar {sidecar.get(column)!r}"
                     yield Violation("sidecar differs", name, detail)
-            if sidecar.get("predictions") != json.loads(row.get("top_k", "[]")):
+            if sidecar.get("predictions") != _parsed(row.get("top_k", "[]")):
                 yield Violation("sidecar differs", name, "predictions")
         missing = set(index_keys(row))
         for index_row in index_rows:
@@ -229,6 +241,13 @@ def _by_name(entities: Iterable[Document]) -> dict[str, list[Document]]:
     for entity in entities:
         by_name[entity["blob_name"]].append(entity)
     return by_name
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _equal(one: Any, other: Any) -> bool:

@@ -22,13 +22,13 @@ from inference.classifier import load
 from storage.settings import APP_ROOT, DEFAULTS
 from tools.azurite.azurite import ACCOUNT, ACCOUNT_KEY, connection_string, running
 from tools.chaos.checker import Checker
-from tools.chaos.faults import FaultKind, SeededFaults, ThrottledPeriods
+from tools.chaos.faults import FaultKind, SeededFaults, ThrottledPeriods, refusing
 from tools.chaos.host_process import host_environment, running_host
 from tools.chaos.idle import IdleDetector
 from tools.chaos.images import MAX_BYTES
 from tools.chaos.plan import plan
 from tools.chaos.proxy import fault_proxy
-from tools.chaos.storage_names import COPIED, INCOMING, RESULTS
+from tools.chaos.storage_names import ARCHIVED, COPIED, DENIED, INCOMING, LOCKED, RESULTS
 from tools.chaos.webjobs_process import running_webjobs
 from tools.chaos.workload import Workload
 from tools.terminal import printable
@@ -47,6 +47,9 @@ _IMAGES_PER_MINUTE = {"dev": 1000, "webjobs": 100}
 _TIMEOUT_SECONDS = {"dev": 600.0, "webjobs": 1800.0}  # webjobs-host, killed, hides its messages for ten minutes
 _ACCOUNTS = {"dev": None, "webjobs": {ACCOUNT: ACCOUNT_KEY}}
 _RETRY_DELAYS = {"dev": "2,4,8", "webjobs": "1,5,15,30,60"}  # seconds instead of minutes; hangs need the longer ones
+_REFUSED_PATHS = {
+    f"/{ACCOUNT}/{INCOMING}/{prefix}": kind for prefix, kind in ((LOCKED, FaultKind.LOCKED), (DENIED, FaultKind.DENIED))
+}
 _MAX_PRINTED = 20
 _TOOL_ATTEMPTS = 5
 
@@ -116,7 +119,8 @@ class _ChaosRun:
                 misses_uploads=is_real,
                 timeout_seconds=_TIMEOUT_SECONDS[self.host],
             )
-            with fault_proxy(azurite.ports, workload.with_triggers(throttled if is_real else faults)) as proxy_ports:
+            select_fault = refusing(_REFUSED_PATHS, workload.with_triggers(throttled if is_real else faults))
+            with fault_proxy(azurite.ports, select_fault) as proxy_ports:
                 environ = host_environment(connection_string(proxy_ports), event_grid=self.event_grid)
                 environ |= {"RETRY_DELAYS_SECONDS": _RETRY_DELAYS[self.host]}
                 with self._running_host(environ) as host:
@@ -186,6 +190,7 @@ def _checker(connection: str) -> Checker:
         classifier=load(APP_ROOT / DEFAULTS["MODEL_DIR"]),
         max_bytes=MAX_BYTES,
         ignored_prefix=COPIED,
+        refused={LOCKED: "unreadable", DENIED: "unreadable", ARCHIVED: "archived"},
     )
 
 

@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -42,6 +42,8 @@ class FaultKind(StrEnum):
     LATE_REQUEST = "executed late"  # possibly after its caller was killed
     LATE_RESPONSE = "late response"
     HANG = "no answer"  # neither executed nor answered; the connection is dropped after the delay
+    LOCKED = "409, this blob"
+    DENIED = "403, this blob"
 
 
 class Fault(NamedTuple):
@@ -54,7 +56,7 @@ class Fault(NamedTuple):
 SelectFault = Callable[[Call], Fault | None]
 """Returns the fault of a call, or ``None`` to let it pass."""
 
-_SHORT_KINDS = tuple(kind for kind in FaultKind if kind is not FaultKind.HANG)
+_SHORT_KINDS = tuple(FaultKind)[: list(FaultKind).index(FaultKind.HANG)]
 _HANG_SECONDS = (5.0, 25.0)
 _PERIOD_SECONDS = 45.0
 _THROTTLED_SECONDS = (3.0, 12.0)
@@ -112,6 +114,19 @@ class SeededFaults:
         with self._lock:
             self._hang_share = 0.0
             self._receives_pass = True
+
+
+def refusing(prefixes: Mapping[str, FaultKind], select_fault: SelectFault) -> SelectFault:
+    """Refuse every read of blobs whose path begins with a prefix; other calls pass to ``select_fault``."""
+
+    def select(call: Call) -> Fault | None:
+        if call.service == "blob" and call.method in ("GET", "HEAD"):
+            for prefix, kind in prefixes.items():
+                if call.path.startswith(prefix):
+                    return Fault(kind)
+        return select_fault(call)
+
+    return select
 
 
 class ThrottledPeriods:

@@ -10,6 +10,14 @@ from PIL import Image, ImageDraw
 MAX_BYTES = 64 * 1024
 """The run's ``MAX_IMAGE_BYTES``, low enough that some of the files are too large."""
 
+_TIME = "2026-05-01T12:00:00+00:00"
+_SIDECAR = f"""{{
+  "schema_version": 2, "container": "incoming", "blob_name": "a.jpg", "status": "classified", "label": "cube",
+  "label_index": 0, "score": SCORE, "classified_at": "{_TIME}", "model": "m", "model_version": "1", "etag": "0x1",
+  "blob_last_modified": "{_TIME}",
+  "content_length": 1, "queue_delay_ms": 1, "duration_ms": 1, "sidecar": "results/a.jpg.json", "predictions": []
+}}"""
+
 # Upper bounds of a random number in [0, 1) for whole, truncated, empty and text files; the other files are too large.
 _WHOLE, _TRUNCATED, _EMPTY, _TEXT = 0.90, 0.93, 0.95, 0.98
 
@@ -28,6 +36,12 @@ def image_file(seed: str) -> bytes:
     if chance < _TEXT:
         return f"Buy {rng.randrange(1000)} batteries for camera 2.\n".encode()
     return _image(rng) + rng.randbytes(MAX_BYTES)
+
+
+def hostile_document(seed: str) -> bytes:
+    """Generate JSON that is no image: a score that parsers dislike, in the shape of a sidecar."""
+    score = random.Random(seed).choice(("1" + "0" * 400, "[" * 50_000, "NaN", '"high"'))
+    return _SIDECAR.replace("SCORE", score).encode()
 
 
 def _image(rng: random.Random) -> bytes:

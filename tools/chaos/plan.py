@@ -1,5 +1,8 @@
 """Plans the changes of a chaos run: uploads, overwrites, deletions, repeated and outdated events.
 
+Beside the images lie blobs of other kinds: refused, archived, directory markers and hostile documents; and people edit
+rows so that they cannot be read.
+
 The seed determines all steps in advance. Most steps run at a planned time, in order for each blob. Others wait for a
 trigger, the app's read of the blob or write of its sidecar, and change the blob while the app processes it.
 """
@@ -10,7 +13,7 @@ import random
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from tools.chaos.storage_names import COPIED, INCOMING, RESULTS
+from tools.chaos.storage_names import ARCHIVED, COPIED, DENIED, INCOMING, LOCKED, RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +35,11 @@ class Action(StrEnum):
     REQUEST = "requests"
     POISON = "poison messages"
     COPY = "copied sidecars"
+    REFUSED = "refused blobs"
+    ARCHIVED = "archived blobs"
+    DIRECTORY = "directory markers"
+    HOSTILE = "hostile documents"
+    EDIT = "edited rows"
 
 
 class Step(NamedTuple):
@@ -41,7 +49,7 @@ class Step(NamedTuple):
         at: Seconds after the start, or after the trigger.
         action: What to do.
         names: One blob; for a request several, for a copy its target as second.
-        content_seed: Seed of the uploaded file.
+        content_seed: Seed of the uploaded file; for an edit the choice of the column.
         trigger: ``GET container/name`` or ``PUT container/name``; empty for a step with a planned time.
     """
 
@@ -66,7 +74,23 @@ def plan(images: int, seed: int, seconds: float) -> list[Step]:
         steps.append(Step(rng.uniform(0, seconds), Action.POISON, (rng.choice(names),)))
         copy = (rng.choice(names), f"{COPIED}{number}.json")
         steps.append(Step(rng.uniform(seconds / 2, seconds), Action.COPY, copy))
+    for number in range(images // 25):
+        steps += _other_kinds(number, rng, seconds, seed)
+        steps.append(Step(rng.uniform(seconds / 4, seconds), Action.EDIT, (rng.choice(names),), str(number)))
     return sorted(steps)
+
+
+def _other_kinds(number: int, rng: random.Random, seconds: float, seed: int) -> Iterator[Step]:
+    """Plan one blob of each kind that is no image, or cannot be read."""
+    at = (rng.uniform(0, seconds) for _ in range(5))
+    for action, name in (
+        (Action.REFUSED, f"{LOCKED}{number}.jpg"),
+        (Action.REFUSED, f"{DENIED}{number}.jpg"),
+        (Action.ARCHIVED, f"{ARCHIVED}{number}.jpg"),
+        (Action.HOSTILE, f"hostile/{number}.json"),
+    ):
+        yield Step(next(at), action, (name,), f"{seed}/{name}")
+    yield Step(next(at), Action.DIRECTORY, (f"directories/{number}",))
 
 
 def _blob_steps(name: str, rng: random.Random, seconds: float, seed: int) -> Iterator[Step]:

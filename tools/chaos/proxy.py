@@ -27,6 +27,12 @@ _ERRORS = {
     FaultKind.BUSY: ("503 Service Unavailable", "ServerBusy", "The server is busy."),
     FaultKind.ERROR: ("500 Internal Server Error", "InternalError", "The server encountered an internal error."),
     FaultKind.ERROR_AFTER: ("500 Internal Server Error", "OperationTimedOut", "The operation could not be completed."),
+    FaultKind.LOCKED: (
+        "409 Conflict",
+        "BlobUsesCustomerSpecifiedEncryption",
+        "The blob has another key.",
+    ),
+    FaultKind.DENIED: ("403 Forbidden", "AuthorizationPermissionMismatch", "This request is not authorized."),
 }
 
 
@@ -128,7 +134,7 @@ class _Connection:
         if kind in (FaultKind.DROPPED, FaultKind.HANG):
             await asyncio.sleep(delay_seconds)  # 0 unless it hangs
             return False
-        if kind in (FaultKind.BUSY, FaultKind.ERROR):
+        if kind in (FaultKind.BUSY, FaultKind.ERROR, FaultKind.LOCKED, FaultKind.DENIED):
             return await self._respond(_error_response(kind, self._service, method))
         if kind is FaultKind.LATE_REQUEST:
             await asyncio.sleep(delay_seconds)

@@ -12,17 +12,19 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import BlobServiceClient
+from azure.data.tables import TableServiceClient, UpdateMode
+from azure.storage.blob import BlobServiceClient, StandardBlobTier
 from azure.storage.queue import QueueServiceClient
 
 from tools.azurite.azurite import ACCOUNT
-from tools.chaos.images import image_file
+from tools.chaos.images import hostile_document, image_file
+from tools.chaos.keys import row_keys
 from tools.chaos.plan import Action
-from tools.chaos.storage_names import INCOMING, INTERNAL_QUEUE, POISON_QUEUE, QUEUES, REQUEST_QUEUE, RESULTS
+from tools.chaos.storage_names import INCOMING, INTERNAL_QUEUE, POISON_QUEUE, QUEUES, REQUEST_QUEUE, RESULTS, TABLE
 from tools.devhost.messages import BlobTriggerMessage, function_id
 
 if TYPE_CHECKING:
@@ -30,6 +32,23 @@ if TYPE_CHECKING:
     from tools.chaos.plan import Step
 
 _THREADS = 4
+EDITS: tuple[dict[str, str], ...] = (
+    {"score": "high"},
+    {"status": "looked at"},
+    {"top_k": "[" * 20_000},
+    {"classified_at": "yesterday"},
+)
+"""Columns that a person changes to something that the app cannot read."""
+
+
+_UPLOADS: dict[Action, dict[str, Any]] = {
+    Action.UPLOAD: {},
+    Action.OVERWRITE: {},
+    Action.REFUSED: {},
+    Action.HOSTILE: {},
+    Action.ARCHIVED: {"standard_blob_tier": StandardBlobTier.ARCHIVE},
+    Action.DIRECTORY: {"metadata": {"hdi_isfolder": "true"}},
+}
 
 
 @dataclass
@@ -55,6 +74,7 @@ class Workload:
     def __post_init__(self) -> None:
         self._blobs = BlobServiceClient.from_connection_string(self.connection_string)
         self._queues = QueueServiceClient.from_connection_string(self.connection_string)
+        self._rows = TableServiceClient.from_connection_string(self.connection_string).get_table_client(TABLE)
         self._incoming = self._blobs.get_container_client(INCOMING)
         self._etags: dict[str, list[str]] = {}
         self._lock = threading.Lock()
@@ -113,12 +133,10 @@ class Workload:
     def _execute(self, step: Step) -> bool:
         name = step.names[0]
         match step.action:
-            case Action.UPLOAD | Action.OVERWRITE:
-                uploaded = self._incoming.upload_blob(name, image_file(step.content_seed), overwrite=True)
-                etag = str(uploaded.get_blob_properties().etag)
-                self._etags.setdefault(name, []).append(etag)
-                if self.event_grid:
-                    self._send_event(name, etag)
+            case action if action in _UPLOADS:
+                self._upload(name, _content(step), **_UPLOADS[action])
+            case Action.EDIT:
+                self._edit_row(name, int(step.content_seed))
             case Action.DELETE:
                 self._incoming.delete_blob(name)
             case Action.EVENT | Action.OLD_EVENT:
@@ -135,6 +153,19 @@ class Workload:
                 self._incoming.upload_blob(step.names[1], sidecar)
         return True
 
+    def _upload(self, name: str, content: bytes, **options: Any) -> None:
+        uploaded = self._incoming.upload_blob(name, content, overwrite=True, **options)
+        etag = str(uploaded.get_blob_properties().etag)
+        self._etags.setdefault(name, []).append(etag)
+        if self.event_grid:
+            self._send_event(name, etag)
+
+    def _edit_row(self, name: str, number: int) -> None:
+        """Edit a row as a person does who does not know its columns."""
+        partition_key, row_key = row_keys(INCOMING, name)
+        changed = EDITS[number % len(EDITS)]
+        self._rows.update_entity({"PartitionKey": partition_key, "RowKey": row_key, **changed}, mode=UpdateMode.MERGE)
+
     def _send_event(self, name: str, etag: str, queue: str = INTERNAL_QUEUE) -> None:
         """Queue the message that the host queues for an upload."""
         message = BlobTriggerMessage(function_id("classify_uploaded"), INCOMING, name, etag)
@@ -143,3 +174,9 @@ class Workload:
     def _send(self, queue: str, message: dict[str, object]) -> None:
         text = base64.b64encode(json.dumps(message).encode()).decode()
         self._queues.get_queue_client(queue).send_message(text)
+
+
+def _content(step: Step) -> bytes:
+    if step.action is Action.DIRECTORY:
+        return b""
+    return (hostile_document if step.action is Action.HOSTILE else image_file)(step.content_seed)

@@ -35,7 +35,7 @@ from storage.results.store import Results
 from tools.__main__ import main
 from tools.azurite.azurite import connection_string
 from tools.chaos.checker import Checker
-from tools.chaos.faults import Call, Fault, FaultKind, SeededFaults, ThrottledPeriods, is_throttled_at
+from tools.chaos.faults import Call, Fault, FaultKind, SeededFaults, ThrottledPeriods, is_throttled_at, refusing
 from tools.chaos.images import MAX_BYTES, image_file
 from tools.chaos.plan import Action, plan
 from tools.chaos.proxy import fault_proxy
@@ -69,7 +69,8 @@ class TestFaults:
         faults = SeededFaults(3, 0.05)
         selected = [fault for call in self.CALLS if (fault := faults(call))]
         assert 0.035 < len(selected) / len(self.CALLS) < 0.065
-        assert {fault.kind for fault in selected} == set(FaultKind) - {FaultKind.HANG}
+        others = {FaultKind.HANG, FaultKind.LOCKED, FaultKind.DENIED}
+        assert {fault.kind for fault in selected} == set(FaultKind) - others
         assert all(0 <= fault.delay_seconds <= 3 for fault in selected)
         assert sum(faults.selected.values()) == len(selected)
 
@@ -100,6 +101,18 @@ class TestFaults:
         throttled.stop()
         assert throttled(self.CALLS[0]) is None
         assert throttled.calls == 1
+
+
+def test_refusals_concern_the_reads_of_blobs_below_a_prefix() -> None:
+    select = refusing({"/account/in/locked/": FaultKind.LOCKED}, lambda _call: Fault(FaultKind.BUSY))
+    asked = [
+        ("blob", "GET", "/account/in/locked/1.jpg"),
+        ("blob", "HEAD", "/account/in/locked/1.jpg"),
+        ("blob", "PUT", "/account/in/locked/1.jpg"),
+        ("blob", "GET", "/account/in/1.jpg"),
+    ]
+    kinds = [fault.kind for call in asked if (fault := select(Call(*call)))]
+    assert kinds == [FaultKind.LOCKED, FaultKind.LOCKED, FaultKind.BUSY, FaultKind.BUSY]
 
 
 class TestPlan:
@@ -169,6 +182,8 @@ OUTCOMES: dict[FaultKind, tuple[type[AzureError] | None, int | None, bool]] = {
     FaultKind.LATE_REQUEST: (None, None, True),
     FaultKind.LATE_RESPONSE: (None, None, True),
     FaultKind.HANG: (ServiceResponseError, None, False),
+    FaultKind.LOCKED: (HttpResponseError, 409, False),
+    FaultKind.DENIED: (HttpResponseError, 403, False),
 }
 
 
@@ -265,6 +280,7 @@ class World:
             classifier=classifier,
             max_bytes=MAX_BYTES,
             ignored_prefix="copied/",
+            refused={"locked/": "unreadable"},
         )
         for number, name in enumerate(self.NAMES):
             content = b"no image" if name == "broken.jpg" else bytes(MAX_BYTES + 1) if name == "large.jpg" else None
@@ -339,6 +355,11 @@ def row_of_copied_sidecar(world: World) -> None:
     world.results.write_row(replace(world.stored().record, blob_name="copied/a.json"), None)
 
 
+def row_below_refused(world: World) -> None:
+    world.put("locked/a.jpg", image_file("good/0"))
+    world.classify_blob("locked/a.jpg")
+
+
 FALSEHOODS: dict[str, tuple[Callable[[World], object], str]] = {
     "a deleted row": (
         lambda w: w.results.delete_row(Image(w.incoming, "a.jpg"), w.stored().etag),
@@ -352,6 +373,12 @@ FALSEHOODS: dict[str, tuple[Callable[[World], object], str]] = {
     "another length": (lambda w: w.change_row(content_length=EntityProperty(7, "Edm.Int32")), "wrong row"),
     "another status": (lambda w: w.change_row(status="rejected"), "wrong row"),
     "a reason of a classified image": (lambda w: w.change_row(reason="empty"), "wrong row"),
+    "a row that a person edited": (
+        lambda w: w.change_row(classified_at="yesterday", top_k="[" * 9000),
+        "unreadable row",
+    ),
+    "an answer that cannot be read": (lambda w: w.change_row(top_k="[" * 9000), "sidecar differs"),
+    "a readable image below the prefix of the refused": (row_below_refused, "wrong row"),
     "a failed row": (lambda w: w.change_row(status="failed"), "failed row"),
     "a deleted sidecar": (
         lambda w: w.clients.blobs.get_blob_client(w.container, "a.jpg.json").delete_blob(),
