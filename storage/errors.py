@@ -37,6 +37,10 @@ class ConflictError(Exception):
     """A conditional write failed because another attempt wrote first. Control flow of the commit protocol only."""
 
 
+class ProtectedSidecarError(TransientError):
+    """A sidecar that cannot be replaced or removed: a lease, a legal hold or an immutability policy keeps it."""
+
+
 class SettingsError(ConfigurationError):
     """Settings that are missing or wrong. The message lists every problem by setting name, never a secret value."""
 

@@ -83,7 +83,7 @@ TABLE: dict[str, set[str]] = {
     "storage.tables": {"azure.core", "azure.data", "storage.errors", "storage.keys"},
     "storage.results": {
         *("azure", "inference.errors", "inference.predictions", "storage.errors", "storage.etags", "storage.keys"),
-        *("storage.clients", "storage.listing", "storage.tables"),
+        *("storage.clients", "storage.listing", "storage.refusals", "storage.tables"),
     },
     "storage.blobs": {
         *("azure.core", "azure.storage", "inference.errors", "storage.errors", "storage.etags", "storage.keys"),

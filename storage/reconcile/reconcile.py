@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from inference.errors import ClassificationError
 from storage.blobs import TooLargeError, UnreadBlobError
+from storage.errors import ProtectedSidecarError
 from storage.etags import same_etag
 from storage.pipeline.messages import Request, batches
 from storage.query.join import join_blobs_with_rows
@@ -254,6 +255,9 @@ def _check(candidates: Iterator[_T], check: Callable[[_T], Finding | None]) -> I
     def check_alone(candidate: _T) -> Finding | None:
         try:
             return check(candidate)
+        except ProtectedSidecarError as error:
+            logger.warning("sidecar_protected error=%s", error)
+            return None
         except ClassificationError:
             raise
         except Exception:

@@ -39,13 +39,15 @@ class Repair:
     def repair_sidecar(self, image: Image) -> bool:
         """Make the sidecar agree with the row, or finish the attempt that died between sidecar and row.
 
-        Images whose blob has newer content (another attempt is due) or is deleted are left alone.
+        Images whose blob has newer content (another attempt is due) or is deleted are left alone. So is a sidecar
+        in the archive tier, which cannot be compared.
         """
         # Sidecar first: one that is newer than the row then belongs to an attempt that has yet to write its row.
         sidecar = self.stores.results.read_sidecar(image)
         row = self.stores.results.read_row(image)
         written = sidecar.record if sidecar else None
-        if row is None or row.record is None or (written is not None and same_outcome(written, row.record)):
+        is_archived = sidecar is not None and sidecar.is_archived
+        if row is None or row.record is None or is_archived or (written and same_outcome(written, row.record)):
             return False
         if not self.stores.source.is_current(image, row.record.etag):
             return False

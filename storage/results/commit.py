@@ -22,7 +22,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from inference.errors import TransientError, printable
-from storage.errors import ConflictError
+from storage.errors import ConflictError, ProtectedSidecarError
 from storage.etags import same_etag
 from storage.results.record import Status
 
@@ -124,7 +124,7 @@ def commit(  # noqa: PLR0913 - the two ports, the record, and what decides betwe
                 return None
         try:
             if to_write != existing:
-                results.write_sidecar(to_write, sidecar)
+                _write_sidecar(results, to_write, sidecar)
         except ConflictError:
             sidecar = results.read_sidecar(image)
         else:
@@ -208,6 +208,15 @@ def _replacement(
     if existing is None:  # a person edited it, so it names no index rows
         return record
     return record.superseding(existing, finished=_is_committed(existing, row) and not existing.shared)
+
+
+def _write_sidecar(results: ResultStore, record: Record, replaced: Stored | None) -> None:
+    """Step 1. A ``failed`` record may do without where storage protects the sidecar: its row says why."""
+    try:
+        results.write_sidecar(record, replaced)
+    except ProtectedSidecarError:
+        if record.status is not Status.FAILED:
+            raise
 
 
 def _write_index_and_row(results: ResultStore, record: Record, row: Stored | None) -> Record | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from azure.core import MatchConditions
 from azure.core.exceptions import (
+    HttpResponseError,
     ResourceExistsError,
     ResourceModifiedError,
     ResourceNotFoundError,
@@ -19,9 +20,11 @@ from azure.core.exceptions import (
 from azure.data.tables import UpdateMode
 from azure.storage.blob import ContainerClient, ContentSettings
 
+from inference.errors import printable
 from storage import keys
-from storage.errors import ConflictError, translate_errors
+from storage.errors import ConflictError, ProtectedSidecarError, error_code, translate_errors
 from storage.listing import list_pages
+from storage.refusals import ARCHIVED_CODES
 from storage.results.record import IndexRow
 from storage.results.serialization import from_any_entity, from_sidecar, to_entity, to_sidecar
 from storage.tables import TableReader
@@ -30,12 +33,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from azure.data.tables import TableClient
+    from azure.storage.blob import BlobClient
 
     from storage.clients import Clients
     from storage.listing import Listed
     from storage.results.record import Image, Record
 
 _T = TypeVar("_T")
+_CONDITIONAL = frozenset({404, 409, 412})
+# The codes of a request whose condition does not hold; others say that the blob cannot be written at all.
+_LOST_RACE = frozenset(
+    {
+        "",
+        "BlobAlreadyExists",
+        "BlobNotFound",
+        "ConditionNotMet",
+        "ContainerNotFound",
+        "TargetConditionNotMet",
+        *ARCHIVED_CODES,
+    }
+)
 _JSON = ContentSettings(content_type="application/json; charset=utf-8")
 
 
@@ -46,10 +63,12 @@ class Stored:
     Attributes:
         record: ``None`` where a row or a sidecar cannot be read, as after a person edited it.
         etag: Of the row or the sidecar itself; a write that replaces it is conditional on this.
+        is_archived: The sidecar is in the archive tier, so that its record is not known.
     """
 
     record: Record | None
     etag: str
+    is_archived: bool = False
 
 
 class Results:
@@ -115,6 +134,10 @@ class Results:
                 content = download.readall()
             except ResourceNotFoundError:
                 return None
+            except ResourceExistsError as error:  # the SDK's class for every 409
+                if error_code(error) not in ARCHIVED_CODES:
+                    raise
+                return self._archived_sidecar(blob)
         record: Record | None
         try:
             record = from_sidecar(content)
@@ -122,12 +145,22 @@ class Results:
             record = None
         return Stored(record, str(download.properties.etag))
 
+    def _archived_sidecar(self, blob: BlobClient) -> Stored | None:
+        try:
+            return Stored(None, str(blob.get_blob_properties().etag), is_archived=True)
+        except ResourceNotFoundError:
+            return None
+
     def write_sidecar(self, record: Record, replaced: Stored | None) -> None:
-        """Create the sidecar, or replace exactly the one that was read.
+        """Create the sidecar, or replace exactly the one that was read. One in the archive tier is deleted before.
 
         Raises:
             ConflictError: Another attempt wrote first.
+            ProtectedSidecarError: A lease, a legal hold or an immutability policy keeps the one that was read.
         """
+        if replaced is not None and replaced.is_archived:  # storage does not let a write replace it
+            self.delete_sidecar(record.image, replaced.etag)
+            replaced = None
         blob = self._sidecars.get_blob_client(keys.sidecar_name(record.blob_name))
         content = to_sidecar(record)
         with translate_errors(f"writing the sidecar of {record.image}"):
@@ -142,8 +175,20 @@ class Results:
                         match_condition=MatchConditions.IfNotModified,
                         content_settings=_JSON,
                     )
-            except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError) as error:
-                raise ConflictError(str(record.image)) from error
+            except HttpResponseError as error:
+                raise self._conflict(error, record.image) from None
+
+    def _conflict(self, error: HttpResponseError, image: Image) -> Exception:
+        """The error of a conditional request for a sidecar: another attempt was first, or storage protects the blob."""
+        code = error_code(error)
+        if error.status_code not in _CONDITIONAL:
+            return error
+        if code in _LOST_RACE:
+            return ConflictError(str(image))
+        return ProtectedSidecarError(
+            f"Storage does not let the sidecar {printable(self.sidecar_path(image))} be replaced or removed "
+            f"({error.status_code} {code}): end the lease, the legal hold or the immutability policy that keeps it."
+        )
 
     def read_index_row(self, address: keys.RowKeys) -> IndexRow | None:
         """One index row; ``None`` when there is none."""
@@ -168,6 +213,7 @@ class Results:
 
         Raises:
             ConflictError: Another attempt wrote meanwhile.
+            ProtectedSidecarError: A lease, a legal hold or an immutability policy keeps it.
         """
         blob = self._sidecars.get_blob_client(keys.sidecar_name(image.blob_name))
         with translate_errors(f"removing the sidecar of {image}"):
@@ -175,10 +221,10 @@ class Results:
                 blob.delete_blob(etag=etag, match_condition=MatchConditions.IfNotModified)
             except ResourceNotFoundError:
                 return
-            except ResourceModifiedError as error:
+            except HttpResponseError as error:
                 # Otherwise our first delete succeeded and only its response was lost.
-                if blob.exists():
-                    raise ConflictError(str(image)) from error
+                if error.status_code not in _CONDITIONAL or blob.exists():
+                    raise self._conflict(error, image) from None
 
     def delete_row(self, image: Image, etag: str) -> None:
         """Delete exactly the row that was read. Idempotent.

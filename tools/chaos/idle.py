@@ -10,7 +10,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from inference.errors import TransientError
-from tools.chaos.storage_names import HOST_ID, INCOMING, QUEUES
+from tools.chaos.storage_names import DENIED, HOST_ID, INCOMING, LOCKED, QUEUES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,8 +51,12 @@ class IdleDetector:
         self._timeout_seconds = timeout_seconds
 
     def backlog(self) -> int:
-        """Count the work left: messages (hidden ones included), blobs not queued yet, and running changes."""
-        return self._running_triggers() + self._messages() + len(self.unqueued_blobs())
+        """Count the work left: messages (hidden ones included), blobs not queued yet, and running changes.
+
+        A polling host never queues a blob whose properties it cannot read: ``reconcile`` does that.
+        """
+        blobs = [name for name in self.unqueued_blobs() if not name.startswith((LOCKED, DENIED))]
+        return self._running_triggers() + self._messages() + len(blobs)
 
     def wait_until_nearly_idle(self) -> None:
         """Wait until the backlog is small, or for two minutes at most."""
