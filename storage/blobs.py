@@ -179,6 +179,16 @@ class SourceBlobs:
         pages = list_pages(self._service.get_container_client(container), prefix=prefix, with_metadata=True)
         return ([blob for blob in page if not blob.is_directory] for page in pages)
 
+    def has_container(self, container: str) -> bool:
+        """Whether the container exists.
+
+        Raises:
+            TransientError: Storage failed for now.
+            ConfigurationError: Storage refused the request.
+        """
+        with translate_errors(f"looking for the container {container}"):
+            return self._service.get_container_client(container).exists()
+
     def is_current(self, image: Image, etag: str) -> bool:
         """Whether the blob exists and still has this ETag. A conditional HEAD, because Last-Modified is too coarse.
 

@@ -124,8 +124,11 @@ TABLE: dict[str, set[str]] = {
     "tools.classify": {"inference", "tools.terminal"},
     "tools.host": {"tools.devhost", "tools.interrupt"},
     "tools.dev": {"tools.azurite", "tools.devhost", "tools.host", "tools.terminal"},
-    "tools.backfill": {"inference", "storage", "tools.account", "tools.interrupt", "tools.terminal", "tools.times"},
     "tools.query": {"inference", "storage", "tools.account", "tools.terminal", "tools.times"},
+    "tools.backfill": {
+        *("inference", "storage", "tools.account", "tools.interrupt", "tools.query", "tools.terminal"),
+        "tools.times",
+    },
     "tools.export": {"inference", "storage", "tools.account", "tools.query", "tools.terminal"},
     "tools.report": {"inference", "storage", "tools.account", "tools.query", "tools.svg", "tools.terminal"},
     "tools.reconcile": {"storage", "tools.account", "tools.terminal"},

@@ -6,6 +6,7 @@ Blobs, rows, sidecars and index rows are compared. The app classifies the queued
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 from storage.reconcile.reconcile import Finding, Reconciliation, Summary
@@ -46,6 +47,13 @@ def run(args: argparse.Namespace) -> int:
             dry_run=args.dry_run,
             on_finding=_print_json if args.json else _print_line,
         ).run()
+    if summary.coverage is None:
+        container = account.settings.incoming_container
+        print(
+            f"The container {container} does not exist: check INCOMING_CONTAINER and ImageStorage, or create it.",
+            file=sys.stderr,
+            flush=True,
+        )
     if args.json:
         print(json.dumps({"event": "summary", **summary.as_dict(), "dry_run": args.dry_run}), flush=True)
     else:
@@ -65,7 +73,8 @@ def _print_summary(summary: Summary, *, dry_run: bool) -> None:
     counts = summary.as_dict()
     for name, meaning in _MEANING.items():
         print(f"{name:<14} {counts[name]:>10,}  {meaning}")
-    # Rounded down: 100 % means that nothing is missing.
-    print(f"{'coverage':<14} {int(summary.coverage * 10_000) / 100:>8.2f} %  have a row for their current content")
+    if summary.coverage is not None:
+        # Rounded down: 100 % means that nothing is missing.
+        print(f"{'coverage':<14} {int(summary.coverage * 10_000) / 100:>8.2f} %  have a row for their current content")
     if dry_run:
         print("Nothing was changed: this was a dry run.")

@@ -75,7 +75,8 @@ class Summary:
         repaired: Images whose sidecar or index rows were repaired.
         index_removed: Index rows that were removed because no row has them.
         pruned: Images whose results were removed because the blob is deleted.
-        coverage: Share of images with a row for their current content, in [0, 1]; 1 without images.
+        coverage: Share of images with a row for their current content, in [0, 1]; 1 without images; ``None`` where
+            there is no container.
     """
 
     images: int = 0
@@ -86,7 +87,7 @@ class Summary:
     repaired: int = 0
     index_removed: int = 0
     pruned: int = 0
-    coverage: float = 1.0
+    coverage: float | None = 1.0
 
     def count(self, finding: Finding) -> None:
         """Count a finding under its event."""
@@ -187,7 +188,10 @@ class Reconciliation:
             else:
                 self._report(Finding("missing" if record is None else "stale", blob.name), summary)
                 yield blob.name
-        summary.coverage = covered / summary.images if summary.images else 1.0
+        if summary.images:
+            summary.coverage = covered / summary.images
+        else:
+            summary.coverage = 1.0 if self.stores.source.has_container(self.container) else None
 
     def _is_copied_sidecar(self, blob: Listed) -> bool:
         """Whether the app ignores this blob, so that it never has a row. Reads small ``.json`` files only.

@@ -41,8 +41,23 @@ def test_missing_images_are_printed_and_the_summary_comes_last(
 def test_an_empty_account_is_no_error(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     account.clients.blobs.delete_container(account.settings.incoming_container)
     assert main(["reconcile", "--json", "--prune"]) == 0
-    summary = {"event": "summary", "images": 0, "rows": 0, **NOTHING, "coverage": 1.0, "dry_run": False}
+    summary = {"event": "summary", "images": 0, "rows": 0, **NOTHING, "coverage": None, "dry_run": False}
     assert lines(capsys) == [summary]
+
+
+def test_a_container_that_does_not_exist_is_named_and_has_no_coverage(
+    empty_account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    container = empty_account.settings.incoming_container
+    assert main(["reconcile"]) == 0
+    printed = capsys.readouterr()
+    assert "%" not in printed.out
+    assert f"The container {container} does not exist: check INCOMING_CONTAINER" in printed.err
+    empty_account.clients.blobs.create_container(container)
+    assert main(["reconcile"]) == 0
+    printed = capsys.readouterr()
+    assert " 100.00 %" in printed.out
+    assert printed.err == ""
 
 
 def test_text_rounds_coverage_down_and_escapes_names(account: Account, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tools.query.names import inside_container
 from tools.terminal import printable
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def print_summary(counts: Counts, settings: Settings, args: argparse.Namespace, 
     """
     print(_headline(counts, args))
     if complete and not counts.listed:
-        print(f"The selection contains no image of the container {settings.incoming_container}.")
+        _print_empty_selection(settings.incoming_container, args)
     for problem in counts.problems:
         reason = f"{problem.reason}: {problem.detail}" if problem.detail else problem.reason or ""
         print(f"  {problem.status:<9} {printable(problem.image)}  {printable(reason)}")
@@ -57,6 +58,14 @@ def how_to_continue(args: argparse.Namespace, redo_before: datetime | None) -> s
     if args.watch:
         return "The app continues with the images that were sent. To watch it again, run the same command."
     return "To continue, run the same command again: no image is classified twice."
+
+
+def _print_empty_selection(container: str, args: argparse.Namespace) -> None:
+    print(f"The selection contains no image of the container {container}.")
+    for option in ("prefix", "glob"):
+        given = getattr(args, option)
+        if given and (name := inside_container(given, container)) != given:
+            print(f"Names are inside the container: did you mean --{option} '{printable(name)}'?")
 
 
 def _headline(counts: Counts, args: argparse.Namespace) -> str:

@@ -18,6 +18,7 @@ from tools.export.destination import complete_file, complete_folder
 from tools.export.progress import RowProgress
 from tools.export.registry import FORMATS, Export
 from tools.query.filters import add_filters, read_filter
+from tools.query.names import understood
 
 if TYPE_CHECKING:
     import argparse
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         def records(row_filter: Filter) -> Iterator[Record]:
             return progress.counted(Query(account.clients.tables, table, row_filter).records())
 
-        row_filter = read_filter(args, account.settings.incoming_container)
+        row_filter = understood(read_filter(args, account.settings.incoming_container), account)
         export = Export(account, row_filter, args, progress.report, records)
         with _destination(chosen, target, args) as path:
             numbers = chosen.write(records(row_filter), path, export) or {}

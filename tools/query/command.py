@@ -19,6 +19,7 @@ from storage.query.query import Query
 from tools.account import open_account
 from tools.query.download import Downloads
 from tools.query.filters import add_filters, read_filter
+from tools.query.names import nothing_matches, understood
 from tools.query.output import FORMATS
 
 if TYPE_CHECKING:
@@ -55,22 +56,26 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigurationError("--count prints a number and --download fetches images: choose one of them.")
     with open_account() as account:
         settings = account.settings
-        query = Query(account.clients.tables, settings.results_table, read_filter(args, settings.incoming_container))
+        row_filter = understood(read_filter(args, settings.incoming_container), account)
+        query = Query(account.clients.tables, settings.results_table, row_filter)
         complete = True
         if args.count:
             count = query.count(args.limit)
             print(json.dumps({"count": count}) if args.format == "jsonl" else count, flush=True)
         else:
-            complete = _print_rows(account, query, args)
+            count, complete = _print_rows(account, query, args)
+        if not count:
+            _print_message(nothing_matches(account, row_filter))
     if args.explain:
         explained = {"kind": str(query.kind), "table": query.table, "requests": query.requests}
         print(json.dumps({"explain": explained}), file=sys.stderr)
     return 0 if complete else 1
 
 
-def _print_rows(account: Account, query: Query, args: argparse.Namespace) -> bool:
-    """Print the rows, and download their images if requested; true if all are there."""
+def _print_rows(account: Account, query: Query, args: argparse.Namespace) -> tuple[int, bool]:
+    """Print the rows, and download their images if requested; return their number, and whether all images are there."""
     output = FORMATS[args.format]()
+    count = 0
     with ExitStack() as stack:
         downloads = None
         if args.download is not None:
@@ -80,12 +85,13 @@ def _print_rows(account: Account, query: Query, args: argparse.Namespace) -> boo
         output.begin()
         for record in query.records(args.limit):
             output.show(record)
+            count += 1
             if downloads:
                 downloads.add(record)
     if downloads is None:
-        return True
+        return count, True
     _print_message(downloads.summary())
-    return downloads.complete
+    return count, downloads.complete
 
 
 def _print_message(text: str) -> None:

@@ -24,6 +24,7 @@ from storage.query.query import Query
 from storage.results.record import Status
 from tools.account import open_account
 from tools.query.filters import add_filters, read_filter
+from tools.query.names import nothing_matches, understood
 from tools.report.gallery import MAX_IMAGES, MAX_THUMBNAIL_BYTES, Gallery
 from tools.report.page import Report
 from tools.report.sampling import EvenSample
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     return_freed_memory()  # safe here: the process runs nothing else
     with _atomic_file(args.output) as file, open_account() as account, _progress(console) as progress:
         created_at = datetime.now(UTC)
-        query_filter = read_filter(args, account.settings.incoming_container)
+        query_filter = understood(read_filter(args, account.settings.incoming_container), account)
         records = Query(account.clients.tables, account.settings.results_table, query_filter).records()
         summary, sample = Summary(), EvenSample(MAX_IMAGES)
         reading = progress.add_task("Reading rows", total=None)
@@ -64,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
                 sample.add(record)
             progress.advance(reading)
         progress.update(reading, total=summary.images)
+        if not summary.images:
+            console.print(nothing_matches(account, query_filter), soft_wrap=True)
         gallery = Gallery(sample.records())
         made = _thumbnailer(account, len(gallery.records)).thumbnails(gallery.records)
         thumbnails = list(progress.track(made, description="Making thumbnails", total=len(gallery.records)))

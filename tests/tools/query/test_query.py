@@ -161,7 +161,7 @@ class TestOutput:
     ) -> None:
         out, err = run_query(capsys, "--label", "cat", *options)
         assert len(out.splitlines()) == (0 if "--json" in options else 1)
-        assert err == ""
+        assert err.startswith("Nothing matches: ")
         assert account.settings.results_table not in {table.name for table in account.clients.tables.list_tables()}
         assert account.settings.incoming_container not in {
             each.name for each in account.clients.blobs.list_containers()
