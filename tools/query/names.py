@@ -45,7 +45,7 @@ def understood(row_filter: Filter, account: Account) -> Filter:
 
 
 def nothing_matches(account: Account, row_filter: Filter) -> str:
-    """The sentence for an answer without rows. One request tells whether the table has any."""
+    """The sentence for an answer without rows. One request shows whether the table has any."""
     table = account.settings.results_table
     first = next(TableReader(account.clients.tables.get_table_client(table), ["PartitionKey"]).pages(), [])
     if not first:
