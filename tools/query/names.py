@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from storage.query.plan import Filter
@@ -35,12 +35,13 @@ def understood(row_filter: Filter, account: Account) -> Filter:
         name = None if given is None else inside_container(given, container)
         if given is None or name == given:
             continue
-        as_given, as_meant = (Filter(container, **{option: each}) for each in (given, name))
-        if not _has_row(account, as_given) and _has_row(account, as_meant):
+        corrected: dict[str, Any] = {option: name}
+        as_given: dict[str, Any] = {option: given}
+        if not _has_row(account, Filter(container, **as_given)) and _has_row(account, Filter(container, **corrected)):
             where = f"names are inside the container {container}"
             meant = printable(name or "") or '""'
             print(f"--{option} {printable(given)} is read as {meant}: {where}.", file=sys.stderr, flush=True)
-            row_filter = replace(row_filter, **{option: name})
+            row_filter = replace(row_filter, **corrected)
     return row_filter
 
 
