@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from storage.reconcile.reconcile import Finding, Reconciliation, Summary
 from tools.account import open_account
-from tools.terminal import printable
+from tools.terminal import fitted, printable
 
 if TYPE_CHECKING:
     import argparse
@@ -72,9 +72,10 @@ def _print_line(finding: Finding) -> None:
 def _print_summary(summary: Summary, *, dry_run: bool) -> None:
     counts = summary.as_dict()
     for name, meaning in _MEANING.items():
-        print(f"{name:<14} {counts[name]:>10,}  {meaning}")
+        print(fitted(f"{name:<14} {counts[name]:>10,}  {meaning}"))
     if summary.coverage is not None:
         # Rounded down: 100 % means that nothing is missing.
-        print(f"{'coverage':<14} {int(summary.coverage * 10_000) / 100:>8.2f} %  have a row for their current content")
+        percent = int(summary.coverage * 10_000) / 100
+        print(fitted(f"{'coverage':<14} {percent:>8.2f} %  have a row for their current content"))
     if dry_run:
         print("Nothing was changed: this was a dry run.")

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import logging
+import shutil
+import sys
+import textwrap
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from inference.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["printable", "quiet_loggers"]
+_NARROWEST = 20  # columns
+
+__all__ = ["fitted", "printable", "quiet_loggers"]
+
+
+def fitted(text: str, stream: TextIO | None = None) -> str:
+    """Break a line between words where it is wider than the terminal; lines after the first are indented.
+
+    Args:
+        text: One line.
+        stream: Where it is printed, by default stdout. What is no terminal gets the line as it is.
+    """
+    stream = stream or sys.stdout
+    if not stream.isatty():
+        return text
+    width = max(shutil.get_terminal_size().columns, _NARROWEST)
+    return textwrap.fill(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 @contextmanager

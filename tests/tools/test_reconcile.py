@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 from storage.pipeline.classify_blob import classify_blob
@@ -72,6 +73,18 @@ def test_text_rounds_coverage_down_and_escapes_names(account: Account, capsys: p
     assert "missing        c\\u202e.jpg\n" in text
     assert " 66.66 %" in text
     assert text.endswith("Nothing was changed: this was a dry run.\n")
+
+
+def test_the_summary_breaks_between_words_on_a_narrow_terminal(
+    account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert main(["reconcile"]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 40
+    assert "images whose row is" in " ".join(text.split())
+    assert "sidecar or" in text
 
 
 def test_wrong_settings_are_one_sentence(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import socket
@@ -112,11 +113,12 @@ def running(
         ignored.
 
     Raises:
-        ConfigurationError: Azurite cannot be installed, or a port is in use.
+        ConfigurationError: Azurite cannot be installed, a port is in use, or the data are damaged.
         TransientError: Azurite did not start.
     """
     _refuse_used_ports(ports)
     command = ensure_installed()
+    data = None if in_memory else location or DATA
     with tempfile.TemporaryDirectory(prefix="azurite-") as scratch:
         command += ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
         for service, port in ports._asdict().items():
@@ -124,7 +126,7 @@ def running(
             command += [f"--{service}Host", "127.0.0.1", f"--{service}Port", str(port)]
             command += [f"--{service}KeepAliveTimeout", "600"]
         command += ["--loose"] if accounts else []
-        command += ["--inMemoryPersistence"] if in_memory else ["--location", str(location or DATA)]
+        command += ["--inMemoryPersistence"] if data is None else ["--location", str(data)]
         log = Path(scratch) / "azurite.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -139,7 +141,7 @@ def running(
                 creationflags=_CREATION_FLAGS,  # has no effect elsewhere
             )
         try:
-            yield Azurite(_wait_for_ports(process, log, ports), process.pid)
+            yield Azurite(_wait_for_ports(process, log, ports, data), process.pid)
         finally:
             _stop(process)
 
@@ -154,7 +156,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _wait_for_ports(process: subprocess.Popen[bytes], log: Path, requested: Ports) -> Ports:
+def _wait_for_ports(process: subprocess.Popen[bytes], log: Path, requested: Ports, data: Path | None) -> Ports:
     """Wait until Azurite has logged the ports of all three services."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
@@ -164,9 +166,23 @@ def _wait_for_ports(process: subprocess.Popen[bytes], log: Path, requested: Port
             return Ports(*(int(found[service.capitalize()]) for service in Ports._fields))
         if process.poll() is not None:
             _refuse_used_ports(requested)  # another program may have taken one meanwhile
+            _refuse_damaged_data(data)
             raise TransientError(f"Azurite did not start: {last_line(text)}")
         time.sleep(0.02)
     raise TransientError(f"Azurite did not start within {START_SECONDS:.0f} seconds.")
+
+
+def _refuse_damaged_data(folder: Path | None) -> None:
+    """Name the folder to delete where one of Azurite's databases is no JSON: a full disk may cut a file."""
+    for database in sorted(folder.glob("__azurite_db_*.json")) if folder else ():
+        text = database.read_bytes()
+        try:
+            json.loads(text) if text else None
+        except ValueError:
+            raise ConfigurationError(
+                f"Azurite did not start: its file {database.name} is damaged. Delete the folder {folder}, and upload "
+                "the images again: what it stored is lost."
+            ) from None
 
 
 def _refuse_used_ports(ports: Ports) -> None:

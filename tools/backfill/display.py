@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from tools.backfill.counts import Problem
     from tools.backfill.progress import Progress
 
+_STAGES = {
+    "list": "listing the container",
+    "read": "reading blobs",
+    "decode": "decoding pictures",
+    "infer": "running the model",
+    "write": "writing results",
+}
+_WIDEST_BAR = 40
+_BESIDE_BAR = 32  # columns for "1,000,000 of 2,000,000" and the share
 _LIVE_SECONDS = 0.25
 _LINE_SECONDS = 10.0
 _STOPPING = "Stopping after the images in progress. Press Ctrl+C again to stop at once."
@@ -55,7 +64,7 @@ class Lines:
         counts = progress.counts
         print(
             f"{progress.done_of_total} images, {progress.images_per_s:.1f} images/s, {progress.eta} left, "
-            f"{counts.rejected:,} rejected, {counts.failed:,} failed; slowest stage: {progress.slowest_stage}"
+            f"{counts.rejected:,} rejected, {counts.failed:,} failed; slowest stage: {_STAGES[progress.slowest_stage]}"
             f"{'. ' + _STOPPING if progress.is_stopping else ''}",
             file=sys.stderr,
             flush=True,
@@ -79,7 +88,8 @@ class Terminal:
         from rich.live import Live
 
         self._title = printable(title)
-        self._live: Live = Live(console=Console(stderr=True), auto_refresh=False, transient=True)
+        self._console = Console(stderr=True)
+        self._live: Live = Live(console=self._console, auto_refresh=False, transient=True)
         self._live.start()
 
     def show(self, progress: Progress) -> None:
@@ -91,6 +101,7 @@ class Terminal:
         self._live.stop()
 
     def _view(self, progress: Progress) -> RenderableType:
+        from rich.columns import Columns
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table
@@ -99,19 +110,19 @@ class Terminal:
         counts, total = progress.counts, progress.total
         share = f"{100 * counts.done // total} %" if progress.is_total_final and total else "counting"
         head = Table.grid(padding=(0, 2))
-        bar = ProgressBar(total=total or 1, completed=counts.done, width=40, pulse=not total)
+        width = max(_WIDEST_BAR // 5, min(_WIDEST_BAR, self._console.width - _BESIDE_BAR))
+        bar = ProgressBar(total=total or 1, completed=counts.done, width=width, pulse=not total)
         head.add_row(bar, Text(progress.done_of_total, "bold"), Text(share))
-        facts = Table.grid(padding=(0, 3))
-        facts.add_row(
+        facts = (
             Text(f"{progress.images_per_s:.1f} images/s"),
             Text(f"{progress.eta} left"),
             Text(f"{counts.skipped:,} skipped"),
             Text(f"{counts.rejected:,} rejected", "yellow" if counts.rejected else ""),
             Text(f"{counts.failed:,} failed", "red" if counts.failed else ""),
-            Text(f"slowest stage: {progress.slowest_stage}", "dim"),
         )
+        stage = Text(f"slowest stage: {_STAGES[progress.slowest_stage]}", "dim")
         last = [Text(_STOPPING, "yellow")] if progress.is_stopping else []
-        return Group(Text(self._title), head, facts, *last)
+        return Group(Text(self._title), head, Columns(facts, padding=(0, 3)), stage, *last)
 
 
 def print_json(problem: Problem) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tools.query.names import inside_container
-from tools.terminal import printable
+from tools.terminal import fitted, printable
 
 if TYPE_CHECKING:
     import argparse
@@ -24,26 +24,26 @@ def print_summary(counts: Counts, settings: Settings, args: argparse.Namespace, 
         args: The command's arguments.
         complete: Whether the whole container was listed; false after an error or an interruption.
     """
-    print(_headline(counts, args))
+    print(fitted(_headline(counts, args)))
     if complete and not counts.listed:
         _print_empty_selection(settings.incoming_container, args)
     for problem in counts.problems:
         reason = f"{problem.reason}: {problem.detail}" if problem.detail else problem.reason or ""
-        print(f"  {problem.status:<9} {printable(problem.image)}  {printable(reason)}")
+        print(fitted(f"  {problem.status:<9} {printable(problem.image)}  {printable(reason)}"))
     earlier = f", {counts.rejected_earlier:,} of them in earlier runs" if counts.rejected_earlier else ""
     if rejected := counts.rejected + counts.rejected_earlier:
-        print(f"{rejected:,} rejected{earlier}: python -m tools query --status rejected")
+        print(fitted(f"{rejected:,} rejected{earlier}: python -m tools query --status rejected"))
     if counts.damaged:
-        print(f"{counts.damaged:,} classified by a part of the picture: python -m tools query --damaged")
+        print(fitted(f"{counts.damaged:,} classified by a part of the picture: python -m tools query --damaged"))
     if counts.failed_earlier:
-        print(f"{counts.failed_earlier:,} skipped, still in the archive tier: rehydrate them, then run again")
+        print(fitted(f"{counts.failed_earlier:,} skipped, still in the archive tier: rehydrate them, then run again"))
     if counts.failed:
-        print(f"{counts.failed:,} failed; the next run retries them: python -m tools query --status failed")
+        print(fitted(f"{counts.failed:,} failed; the next run retries them: python -m tools query --status failed"))
     if args.dry_run:
-        print("This was a dry run: it changed nothing.")
+        print(fitted("This was a dry run: it changed nothing."))
     elif counts.done:
         where = f"table {settings.results_table}, sidecars in the container {settings.results_container}"
-        print(f"Rows are in the {where}.")
+        print(fitted(f"Rows are in the {where}."))
 
 
 def how_to_continue(args: argparse.Namespace, redo_before: datetime | None) -> str:
@@ -61,11 +61,11 @@ def how_to_continue(args: argparse.Namespace, redo_before: datetime | None) -> s
 
 
 def _print_empty_selection(container: str, args: argparse.Namespace) -> None:
-    print(f"The selection contains no image of the container {container}.")
+    print(fitted(f"The selection contains no image of the container {container}."))
     for option in ("prefix", "glob"):
         given = getattr(args, option)
         if given and (name := inside_container(given, container)) != given:
-            print(f"Names are inside the container: did you mean --{option} '{printable(name)}'?")
+            print(fitted(f"Names are inside the container: did you mean --{option} '{printable(name)}'?"))
 
 
 def _headline(counts: Counts, args: argparse.Namespace) -> str:

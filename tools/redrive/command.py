@@ -17,7 +17,7 @@ from storage.query.query import Query
 from storage.results.record import Status
 from tools.account import open_account
 from tools.redrive.messages import Options, redrive_messages
-from tools.terminal import printable
+from tools.terminal import fitted, printable
 from tools.times import parse_time
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"event": "summary", **counts, "dry_run": args.dry_run}), flush=True)
     else:
-        print(f"{counts['found']:,} found, {counts['enqueued']:,} queued to be classified again.")
+        print(fitted(f"{counts['found']:,} found, {counts['enqueued']:,} queued to be classified again."))
     return 0
 
 
@@ -95,10 +95,8 @@ def _redrive_queue(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"event": "summary", **counts, "dry_run": args.dry_run}), flush=True)
     else:
-        print(
-            f"{counts['found']:,} found, {counts['enqueued']:,} queued, {counts['deleted']:,} deleted, "
-            f"{counts['kept']:,} kept."
-        )
+        found, kept = f"{counts['found']:,} found", f"{counts['kept']:,} kept"
+        print(fitted(f"{found}, {counts['enqueued']:,} queued, {counts['deleted']:,} deleted, {kept}."))
     return 0
 
 

@@ -49,6 +49,15 @@ def test_it_listens_on_loopback_only(azurite: Azurite) -> None:
     assert addresses == {"0100007F"}
 
 
+@pytest.mark.parametrize("name", ["__azurite_db_blob__.json", "__azurite_db_table__.json"])
+def test_a_cut_database_names_the_folder_to_delete(tmp_path: Path, name: str) -> None:
+    data = tmp_path / "my data"
+    data.mkdir()
+    (data / name).write_text('{"filename": "cut", "collections": [{"na')
+    with pytest.raises(ConfigurationError, match=f"{name} is damaged. Delete the folder {data}"), running(data):
+        pass
+
+
 def test_data_outlives_a_stop(tmp_path: Path) -> None:
     with running(tmp_path / "data") as first:
         blobs = BlobServiceClient.from_connection_string(first.connection_string)

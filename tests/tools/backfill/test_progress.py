@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from typing import Any
 
@@ -50,7 +51,7 @@ def test_a_log_has_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err == (
-        "2 of 1,000 images, 41.7 images/s, 0:01:01 left, 1 rejected, 0 failed; slowest stage: decode. "
+        "2 of 1,000 images, 41.7 images/s, 0:01:01 left, 1 rejected, 0 failed; slowest stage: decoding pictures. "
         "Stopping after the images in progress. Press Ctrl+C again to stop at once.\n"
     )
 
@@ -68,6 +69,26 @@ def test_a_name_cannot_break_the_view_of_a_terminal(
     assert "in\\x1b[2Jcoming -> rows[bold]" in output.err
     assert "2 of 1,000+" in output.err
     assert "1 rejected" in output.err
+
+
+def test_each_fact_stays_whole_on_a_terminal_of_40_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    view = Terminal("incoming -> classifications, by shapes 536418c337f5")
+    view.show(new_progress(total=1_000_000, slowest_stage="list"))
+    view.close()
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err).replace("\r", "\n").splitlines()
+    assert max(map(len, lines)) <= 40
+    text = "\n".join(lines)
+    for whole in (
+        *("2 of 1,000,000", "41.7 images/s", "0:01:01 left", "0 skipped", "1 rejected", "0 failed"),
+        "slowest stage: listing the container",
+    ):
+        assert whole in text
 
 
 def test_json_progress_has_no_total_before_it_is_final(capsys: pytest.CaptureFixture[str]) -> None:
