@@ -24,7 +24,7 @@ def fitted(text: str, stream: TextIO | None = None) -> str:
 
     Args:
         text: One line.
-        stream: Where it is printed, by default stdout. What is no terminal gets the line as it is.
+        stream: Where it is printed, by default stdout. A file or pipe gets the line as it is.
     """
     stream = stream or sys.stdout
     if not stream.isatty():
