@@ -76,6 +76,7 @@ stores = Stores(
     SourceBlobs(clients.blobs, limits.max_bytes),
     Results(clients, table=settings.results_table, container=settings.results_container),
     admit=admission.reserve_content,
+    keep_scores=settings.keep_scores,
     is_current_model=models.is_current,
 )
 queue = RequestQueue(clients)

@@ -25,8 +25,10 @@ from inference.decoding.plan import plan_decode
 from inference.limits import Limits
 from inference.model.folder import load_model
 from inference.model.loaded import LoadedModel, combined_identity
+from inference.postprocess import top_predictions
 from inference.predictions import UNKNOWN, Answer, Classification
 from inference.preprocess import memory_bytes, needed_size, shows_picture
+from inference.scores import pack_scores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,9 +118,8 @@ class Classifier:
         started = time.perf_counter()
         image = self.preprocess(content)
         prepared = time.perf_counter()
-        answers = tuple(
-            self._answer(model, model.run(tensor)) for model, tensor in zip(self._models, image.tensors, strict=True)
-        )
+        scores = [model.scores(model.run(tensor)) for model, tensor in zip(self._models, image.tensors, strict=True)]
+        answers = tuple(map(self._answer, self._models, scores))
         answered = time.perf_counter()
         first = answers[0]
         return Classification(
@@ -130,6 +131,7 @@ class Classifier:
             decoded_fraction=image.decoded_fraction,
             model=self.model,
             answers=answers if len(answers) > 1 else (),
+            scores=pack_scores(scores[0]),
             decode_ms=(prepared - started) * 1000,
             inference_ms=(answered - prepared) * 1000,
         )
@@ -159,8 +161,8 @@ class Classifier:
         sizes = [needed_size(model.spec.input, width, height) for model in self._models]
         return max(across for across, _ in sizes), max(down for _, down in sizes)
 
-    def _answer(self, model: LoadedModel, output: object) -> Answer:
-        best = model.predictions(output, self._top_k)
+    def _answer(self, model: LoadedModel, scores: NDArray[np.float64]) -> Answer:
+        best = top_predictions(model.spec.labels, scores, self._top_k)
         unknown = self._min_score is not None and best[0].score < self._min_score
         return Answer(
             model=model.spec.identity,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from azure.core.exceptions import ResourceNotFoundError
@@ -32,6 +32,7 @@ class Listed:
         content_md5: 16 bytes. Storage computes it for a blob that is uploaded in one piece; else it may be ``None``.
         is_archived: It is in the archive tier, also while it is being rehydrated.
         is_directory: It only marks a directory; known only from a listing with metadata.
+        metadata: Empty without metadata in the listing.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Listed:
     content_md5: bytes | None = None
     is_archived: bool = False
     is_directory: bool = False
+    metadata: Mapping[str, str | None] = field(default_factory=dict, compare=False)
 
 
 def list_pages(
@@ -86,6 +88,7 @@ def _listed(blob: BlobProperties) -> Listed:
         _md5(blob.content_settings),
         is_archived=str(blob.blob_tier or "") == ARCHIVE_TIER,
         is_directory=not blob.size and is_directory(blob.metadata or {}),
+        metadata=blob.metadata or {},
     )
 
 

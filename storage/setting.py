@@ -105,6 +105,12 @@ def one_of(*choices: str) -> Parser[str]:
     return Parser(parse, " or ".join(choices))
 
 
+def yes_or_no() -> Parser[bool]:
+    """Accept ``yes`` or ``no``."""
+    choice = one_of("yes", "no")
+    return Parser(lambda text: choice.parse(text) == "yes", choice.expected)
+
+
 def optional(parser: Parser[_T]) -> Parser[_T | None]:
     """Accept an empty text too, as ``None``."""
     return Parser(lambda text: parser.parse(text) if text else None, parser.expected)

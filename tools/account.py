@@ -50,6 +50,7 @@ def open_account(environ: Mapping[str, str] = os.environ) -> Iterator[Account]:
     stores = Stores(
         SourceBlobs(clients.blobs, settings.max_image_bytes),
         Results(clients, table=settings.results_table, container=settings.results_container),
+        keep_scores=settings.keep_scores,
     )
     try:
         yield Account(settings, clients, stores, RequestQueue(clients))

@@ -58,13 +58,21 @@ class LoadedModel:
         (output,) = self.session.run([self.spec.output.name], {self.spec.input.name: tensor})
         return output
 
-    def predictions(self, output: Any, top_k: int) -> tuple[Prediction, ...]:
-        """Return the ``top_k`` best predictions, best first.
+    def scores(self, output: Any) -> NDArray[np.float64]:
+        """Return one probability in [0, 1] per label, in the order of the label file.
 
         Raises:
             ModelError: The output holds NaN, values that are no probabilities, or the wrong number of values.
         """
-        return top_predictions(self.spec.labels, scores(self.spec, output), top_k)
+        return scores(self.spec, output)
+
+    def predictions(self, output: Any, top_k: int) -> tuple[Prediction, ...]:
+        """Return the ``top_k`` best predictions, best first.
+
+        Raises:
+            ModelError: See ``scores``.
+        """
+        return top_predictions(self.spec.labels, self.scores(output), top_k)
 
     def warm(self) -> None:
         """Run one inference on zeros, so that the first image does not wait for memory and threads."""

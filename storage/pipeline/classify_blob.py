@@ -79,7 +79,7 @@ def classify_blob(
                 delivery.timings.decode_ms = classification.decode_ms
                 delivery.timings.inference_ms = classification.inference_ms
                 record = delivery.record(blob.info, Status.CLASSIFIED, classification.model)
-                record = _classified(record, classification)
+                record = _classified(record, classification, keep_scores=stores.keep_scores)
             record = replace(record, md5_mismatch=blob.md5_mismatch)
             del blob
     with delivery.timings.measure("write_ms"):
@@ -97,7 +97,7 @@ def classify_blob(
     return delivery.finished(Outcome.DUPLICATE if kept_other else Outcome.COMMITTED, committed)
 
 
-def _classified(record: Record, classification: Classification) -> Record:
+def _classified(record: Record, classification: Classification, *, keep_scores: bool) -> Record:
     """The record with what the model contributes."""
     image = classification.image
     return replace(
@@ -107,6 +107,7 @@ def _classified(record: Record, classification: Classification) -> Record:
         score=classification.score,
         predictions=classification.predictions,
         answers=classification.answers,
+        scores=classification.scores if keep_scores else None,
         width=image.width,
         height=image.height,
         format=image.format,

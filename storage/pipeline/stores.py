@@ -23,6 +23,7 @@ class Stores:
         results: Reads and writes outcomes.
         admit: Reserves memory for that many downloaded bytes until its context ends; may block.
         now: The clock; aware UTC.
+        keep_scores: Whether sidecars hold the scores of all labels.
         is_current_model: Whether a model version is the one that its place names at this moment; ``None`` where that is
             not known, as with folders of this machine.
     """
@@ -31,4 +32,5 @@ class Stores:
     results: Results
     admit: Callable[[int], AbstractContextManager[Any]] = lambda _length: nullcontext()
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    keep_scores: bool = True
     is_current_model: Callable[[str], bool | None] = lambda _version: None

@@ -1,19 +1,19 @@
 """Compares rows with sidecars and index rows, with one pass over each, and names the images that may be inconsistent.
 
-No image is read by itself. The index rows of an image follow from its row. So does every byte of its sidecar, and a
-listing of the results container shows the MD5 that storage computed when the sidecar was uploaded.
+No image is read by itself. The index rows of an image follow from its row. So does every byte of its sidecar but the
+scores, and a listing of the results container shows an MD5 of these bytes (``storage.results.sidecar_digest``).
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from storage.keys import image_keys, sidecar_name
 from storage.reconcile.bucket_hashes import BucketHashes, DifferingKeys
+from storage.results import sidecar_digest
 from storage.results.record import Image, IndexRow
-from storage.results.serialization import from_any_entity, to_sidecar
+from storage.results.serialization import from_any_entity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -91,14 +91,13 @@ def audit(results: Results, container: str, with_blob: BucketHashes) -> Mismatch
             rows += 1
             with_row.add(str(record.image))
         if record.sidecar == results.sidecar_path(record.image):  # else it was written to another results container
-            md5 = hashlib.md5(to_sidecar(record), usedforsecurity=False).hexdigest()
-            sidecars.add(sidecar_name(record.blob_name), md5)
+            sidecars.add(sidecar_name(record.blob_name), sidecar_digest.expected(record))
         for expected in record.index_rows():
             index.add(_image_of(expected), expected.canonical_text())
 
     found_sidecars, found_index = BucketHashes(), BucketHashes()
     for blob in all_sidecars(results):
-        found_sidecars.add(blob.name, blob.content_md5.hex() if blob.content_md5 else "")
+        found_sidecars.add(blob.name, sidecar_digest.found(blob))
     for row in all_index_rows(results):
         found_index.add(_image_of(row), row.canonical_text())
     return Mismatches(

@@ -40,7 +40,8 @@ class Repair:
         """Make the sidecar agree with the row, or finish the attempt that died between sidecar and row.
 
         Images whose blob has newer content (another attempt is due) or is deleted are left alone. So is a sidecar
-        in the archive tier, which cannot be compared.
+        in the archive tier, which cannot be compared. A sidecar that is written from the row has the scores of all
+        labels only where the replaced sidecar had them.
         """
         # Sidecar first: one that is newer than the row then belongs to an attempt that has yet to write its row.
         sidecar = self.stores.results.read_sidecar(image)
@@ -58,7 +59,7 @@ class Repair:
             commit(self.stores.results, self.stores.source, written, row, redo_before=written.classified_at)
             return True
         try:
-            self.stores.results.write_sidecar(row.record, sidecar)
+            self.stores.results.write_sidecar(_with_scores(row.record, written), sidecar)
         except ConflictError:
             return False
         return True
@@ -168,6 +169,13 @@ def same_outcome(one: Record, other: Record) -> bool:
     """Whether two records agree. What each keeps of races may differ, and a row may hold fewer predictions."""
     one, other = (replace(record, superseded=(), shared=False) for record in (one, other))
     return to_entity(one) == to_entity(other)
+
+
+def _with_scores(row: Record, sidecar: Record | None) -> Record:
+    """The row's record with a sidecar's scores of all labels, if they are of the same content and model."""
+    if sidecar is None or not same_etag(sidecar.etag, row.etag) or sidecar.model_version != row.model_version:
+        return row
+    return replace(row, scores=sidecar.scores if row.status is Status.CLASSIFIED else None)
 
 
 def _is_later_outcome(sidecar: Record, row: Record) -> bool:

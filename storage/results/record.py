@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +100,8 @@ class Record:
         content_md5: MD5 of the bytes that were classified, 32 lower-case hex digits.
         phash: Perceptual hash of the decoded picture, 16 lower-case hex digits.
         decision_version: Identifies the ``decision.json`` that made the label; absent where the label is the model's.
+        scores: The scores of all labels: float16, little endian, the position is the label index. Only the sidecar
+            holds them, so a record that was read from a row has none, and two records are equal without them.
         answers: One answer per model where several were asked, else empty. A row keeps them without predictions.
         superseded: Index rows that a replaced attempt may still write (see ``commit``).
         shared: More than one attempt writes this outcome, so one of them may still be running when another is done.
@@ -142,6 +144,7 @@ class Record:
     phash: str | None = None
     decision_version: str | None = None
     # The columns below are not shown by ``query``.
+    scores: bytes | None = field(default=None, repr=False, compare=False)
     answers: tuple[Answer, ...] = ()
     superseded: tuple[keys.RowKeys, ...] = ()
     shared: bool = False

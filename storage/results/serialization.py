@@ -1,6 +1,7 @@
 """The two written forms of a record: the entity of the results table and the JSON sidecar.
 
-Both hold the same values under the same names, those of the record's fields. An absent value is left out of the entity
+Both hold the same values under the same names, those of the record's fields; only the sidecar holds the scores of all
+labels. An absent value is left out of the entity
 and ``null`` in the sidecar. A flag that is false counts as absent.
 """
 
@@ -10,7 +11,7 @@ import json
 import logging
 import math
 import re
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from datetime import UTC, datetime
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from azure.data.tables import EdmType, EntityProperty
 
 from inference.predictions import Answer, ModelIdentity, Prediction
 from storage import keys
+from storage.results import score_vector
 from storage.results.record import Record, Status
 
 if TYPE_CHECKING:
@@ -50,8 +52,8 @@ SUMMARY_COLUMNS = (
 
 _TIMES = frozenset({"classified_at", "blob_last_modified"})
 _INT32 = 2**31  # the SDK refuses a larger int without a tag; a delay of 25 days in milliseconds is one
-_LISTS = frozenset({"predictions", "answers", "superseded"})  # each has a written form of its own
-_SCALARS = tuple(field.name for field in fields(Record) if field.name not in _LISTS)
+_OWN_FORMS = frozenset({"predictions", "scores", "answers", "superseded"})
+_SCALARS = tuple(field.name for field in fields(Record) if field.name not in _OWN_FORMS)
 _FLAGS = frozenset(field.name for field in fields(Record) if field.default is False)
 _REQUIRED = frozenset(field.name for field in fields(Record) if field.default is MISSING)
 _KINDS = {field.name: str(field.type).removesuffix(" | None") for field in fields(Record)}
@@ -60,7 +62,7 @@ _SIDECAR_START = re.compile(rb'\{\s*"schema_version"\s*:')  # as ``to_sidecar`` 
 # What values of unexpected types raise while they are read.
 _DEFECTS = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 _READABLE_VERSIONS = frozenset({1, SCHEMA_VERSION})
-_NOT_SHOWN = frozenset({"answers", "superseded", "shared"})
+_NOT_SHOWN = frozenset({"scores", "answers", "superseded", "shared"})
 
 COLUMNS = tuple(
     "top_k" if field.name == "predictions" else field.name for field in fields(Record) if field.name not in _NOT_SHOWN
@@ -144,6 +146,8 @@ def to_sidecar(record: Record) -> bytes:
         document["superseded"] = record.superseded
     if not record.shared:
         del document["shared"]
+    if scores := score_vector.to_json(record.scores):
+        document["scores"] = scores
     return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2).encode()
 
 
@@ -160,7 +164,7 @@ def from_sidecar(content: bytes) -> Record:
         for name in _TIMES:
             values[name] = datetime.fromisoformat(values[name]) if values[name] else None
         lists = (document["predictions"], document.get("answers", ()), document.get("superseded", ()))
-        record = _restored(values, *lists)
+        record = replace(_restored(values, *lists), scores=score_vector.from_json(document.get("scores")))
         version = document["schema_version"]
     except _DEFECTS as error:
         raise ValueError(f"not a sidecar: {error}") from error

@@ -25,6 +25,7 @@ from storage import keys
 from storage.errors import ConflictError, ProtectedSidecarError, error_code, translate_errors
 from storage.listing import list_pages
 from storage.refusals import ARCHIVED_CODES
+from storage.results import sidecar_digest
 from storage.results.record import IndexRow
 from storage.results.serialization import from_any_entity, from_sidecar, to_entity, to_sidecar
 from storage.tables import TableReader
@@ -163,10 +164,13 @@ class Results:
             replaced = None
         blob = self._sidecars.get_blob_client(keys.sidecar_name(record.blob_name))
         content = to_sidecar(record)
+        metadata = sidecar_digest.metadata(record, content)
         with translate_errors(f"writing the sidecar of {record.image}"):
             try:
                 if replaced is None:
-                    _create_if_missing(self._sidecars, lambda: blob.upload_blob(content, content_settings=_JSON))
+                    _create_if_missing(
+                        self._sidecars, lambda: blob.upload_blob(content, content_settings=_JSON, metadata=metadata)
+                    )
                 else:
                     blob.upload_blob(
                         content,
@@ -174,6 +178,7 @@ class Results:
                         etag=replaced.etag,
                         match_condition=MatchConditions.IfNotModified,
                         content_settings=_JSON,
+                        metadata=metadata,
                     )
             except HttpResponseError as error:
                 raise self._conflict(error, record.image) from None
@@ -253,7 +258,7 @@ class Results:
 
     def sidecar_pages(self) -> Iterator[list[Listed]]:
         """Yield the blobs of the results container; see ``list_pages``."""
-        return list_pages(self._sidecars)
+        return list_pages(self._sidecars, with_metadata=True)
 
 
 def _create_if_missing(parent: TableClient | ContainerClient, write: Callable[[], _T]) -> _T:

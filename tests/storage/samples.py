@@ -80,6 +80,9 @@ def rejected(blob_name: str = "notes.txt", **changes: Any) -> Record:
     return record(blob_name, **absent | reason | changes)
 
 
+SCORES = b"\x00\x3a\x00\x34"  # 0.75 and 0.25 as float16
+
+
 class FixedClassifier:
     """Returns a fixed label or raises a fixed error, and keeps the contents it was called with."""
 
@@ -109,4 +112,5 @@ class FixedClassifier:
             ImageInfo(8, 6, "png"),
             self.model,
             decoded_fraction=self.decoded_fraction,
+            scores=SCORES,
         )

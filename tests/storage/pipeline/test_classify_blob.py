@@ -23,7 +23,7 @@ from storage.results.record import Image, Record, Status
 from storage.results.serialization import to_sidecar
 from tests.storage.conftest import MAX_BYTES
 from tests.storage.fakes import MemoryAccount, MemoryResults, MemorySource
-from tests.storage.samples import AWKWARD_NAMES, MODEL, FixedClassifier, record
+from tests.storage.samples import AWKWARD_NAMES, MODEL, SCORES, FixedClassifier, record
 from tools.azurite.azurite import ACCOUNT_KEY  # public, but a real key would be logged in the same places
 
 if TYPE_CHECKING:
@@ -335,3 +335,14 @@ def test_a_wrong_md5_of_the_uploader_costs_no_photo_and_is_recorded(account: Acc
     assert row is not None
     assert row.record is not None
     assert (row.record.status, row.record.md5_mismatch) == (Status.CLASSIFIED, True)
+
+
+@pytest.mark.parametrize("keep_scores", [True, False])
+def test_the_sidecar_holds_the_scores_of_all_labels_where_they_are_kept(account: Account, *, keep_scores: bool) -> None:
+    account.upload("cat.jpg", b"miaow")
+    kept = Stores(account.source, account.results, keep_scores=keep_scores)
+    classify_blob(kept, FixedClassifier(), account.image("cat.jpg"))
+    sidecar = account.results.read_sidecar(account.image("cat.jpg"))
+    assert sidecar is not None
+    assert sidecar.record is not None
+    assert sidecar.record.scores == (SCORES if keep_scores else None)

@@ -25,7 +25,7 @@ from storage.refusals import FailureReason, RefusedBlobError
 from storage.results.record import Image, IndexRow, Record, Status
 from storage.results.serialization import to_entity, to_sidecar
 from tests.storage.conftest import MAX_BYTES
-from tests.storage.samples import AWKWARD_NAMES, MODEL, FixedClassifier, record
+from tests.storage.samples import AWKWARD_NAMES, MODEL, SCORES, FixedClassifier, record
 
 if TYPE_CHECKING:
     from storage.pipeline.messages import Request
@@ -325,6 +325,18 @@ def test_a_sidecar_that_disagrees_is_written_again_from_the_row(scene: Scene, ch
     scene.assert_consistent(IMAGES)
 
 
+def test_a_sidecar_that_is_written_again_keeps_its_scores_where_they_are_of_this_content(scene: Scene) -> None:
+    for name, etag in (("a.jpg", scene.record("a.jpg").etag), ("b.jpg", "0xOLD")):
+        edited = replace(scene.record(name), label="dog", etag=etag, scores=SCORES)
+        scene.sidecar_blob(name).upload_blob(to_sidecar(edited), overwrite=True)
+    assert scene.reconcile()[0]["repaired"] == 2
+    scene.assert_consistent(IMAGES)
+    kept, dropped = scene.sidecar("a.jpg"), scene.sidecar("b.jpg")
+    assert kept is not None
+    assert dropped is not None
+    assert (kept.scores, dropped.scores) == (SCORES, None)
+
+
 @pytest.mark.parametrize("last_step", ["sidecar", "index"])
 def test_an_attempt_that_died_before_its_row_is_finished(scene: Scene, last_step: str) -> None:
     """A second attempt (redrive, another model) at the same content: its sidecar and index rows become the result."""
@@ -507,3 +519,14 @@ def test_the_timer_does_not_add_to_a_backlog(scene: Scene) -> None:
     busy = SentRequests(waiting=101)
     reconcile_on_timer(stores, busy, scene.account.incoming)  # type: ignore[arg-type]
     assert busy.requests == []
+
+
+def test_scores_that_a_person_edited_are_detected_though_the_metadata_stay(scene: Scene) -> None:
+    blob = scene.sidecar_blob("a.jpg")
+    kept = blob.get_blob_properties().metadata
+    assert set(kept) == {"without_scores_md5", "complete_md5"}
+    edited = to_sidecar(replace(scene.record("a.jpg"), label="dog", scores=SCORES))
+    blob.upload_blob(edited, overwrite=True, metadata=kept)
+    assert scene.reconcile()[0]["repaired"] == 1
+    scene.assert_consistent(IMAGES)
+    assert scene.reconcile()[0] == found(5)

@@ -143,9 +143,12 @@ def test_any_record_comes_back_and_its_sidecar_fits_the_published_schema(outcome
 
 def test_the_schema_is_valid_and_refuses_wrong_values() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    document = json.loads(to_sidecar(record()))
+    document = json.loads(to_sidecar(record(scores=bytes(6))))
+    _VALIDATOR.validate(document)
     for change in (
         {"score": 1.5},
+        {"scores": document["scores"] | {"encoding": "f32le+base64"}},
+        {"scores": {"encoding": "f16le+base64", "count": 3}},
         {"label": None},
         {"classified_at": "2026-11-20T12:00:00"},
         {"extra": 1},
