@@ -24,7 +24,7 @@ from inference.errors import ClassificationError, PermanentError, Reason, Transi
 from storage.errors import translate, translate_errors
 from storage.etags import bare_etag, quoted_etag, same_etag
 from storage.keys import folder_of
-from storage.listing import Listed, is_directory, list_pages
+from storage.listing import Listed, is_directory, list_folder, list_pages
 from storage.refusals import RefusedBlobError, refused_blob
 from storage.results.record import Image
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _PIECE_BYTES = 4 * 1024 * 1024
 _PROBES = 3
+_LEVELS = 3  # of folders, from the top
 _REFUSED_OR_GONE = frozenset({400, 401, 403, 404, 405, 409, 416})
 
 
@@ -260,7 +261,9 @@ class SourceBlobs:
         last = self._last_read
         if last is not None and last.container == refused.container and last != refused and self._is_readable(last):
             return True
-        return any(map(self._is_readable, self._others(refused)))
+        return any(map(self._is_readable, self._others(refused))) or any(
+            map(self._is_readable, self._elsewhere(refused))
+        )
 
     def _is_readable(self, image: Image) -> bool:
         """Whether one byte of a blob can be read.
@@ -275,6 +278,7 @@ class SourceBlobs:
             if refused_or_gone:
                 return False
             raise translate(error, f"reading {image}") from None
+        self._last_read = image  # the next refused blob need not list the container
         return True
 
     def _others(self, refused: Image) -> list[Image]:
@@ -285,6 +289,17 @@ class SourceBlobs:
         in_same_folder = by_folder.pop(folder_of(refused.blob_name), None)
         names = [*list(by_folder.values())[:_PROBES], *([in_same_folder] if in_same_folder else [])]
         return [Image(refused.container, name) for name in names]
+
+    def _elsewhere(self, refused: Image) -> Iterator[Image]:
+        """A few blobs beside the refused one's folders, from the top down: an ACL may refuse the whole first page."""
+        container = self._service.get_container_client(refused.container)
+        steps = refused.blob_name.split("/")
+        for depth in range(min(len(steps) - 1, _LEVELS)):
+            above = "".join(f"{step}/" for step in steps[:depth])
+            others = [name for name in list_folder(container, above) if name != f"{above}{steps[depth]}/"]
+            for name in dict.fromkeys([*others[:1], *others[len(others) // 2 :][:1], *others[-1:]]):
+                page = next(list_pages(container, prefix=name, page_size=_PROBES), [])
+                yield from (Image(refused.container, blob.name) for blob in page if blob.content_length)
 
 
 class _ResponseCheck:

@@ -74,6 +74,25 @@ def list_pages(
         yield listed
 
 
+def list_folder(container: ContainerClient, folder: str) -> list[str]:
+    """Return the first 5,000 names directly below a folder, in their order; subfolders end with a slash.
+
+    Args:
+        container: The container.
+        folder: Ends with a slash; empty for the names at the top.
+
+    Raises:
+        TransientError: Storage failed for now.
+        ConfigurationError: Storage refused the request.
+    """
+    with translate_errors(f"listing the container {container.container_name}"):
+        try:
+            pages = container.walk_blobs(name_starts_with=folder, delimiter="/", results_per_page=_PAGE).by_page()
+            return [str(each.name) for each in next(pages, ())]
+        except ResourceNotFoundError:
+            return []
+
+
 def is_directory(metadata: Mapping[str, str | None]) -> bool:
     """Whether a blob's metadata mark a directory, as ADLS Gen2, blobfuse and azcopy write it for an empty blob."""
     return any(name.lower() == "hdi_isfolder" and (value or "").lower() == "true" for name, value in metadata.items())

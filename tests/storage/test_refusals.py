@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from inference.errors import ConfigurationError, TransientError
 from storage.clients import connect
 from storage.connection import Connection
+from storage.listing import list_pages
 from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.outcome import Outcome
 from storage.pipeline.stores import Stores
@@ -18,6 +19,8 @@ from storage.results.record import Status
 from tests.storage.samples import FixedClassifier
 
 if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
     from tests.storage.conftest import Account
     from tests.storage.pipeline.refusing import Refusals
     from tools.azurite.azurite import Azurite
@@ -107,6 +110,31 @@ def test_a_role_that_reads_nothing_is_a_refusal_of_the_account(refusing: Account
     refuse(refusals, 403, "AuthorizationPermissionMismatch", container=refusing.incoming)
     with pytest.raises(ConfigurationError):
         classify_blob(stores, FixedClassifier(), refusing.image("lab/refused.jpg"))
+
+
+def test_a_folder_that_fills_the_first_page_may_be_refused_alone(
+    refusing: Account, refusals: Refusals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its two blobs are the page. The container is searched once: the next refused blob asks for the same other one."""
+    listings: list[object] = []
+
+    def listed(container: ContainerClient, **options: Any) -> object:
+        listings.append(options)
+        return list_pages(container, **({"page_size": 2} | options))
+
+    monkeypatch.setattr("storage.blobs.list_pages", listed)
+    refuse(refusals, 403, "AuthorizationPermissionMismatch", container=f"{refusing.incoming}/lab/")
+    stores = Stores(refusing.source, refusing.results)
+    counts = []
+    for name in ("lab/refused.jpg", "lab/other.jpg"):
+        listings.clear()
+        assert classify_blob(stores, FixedClassifier(), refusing.image(name)).outcome is Outcome.COMMITTED
+        row = refusing.results.read_row(refusing.image(name))
+        assert row is not None
+        assert row.record is not None
+        assert row.record.reason == "unreadable"
+        counts.append(len(listings))
+    assert counts[0] > counts[1] == 1, "the properties of a refused blob cost one listing"
 
 
 @pytest.mark.parametrize("code", sorted(PASSING_CODES))

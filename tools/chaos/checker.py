@@ -122,8 +122,8 @@ class Checker:
         for prefix, reason in self._refused.items():
             if name.startswith(prefix):
                 properties = blob.get_blob_properties()
-                columns: Document = {"status": "failed", "reason": reason}
-                return name, Expected(str(properties.etag).strip('"'), properties.size, columns)
+                failed = {"status": "failed", "reason": reason, "model": "", "model_version": ""}
+                return name, Expected(str(properties.etag).strip('"'), properties.size, failed)
         download = blob.download_blob()
         content = download.readall()
         etag = str(download.properties.etag).strip('"')

@@ -76,7 +76,9 @@ def plan(images: int, seed: int, seconds: float) -> list[Step]:
         steps.append(Step(rng.uniform(seconds / 2, seconds), Action.COPY, copy))
     for number in range(images // 25):
         steps += _other_kinds(number, rng, seconds, seed)
-        steps.append(Step(rng.uniform(seconds / 4, seconds), Action.EDIT, (rng.choice(names),), str(number)))
+        edited = rng.choice(names)  # after its sidecar there is a row, in most cases
+        trigger = f"PUT {RESULTS}/{edited}.json"
+        steps.append(Step(rng.uniform(0.3, 3), Action.EDIT, (edited,), str(number), trigger))
     return sorted(steps)
 
 

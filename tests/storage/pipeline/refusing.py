@@ -53,13 +53,13 @@ class Refusals:
 
 @pytest.fixture
 def refusals(monkeypatch: pytest.MonkeyPatch) -> Refusals:
-    """Refusals of every client that is created after this fixture."""
+    """Refusals of every client."""
     made = Refusals()
+    send = PreparedRequestSession.request
 
-    class Refusing(PreparedRequestSession):
-        def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override]
-            refusal = made.answer(method, url)
-            return super().request(method, url, **options) if refusal is None else refusal
+    def request(self: PreparedRequestSession, method: str, url: str, **options: Any) -> requests.Response:
+        refusal = made.answer(method, url)
+        return send(self, method, url, **options) if refusal is None else refusal
 
-    monkeypatch.setattr("storage.clients.PreparedRequestSession", Refusing)
+    monkeypatch.setattr(PreparedRequestSession, "request", request)
     return made
