@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from storage.connection import Connection
 
 # Long enough for a slow line. A service that does not accept a connection in this time is blocked or does not exist.
-_CONNECT_SECONDS = 5.0
+_CONNECT_SECONDS = 4.0
 
 
 class UnreachableError(ConfigurationError):
@@ -46,6 +46,7 @@ class FirstRequestSession(PreparedRequestSession):
         super().__init__(connections)
         self._connection = connection
         self._reached: set[str] = set()
+        self._unreachable: dict[str, str] = {}  # the reason, for requests that follow, such as those of doctor
 
     def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override]
         """Send one request.
@@ -54,20 +55,25 @@ class FirstRequestSession(PreparedRequestSession):
             UnreachableError: A host that has not answered yet cannot be reached, or is no storage service.
             requests.RequestException: Any other failure; the SDK retries it.
         """
-        host = urlsplit(url).netloc
-        if host in self._reached:
+        service = urlsplit(url)._replace(path="", query="").geturl()
+        if service in self._reached:
             return super().request(method, url, **options)
+        if known := self._unreachable.get(service):
+            raise UnreachableError(self._connection, known)
         try:
             response = super().request(method, url, **{**options, "timeout": _shortened(options.get("timeout"))})
         except requests.RequestException as error:
-            if host in self._reached or not is_unconnected(error):
+            if service in self._reached or not is_unconnected(error):
                 raise
-            raise UnreachableError(self._connection, explain_failure(error, url, self._connection, "")) from None
-        if _is_of_another_server(response):
-            answer = f"{address(url)} answers {response.status_code}: check that this is a storage account's address."
-            raise UnreachableError(self._connection, answer)
-        self._reached.add(host)
-        return response
+            reason = explain_failure(error, service, self._connection, "")
+        else:
+            if not _is_of_another_server(response):
+                self._reached.add(service)
+                return response
+            code = response.status_code
+            reason = f"{address(service)} answers {code}: check that this is a storage account's address."
+        self._unreachable[service] = reason
+        raise UnreachableError(self._connection, reason)
 
 
 def _is_of_another_server(response: requests.Response) -> bool:
