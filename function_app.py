@@ -33,6 +33,7 @@ with fast_start.imports():
     from storage.host.startup import Startup
     from storage.models.hot_swap import hot_swap_model
     from storage.pipeline import messages
+    from storage.pipeline.capture import capture_rules
     from storage.pipeline.classify_blob import classify_blob
     from storage.pipeline.intake import Intake
     from storage.pipeline.queue import RefusedQueue, RequestQueue
@@ -77,6 +78,7 @@ stores = Stores(
     Results(clients, table=settings.results_table, container=settings.results_container),
     admit=admission.reserve_content,
     keep_scores=settings.keep_scores,
+    capture=capture_rules(settings.taken_at_from_name, keep_location=settings.keeps_location),
     is_current_model=models.is_current,
 )
 queue = RequestQueue(clients)

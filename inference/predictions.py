@@ -23,6 +23,30 @@ class Prediction(NamedTuple):
     score: float
 
 
+class CaptureFacts(NamedTuple):
+    """What a photo's EXIF block says about its capture; ``None`` for what it does not say.
+
+    Attributes:
+        taken_at: On the camera's clock, ``YYYY-MM-DDTHH:MM:SS[.fff][+HH:MM]``; with an offset only where one is stated.
+        camera_make: One line of printable characters, as the two below.
+        camera_model: As the camera writes it.
+        camera_serial: As the camera writes it.
+        temperature_c: Of the air, in degrees Celsius.
+        latitude: Degrees, -90 to 90, north positive.
+        longitude: Degrees, -180 to 180, east positive.
+        impossible_time: The text of a time at which no photo can have been taken, where no other is stated.
+    """
+
+    taken_at: str | None = None
+    camera_make: str | None = None
+    camera_model: str | None = None
+    camera_serial: str | None = None
+    temperature_c: float | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    impossible_time: str | None = None
+
+
 class ImageInfo(NamedTuple):
     """Size and format of an image, before any reduction.
 
@@ -32,12 +56,14 @@ class ImageInfo(NamedTuple):
         format: The format that the content has, in lower case: ``jpeg``, ``png``, ``webp``, ``heif`` ...
         color_profile: The name of an embedded colour profile that differs from sRGB, which is not applied; one line of
             printable characters. ``None`` for all other images.
+        capture: What the EXIF block says; ``None`` where it says nothing.
     """
 
     width: int
     height: int
     format: str
     color_profile: str | None = None
+    capture: CaptureFacts | None = None
 
 
 class ModelIdentity(NamedTuple):

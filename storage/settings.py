@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from inference.capture.name_pattern import NamePattern
 from storage.blob_folder import CONTAINER, BlobFolder
 from storage.errors import SettingsError
 from storage.setting import ConnectionSetting, Parser, Setting, matching, one_of, optional, whole, yes_or_no
@@ -26,6 +27,8 @@ APP_ROOT = Path(__file__).resolve().parent.parent
 
 REJECT_DAMAGED, CLASSIFY_DAMAGED = "reject", "classify"
 """The choices of ``DAMAGED_IMAGES``."""
+
+NO, YES = "no", "yes"
 
 _TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,57}")  # a table's name has at most 63 characters, and "index" is appended
 _MAX_HIDDEN_SECONDS = 7 * 24 * 3600  # the queue service hides a message for a week at most
@@ -148,6 +151,20 @@ class Settings:
         "`damaged` and `decoded_fraction`.",
         REJECT_DAMAGED,
     )
+    taken_at_from_name: NamePattern | None = _setting(
+        "TAKEN_AT_FROM_NAME",
+        optional(
+            Parser(NamePattern, "a strptime format with year, month, day, hour and minute, such as %Y%m%d_%H%M%S")
+        ),
+        "The format of a time within file names, for photos whose EXIF block states no time. It is looked for anywhere "
+        "in the name without its folder.",
+    )
+    location: str = _setting(
+        "KEEP_LOCATION",
+        one_of(NO, YES),
+        "Whether latitude and longitude of a photo's EXIF block are kept in row and sidecar.",
+        NO,
+    )
     decode_budget_mib: int | None = _setting(
         "DECODE_BUDGET_MIB",
         optional(whole(1, 2**20)),
@@ -171,6 +188,11 @@ class Settings:
     def accepts_damaged(self) -> bool:
         """Whether a truncated or damaged picture is classified by its decoded part."""
         return self.damaged_images == CLASSIFY_DAMAGED
+
+    @property
+    def keeps_location(self) -> bool:
+        """Whether latitude and longitude are kept."""
+        return self.location == YES
 
     @property
     def index_table(self) -> str:

@@ -32,6 +32,7 @@ TABLE: dict[str, set[str]] = {
     "inference.predictions": set(),
     "inference.errors": {"inference.predictions"},
     "inference.limits": set(),
+    "inference.capture": {"inference.predictions"},
     "inference.model_spec": {"inference.predictions"},
     "inference.model.sourced_values": {"inference.errors", "inference.model_spec"},
     "inference.model.file_errors": {"inference.errors"},
@@ -50,7 +51,7 @@ TABLE: dict[str, set[str]] = {
     },
     "inference.decoding": {
         *("PIL", "inference.errors", "inference.limits", "inference.predictions", "inference.decoding.formats"),
-        *("inference.decoding.decoder_errors", "inference.decoding.memory_cost"),
+        *("inference.capture", "inference.decoding.decoder_errors", "inference.decoding.memory_cost"),
         *("inference.decoding.orientation", "inference.decoding.partial", "inference.decoding.pixels"),
     },
     "inference.resample": {"PIL", "numpy"},
@@ -76,7 +77,13 @@ TABLE: dict[str, set[str]] = {
     "storage.blob_folder": set(),
     "storage.connection": {"storage.errors"},
     "storage.setting": {"storage.connection", "storage.errors"},
-    "storage.settings": {"storage.blob_folder", "storage.connection", "storage.errors", "storage.setting"},
+    "storage.settings": {
+        "inference.capture",
+        "storage.blob_folder",
+        "storage.connection",
+        "storage.errors",
+        "storage.setting",
+    },
     "storage.http_session": {"requests"},
     "storage.clients": {"azure", "storage.connection", "storage.errors", "storage.http_session"},
     "storage.refusals": {"azure.core", "inference.errors", "storage.errors"},
@@ -92,7 +99,7 @@ TABLE: dict[str, set[str]] = {
     },
     "storage.pipeline": {
         *("azure.core", "azure.storage", "inference.errors", "inference.predictions", "storage.errors"),
-        *("storage.blobs", "storage.clients", "storage.refusals", "storage.results"),
+        *("inference.capture", "storage.blobs", "storage.clients", "storage.refusals", "storage.results"),
     },
     "storage.query": {
         *("azure.data", "storage.etags", "storage.keys", "storage.listing", "storage.tables", "storage.results"),

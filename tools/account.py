@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from storage.blobs import SourceBlobs
 from storage.clients import POOL_SIZE, Clients, connect
 from storage.connection import DEVELOPMENT_STORAGE
+from storage.pipeline.capture import capture_rules
 from storage.pipeline.queue import RequestQueue
 from storage.pipeline.stores import Stores
 from storage.results.store import Results
@@ -51,6 +52,7 @@ def open_account(environ: Mapping[str, str] = os.environ) -> Iterator[Account]:
         SourceBlobs(clients.blobs, settings.max_image_bytes),
         Results(clients, table=settings.results_table, container=settings.results_container),
         keep_scores=settings.keep_scores,
+        capture=capture_rules(settings.taken_at_from_name, keep_location=settings.keeps_location),
     )
     try:
         yield Account(settings, clients, stores, RequestQueue(clients))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from inference.capture.exif_facts import read_capture_facts
 from inference.decoding.formats.detect import detect_format
 from inference.decoding.formats.image_format import load_format
 from inference.errors import DAMAGE, PermanentError, Reason
@@ -34,8 +35,9 @@ def read_header(content: bytes, limits: Limits) -> Header:
         )
     image_format = load_format(detect_format(content))
     header = _read_header(image_format, content, limits)
-    if profile := image_format.color_profile(content):
-        header = header._replace(info=header.info._replace(color_profile=profile))
+    profile = image_format.color_profile(content) or header.info.color_profile
+    info = header.info._replace(color_profile=profile, capture=read_capture_facts(header.exif))
+    header = header._replace(info=info, exif=None)
     _refuse_too_many_pixels(header, limits)
     if image_format.can_state_any_size:
         _refuse_hollow(header, content)

@@ -75,12 +75,15 @@ def classify_blob(
                 classification = classifier.classify(blob.content)
             except PermanentError as error:
                 record = _rejected(delivery.record(blob.info, Status.REJECTED, model), error)
+                facts = error.image.capture if error.image else None
             else:
                 delivery.timings.decode_ms = classification.decode_ms
                 delivery.timings.inference_ms = classification.inference_ms
                 record = delivery.record(blob.info, Status.CLASSIFIED, classification.model)
                 record = _classified(record, classification, keep_scores=stores.keep_scores)
-            record = replace(record, md5_mismatch=blob.md5_mismatch)
+                facts = classification.image.capture
+            record = stores.capture.add(replace(record, md5_mismatch=blob.md5_mismatch), facts)
+            delivery.impossible_time = facts.impossible_time if facts else None
             del blob
     with delivery.timings.measure("write_ms"):
         committed = commit(
@@ -141,6 +144,7 @@ class _Delivery:
         self._arrived = stores.now()
         self._started = time.perf_counter()
         self.timings = Timings()
+        self.impossible_time: str | None = None
 
     def record(self, info: SourceInfo, status: Status, model: ModelIdentity) -> Record:
         """What every record says of this delivery, for the content that ``info`` describes."""
@@ -170,7 +174,14 @@ class _Delivery:
     def finished(self, outcome: Outcome, record: Record | None = None) -> Finished:
         """Log the outcome and return it."""
         finished = Finished(outcome, record)
-        log_finished(self._image, self._attempt, finished, self.timings, self._elapsed_ms())
+        log_finished(
+            self._image,
+            self._attempt,
+            finished,
+            self.timings,
+            self._elapsed_ms(),
+            impossible_time=self.impossible_time,
+        )
         return finished
 
     def _elapsed_ms(self) -> float:

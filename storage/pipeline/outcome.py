@@ -57,8 +57,25 @@ class Timings:
             setattr(self, stage, (time.perf_counter() - started) * 1000)
 
 
-def log_finished(image: Image, attempt: int, finished: Finished, timings: Timings, total_ms: float) -> None:
-    """Log the one line per delivery: the event name, then key=value, where text from outside is a JSON string."""
+def log_finished(  # noqa: PLR0913 - what one line says
+    image: Image,
+    attempt: int,
+    finished: Finished,
+    timings: Timings,
+    total_ms: float,
+    *,
+    impossible_time: str | None = None,
+) -> None:
+    """Log the one line per delivery: the event name, then key=value, where text from outside is a JSON string.
+
+    Args:
+        image: The image.
+        attempt: How many delayed attempts there were before this one.
+        finished: The outcome.
+        timings: The durations of its stages.
+        total_ms: The duration of the delivery, in milliseconds.
+        impossible_time: The capture time that the photo states and that was left out of the row.
+    """
     outcome, record = finished.outcome, finished.record
     values: dict[str, object] = {"image": json.dumps(str(image)), "outcome": outcome}
     if record is not None:
@@ -69,6 +86,8 @@ def log_finished(image: Image, attempt: int, finished: Finished, timings: Timing
         else:
             values |= {"reason": record.reason, "detail": json.dumps(record.detail)}
         values |= {"model": json.dumps(record.model), "model_version": record.model_version}
+    if impossible_time is not None:
+        values["impossible_time"] = json.dumps(impossible_time)
     values["attempt"] = attempt
     if record is not None and outcome is Outcome.COMMITTED:
         values["queue_delay_ms"] = record.queue_delay_ms

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from storage.pipeline.capture import CaptureRules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +26,7 @@ class Stores:
         admit: Reserves memory for that many downloaded bytes until its context ends; may block.
         now: The clock; aware UTC.
         keep_scores: Whether sidecars hold the scores of all labels.
+        capture: What is kept of the capture facts.
         is_current_model: Whether a model version is the one that its place names at this moment; ``None`` where that is
             not known, as with folders of this machine.
     """
@@ -33,4 +36,5 @@ class Stores:
     admit: Callable[[int], AbstractContextManager[Any]] = lambda _length: nullcontext()
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     keep_scores: bool = True
+    capture: CaptureRules = field(default_factory=CaptureRules)
     is_current_model: Callable[[str], bool | None] = lambda _version: None

@@ -269,6 +269,8 @@ NEEDED_FOR_A_JPEG = """
 inference
 inference.classifier inference.errors inference.limits inference.model_spec inference.postprocess inference.predictions
 inference.preprocess
+inference.capture
+inference.capture.exif_facts inference.capture.exif_tags inference.capture.maker_notes inference.capture.times
 inference.decoding
 inference.decoding.color_profile
 inference.decoding.decode inference.decoding.decoder_errors inference.decoding.header inference.decoding.memory_cost

@@ -43,6 +43,7 @@ class Header(NamedTuple):
             bind; 0 in the other formats.
         refusal: The error of ``validate`` where a part of the picture may be decoded all the same.
         has_transparency: Whether the pixels are converted because some of them may be transparent.
+        exif: The EXIF block, with or without its prefix, or the whole file of a TIFF; anything but bytes is no block.
     """
 
     info: ImageInfo
@@ -54,6 +55,7 @@ class Header(NamedTuple):
     coded_pixels: int = 0
     refusal: PermanentError | None = None
     has_transparency: bool = False
+    exif: object = None
 
     @property
     def pixels(self) -> int:
@@ -154,9 +156,8 @@ class ImageFormat:
 
     def describe(self, image: ImageFile, content: bytes, frames: int, limits: Limits) -> Header:  # noqa: ARG002 - one interface
         """Return the header of an opened image."""
-        orientation = (
-            Orientation.UPRIGHT if self.reader_is_upright else read_orientation(*self.metadata(image, content))
-        )
+        exif, xmp = self.metadata(image, content)
+        orientation = Orientation.UPRIGHT if self.reader_is_upright else read_orientation(exif, xmp)
         pixels = image_bytes(*image.size, image.mode)
         with decoder_errors(self.name):  # a palette may be missing
             has_transparency = image.has_transparency_data
@@ -167,6 +168,7 @@ class ImageFormat:
             frames=frames,
             decoder_memory=DecoderMemory(self.images_in_memory * pixels, pixels),
             has_transparency=has_transparency,
+            exif=exif,
         )
 
     def metadata(self, image: ImageFile, content: bytes) -> tuple[object, object]:  # noqa: ARG002 - one interface

@@ -86,6 +86,7 @@ class Jpeg(ImageFormat):
                 delivery=decoded + image if mode == "RGB" else image,
             ),
             decoder_scales=(8, 4, 2),
+            exif=segments.exif,
         )
 
     def refuse(self, header: Header, content: bytes) -> None:

@@ -167,6 +167,10 @@ class Tiff(ImageFormat):
         header = super().describe(image, content, frames, limits)
         return header._replace(decoder_memory=memory, coded_pixels=tile_pixels)
 
+    def metadata(self, image: ImageFile, content: bytes) -> tuple[object, object]:
+        """Return the file itself, which has the form of an EXIF block, and the XMP packet."""
+        return content, image.info.get("xmp")
+
     def read_color_profile(self, content: bytes) -> str | None:
         """Return the name of the profile of the page that is decoded."""
         page = find_picture(content)

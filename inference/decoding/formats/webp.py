@@ -76,6 +76,7 @@ class WebP(ImageFormat):
             frames=frames,
             decoder_memory=DecoderMemory(_PIXEL_BYTES * pixels + len(content), _HELD_BYTES * pixels + len(content)),
             has_transparency=stored.has_alpha,
+            exif=stored.exif,
         )
 
     def read_color_profile(self, content: bytes) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,7 +13,7 @@ import pytest
 from azure.storage.blob import ContentSettings
 
 from inference.errors import PermanentError, Reason, TransientError
-from inference.predictions import ImageInfo, ModelIdentity
+from inference.predictions import CaptureFacts, ImageInfo, ModelIdentity
 from storage.blobs import SourceBlobs
 from storage.clients import connect
 from storage.connection import Connection
@@ -127,6 +128,47 @@ def test_a_redo_classifies_again_with_the_same_model(stores: Stores, account: Ac
     assert (
         classify_blob(stores, FixedClassifier("lion"), account.image(), redo_before=later).outcome is Outcome.DUPLICATE
     )
+
+
+class Captured(FixedClassifier):
+    """Answers with an image that states its capture."""
+
+    def __init__(self, facts: CaptureFacts) -> None:
+        super().__init__()
+        self.facts = facts
+
+    def classify(self, content: bytes) -> Classification:
+        answer = super().classify(content)
+        return replace(answer, image=answer.image._replace(capture=self.facts))
+
+
+def test_capture_facts_reach_row_and_sidecar_without_the_location(stores: Stores, account: Account) -> None:
+    account.upload("cat.jpg", b"miaow")
+    facts = CaptureFacts("2019-05-05T14:36:12", "RECONYX", "HF2", "H2", -1.5, -33.75, 151.125)
+    classify_blob(stores, Captured(facts), account.image())
+    written = committed(account)
+    assert (written.taken_at, written.taken_from) == ("2019-05-05T14:36:12", "exif")
+    assert (written.camera_make, written.camera_model, written.camera_serial) == ("RECONYX", "HF2", "H2")
+    assert (written.temperature_c, written.latitude, written.longitude) == (-1.5, None, None)
+
+
+def test_a_rejected_photo_keeps_its_capture_facts(stores: Stores, account: Account) -> None:
+    account.upload("cat.jpg", b"half a ca")
+    facts = CaptureFacts("2019-05-05T14:36:12")
+    broken = PermanentError(Reason.TRUNCATED, "The file ends early.", ImageInfo(8, 6, "jpeg", None, facts))
+    classify_blob(stores, FixedClassifier(error=broken), account.image())
+    assert committed(account).taken_at == "2019-05-05T14:36:12"
+
+
+def test_an_impossible_time_is_said_in_the_log_and_the_row_is_clean(
+    stores: Stores, account: Account, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "storage.pipeline.outcome")
+    account.upload("cat.jpg", b"miaow")
+    classify_blob(stores, Captured(CaptureFacts(impossible_time="1970:01:01 00:00:00")), account.image())
+    assert ' impossible_time="1970:01:01 00:00:00" attempt=0 ' in caplog.messages[-1]
+    written = committed(account)
+    assert (written.status, written.taken_at, written.taken_from) == (Status.CLASSIFIED, None, None)
 
 
 def test_a_bad_image_is_rejected_once_with_what_is_known_of_it(stores: Stores, account: Account) -> None:
