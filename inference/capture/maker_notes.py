@@ -1,7 +1,7 @@
 """Serial number and temperature in the maker notes of Reconyx cameras.
 
 The layouts are Reconyx's own (RCNX_MN10.pdf, ultrafire_makernote.pdf), as ExifTool's ``Image::ExifTool::Reconyx`` lists
-them. The structures are little endian whatever the byte order of the block is. Bushnell and Browning publish no layout.
+them. The structures are little endian in blocks of either byte order. Bushnell and Browning publish no layout.
 """
 
 from __future__ import annotations

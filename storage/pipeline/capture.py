@@ -18,7 +18,7 @@ FROM_EXIF, FROM_FILE_NAME = "exif", "file_name"
 
 @dataclass(frozen=True, slots=True)
 class CaptureRules:
-    """What is kept of the capture facts.
+    """Which capture facts are kept.
 
     Attributes:
         time_in_name: Returns ``taken_at`` from a blob name, for a photo whose EXIF block states none.

@@ -26,7 +26,7 @@ class Stores:
         admit: Reserves memory for that many downloaded bytes until its context ends; may block.
         now: The clock; aware UTC.
         keep_scores: Whether sidecars hold the scores of all labels.
-        capture: What is kept of the capture facts.
+        capture: Which capture facts are kept.
         is_current_model: Whether a model version is the one that its place names at this moment; ``None`` where that is
             not known, as with folders of this machine.
     """

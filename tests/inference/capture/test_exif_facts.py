@@ -80,7 +80,7 @@ def test_the_time_of_digitization_counts_where_there_is_no_other_and_the_time_of
         *("2999:01:01 00:00:00", "2019:02:30 12:00:00", "2019:05:05 24:00:00", "yesterday", "2019:05:05", "9" * 19),
     ],
 )
-def test_an_impossible_time_is_left_out_and_said(text: str) -> None:
+def test_an_impossible_time_is_left_out_and_named(text: str) -> None:
     found = facts({IMAGE: {0x010F: "Acme"}, SHOT: {0x9003: text}})
     assert (found.taken_at, found.impossible_time, found.camera_make) == (None, text, "Acme")
 

@@ -160,7 +160,7 @@ def test_a_rejected_photo_keeps_its_capture_facts(stores: Stores, account: Accou
     assert committed(account).taken_at == "2019-05-05T14:36:12"
 
 
-def test_an_impossible_time_is_said_in_the_log_and_the_row_is_clean(
+def test_an_impossible_time_is_logged_and_the_row_is_clean(
     stores: Stores, account: Account, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "storage.pipeline.outcome")
