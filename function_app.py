@@ -78,7 +78,7 @@ stores = Stores(
     Results(clients, table=settings.results_table, container=settings.results_container),
     admit=admission.reserve_content,
     keep_scores=settings.keep_scores,
-    capture=capture_rules(settings.taken_at_from_name, keep_location=settings.keeps_location),
+    capture=capture_rules(settings.taken_at_from_name, keep_location=settings.keep_location),
     is_current_model=models.is_current,
 )
 queue = RequestQueue(clients)

@@ -28,8 +28,6 @@ APP_ROOT = Path(__file__).resolve().parent.parent
 REJECT_DAMAGED, CLASSIFY_DAMAGED = "reject", "classify"
 """The choices of ``DAMAGED_IMAGES``."""
 
-NO, YES = "no", "yes"
-
 _TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,57}")  # a table's name has at most 63 characters, and "index" is appended
 _MAX_HIDDEN_SECONDS = 7 * 24 * 3600  # the queue service hides a message for a week at most
 
@@ -159,11 +157,11 @@ class Settings:
         "The format of a time within file names, for photos whose EXIF block states no time. It is looked for anywhere "
         "in the name without its folder.",
     )
-    location: str = _setting(
+    keep_location: bool = _setting(
         "KEEP_LOCATION",
-        one_of(NO, YES),
-        "Whether latitude and longitude of a photo's EXIF block are kept in row and sidecar.",
-        NO,
+        yes_or_no(),
+        "`yes` keeps latitude and longitude of a photo's EXIF block in row and sidecar.",
+        "no",
     )
     decode_budget_mib: int | None = _setting(
         "DECODE_BUDGET_MIB",
@@ -188,11 +186,6 @@ class Settings:
     def accepts_damaged(self) -> bool:
         """Whether a truncated or damaged picture is classified by its decoded part."""
         return self.damaged_images == CLASSIFY_DAMAGED
-
-    @property
-    def keeps_location(self) -> bool:
-        """Whether latitude and longitude are kept."""
-        return self.location == YES
 
     @property
     def index_table(self) -> str:

@@ -52,7 +52,7 @@ def open_account(environ: Mapping[str, str] = os.environ) -> Iterator[Account]:
         SourceBlobs(clients.blobs, settings.max_image_bytes),
         Results(clients, table=settings.results_table, container=settings.results_container),
         keep_scores=settings.keep_scores,
-        capture=capture_rules(settings.taken_at_from_name, keep_location=settings.keeps_location),
+        capture=capture_rules(settings.taken_at_from_name, keep_location=settings.keep_location),
     )
     try:
         yield Account(settings, clients, stores, RequestQueue(clients))

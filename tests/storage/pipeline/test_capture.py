@@ -38,8 +38,8 @@ def test_the_name_counts_where_exif_states_no_time(facts: CaptureFacts | None) -
 
 def test_the_settings_are_off_and_a_wrong_one_is_refused_by_name() -> None:
     settings = Settings.from_environ(ENVIRON)
-    assert (settings.taken_at_from_name, settings.keeps_location) == (None, False)
+    assert (settings.taken_at_from_name, settings.keep_location) == (None, False)
     with pytest.raises(SettingsError, match="TAKEN_AT_FROM_NAME must be a strptime format"):
         Settings.from_environ(ENVIRON | {"TAKEN_AT_FROM_NAME": "%Y%m%d"})
-    with pytest.raises(SettingsError, match="KEEP_LOCATION must be no or yes"):
+    with pytest.raises(SettingsError, match="KEEP_LOCATION must be yes or no"):
         Settings.from_environ(ENVIRON | {"KEEP_LOCATION": "maybe"})
