@@ -36,14 +36,14 @@ class CaptureRules:
         record = replace(record, taken_at=taken_at, taken_from=taken_from if taken_at else None)
         if facts is None:
             return record
-        location = {"latitude": facts.latitude, "longitude": facts.longitude} if self.keep_location else {}
         return replace(
             record,
             camera_make=facts.camera_make,
             camera_model=facts.camera_model,
             camera_serial=facts.camera_serial,
             temperature_c=facts.temperature_c,
-            **location,
+            latitude=facts.latitude if self.keep_location else None,
+            longitude=facts.longitude if self.keep_location else None,
         )
 
 

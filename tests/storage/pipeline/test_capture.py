@@ -6,8 +6,9 @@ import pytest
 
 from inference.capture.name_pattern import NamePattern
 from inference.predictions import CaptureFacts
+from storage.errors import SettingsError
 from storage.pipeline.capture import capture_rules
-from storage.settings import Settings, SettingsError
+from storage.settings import Settings
 from tests.storage.samples import record
 
 FACTS = CaptureFacts("2019-05-05T14:36:12", "RECONYX", "HF2", "H2", -1.5, -33.75, 151.125)
