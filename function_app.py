@@ -81,8 +81,9 @@ stores = Stores(
     capture=capture_rules(settings.taken_at_from_name, keep_location=settings.keep_location),
     is_current_model=models.is_current,
 )
-queue = RequestQueue(clients)
-intake = Intake(settings.incoming_container, RefusedQueue(clients))
+queues = messages.Queues(settings.requests_queue)
+queue = RequestQueue(clients, queues)
+intake = Intake(settings.incoming_container, RefusedQueue(clients, queues))
 retries = Retries(stores, queue, settings.retry_delays_seconds)
 
 
@@ -143,11 +144,11 @@ def classify_uploaded(blob: BlobClient) -> None:
     classify_blob(stores, model(), image)
 
 
-@app.queue_trigger(arg_name="message", queue_name=messages.QUEUE, connection="ImageStorage")
+@app.queue_trigger(arg_name="message", queue_name=queues.requests, connection="ImageStorage")
 def classify_requested(message: func.QueueMessage) -> None:
     """Classify the blobs that a message names, and queue those that fail again, after growing delays."""
     early_logs.reemit()
-    if request := intake.read(messages.QUEUE, message.id, message.get_body()):
+    if request := intake.read(queues.requests, message.id, message.get_body()):
         retries.classify_request(request, model)
 
 
@@ -160,11 +161,11 @@ def recover_poisoned(message: func.QueueMessage) -> None:
         retries.retry_or_give_up(request, dict.fromkeys(request.images, reason))
 
 
-@app.queue_trigger(arg_name="message", queue_name=messages.POISON_QUEUE, connection="ImageStorage")
+@app.queue_trigger(arg_name="message", queue_name=queues.poison, connection="ImageStorage")
 def record_abandoned(message: func.QueueMessage) -> None:
     """End a message whose tries all ended without an answer (a crash, a timeout): alone it fails, else it is split."""
     early_logs.reemit()
-    if request := intake.read(messages.POISON_QUEUE, message.id, message.get_body()):
+    if request := intake.read(queues.poison, message.id, message.get_body()):
         reason = "The worker ended every try without an answer: it crashed, or exceeded the time limit."
         retries.end_abandoned(request, reason)
 

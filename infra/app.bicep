@@ -29,6 +29,7 @@ param imageTableUri string
 param incomingContainer string
 param resultsContainer string
 param resultsTable string
+param requestsQueue string
 param modelDir string
 param modelBlob string
 param topK int
@@ -125,6 +126,7 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     INCOMING_CONTAINER: incomingContainer
     RESULTS_CONTAINER: resultsContainer
     RESULTS_TABLE: resultsTable
+    REQUESTS_QUEUE: requestsQueue
     BLOB_TRIGGER_SOURCE: 'EventGrid' // the only one that Flex Consumption has
     MODEL_DIR: modelDir
     MODEL_BLOB: modelBlob

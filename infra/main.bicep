@@ -33,6 +33,11 @@ param resultsContainer string = 'results'
 @description('The table of results; its index is the same name and index.')
 param resultsTable string = 'classifications'
 
+@minLength(3)
+@maxLength(55)
+@description('The queue of requests. Each app on one image account needs another name.')
+param requestsQueue string = 'classify-requests'
+
 @description('Folder of the model in the package.')
 param modelDir string = 'models/shapes'
 
@@ -125,6 +130,7 @@ module imageContents 'images/contents.bicep' = {
     resultsContainer: resultsContainer
     deadLetterContainer: deadLetterContainer
     resultsTable: resultsTable
+    requestsQueue: requestsQueue
   }
   dependsOn: [group, imageStorage]
 }
@@ -216,6 +222,7 @@ module app 'app.bicep' = {
     incomingContainer: incomingContainer
     resultsContainer: resultsContainer
     resultsTable: resultsTable
+    requestsQueue: requestsQueue
     modelDir: modelDir
     modelBlob: modelBlob
     topK: topK
@@ -259,6 +266,7 @@ output AzureWebJobsStorage__accountName string = hostStorage.outputs.accountName
 output INCOMING_CONTAINER string = incomingContainer
 output RESULTS_CONTAINER string = resultsContainer
 output RESULTS_TABLE string = resultsTable
+output REQUESTS_QUEUE string = requestsQueue
 output MODEL_DIR string = modelDir
 output MODEL_BLOB string = modelBlob
 output BLOB_TRIGGER_SOURCE string = 'EventGrid'

@@ -29,6 +29,8 @@ REJECT_DAMAGED, CLASSIFY_DAMAGED = "reject", "classify"
 """The choices of ``DAMAGED_IMAGES``."""
 
 _TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,57}")  # a table's name has at most 63 characters, and "index" is appended
+# A queue's name has at most 63 characters, and "-refused" is appended; the host knows poison queues by their end.
+_QUEUE = re.compile(r"(?=.{3,55}\Z)[a-z0-9](-?[a-z0-9])*(?<!-poison)(?<!-refused)")
 _MAX_HIDDEN_SECONDS = 7 * 24 * 3600  # the queue service hides a message for a week at most
 
 
@@ -93,6 +95,16 @@ class Settings:
         matching(_TABLE, "a table name: 3 to 58 letters and digits, a letter first"),
         "The table of the results. Its index table has the same name followed by `index`.",
         "classifications",
+    )
+    requests_queue: str = _setting(
+        "REQUESTS_QUEUE",
+        matching(
+            _QUEUE,
+            "a queue name: 3 to 55 lower-case letters, digits and single dashes, not ending with -poison or -refused",
+        ),
+        "The queue of requests. Its poison queue and its queue of refused messages have the same name followed by "
+        "`-poison` and `-refused`. Each app on an image account needs a name of its own.",
+        "classify-requests",
     )
     model_dirs: tuple[Path, ...] = _setting(
         "MODEL_DIR",

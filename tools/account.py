@@ -14,6 +14,7 @@ from storage.blobs import SourceBlobs
 from storage.clients import POOL_SIZE, Clients, connect
 from storage.connection import DEVELOPMENT_STORAGE
 from storage.pipeline.capture import capture_rules
+from storage.pipeline.messages import Queues
 from storage.pipeline.queue import RequestQueue
 from storage.pipeline.stores import Stores
 from storage.results.store import Results
@@ -55,6 +56,6 @@ def open_account(environ: Mapping[str, str] = os.environ) -> Iterator[Account]:
         capture=capture_rules(settings.taken_at_from_name, keep_location=settings.keep_location),
     )
     try:
-        yield Account(settings, clients, stores, RequestQueue(clients))
+        yield Account(settings, clients, stores, RequestQueue(clients, Queues(settings.requests_queue)))
     finally:
         clients.close()

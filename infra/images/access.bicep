@@ -21,7 +21,7 @@ resource appBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// Storage Queue Data Contributor: the host reads classify-requests and both poison queues and writes the poison ones;
+// Storage Queue Data Contributor: the host reads the queue of requests and both poison queues and writes the poison ones;
 // the app queues failed requests again.
 resource appQueues 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: account

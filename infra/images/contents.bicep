@@ -5,6 +5,7 @@ param incomingContainer string
 param resultsContainer string
 param deadLetterContainer string
 param resultsTable string
+param requestsQueue string
 
 resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
   name: accountName
@@ -53,21 +54,21 @@ resource deadLetters 'Microsoft.Storage/storageAccounts/blobServices/containers@
 
 resource requests 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
   parent: queues
-  name: 'classify-requests'
+  name: requestsQueue
 }
 
 resource requestsPoison 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
   parent: queues
-  name: 'classify-requests-poison'
+  name: '${requestsQueue}-poison'
 }
 
 // Messages that no function can process; no function reads it.
 resource requestsRefused 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
   parent: queues
-  name: 'classify-requests-refused'
+  name: '${requestsQueue}-refused'
 }
 
-// The host's fixed name: two apps on one image account would process each other's messages.
+// The host's fixed name: all apps on one image account read it, and each leaves the others' messages there.
 resource uploadsPoison 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
   parent: queues
   name: 'webjobs-blobtrigger-poison'

@@ -1,7 +1,7 @@
 """Reads the messages of the app's queues, and decides what happens to a message that the app cannot process.
 
 A function that fails on a ``-poison`` queue leaves its message there, hidden for ten minutes at a time, until it
-expires after seven days. A message that can never be processed is therefore moved to ``classify-requests-refused``,
+expires after seven days. A message that can never be processed is therefore moved to ``<REQUESTS_QUEUE>-refused``,
 where it is visible and does not expire. docs/adr/0016-message-encoding.md gives the reasons.
 """
 
@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 from inference.errors import ConfigurationError
 from storage.pipeline.messages import (
     BLOB_POISON_QUEUE,
-    POISON_QUEUE,
-    REFUSED_QUEUE,
     MessageError,
     Request,
     from_blob_poison,
@@ -60,7 +58,7 @@ class Intake:
         reason = request.foreign_to(self.container)
         if reason is None:
             return request
-        if queue == POISON_QUEUE:  # no other app has taken it in five deliveries
+        if queue == self.refused.queues.poison:  # no other app has taken it in five deliveries
             self._refuse(queue, message_id, body, reason)
             return None
         if queue == BLOB_POISON_QUEUE:  # all apps with blob triggers on this account share this queue
@@ -69,7 +67,7 @@ class Intake:
 
     def _refuse(self, queue: str, message_id: str | None, body: bytes, reason: str) -> None:
         self.refused.send(body)
-        _log(queue, message_id, reason, kept_on=REFUSED_QUEUE)
+        _log(queue, message_id, reason, kept_on=self.refused.queues.refused)
 
 
 def _log(queue: str, message_id: str | None, reason: str, *, kept_on: str) -> None:

@@ -1,4 +1,4 @@
-"""Messages on ``classify-requests``: the blobs to classify, sent by backfill, retries, reconciliation and people.
+"""Messages on the queue of requests: the blobs to classify, sent by backfill, retries, reconciliation and people.
 
 A message is a JSON object, as it is or in Base64. docs/adr/0016-message-encoding.md gives the reasons.
 """
@@ -18,15 +18,37 @@ from storage.results.record import Image
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-QUEUE = "classify-requests"
-POISON_QUEUE = f"{QUEUE}-poison"
-REFUSED_QUEUE = f"{QUEUE}-refused"  # no function reads it, so its messages stay visible
 BLOB_POISON_QUEUE = "webjobs-blobtrigger-poison"  # the host's name for it, one per storage account
 
 MAX_BLOBS = 32  # at a second or two per blob, a message takes far less than the function's ten minutes
 _MAX_TEXT_BYTES = 40 * 1024  # a queue message holds 64 KiB, and Base64 turns three bytes into four
 _MAX_NAME = 1024  # characters of a blob name, a limit of Azure Storage
 _MAX_ATTEMPT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Queues:
+    """The names of one app's queues. Apps on one account have different ones; ``BLOB_POISON_QUEUE`` is for all.
+
+    Attributes:
+        requests: The setting ``REQUESTS_QUEUE``.
+    """
+
+    requests: str = "classify-requests"
+
+    @property
+    def poison(self) -> str:
+        """The host's name for the poison queue of ``requests``."""
+        return f"{self.requests}-poison"
+
+    @property
+    def refused(self) -> str:
+        """Messages that cannot be processed. No function reads it, so they stay visible."""
+        return f"{self.requests}-refused"
+
+
+QUEUE, POISON_QUEUE, REFUSED_QUEUE = Queues().requests, Queues().poison, Queues().refused
+"""The names by default."""
 
 
 class MessageError(ConfigurationError):

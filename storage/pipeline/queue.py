@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
 from storage.errors import translate_errors
-from storage.pipeline.messages import QUEUE, REFUSED_QUEUE
+from storage.pipeline.messages import Queues
 
 if TYPE_CHECKING:
     from azure.storage.queue import QueueClient
@@ -22,22 +22,26 @@ if TYPE_CHECKING:
     from storage.clients import Clients
     from storage.pipeline.messages import Request
 
+_DEFAULT = Queues()
 _NEVER_EXPIRES = -1  # the default time to live of seven days would lose a request that waits through a long outage
 _NOT_IN_XML = re.compile("[^\\t\\n\\r\\u0020-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
 
 class RequestQueue:
-    """Sends requests. The first one creates the queue. Thread-safe."""
+    """Sends requests to ``queues.requests``. The first one creates the queue. Thread-safe."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: Clients, queues: Queues = _DEFAULT) -> None:
         self._clients = clients
+        self.queues = queues
 
     @cached_property
     def _queue(self) -> QueueClient:
         from azure.storage.queue import TextBase64EncodePolicy
 
         # Read under every messageEncoding of host.json, and safe in XML for every character of a name.
-        return self._clients.queues.get_queue_client(QUEUE, message_encode_policy=TextBase64EncodePolicy())
+        return self._clients.queues.get_queue_client(
+            self.queues.requests, message_encode_policy=TextBase64EncodePolicy()
+        )
 
     def send(self, request: Request, *, delay_seconds: int = 0) -> None:
         """Put a request on the queue, invisible for ``delay_seconds`` (0 to 604,800). A large one is sent in parts.
@@ -56,7 +60,7 @@ class RequestQueue:
             TransientError: Storage failed.
             ConfigurationError: Storage refused the request.
         """
-        with translate_errors(f"reading the queue {QUEUE}"):
+        with translate_errors(f"reading the queue {self.queues.requests}"):
             try:
                 return int(self._queue.get_queue_properties().approximate_message_count or 0)
             except ResourceNotFoundError:
@@ -66,12 +70,13 @@ class RequestQueue:
 class RefusedQueue:
     """Keeps messages that cannot be processed until a person acts. The first one creates the queue. Thread-safe."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: Clients, queues: Queues = _DEFAULT) -> None:
         self._clients = clients
+        self.queues = queues
 
     @cached_property
     def _queue(self) -> QueueClient:
-        return self._clients.queues.get_queue_client(REFUSED_QUEUE)
+        return self._clients.queues.get_queue_client(self.queues.refused)
 
     def send(self, body: bytes) -> None:
         """Keep a message's body: unchanged where a queue can hold it, else in Base64.

@@ -172,7 +172,14 @@ def test_an_output_that_is_also_an_input_has_the_same_meaning() -> None:
     inputs = {re.findall(r"\w+", each["value"])[0]: name for name, each in PARAMETERS.items()}
     both = inputs.keys() & MAIN.outputs.keys()
     assert {MAIN.outputs[name] for name in both} == {inputs[name] for name in both}
-    assert both == {"INCOMING_CONTAINER", "RESULTS_CONTAINER", "RESULTS_TABLE", "MODEL_DIR", "MODEL_BLOB"}
+    assert both == {
+        "INCOMING_CONTAINER",
+        "RESULTS_CONTAINER",
+        "RESULTS_TABLE",
+        "REQUESTS_QUEUE",
+        "MODEL_DIR",
+        "MODEL_BLOB",
+    }
 
 
 @by_name

@@ -61,6 +61,7 @@ def accounts() -> list[Resource]:
 def test_the_containers_queues_and_tables_are_those_of_the_code() -> None:
     settings = Settings.from_environ({name: str(each) for name, each in SETTINGS.items()})
     assert names_of("containers") == {settings.incoming_container, settings.results_container, "models", "dead-letters"}
+    assert settings.requests_queue == messages.QUEUE
     assert names_of("queues") == {
         *(messages.QUEUE, messages.POISON_QUEUE, messages.BLOB_POISON_QUEUE, messages.REFUSED_QUEUE)
     }

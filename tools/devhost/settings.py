@@ -34,7 +34,7 @@ HOST_ID = Setting(
     "AzureFunctionsWebHost__hostid",
     Parser(str, "letters and digits, single dashes between them"),
     f"The id of the host: it names the internal queue and the receipts. At most {_HOST_ID_LENGTH} characters. The dev "
-    "host derives it from machine and folder by default.",
+    "host derives it from machine, folder and `INCOMING_CONTAINER` by default.",
 )
 
 
@@ -85,10 +85,13 @@ def resolve(text: str, settings: Mapping[str, str], function: str) -> str:
 
 
 def host_id(root: Path, settings: Mapping[str, str]) -> str:
-    """Return the id that names the internal queue and the receipts: as set, or stable for this machine and folder."""
+    """Return the id that names queue and receipts: as set, or stable for this machine, folder and container."""
     chosen = HOST_ID.read(settings)
     machine = "".join(letter for letter in socket.gethostname() if letter.isascii() and letter.isalnum())
-    digest = hashlib.sha256(os.fsencode(root)).hexdigest()
+    # Two hosts of one folder, each for its own container, are two apps: they must not read each other's queue.
+    container = settings.get("INCOMING_CONTAINER", DEFAULTS["INCOMING_CONTAINER"])
+    app = os.fsencode(root) + (b"" if container == DEFAULTS["INCOMING_CONTAINER"] else b"\0" + container.encode())
+    digest = hashlib.sha256(app).hexdigest()
     # The digest is never cut: two folders on a machine with a long name must not share receipts.
     identity = chosen or f"{machine[: _HOST_ID_LENGTH - 13]}-{digest[:12]}"
     identity = identity[:_HOST_ID_LENGTH].lower().rstrip("-")

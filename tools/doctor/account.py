@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from azure.core.exceptions import ResourceNotFoundError
 
 from storage.errors import SDK_ERRORS
+from storage.pipeline.messages import Queues
 from tools.doctor.findings import ok, problem, warning
 from tools.doctor.queues import NO_RETRIES, check_internal_queues, check_queues
 from tools.failures.causes import address, explain_failure
@@ -32,9 +33,10 @@ _ROLES = {
 def check_account(clients: Clients, connection: Connection, settings: Settings) -> list[Finding]:
     """Check the containers, queues and tables that the app uses in its own account."""
     incoming, results = settings.incoming_container, settings.results_container
+    queues = Queues(settings.requests_queue)
     checks: list[tuple[str, str, Callable[[], list[Finding]]]] = [
         ("blobs", clients.blobs.url, lambda: _containers(clients, incoming, results)),
-        ("queues", clients.queues.url, lambda: [_readable(clients), *check_queues(clients, incoming)]),
+        ("queues", clients.queues.url, lambda: [_readable(clients), *check_queues(clients, queues, incoming)]),
         ("tables", clients.tables.url, lambda: _tables(clients, settings.results_table, settings.index_table)),
     ]
     return _run_parallel(checks, connection)

@@ -11,10 +11,8 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from storage.pipeline.messages import (
     BLOB_POISON_QUEUE,
-    POISON_QUEUE,
-    QUEUE,
-    REFUSED_QUEUE,
     MessageError,
+    Queues,
     Request,
     from_blob_poison,
 )
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
 
 NO_RETRIES: dict[str, Any] = {"retry_total": 0}  # the first failure is the finding, and a person waits for it
 _PEEKED = 32  # the most that the service returns
-_FUNCTIONS = {BLOB_POISON_QUEUE: "recover_poisoned", POISON_QUEUE: "record_abandoned"}
 
 
 class _Contents(NamedTuple):
@@ -52,14 +49,20 @@ class _Contents(NamedTuple):
         return f"{text}, the oldest since {since:%Y-%m-%d %H:%M} UTC, delivered up to {deliveries:,} times"
 
 
-def check_queues(clients: Clients, container: str) -> Iterator[Finding]:
-    """Check the queues of the app's own account; a request should name ``container``."""
-    for name in (QUEUE, *_FUNCTIONS, REFUSED_QUEUE):
+def check_queues(clients: Clients, queues: Queues, container: str) -> Iterator[Finding]:
+    """Check the app's queues; a request should name ``container``. Say what apps on one account share."""
+    yield ok(
+        "queues",
+        "Each app on this image account needs its own INCOMING_CONTAINER, RESULTS_CONTAINER, RESULTS_TABLE and "
+        f"REQUESTS_QUEUE (here {queues.requests}). They share "
+        f"{BLOB_POISON_QUEUE}, where each leaves the messages of the others.",
+    )
+    for name in (queues.requests, BLOB_POISON_QUEUE, queues.poison, queues.refused):
         contents = _contents(clients.queues.get_queue_client(name))
         if contents is None:
             yield ok("queues", f"The queue {name} does not exist yet: the app creates it when needed.")
             continue
-        yield _count(name, contents)
+        yield _count(name, contents, queues)
         for message in contents.visible:
             if reason := _refusal(name, str(message.content), container):
                 yield warning("queues", f"{name}: message {message.id} cannot be processed: {printable(reason)}.")
@@ -93,13 +96,14 @@ def _contents(queue: QueueClient) -> _Contents | None:
         return None
 
 
-def _count(name: str, contents: _Contents) -> Finding:
+def _count(name: str, contents: _Contents, queues: Queues) -> Finding:
     text = f"{name} {contents}."
-    if not contents.length or name == QUEUE:
+    if not contents.length or name == queues.requests:
         return ok("queues", text)
-    if name == REFUSED_QUEUE:
+    if name == queues.refused:
         return warning("queues", f"{text} No function reads them: run `python -m tools redrive --queue {name}`.")
-    remedy = f"{_FUNCTIONS[name]} processes them while the app runs; if they remain, read the app's log."
+    function = "record_abandoned" if name == queues.poison else "recover_poisoned"
+    remedy = f"{function} processes them while the app runs; if they remain, read the app's log."
     hidden = contents.length - len(contents.visible)
     note = f" {hidden:,} are hidden: they are in work, or failed less than ten minutes ago." if hidden > 0 else ""
     return warning("queues", f"{text}{note} {remedy}")
@@ -111,7 +115,8 @@ def _refusal(name: str, text: str, container: str) -> str | None:
     except MessageError as error:
         return str(error)
     if reason := request.foreign_to(container):
-        return f"{reason}. It belongs to another app: leave it there, and give each app an image account of its own"
+        parted = "" if name == BLOB_POISON_QUEUE else ", and set another REQUESTS_QUEUE for each app"
+        return f"{reason}. It belongs to another app: leave it there{parted}"
     return None
 
 

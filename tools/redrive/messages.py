@@ -16,8 +16,6 @@ from storage.connection import DEVELOPMENT_STORAGE, read_connection
 from storage.errors import translate_errors
 from storage.pipeline.messages import (
     BLOB_POISON_QUEUE,
-    POISON_QUEUE,
-    REFUSED_QUEUE,
     MessageError,
     Request,
     from_blob_poison,
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
 
     from tools.account import Account
 
-_QUEUES = (REFUSED_QUEUE, POISON_QUEUE, BLOB_POISON_QUEUE)
 _PAGE = 32  # the most that the service returns
 _HIDDEN_SECONDS = 300  # while this command decides; afterwards a message that it keeps is visible at once
 
@@ -69,8 +66,10 @@ def redrive_messages(account: Account, queue_name: str, options: Options) -> dic
         TransientError: Storage failed.
     """
     counts = {"found": 0, "enqueued": 0, "deleted": 0, "kept": 0}
-    if queue_name not in _QUEUES and not queue_name.startswith(PREFIX):
-        raise ConfigurationError(f"--queue must be {', '.join(_QUEUES)} or {PREFIX}<host id>.")
+    queues = account.queue.queues
+    names = (queues.refused, queues.poison, BLOB_POISON_QUEUE)
+    if queue_name not in names and not queue_name.startswith(PREFIX):
+        raise ConfigurationError(f"--queue must be {', '.join(names)} or {PREFIX}<host id>.")
     with _opened(account, queue_name) as queue, translate_errors(f"reading the queue {queue_name}"):
         kept = []
         for message in _messages(queue, peek=options.dry_run):
@@ -101,7 +100,7 @@ def _outcome(account: Account, queue_name: str, message: QueueMessage, options: 
     except _KeptError as error:
         return ("deleted" if options.delete and error.may_delete else "kept"), str(error)
     # One image of a message that every delivery abandoned ended the worker: alone, it takes no other with it.
-    requests = request.one_by_one() if queue_name == POISON_QUEUE else (request,)
+    requests = request.one_by_one() if queue_name == account.queue.queues.poison else (request,)
     for each in requests if not options.dry_run else ():
         account.queue.send(replace(each, attempt=0))
     return "enqueued", f"{len(request.blobs):,} images"
@@ -109,7 +108,7 @@ def _outcome(account: Account, queue_name: str, message: QueueMessage, options: 
 
 def _request(account: Account, queue_name: str, text: str) -> Request:
     try:
-        request = _read(queue_name, text)
+        request = _read(queue_name, text, may_be_upload=queue_name == account.queue.queues.refused)
     except MessageError as error:
         raise _KeptError(str(error), may_delete=True) from None
     if reason := request.foreign_to(account.settings.incoming_container):
@@ -117,13 +116,13 @@ def _request(account: Account, queue_name: str, text: str) -> Request:
     return request
 
 
-def _read(queue_name: str, text: str) -> Request:
+def _read(queue_name: str, text: str, *, may_be_upload: bool) -> Request:
     if queue_name == BLOB_POISON_QUEUE:
         return from_blob_poison(text)
     try:
         return Request.from_body(text)
     except MessageError:
-        if queue_name != REFUSED_QUEUE:
+        if not may_be_upload:
             raise
         try:
             return from_blob_poison(text)  # it holds messages of all queues

@@ -10,7 +10,7 @@ import pytest
 from inference.errors import TransientError
 from storage.clients import Clients, connect
 from storage.connection import Connection
-from storage.pipeline.messages import Request
+from storage.pipeline.messages import Queues, Request
 from storage.pipeline.queue import RequestQueue
 from tests.storage.wire import wire
 from tools.azurite.azurite import connection_string
@@ -21,15 +21,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def name(names: Names, monkeypatch: pytest.MonkeyPatch) -> str:
+def name(names: Names) -> str:
     """A queue of this test's own."""
-    name = names.container("requests")
-    monkeypatch.setattr("storage.pipeline.queue.QUEUE", name)
-    return name
+    return names.container("requests")
 
 
 def test_the_first_request_creates_the_queue(clients: Clients, name: str) -> None:
-    queue = RequestQueue(clients)
+    queue = RequestQueue(clients, Queues(name))
     assert queue.approximate_message_count() == 0
     request = Request("incoming", ("a \U0001f431.jpg",), attempt=2)
     queue.send(request)
@@ -40,7 +38,7 @@ def test_the_first_request_creates_the_queue(clients: Clients, name: str) -> Non
 
 
 def test_a_delayed_request_is_counted_but_invisible(clients: Clients, name: str) -> None:
-    queue = RequestQueue(clients)
+    queue = RequestQueue(clients, Queues(name))
     queue.send(Request("incoming", ("a.jpg",)), delay_seconds=3600)
     assert list(clients.queues.get_queue_client(name).receive_messages()) == []
     assert queue.approximate_message_count() == 1

@@ -46,5 +46,7 @@ def test_the_host_id_is_stable_short_and_differs_between_folders(tmp_path: Path)
     mine, other = host_id(tmp_path / "a", {}), host_id(tmp_path / "b", {})
     assert mine == host_id(tmp_path / "a", {})
     assert mine != other
+    assert mine == host_id(tmp_path / "a", {"INCOMING_CONTAINER": "incoming"})
+    assert mine != host_id(tmp_path / "a", {"INCOMING_CONTAINER": "another-app"})
     assert len(mine) <= 32
     assert host_id(tmp_path, {"AzureFunctionsWebHost__hostid": "Chosen-1"}) == "chosen-1"
