@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 RECORDED = json.loads((FOLDER / "recorded.json").read_text(encoding="utf-8"))
 OBSERVED = json.loads((FOLDER / "observed.json").read_text(encoding="utf-8"))  # adds to it
+
+# They start a host many times. The facts were recorded on the extensions; ALL_SCENARIOS=yes tries them there again.
+MANY_STARTS = {"injected", "too often", "concurrency"}
+ON_EXTENSIONS = [name for name in SCENARIOS if name not in MANY_STARTS or os.environ.get("ALL_SCENARIOS") == "yes"]
 
 DELIVERIES = {title: facts for title, facts in RECORDED["webhook"].items() if facts["method"] == "POST"}
 
@@ -35,7 +40,7 @@ class TestDevHost:
         assert facts_of(name, dev_host) == expected(name)
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", ON_EXTENSIONS)
 class TestExtensions:
     def test_they_yield_the_recorded_facts(self, extensions: Lab, name: str) -> None:
         assert facts_of(name, extensions) == expected(name)

@@ -151,7 +151,7 @@ _ANY_PACE = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data
 def test_long_histories_end_consistent() -> None:
     run_state_machine_as_test(
         Histories,
-        settings=settings(max_examples=150, stateful_step_count=60, deadline=None, suppress_health_check=_ANY_PACE),
+        settings=settings(max_examples=60, stateful_step_count=60, deadline=None, suppress_health_check=_ANY_PACE),
     )
 
 

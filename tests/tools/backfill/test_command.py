@@ -413,7 +413,7 @@ def test_a_wrong_key_is_reported_in_one_sentence(
 
 
 def test_after_an_interrupt_and_a_kill_every_image_is_classified_once(account: Account) -> None:
-    upload(account, **{f"camera {number % 8}/{number:04}.png": photo(number) for number in range(600)})
+    upload(account, **{f"camera {number % 8}/{number:04}.png": photo(number) for number in range(240)})
     begin = partial(
         subprocess.Popen,
         [sys.executable, "-m", "tools", "backfill", "--json"],
@@ -423,18 +423,18 @@ def test_after_an_interrupt_and_a_kill_every_image_is_classified_once(account: A
     )
 
     run = begin()
-    until(lambda: len(rows(account)) > 50, "rows")
+    until(lambda: len(rows(account)) > 20, "rows")
     run.send_signal(signal.SIGINT)
     out, err = run.communicate(timeout=DEADLINE_SECONDS)
     interrupted = rows(account)
     summary = json.loads(out.splitlines()[-1])
     assert run.returncode == 130
     assert summary["complete"] is False
-    assert summary["classified"] == len(interrupted) < 600, "images in progress are finished, and no more begun"
+    assert summary["classified"] == len(interrupted) < 240, "images in progress are finished, and no more begun"
     assert err.endswith("To continue, run the same command again: no image is classified twice.\n")
 
     run = begin()
-    until(lambda: len(rows(account)) > len(interrupted) + 50, "more rows")
+    until(lambda: len(rows(account)) > len(interrupted) + 20, "more rows")
     run.kill()
     run.communicate(timeout=DEADLINE_SECONDS)
     killed = rows(account)
@@ -443,18 +443,18 @@ def test_after_an_interrupt_and_a_kill_every_image_is_classified_once(account: A
     out, _ = run.communicate(timeout=DEADLINE_SECONDS)
     assert run.returncode == 0
     assert counts(json.loads(out.splitlines()[-1])) == {
-        "listed": 600,
+        "listed": 240,
         "skipped": len(killed),
-        "classified": 600 - len(killed),
+        "classified": 240 - len(killed),
     }
     final = rows(account)
-    assert len(final) == 600
+    assert len(final) == 240
     assert {name: final[name] for name in killed} == killed
     assert {name: final[name] for name in interrupted} == interrupted
     assert {status for status, _ in final.values()} == {Status.CLASSIFIED}
     index = [row for page in account.stores.results.index_reader().pages() for row in page]
-    assert len(index) == 1200
-    assert sum(len(page) for page in account.stores.results.sidecar_pages()) == 600
+    assert len(index) == 480
+    assert sum(len(page) for page in account.stores.results.sidecar_pages()) == 240
 
 
 def test_another_model_published_during_the_run_is_reported(

@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 VARIES = {
     *("etag", "classified_at", "blob_last_modified", "queue_delay_ms", "duration_ms", "superseded"),
 }
-ODD_NAMES = ("a b.jpg", "100%.jpg", "%41.jpg", "a#b?.jpg", "ä/ö ü.jpg", "it's.jpg", "a//b.jpg", "x" * 900 + ".jpg")
+ODD_NAMES = (
+    *("a b.jpg", "100%.jpg", "%41.jpg", "a#b?.jpg", "ä/ö ü.jpg", "星/心.jpg", "it's.jpg", "a//b.jpg", "tab\there.jpg"),
+    *("x" * 900 + ".jpg", "x" * 200 + "/" + "y" * 700 + ".jpg"),
+)
 POLLED = "LogsAndContainerScan"
 PUSHED = "EventGrid"
 
@@ -119,8 +122,14 @@ def test_for_blobs_of_each_kind(labs: tuple[Lab, Lab]) -> None:
         devhost.wait_for_rows(*names)
         until(lambda: set(left(devhost).values()) == {0})
     assert outcomes(devhost) == outcomes(extensions)
-    assert outcomes(extensions).keys() == names
-    assert str(extensions.rows()["archived.jpg"].status) == "failed"
+    assert {name: (str(row.status), row.reason) for name, row in extensions.rows().items()} == {
+        **dict.fromkeys(ODD_NAMES, ("classified", None)),
+        **{sample.name: (sample.status, sample.reason) for sample in samples},
+        **dict.fromkeys(("leased.jpg", "append.jpg", "page.jpg"), ("classified", None)),
+        "text.jpg": ("rejected", "not_an_image"),
+        "empty.jpg": ("rejected", "empty"),
+        "archived.jpg": ("failed", "archived"),
+    }
 
 
 def test_for_events_and_messages_of_each_kind(labs: tuple[Lab, Lab]) -> None:
@@ -191,6 +200,7 @@ def test_for_two_hosts(labs: tuple[Lab, Lab]) -> None:
         devhost.wait_for_rows(*names)
         until(lambda: set(left(devhost).values()) == {0})
     assert outcomes(devhost) == outcomes(extensions)
+    assert {name: str(row.status) for name, row in devhost.rows().items()} == dict.fromkeys(names, "classified")
 
 
 def test_for_a_worker_that_dies_in_the_middle(labs: tuple[Lab, Lab]) -> None:
@@ -208,6 +218,7 @@ def test_for_a_worker_that_dies_in_the_middle(labs: tuple[Lab, Lab]) -> None:
         app.kill_worker()
         extensions.wait_for_rows(*names)
         until(lambda: set(left(extensions).values()) == {0})
+        assert app.worker_starts == 2
     with dev_host(devhost, BLOB_TRIGGER_SOURCE=PUSHED, DEV_HOST_VISIBILITY_SECONDS="10") as dying:
 
         def stopped_in_the_middle() -> bool:
