@@ -25,6 +25,7 @@ from inference.decoding.plan import plan_decode
 from inference.limits import Limits
 from inference.model.folder import load_model
 from inference.model.loaded import LoadedModel, combined_identity
+from inference.phash import phash
 from inference.postprocess import top_predictions
 from inference.predictions import UNKNOWN, Answer, Classification
 from inference.preprocess import memory_bytes, needed_size, shows_picture
@@ -50,11 +51,13 @@ class PreparedImage(NamedTuple):
         info: The original's size and format.
         tensors: The input of each model, in their order.
         decoded_fraction: See ``Classification``.
+        phash: See ``Classification``.
     """
 
     info: ImageInfo
     tensors: list[NDArray[np.generic]]
     decoded_fraction: float | None
+    phash: str | None
 
 
 class Classifier:
@@ -131,6 +134,7 @@ class Classifier:
             decoded_fraction=image.decoded_fraction,
             model=self.model,
             answers=answers if len(answers) > 1 else (),
+            phash=image.phash,
             scores=pack_scores(scores[0]),
             decode_ms=(prepared - started) * 1000,
             inference_ms=(answered - prepared) * 1000,
@@ -154,7 +158,9 @@ class Classifier:
             if damage and not any(shows_picture(model.spec.input, decoded) for model in self._models):
                 raise damage.refusal
             tensors = [model.tensor(decoded) for model in self._models]
-        return PreparedImage(header.info, tensors, damage.decoded_fraction if damage else None)
+            # The filler of a damaged picture would decide most bits.
+            fingerprint = None if damage else phash(decoded)
+        return PreparedImage(header.info, tensors, damage.decoded_fraction if damage else None, fingerprint)
 
     def _needed_size(self, width: int, height: int) -> tuple[int, int]:
         """Return the largest size that any of the models resizes an image to, each axis for itself."""

@@ -102,6 +102,8 @@ class Classification:
         answers: The result of each of several models, in their order; empty with one model.
         decoded_fraction: Of a truncated or damaged picture, the part of the stored height that was decoded: above 0, up
             to 1. ``None`` for a whole picture.
+        phash: Perceptual hash of the picture, 16 lower-case hex digits (``inference.phash``). ``None`` for a damaged
+            one.
         scores: The scores of all labels of the first model, as ``inference.scores.pack_scores`` packs them: float16,
             little endian, the position is the label index. ``None`` where a classifier does not know them.
         decode_ms: Time from bytes to model input, in milliseconds.
@@ -116,6 +118,7 @@ class Classification:
     model: ModelIdentity
     answers: tuple[Answer, ...] = ()
     decoded_fraction: float | None = None
+    phash: str | None = None
     scores: bytes | None = field(default=None, repr=False)
     decode_ms: float = field(default=0.0, compare=False)
     inference_ms: float = field(default=0.0, compare=False)

@@ -65,12 +65,14 @@ class SourceBlob:
         content: The bytes.
         is_directory: The blob only marks a directory (``hdi_isfolder``), as ADLS Gen2 and its clients write it.
         md5_mismatch: The MD5 in the blob's properties, which its uploader states, is not that of the content.
+        content_md5: MD5 of the content, 32 lower-case hex digits.
     """
 
     info: SourceInfo
     content: bytes
     is_directory: bool = False
     md5_mismatch: bool = False
+    content_md5: str | None = None
 
 
 class TooLargeError(PermanentError):
@@ -158,12 +160,12 @@ class SourceBlobs:
             raise TransientError(f"{action} failed for now (the response had no ETag).")
         if len(content) != info.content_length:
             raise TransientError(f"{action} gave {len(content)} bytes where storage announced {info.content_length}.")
-        md5 = _md5(content) if check.md5 is not None else None
-        mismatch = md5 != check.md5
+        md5 = hashlib.md5(content, usedforsecurity=False).digest()
+        mismatch = check.md5 is not None and md5 != check.md5
         if mismatch and self._md5_again(image, info, action) != md5:
             raise TransientError(f"{action} gave bytes whose MD5 differs from the one stored with the blob.")
         self._last_read = image
-        return SourceBlob(info, content, not content and check.is_directory, mismatch)
+        return SourceBlob(info, content, not content and check.is_directory, mismatch, md5.hex())
 
     def _md5_again(self, image: Image, info: SourceInfo, action: str) -> bytes:
         """The MD5 of a second read of the same content, in pieces. Equal reads show that the stored MD5 is wrong."""
@@ -338,7 +340,3 @@ class _ResponseCheck:
             raise TooLargeError(info, self._max_bytes)
         if first:
             self._on_length(length)
-
-
-def _md5(content: bytes) -> bytes:
-    return hashlib.md5(content, usedforsecurity=False).digest()

@@ -58,6 +58,7 @@ TABLE: dict[str, set[str]] = {
     "inference.preprocess": {"PIL", "numpy", "inference.decoding", "inference.model_spec", "inference.resample"},
     "inference.postprocess": {"numpy", "inference.errors", "inference.model_spec", "inference.predictions"},
     "inference.scores": {"numpy"},
+    "inference.phash": {"PIL", "numpy", "inference.decoding"},
     "inference.model.exporters": {
         *("yaml", "inference.errors", "inference.model.sourced_values", "inference.model.file_errors"),
     },
@@ -68,7 +69,8 @@ TABLE: dict[str, set[str]] = {
     },
     "inference.classifier": {
         *("numpy", "inference.limits", "inference.predictions", "inference.model_spec", "inference.resources"),
-        *("inference.decoding", "inference.preprocess", "inference.postprocess", "inference.scores", "inference.model"),
+        *("inference.decoding", "inference.preprocess", "inference.postprocess", "inference.phash", "inference.scores"),
+        "inference.model",
     },
     # Everything outside the process; knows nothing of ONNX.
     "storage.errors": {"azure.core", "inference.errors"},

@@ -82,7 +82,8 @@ def classify_blob(
                 record = delivery.record(blob.info, Status.CLASSIFIED, classification.model)
                 record = _classified(record, classification, keep_scores=stores.keep_scores)
                 facts = classification.image.capture
-            record = stores.capture.add(replace(record, md5_mismatch=blob.md5_mismatch), facts)
+            record = replace(record, md5_mismatch=blob.md5_mismatch, content_md5=blob.content_md5)
+            record = stores.capture.add(record, facts)
             delivery.impossible_time = facts.impossible_time if facts else None
             del blob
     with delivery.timings.measure("write_ms"):
@@ -116,6 +117,7 @@ def _classified(record: Record, classification: Classification, *, keep_scores: 
         format=image.format,
         damaged=classification.decoded_fraction is not None,
         decoded_fraction=classification.decoded_fraction,
+        phash=classification.phash,
         color_profile=image.color_profile,
     )
 

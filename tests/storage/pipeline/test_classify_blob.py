@@ -388,3 +388,15 @@ def test_the_sidecar_holds_the_scores_of_all_labels_where_they_are_kept(account:
     assert sidecar is not None
     assert sidecar.record is not None
     assert sidecar.record.scores == (SCORES if keep_scores else None)
+
+
+def test_a_row_has_the_md5_of_its_bytes_also_where_storage_states_none(account: Account) -> None:
+    for name, settings in (("cat.jpg", None), ("bare.jpg", ContentSettings(content_md5=bytearray()))):
+        account.upload(name, b"miaow")
+        if settings:
+            blob = account.clients.blobs.get_blob_client(account.incoming, name)
+            blob.set_http_headers(settings)
+            assert not blob.get_blob_properties().content_settings.content_md5
+        classify_blob(Stores(account.source, account.results), FixedClassifier(), account.image(name))
+        assert committed(account, name).content_md5 == "d52cc7e73b4bd32c49ef6e911bcc18e9"
+        assert not committed(account, name).md5_mismatch
