@@ -65,7 +65,7 @@ def _check(model: LoadedModel, path: Path, output: Path, top_k: int) -> dict[str
         content = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}.") from error
-    info, (tensor,), _ = Classifier([model]).preprocess(content)
+    info, (tensor,), *_ = Classifier([model]).preprocess(content)
     picture = _free_name(output, path)
     picture.parent.mkdir(parents=True, exist_ok=True)
     to_picture(spec, tensor).save(picture)

@@ -52,7 +52,7 @@ def test_the_picture_undoes_the_preprocessing_exactly(
     model_json = {"input": MODEL_JSON["input"] | pixels, "output": {"activation": "softmax"}}
     model = load_model(folder(tmp_path / "m", graph(**options), labels_txt=LINES, model_json=model_json))
     picture = noise(8, 8)
-    _, (tensor,), _ = Classifier([model]).preprocess(encoded(picture))
+    _, (tensor,), *_ = Classifier([model]).preprocess(encoded(picture))
     assert np.array_equal(np.asarray(to_picture(model.spec.input, tensor)), np.asarray(picture))
 
 
