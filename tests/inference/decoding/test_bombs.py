@@ -98,7 +98,7 @@ def icon_of_a_bitmap(side: int) -> bytes:
 
 
 # Built where they are used: together they cost four seconds.
-REFUSED_FROM_HEADER = {
+REFUSED_FROM_HEADER: dict[str, tuple[Callable[[], bytes], Reason]] = {
     "TIFF of one packed tile of 40,000 x 40,000": (lambda: tiff_of_one_tile(40_000, 8), Reason.TOO_MANY_PIXELS),
     "TIFF of 30,000 x 30,000": (
         lambda: tiff(30_000, 30_000, (259, 3, 1, 8), (273, 4, 1, 8), (279, 4, 1, 8)),
@@ -149,7 +149,7 @@ REFUSED_FROM_HEADER = {
     "ICO whose bitmap claims 8,000 x 8,000": (lambda: icon_of_a_bitmap(8000), Reason.DECOMPRESSION_BOMB),
 }
 
-REFUSED_BY_DECODER = {
+REFUSED_BY_DECODER: dict[str, tuple[Callable[[], bytes], Reason]] = {
     "TIFF of one plain tile of 40,000 x 40,000": (lambda: tiff_of_one_tile(40_000, 1), Reason.TRUNCATED),
     "AVIF whose size no decoder takes": (
         lambda: with_box_number(encode(SCENE, "AVIF"), b"ispe", 40_000, 40_000),
