@@ -177,7 +177,7 @@ def test_every_unreadable_setting_is_named(
 @pytest.mark.parametrize(
     ("address", "text"),
     [
-        ("http://127.0.0.1:9/account1", "nothing listens at http://127.0.0.1:9/account1"),
+        ("http://127.0.0.1:9/account1", "nothing listens at http://127.0.0.1:9:"),
         ("https://account1.core.invalid", "the host name account1.core.invalid cannot be resolved"),
     ],
     ids=["refused", "no such name"],
