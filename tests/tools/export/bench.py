@@ -1,0 +1,101 @@
+"""Writes many rows in every format, from a generator instead of a table, and prints time, memory and size.
+
+python -m tests.tools.export.bench [ROWS] [FORMAT...]
+
+Each format runs in a process of its own, once with 10,000 rows and once with all. The difference between the two peaks
+shows whether memory grows with the rows. The rows come without storage: reading a table takes longer than most formats.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from inference.predictions import Prediction
+from storage.query.plan import Filter
+from tests.storage.samples import NOON, record
+from tools.export.registry import FORMATS, Export
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from storage.results.record import Record
+
+_FEW = 10_000
+_DAYS = 365
+_LABELS = [f"label {number}" for number in range(50)]
+_TOP = tuple(Prediction(label, number, 0.5 / (number + 1)) for number, label in enumerate(_LABELS[:5]))
+
+
+def records(rows: int) -> Iterator[Record]:
+    """Rows of one year, newest first, from 100 cameras' folders, with five predictions each."""
+    for number in range(rows):
+        day = number * _DAYS // rows
+        yield record(
+            f"site-{number % 100:02d}/2026/IMG_{number:07d}.JPG",
+            label=_LABELS[number % 50],
+            score=0.5 + number % 1000 / 2000,
+            predictions=_TOP,
+            etag=f"0x8DE{number:012X}",
+            classified_at=NOON - timedelta(days=day, microseconds=number),
+        )
+
+
+def measured(name: str, rows: int, folder: Path) -> dict[str, Any]:
+    """Write the rows in this process."""
+    since_last = name == "parquet --since-last"
+    format_name = name.partition(" ")[0]
+    options = argparse.Namespace(since_last=since_last, list=True, output=folder / "export", deployments=None, gap=None)
+    export = Export(cast("Any", None), Filter("incoming"), options, print, lambda _: records(rows))
+    chosen = FORMATS[format_name]
+    path = folder / "export"
+    if chosen.contents:
+        path.mkdir()
+    started = time.perf_counter()
+    chosen.write(records(rows), path, export)
+    seconds = time.perf_counter() - started
+    files = path.rglob("*") if path.is_dir() else [path]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": seconds, "mib": peak, "megabytes": sum(each.stat().st_size for each in files) / 1e6}
+
+
+def main() -> None:
+    """Measure each format and print a table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", nargs="?", type=int, default=1_000_000)
+    parser.add_argument("formats", nargs="*", default=[*FORMATS, "parquet --since-last"])
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        with tempfile.TemporaryDirectory() as folder:
+            print(json.dumps(measured(args.formats[0], args.rows, Path(folder))))
+        return
+    print(
+        "| format | seconds | rows/s | peak memory, 10,000 rows | all rows | size |\n|---|---|---|---|---|---|",
+        flush=True,
+    )
+    for name in args.formats:
+        few, many = (in_own_process(name, rows) for rows in (_FEW, args.rows))
+        print(
+            f"| `{name}` | {many['seconds']:.0f} | {args.rows / many['seconds']:,.0f} | {few['mib']:.0f} MiB "
+            f"| {many['mib']:.0f} MiB | {many['megabytes']:.0f} MB |",
+            flush=True,
+        )
+
+
+def in_own_process(name: str, rows: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.tools.export.bench", "--one", str(rows), name]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return cast("dict[str, Any]", json.loads(output.splitlines()[-1]))
+
+
+if __name__ == "__main__":
+    main()
