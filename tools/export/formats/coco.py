@@ -11,8 +11,6 @@ import json
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from storage.results.serialization import column_values
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -50,8 +48,7 @@ def write(records: Iterable[Record], path: Path) -> dict[str, int]:
 
 def _image(record: Record, number: int) -> dict[str, Any]:
     image = {"id": number, "file_name": record.blob_name, "width": record.width, "height": record.height}
-    taken_at = column_values(record).get("taken_at")
-    return image if taken_at is None else {**image, "date_captured": taken_at}
+    return image if record.taken_at is None else {**image, "date_captured": record.taken_at}
 
 
 def _annotation(number: int, category: int, width: int, height: int, score: float | None) -> dict[str, Any]:

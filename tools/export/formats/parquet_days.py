@@ -31,7 +31,7 @@ import numpy as np
 
 from inference.errors import ConfigurationError
 from storage.results.record import Record
-from storage.results.serialization import COLUMNS, column_values
+from storage.results.serialization import COLUMNS
 from tools.export.destination import complete_file
 from tools.export.formats.parquet_file import libraries
 from tools.export.formats.parquet_file import write as write_file
@@ -162,7 +162,7 @@ class _Run:
 
     def _kept(self, records: Iterable[Record]) -> Iterator[Record]:
         for record in records:
-            decision = column_values(record).get("decision_version")
+            decision = record.decision_version
             if decision is not None:
                 if self._known is not None and decision not in self._known:
                     raise _NewDecisionError

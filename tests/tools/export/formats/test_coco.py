@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 
 def test_an_image_has_its_label_on_the_full_frame(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
+    taken_at = "2026-05-01T06:30:00"
     labels = ["zebra", 'say "cheese"\n', "ant"]
     names = list(AWKWARD_NAMES.values())
-    records = [record(name, label=labels[number % 3], width=number + 1) for number, name in enumerate(names)]
+    records = [
+        record(name, label=labels[number % 3], width=number + 1, taken_at=taken_at)
+        for number, name in enumerate(names)
+    ]
     numbers = write([*records, rejected(), record("unmeasured.jpg", width=None)], path)
     assert numbers == {"images": len(names), "categories": 3, "left_out": 2}
     document = json.loads(path.read_bytes())
@@ -27,6 +31,7 @@ def test_an_image_has_its_label_on_the_full_frame(tmp_path: Path) -> None:
     found = {}
     for annotation in document["annotations"]:
         image = images[annotation["image_id"]]
+        assert image["date_captured"] == taken_at
         assert annotation["bbox"] == [0, 0, image["width"], image["height"]]
         assert annotation["area"] == image["width"] * image["height"]
         found[image["file_name"]] = (category_names[annotation["category_id"]], annotation["score"], image["width"])

@@ -125,6 +125,15 @@ def test_a_new_column_is_filled_for_every_day(table: Table, tmp_path: Path) -> N
     assert sorted(table.read) == ["a", "b", "c", "d"]
 
 
+def test_a_new_decision_is_applied_to_every_day(table: Table, tmp_path: Path) -> None:
+    run(tmp_path, table)
+    table.rows = {name: replace(row, label="dog", decision_version="0d") for name, row in table.rows.items()}
+    run(tmp_path, table)
+    assert days(tmp_path) == {9: {"a": "dog", "b": "dog"}, 8: {"c": "dog"}, 0: {"d": "dog"}}
+    run(tmp_path, table)
+    assert table.read == ["d"]
+
+
 def test_a_run_that_stops_is_repeated(table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         written: list[Path] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -40,6 +41,16 @@ def test_every_value_comes_back_with_its_type(tmp_path: Path) -> None:
         *("DOUBLE", "BIGINT", "BOOLEAN"),
         "VARCHAR",
     )
+
+
+def test_the_time_of_capture_is_text_and_the_time_on_the_clock(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    texts = ["2026-05-01T06:30:00", "2026-05-01T06:30:00.250+02:00", "in spring", None]
+    write([record(taken_at=text) for text in texts], path)
+    assert [row["taken_at"] for row in rows_of(path)] == texts
+    half_past = datetime(2026, 5, 1, 6, 30)  # noqa: DTZ001 - a camera's clock has no zone
+    expected = [half_past, half_past.replace(microsecond=250_000), None, None]
+    assert [row["taken_at_local"] for row in rows_of(path)] == expected
 
 
 def test_texts_of_few_values_are_dictionaries(tmp_path: Path) -> None:
