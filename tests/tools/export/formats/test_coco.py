@@ -18,8 +18,7 @@ def test_an_image_has_its_label_on_the_full_frame(tmp_path: Path) -> None:
     labels = ["zebra", 'say "cheese"\n', "ant"]
     names = list(AWKWARD_NAMES.values())
     records = [
-        record(name, label=labels[number % 3], width=number + 1, taken_at=taken_at)
-        for number, name in enumerate(names)
+        record(name, label=labels[number % 3], width=number + 1, taken_at=taken_at) for number, name in enumerate(names)
     ]
     numbers = write([*records, rejected(), record("unmeasured.jpg", width=None)], path)
     assert numbers == {"images": len(names), "categories": 3, "left_out": 2}
