@@ -9,6 +9,7 @@ import base64
 import hashlib
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from azure.core import MatchConditions
@@ -176,6 +177,28 @@ class SourceBlobs:
             for offset in range(0, info.content_length, _PIECE_BYTES):
                 digest.update(blob.download_blob(offset, _PIECE_BYTES, decompress=False, **same).readall())
         return digest.digest()
+
+    def read_range(self, image: Image, etag: str, offset: int, length: int) -> bytes:
+        """Read a part of one content of a blob: as many bytes as asked for, or those up to its end.
+
+        Raises:
+            FileNotFoundError: The blob is deleted, has another content now, or is refused by storage alone.
+            TransientError: Storage failed for now.
+            ConfigurationError: Storage refused the request.
+        """
+        blob = self._service.get_blob_client(image.container, image.blob_name)
+        same: dict[str, Any] = {"etag": quoted_etag(etag), "match_condition": MatchConditions.IfNotModified}
+        action = printable(f"reading {image}")
+        with translate_errors(action):
+            try:
+                return bytes(blob.download_blob(offset, length, decompress=False, **same).readall())
+            except (ResourceNotFoundError, ResourceModifiedError) as error:
+                raise FileNotFoundError(str(image)) from error
+            except HttpResponseError as error:
+                if error.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:  # the blob ends before the offset
+                    return b""
+                self._info_of_refused(image, error, action)  # raises where not only this blob is refused
+                raise FileNotFoundError(str(image)) from error
 
     def pages(self, container: str, *, prefix: str | None = None) -> Iterator[list[Listed]]:
         """Yield the blobs of a container, without directory markers; see ``list_pages``."""

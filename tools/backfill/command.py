@@ -23,7 +23,7 @@ from inference.resources.memory import budget_bytes, return_freed_memory
 from storage.models.hot_swap import hot_swap_model
 from storage.results.transactions import BatchedResults
 from tools.account import open_account
-from tools.backfill import queue
+from tools.backfill import facts, queue
 from tools.backfill.counts import Counts
 from tools.backfill.display import JsonLines, Lines, Terminal, print_json
 from tools.backfill.local_run import run_locally
@@ -68,6 +68,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     place = parser.add_argument_group("by the app")
     place.add_argument("--enqueue", action="store_true", help="send the images to the app through classify-requests")
     place.add_argument("--watch", action="store_true", help="with --enqueue: wait until the app has finished")
+    parser.add_argument(
+        "--facts",
+        action="store_true",
+        help="only add capture facts (time, camera, temperature) to rows that have none; infers nothing",
+    )
     parser.add_argument("--dry-run", action="store_true", help="list the images and reasons, and change nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON object per line, the summary last")
     parser.epilog = (
@@ -82,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
     """Classify or enqueue the selection."""
     if args.watch and (not args.enqueue or args.dry_run or args.limit):
         raise ConfigurationError("--watch needs --enqueue, and neither --dry-run nor --limit.")
+    if args.facts:
+        return _fill_facts(args)
     return_freed_memory()  # no other code runs in this process
     started = datetime.now(UTC)
     with (
@@ -115,6 +122,34 @@ def run(args: argparse.Namespace) -> int:
         )
         counts = Counts(print_json if args.json else lambda _problem: None)
         return _Backfill(args, account, model, selection, counts, stopping, started).run()
+
+
+def _fill_facts(args: argparse.Namespace) -> int:
+    """Add capture facts to the rows of the selection."""
+    if args.enqueue or args.force:
+        raise ConfigurationError("--facts goes with neither --enqueue nor --force.")
+    with open_account() as account, stop_requested(signal.SIGINT) as stopping:
+        settings = account.settings
+        selection = Selection(
+            account.stores,
+            settings.incoming_container,
+            "",  # no model: every row of a blob's content is another model's
+            prefix=args.prefix,
+            glob=args.glob,
+            exclude=tuple(args.exclude),
+            since=args.since,
+            columns=("format", *facts.COLUMNS),
+        )
+        limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+        return facts.fill_facts(
+            account.stores,
+            selection,
+            limits,
+            stopping,
+            limit=args.limit,
+            dry_run=args.dry_run,
+            as_json=args.json,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ class Selection:
         exclude: Patterns of names to leave out, in the same form.
         since: Only blobs changed at this time or later; aware UTC.
         redo_before: Only results from this time on count; aware UTC.
+        columns: Columns of the rows that are read beside the summary.
     """
 
     stores: Stores
@@ -71,6 +72,7 @@ class Selection:
     exclude: tuple[str, ...] = ()
     since: datetime | None = None
     redo_before: datetime | None = None
+    columns: tuple[str, ...] = ("reason", "detail", "damaged")
 
     def __iter__(self) -> Iterator[Found]:
         """Yield every image of the selection by name.
@@ -81,7 +83,7 @@ class Selection:
         """
         listing = self.stores.source.pages(self.container, prefix=self.prefix)
         pages = ([blob for blob in page if self._contains(blob)] for page in listing)
-        rows = self.stores.results.row_reader((*SUMMARY_COLUMNS, "reason", "detail", "damaged"))
+        rows = self.stores.results.row_reader((*SUMMARY_COLUMNS, *self.columns))
         for blob, record in join_blobs_with_rows(pages, self.container, rows):
             yield Found(Image(self.container, blob.name), record, self._reason(blob, record))
 
