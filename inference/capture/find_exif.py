@@ -25,7 +25,7 @@ class TooManyRangesError(Exception):
 def find_exif(read: Callable[[int, int], bytes]) -> bytes | None:
     """Return the EXIF block of a JPEG, PNG or WebP file; ``None`` where there is none within reach.
 
-    In the other formats that carry EXIF (TIFF, AVIF, HEIC) it may lie anywhere.
+    In the other formats that carry EXIF (TIFF, AVIF, HEIC) its place is not fixed.
 
     Args:
         read: Returns the bytes from an offset on, as many as asked for or up to the file's end. Its errors are raised.
@@ -79,11 +79,11 @@ def _in_jpeg(window: _Window) -> bytes | None:
         at += 2 + max(length, 2)
 
 
-def _in_chunks(window: _Window, at: int, header: str, checksum: int, wanted: bytes) -> bytes | None:
+def _in_chunks(window: _Window, at: int, header: str, checksum: int, expected: bytes) -> bytes | None:
     """Walk the chunks of a PNG (the length first) or a WebP (the name first, and an even number of bytes)."""
     while True:
         one, other = struct.unpack(header, window.get(at, 8))
         name, length = (one, other) if isinstance(one, bytes) else (other, one)
-        if name == wanted:
+        if name == expected:
             return window.get(at + 8, min(length, RANGE_BYTES * 4)) or None
         at += 8 + length + (checksum or length % 2)

@@ -126,7 +126,7 @@ def _fill(stores: Stores, limits: Limits, record: Record, *, dry_run: bool) -> b
     """Add the facts of one image; return whether there are any."""
     try:
         facts = _read_facts(stores, limits, record)
-    except FileNotFoundError:  # deleted or overwritten: its event tells the app
+    except FileNotFoundError:  # deleted or overwritten: the app gets its event
         return False
     if dry_run or not _has_facts(stores.capture.add(record, facts)):
         return _has_facts(stores.capture.add(record, facts))
@@ -134,7 +134,7 @@ def _fill(stores: Stores, limits: Limits, record: Record, *, dry_run: bool) -> b
 
 
 def _read_facts(stores: Stores, limits: Limits, record: Record) -> CaptureFacts | None:
-    """Read the facts through ranges; of a format whose block can lie anywhere, from the whole file."""
+    """Read the facts through ranges; of a format whose block has no fixed place, from the whole file."""
     read = partial(stores.source.read_range, record.image, record.etag)
     if record.format not in _WHOLE:
         return read_capture_facts(find_exif(read))

@@ -1,4 +1,4 @@
-"""The EXIF block is found by reading ranges, wherever it lies, in a bounded number of them."""
+"""The EXIF block is found by reading ranges, at any place, in a bounded number of them."""
 
 from __future__ import annotations
 
