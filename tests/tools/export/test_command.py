@@ -8,13 +8,15 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
 import pytest
 
 from storage.results.serialization import COLUMNS
-from tests.storage.samples import record, rejected
+from tests.storage.samples import NOON, record, rejected
 from tests.waiting import DEADLINE_SECONDS
 from tools.__main__ import main
 
@@ -89,6 +91,65 @@ def test_json_ends_with_the_summary(rows: Account, tmp_path: Path, capsys: pytes
     summary = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert summary.pop("seconds") > 0
     assert summary == {"event": "summary", "format": "csv", "path": str(target), "rows": 4}
+
+
+def test_parquet_by_day_is_filled_and_then_read_in_part(rows: Account, tmp_path: Path) -> None:
+    container = rows.settings.incoming_container
+    put(rows, record("old.jpg", container=container, classified_at=NOON - timedelta(days=400)))
+    target = tmp_path / "results"
+    command = ["export", "--format", "parquet", "-o", str(target)]
+    assert main([*command, "--since-last"]) == 0
+    old, new = target / "2025-10-16.parquet", target / "2026-11-20.parquet"
+    assert names(target) == [old.name, new.name, "_export.json"]
+    assert sorted(parquet_names(new)) == ["notes.txt", "site-a/1.jpg", "site-a/2.jpg", "site-b/3.jpg"]
+    before = old.stat().st_mtime_ns
+    put(rows, record("site-b/4.jpg", container=container))
+    assert main([*command, "--since-last"]) == 0
+    assert "site-b/4.jpg" in parquet_names(new)
+    assert old.stat().st_mtime_ns == before
+    assert main(command) == 0  # every day again
+    assert old.stat().st_mtime_ns != before
+    assert parquet_names(old) == ["old.jpg"]
+
+
+def parquet_names(path: Path) -> list[str]:
+    with duckdb.connect() as database:
+        return [name for (name,) in database.execute(f"SELECT blob_name FROM read_parquet('{path}')").fetchall()]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--format", "csv", "--since-last"), "--since-last belongs to --format parquet, not to csv."),
+        (("--format", "coco", "--list"), "--list belongs to --format imagefolder, not to coco."),
+    ],
+    ids=["since-last", "list"],
+)
+def test_an_option_of_another_format_is_misuse(
+    options: tuple[str, ...], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "-o", str(tmp_path / "a"), *options]) == 2
+    assert capsys.readouterr().err.strip() == sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "library", "module"), [("parquet", "pyarrow", "pyarrow"), ("xlsx", "XlsxWriter", "xlsxwriter")]
+)
+def test_a_missing_library_is_named(
+    rows: Account,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    name: str,
+    library: str,
+    module: str,
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    assert main(["export", "--format", name, "-o", str(tmp_path / "a")]) == 2
+    sentence = f"The format {name} needs {library}: pip install -r requirements-export.txt"
+    assert capsys.readouterr().err.strip() == sentence
+    assert names(tmp_path) == []
 
 
 KILLED = """
