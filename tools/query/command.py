@@ -1,8 +1,8 @@
 """Find results by image name, folder, label, score, time, status, model and damage.
 
 Image, folder, label, status and time are looked up by key range, however many rows there are; results by label, status
-or time come newest first. A score, a model or --damaged alone reads the whole table. Rows are printed as they are
-found.
+or time come newest first. A score, a model, --damaged, --duplicates or --like alone reads the whole table. Rows are
+printed as they are found.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,14 +22,19 @@ from tools.query.download import Downloads
 from tools.query.filters import add_filters, read_filter
 from tools.query.names import nothing_matches, understood
 from tools.query.output import FORMATS
+from tools.query.similar import add_similarity, added_column, equal_images, similar_images
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from storage.results.record import Record
     from tools.account import Account
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     add_filters(parser)
+    add_similarity(parser)
     parser.add_argument("--limit", type=_positive, metavar="N", help="stop after N rows")
     formats = parser.add_mutually_exclusive_group()
     formats.add_argument("--format", choices=FORMATS, default="table", help="how to print rows (table)")
@@ -46,7 +52,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "examples:\n"
         "  python -m tools query --label fox --min-score 0.8 --since 7d\n"
         "  python -m tools query --status rejected --format csv > rejected.csv\n"
-        "  python -m tools query --folder 'site a/2026' --download photos"
+        "  python -m tools query --folder 'site a/2026' --download photos\n"
+        "  python -m tools query --like 'site a/fox.jpg' --within 6"
     )
 
 
@@ -54,13 +61,14 @@ def run(args: argparse.Namespace) -> int:
     """Answer the query; 0 unless an image could not be downloaded."""
     if args.count and args.download:
         raise ConfigurationError("--count prints a number and --download fetches images: choose one of them.")
+    column = added_column(args)
     with open_account() as account:
         settings = account.settings
         row_filter = understood(read_filter(args, settings.incoming_container), account)
         query = Query(account.clients.tables, settings.results_table, row_filter)
         complete = True
         if args.count:
-            count = query.count(args.limit)
+            count = sum(1 for _ in _rows(account, query, args)) if column else query.count(args.limit)
             print(json.dumps({"count": count}) if args.format == "jsonl" else count, flush=True)
         else:
             count, complete = _print_rows(account, query, args)
@@ -74,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_rows(account: Account, query: Query, args: argparse.Namespace) -> tuple[int, bool]:
     """Print the rows, and download their images if requested; return their number, and whether all images are there."""
-    output = FORMATS[args.format]()
+    output = FORMATS[args.format](added_column(args))
     count = 0
     with ExitStack() as stack:
         downloads = None
@@ -83,8 +91,8 @@ def _print_rows(account: Account, query: Query, args: argparse.Namespace) -> tup
                 Downloads(account.clients.blobs, account.stores.source, args.download, _print_message)
             )
         output.begin()
-        for record in query.records(args.limit):
-            output.show(record)
+        for record, added in _rows(account, query, args):
+            output.show(record, added)
             count += 1
             if downloads:
                 downloads.add(record)
@@ -92,6 +100,15 @@ def _print_rows(account: Account, query: Query, args: argparse.Namespace) -> tup
         return count, True
     _print_message(downloads.summary())
     return count, downloads.complete
+
+
+def _rows(account: Account, query: Query, args: argparse.Namespace) -> Iterator[tuple[Record, int | None]]:
+    """The rows to print, each with the value of the column that --duplicates or --like adds."""
+    if args.duplicates:
+        return islice(equal_images(query), args.limit)
+    if args.like is not None:
+        return islice(similar_images(account, query, args.like, args.within), args.limit)
+    return ((record, None) for record in query.records(args.limit))
 
 
 def _print_message(text: str) -> None:

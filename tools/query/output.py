@@ -33,13 +33,13 @@ _WIDE_TERMINAL, _WIDE_ANSWER, _NARROW_ANSWER, _OTHERS, _MIN_NAME = 110, 24, 15, 
 
 
 class Output(Protocol):
-    """Prints results to stdout, one at a time."""
+    """Prints results to stdout, one at a time. A first column of whole numbers may be added."""
 
     def begin(self) -> None:
         """Print the header, if there is one."""
 
-    def show(self, record: Record) -> None:
-        """Print one row."""
+    def show(self, record: Record, added: int | None = None) -> None:
+        """Print one row, with the value of the added column."""
 
 
 def columns_of(record: Record) -> dict[str, Any]:
@@ -51,26 +51,34 @@ def columns_of(record: Record) -> dict[str, Any]:
 class JsonLines:
     """One object per line, in ASCII, because a name may hold characters that a terminal or an encoding cannot."""
 
+    def __init__(self, added_column: str | None = None) -> None:
+        self._added_column = added_column
+
     def begin(self) -> None:
         """See ``Output``."""
 
-    def show(self, record: Record) -> None:
+    def show(self, record: Record, added: int | None = None) -> None:
         """See ``Output``."""
-        print(json.dumps(columns_of(record), allow_nan=False), flush=True)
+        first = {} if self._added_column is None else {self._added_column: added}
+        print(json.dumps(first | columns_of(record), allow_nan=False), flush=True)
 
 
 class Csv:
     """RFC 4180 in UTF-8, with a header. A text that could be a formula gets a leading apostrophe."""
 
+    def __init__(self, added_column: str | None = None) -> None:
+        self._added_column = added_column
+
     def begin(self) -> None:
         """See ``Output``."""
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")
-        self._print(COLUMNS)
+        self._print([*(() if self._added_column is None else (self._added_column,)), *COLUMNS])
 
-    def show(self, record: Record) -> None:
+    def show(self, record: Record, added: int | None = None) -> None:
         """See ``Output``."""
-        self._print([spreadsheet_cell(value) for value in columns_of(record).values()])
+        first = () if self._added_column is None else (added,)
+        self._print([*first, *(spreadsheet_cell(value) for value in columns_of(record).values())])
 
     def _print(self, cells: Any) -> None:
         csv.writer(sys.stdout, lineterminator="\r\n").writerow(cells)
@@ -80,20 +88,23 @@ class Csv:
 class Table:
     """Lines that fit the terminal; of a long name the end is shown. Without a terminal nothing is cut."""
 
-    def __init__(self) -> None:
+    def __init__(self, added_column: str | None = None) -> None:
+        self._added_column = added_column
+        self._first_cells = 0 if added_column is None else len(added_column) + 2
         self._console = Console(highlight=False, soft_wrap=True)
         self._answer_cells, self._name_cells = _WIDE_ANSWER, None
         if sys.stdout.isatty():
             if self._console.width < _WIDE_TERMINAL:
                 self._answer_cells = _NARROW_ANSWER
-            self._name_cells = max(_MIN_NAME, self._console.width - _OTHERS - self._answer_cells)
+            self._name_cells = max(_MIN_NAME, self._console.width - _OTHERS - self._answer_cells - self._first_cells)
 
     def begin(self) -> None:
         """See ``Output``."""
         answer = set_cell_size("label or reason", self._answer_cells)
-        self._line(Text(f"{'classified at, UTC':<19}  {'status':<10}  {answer}  score  image", style="bold"))
+        first = "" if self._added_column is None else f"{self._added_column}  "
+        self._line(Text(f"{first}{'classified at, UTC':<19}  {'status':<10}  {answer}  score  image", style="bold"))
 
-    def show(self, record: Record) -> None:
+    def show(self, record: Record, added: int | None = None) -> None:
         """See ``Output``."""
         answer = printable((record.label if record.label is not None else record.reason) or "")
         if record.damaged:
@@ -104,6 +115,7 @@ class Table:
         score = "" if record.score is None else f"{int(record.score * 100) / 100:.2f}"
         self._line(
             Text.assemble(
+                "" if self._added_column is None else f"{added:>{self._first_cells - 2}}  ",
                 (f"{record.classified_at:%Y-%m-%d %H:%M:%S}", "dim"),
                 "  ",
                 (f"{record.status:<10}", _STYLES[record.status]),
@@ -117,7 +129,7 @@ class Table:
         sys.stdout.flush()
 
 
-FORMATS: Mapping[str, Callable[[], Output]] = {"table": Table, "csv": Csv, "jsonl": JsonLines}
+FORMATS: Mapping[str, Callable[[str | None], Output]] = {"table": Table, "csv": Csv, "jsonl": JsonLines}
 
 
 def spreadsheet_cell(value: Any) -> Any:
