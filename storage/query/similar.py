@@ -1,7 +1,7 @@
 """Equal and similar images among rows: groups of equal content, and pictures within a distance of one picture.
 
-Both read every row that a filter selects before they give the first answer. Equal content needs about 100 bytes of memory
-for each row, for its MD5, and the rows of all groups; similar pictures need the rows that are near enough.
+Both read every row that a filter selects before they give the first answer. Equal content needs about 100 bytes of
+memory for each row, for its MD5, and the rows of all groups; similar pictures need the rows that are near enough.
 """
 
 from __future__ import annotations
