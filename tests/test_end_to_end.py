@@ -7,6 +7,7 @@ business. It is stopped by SIGTERM and by SIGKILL in the middle of its work, and
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
 import os
@@ -296,9 +297,11 @@ def check_row(row: TableEntity, name: str, content: bytes, began: datetime) -> N
     columns = row.keys() - {"PartitionKey", "RowKey", "shared", "superseded"}
     classified = row["status"] == "classified"
     if classified:
-        assert columns == ALWAYS | PICTURE | ANSWER
+        assert columns == ALWAYS | PICTURE | ANSWER | {"content_md5", "phash"}
     else:
-        assert columns - PICTURE == ALWAYS | WHY_NOT
+        assert columns - PICTURE - {"content_md5"} == ALWAYS | WHY_NOT
+    if "content_md5" in columns:  # else the content was not read
+        assert row["content_md5"] == hashlib.md5(content, usedforsecurity=False).hexdigest()
     assert (row["container"], row["blob_name"], row["content_length"]) == (INCOMING, name, len(content))
     assert row["sidecar"] == f"{RESULTS}/{name}.json"
     # Azurite's clock and ours are one; Last-Modified is cut to seconds.
@@ -321,7 +324,8 @@ def check_row(row: TableEntity, name: str, content: bytes, began: datetime) -> N
 def check_sidecar(document: dict[str, Any], row: TableEntity) -> None:
     """A sidecar says what the row says; what a row leaves out is null."""
     # What a killed attempt left is carried on by the next one, which says so in the sidecar (docs/adr/0003).
-    assert document.keys() - {"shared", "superseded"} == COLUMNS | {"schema_version", "predictions"}
+    sidecar_only = {"schema_version", "predictions"} | ({"scores"} if row["status"] == "classified" else set())
+    assert document.keys() - {"shared", "superseded"} == COLUMNS | sidecar_only
     for name in COLUMNS:
         value = document[name]
         if name in {"classified_at", "blob_last_modified"}:

@@ -30,7 +30,7 @@ _THREADS = 4
 _SCORE_TOLERANCE = 1e-6
 _INDEX_COLUMNS = ("container", "blob_name", "status", "label", "score", "etag", "classified_at")
 _OWN_COLUMNS = {"PartitionKey", "RowKey"}  # a row has them, a sidecar does not
-_SIDECAR_ONLY = {"schema_version", "predictions"}
+_SIDECAR_ONLY = {"schema_version", "predictions", "scores"}
 _RACES = {"superseded", "shared"}  # traces of concurrent attempts, not part of the result
 
 
