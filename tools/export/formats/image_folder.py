@@ -44,6 +44,7 @@ def copy(records: Iterable[Record], folder: Path, downloads: Downloads) -> dict[
         TransientError: The disk is full.
     """
     labels = FileNames(reserved=_PARTIAL)
+    used: set[str] = set()
     moved = left_out = 0
     with downloads:
         earlier = {each.name for each in folder.iterdir() if each.is_dir() and each.name != _PARTIAL}
@@ -51,7 +52,9 @@ def copy(records: Iterable[Record], folder: Path, downloads: Downloads) -> dict[
             if record.label is None:
                 left_out += 1
                 continue
-            path = PurePosixPath(labels.part(record.label), file_name(record))
+            label = labels.part(record.label)
+            used.add(label)
+            path = PurePosixPath(label, file_name(record))
             moved += _move_from_other_label(folder, path, earlier)
             downloads.add(record, path)
     results = {
@@ -60,7 +63,7 @@ def copy(records: Iterable[Record], folder: Path, downloads: Downloads) -> dict[
         "gone": downloads.counts[DownloadResult.GONE],
         "failed": downloads.counts[DownloadResult.FAILED],
     }
-    return {**results, "moved": moved, "labels": sum(1 for _ in folder.iterdir()), "left_out": left_out}
+    return {**results, "moved": moved, "labels": len(used), "left_out": left_out}
 
 
 def write_lists(records: Iterable[Record], folder: Path, report: Callable[[str], object]) -> dict[str, int]:
