@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = Path(__file__).parent.parent / "models" / "shapes"
 
 _DAMAGED = ("reject", "classify")  # as the setting; ``storage.settings`` would import an Azure package
+_SYSTEM_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # macOS and Windows write them beside photos
+_APPLE_DOUBLE = "._"  # macOS writes such a file beside each file on a disk that cannot hold its attributes
 _READ_AHEAD = 4  # files per thread: no thread waits for a slow file, and memory stays bounded
 
 
@@ -86,13 +88,16 @@ def run(args: argparse.Namespace) -> int:
     started = time.perf_counter()
     counts = {"classified": 0, "damaged": 0, "rejected": 0, "failed": 0}
     problems: list[str] = []
+    skipped: list[str] = []
     show = _show_json if args.json else _show_row
-    for outcome in _classify_all(model, admission, _files(args.paths, problems)):
+    for outcome in _classify_all(model, admission, _files(args.paths, problems, skipped)):
         counts[outcome.status] += 1
         counts["damaged"] += outcome.decoded_fraction is not None
         print(show(outcome, model), flush=True)
     for problem in problems:
         print(problem, file=sys.stderr)
+    if skipped:
+        print(f"Skipped by name: {_counted(skipped)}.", file=sys.stderr)
     seconds = time.perf_counter() - started
     summary = ", ".join(f"{count} {status}" for status, count in counts.items() if count or status == "classified")
     print(f"{summary} in {seconds:.1f} s by {model.model.name} {model.model.version}", file=sys.stderr)
@@ -133,21 +138,38 @@ def _check_path(path: str) -> None:
         raise ConfigurationError(f"{printable(path)} is neither a file nor a folder.")
 
 
-def _files(paths: list[str], problems: list[str]) -> Iterator[str]:
-    """Yield every regular file, links to files included, in path order; each folder is listed when its turn comes."""
+def _counted(skipped: list[str]) -> str:
+    """The numbers of the skipped files by name: ``2 .DS_Store, 1 ._*``."""
+    return ", ".join(f"{count:,} {name}" for name, count in sorted(Counter(skipped).items()))
+
+
+def _files(paths: list[str], problems: list[str], skipped: list[str]) -> Iterator[str]:
+    """Yield every regular file, links to files included, in path order; each folder is listed when its turn comes.
+
+    Files that macOS and Windows write beside photos are skipped in a folder, not where a path names one.
+    """
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112
-            yield from _below(path, problems)
+            yield from _below(path, problems, skipped)
         else:
             yield path
 
 
-def _below(folder: str, problems: list[str]) -> Iterator[str]:
+def _system_file(path: str) -> str | None:
+    """The name under which a file of the operating system is counted; ``None`` for every other file."""
+    name = os.path.basename(path)  # noqa: PTH119 - the path stays text
+    return name if name in _SYSTEM_FILES else f"{_APPLE_DOUBLE}*" if name.startswith(_APPLE_DOUBLE) else None
+
+
+def _below(folder: str, problems: list[str], skipped: list[str]) -> Iterator[str]:
     pending = [folder]
     while pending:
         path = pending.pop()
         if os.path.isfile(path):  # noqa: PTH113
-            yield path
+            if system_file := _system_file(path):
+                skipped.append(system_file)
+            else:
+                yield path
         elif os.path.isdir(path) and (path == folder or not os.path.islink(path)):  # noqa: PTH112, PTH114 - no loops
             try:
                 pending += sorted((os.path.join(path, name) for name in os.listdir(path)), reverse=True)  # noqa: PTH118, PTH208

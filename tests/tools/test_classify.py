@@ -69,6 +69,18 @@ def test_a_folder_is_every_file_below_it_in_path_order(photos: Path, model_dir: 
     assert all(list(row) == KEYS for row in found)
 
 
+def test_files_of_the_operating_system_are_skipped_in_a_folder_and_counted(photos: Path, model_dir: Path) -> None:
+    for name in (".DS_Store", "Thumbs.db", "a/desktop.ini", "a/._b.png", "._c.png"):
+        (photos / name).write_bytes(b"no image")
+    (photos / ".hidden").write_bytes(png(RED))
+    run = classify(photos, "--model", model_dir, "--json")
+    assert run.returncode == 0
+    assert len(rows(run)) == 5, "the four photos, and the hidden file, which no system writes"
+    assert "Skipped by name: 1 .DS_Store, 2 ._*, 1 Thumbs.db, 1 desktop.ini." in run.stderr
+    named = classify(photos / ".DS_Store", "--model", model_dir, "--json")
+    assert [row["status"] for row in rows(named)] == ["rejected"], "a path that was named is always tried"
+
+
 def test_the_command_runs_as_a_process(photos: Path, model_dir: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "tools", "classify", str(photos), "--model", str(model_dir), "--json"],
