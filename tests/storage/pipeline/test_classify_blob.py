@@ -23,7 +23,7 @@ from storage.pipeline.stores import Stores
 from storage.results.record import Image, Record, Status
 from storage.results.serialization import to_sidecar
 from tests.storage.conftest import MAX_BYTES
-from tests.storage.fakes import MemoryAccount, MemoryResults, MemorySource
+from tests.storage.fakes import UPLOADED, MemoryAccount, MemoryResults, MemorySource
 from tests.storage.samples import AWKWARD_NAMES, MODEL, SCORES, FixedClassifier, record
 from tools.azurite.azurite import ACCOUNT_KEY  # public, but a real key would be logged in the same places
 
@@ -279,6 +279,16 @@ def test_memory_is_reserved_before_the_body_and_released_after_the_work(account:
     account.upload("cat.jpg", b"half")
     classify_blob(stores, Noted(error=PermanentError(Reason.TRUNCATED, "cut")), account.image())
     assert steps == ["reserves 5", "classifies 5", "releases 5", "reserves 4", "classifies 4", "releases 4"]
+
+
+def test_the_delay_is_counted_from_the_upload_in_milliseconds() -> None:
+    memory, image = MemoryAccount(), Image("incoming", "cat.jpg")
+    memory.upload(image, b"miaow")
+    began = UPLOADED + timedelta(seconds=75, milliseconds=250)
+    stores = Stores(cast(Any, MemorySource(memory)), cast(Any, MemoryResults(memory)), now=lambda: began)
+    finished = classify_blob(stores, FixedClassifier(), image).record
+    assert finished is not None
+    assert finished.queue_delay_ms == 75_250
 
 
 def test_a_clock_behind_that_of_storage_gives_no_negative_delay(account: Account) -> None:

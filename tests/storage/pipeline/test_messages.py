@@ -131,5 +131,6 @@ def test_batches_are_limited_in_names_and_in_bytes() -> None:
     hostile = ["\x01" * 1024, "\U0001f431" * 512] * 20
     packed = list(batches("incoming", hostile))
     assert [name for request in packed for name in request.blobs] == hostile
+    assert len(packed) == 5, "160 KiB of names"
     # The limit counts the bytes that are sent: 40 KiB of names, and less than 1 KiB for the rest of the message.
     assert max(len(request.to_json().encode()) for request in packed) <= 41 * 1024

@@ -11,7 +11,7 @@ from inference.errors import TransientError
 from storage.clients import Clients, connect
 from storage.connection import Connection
 from storage.pipeline.messages import Queues, Request
-from storage.pipeline.queue import RequestQueue
+from storage.pipeline.queue import RefusedQueue, RequestQueue
 from tests.storage.wire import wire
 from tools.azurite.azurite import connection_string
 
@@ -42,6 +42,23 @@ def test_a_delayed_request_is_counted_but_invisible(clients: Clients, name: str)
     queue.send(Request("incoming", ("a.jpg",)), delay_seconds=3600)
     assert list(clients.queues.get_queue_client(name).receive_messages()) == []
     assert queue.approximate_message_count() == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        ('{"blobs": 7} \U0001f431'.encode(), '{"blobs": 7} \U0001f431'),
+        (b"\xff\xfe", "//4="),
+        (b"a\x01", "YQE="),
+        (b"", ""),
+    ],
+    ids=["text", "no text", "text that XML cannot hold", "nothing"],
+)
+def test_a_refused_message_is_kept_as_it_is_or_in_base64(clients: Clients, name: str, body: bytes, kept: str) -> None:
+    queues = Queues(name)
+    RefusedQueue(clients, queues).send(body)
+    (message,) = clients.queues.get_queue_client(queues.refused).receive_messages()
+    assert (message.content or "") == kept
 
 
 def test_an_unavailable_queue_is_transient(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -86,13 +87,18 @@ def only(name: str, attempt: int = 0) -> Request:
 
 
 @pytest.mark.parametrize(("attempt", "delay"), list(enumerate(DELAYS)))
-def test_only_the_image_that_failed_is_queued_again(images: TwoImages, attempt: int, delay: int) -> None:
+def test_only_the_image_that_failed_is_queued_again(
+    images: TwoImages, attempt: int, delay: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     images.retries.classify_request(both(attempt), lambda: FailingFor(b"dog.jpg"))
     cat = images.record(CAT)
     assert cat is not None
     assert cat.status is Status.CLASSIFIED
     assert images.record(DOG) is None
     assert images.queue.sent == [(only("dog.jpg", attempt + 1), delay)]
+    (line,) = (message for message in caplog.messages if message.startswith("image_finished"))
+    assert f" attempt={attempt} " in line
 
 
 def test_a_request_to_redo_replaces_the_outcomes_before_its_time(images: TwoImages) -> None:

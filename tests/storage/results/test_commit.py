@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from storage.errors import ConflictError
 from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.outcome import Finished, Outcome
 from storage.pipeline.stores import Stores
@@ -146,3 +147,19 @@ def test_a_duplicate_delivery_removes_what_was_left(scene: Scene) -> None:
     stores = Stores(scene.source, scene.results)
     assert classify_blob(stores, FixedClassifier(), IMAGE) == Finished(Outcome.DUPLICATE, scene.first)
     assert scene.is_clean
+
+
+def test_a_row_whose_response_was_lost_is_the_outcome(scene: Scene) -> None:
+    """The SDK sends a write again when its response is lost, and then finds its own row in the way."""
+    write_row = scene.results.write_row
+
+    def conflict_with_itself(record: Record, replaced: Stored | None) -> None:
+        write_row(record, replaced)
+        raise ConflictError(str(record.image))
+
+    scene.results.write_row = conflict_with_itself
+    redone = scene.attempt(label="dog")
+    committed = commit(scene.results, scene.source, redone, scene.row(), redo_before=redone.classified_at)
+    assert committed is not None
+    assert committed == scene.row().record
+    assert committed.label == "dog"

@@ -5,9 +5,12 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+import imagecodecs
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -100,6 +103,23 @@ def test_the_estimate_of_an_avif_uses_the_size_in_its_stream() -> None:
     assert (header.info.width, header.info.height) == (SIDE, SIDE)
     assert header.coded_pixels == LARGE_PIXELS
     assert memory_bytes(content) > 1.5 * LARGE_PIXELS  # the samples of a 4:2:0 picture
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_deep_picture_asks_for_the_second_byte_of_each_sample(kind: str) -> None:
+    """With 10 bits, and without a reduced colour resolution: three samples a pixel."""
+    samples = np.tile(np.arange(600, dtype=np.uint16)[:, None, None], (1, 400, 3))
+
+    def encoded(bits: int) -> bytes:
+        if kind == "AVIF":
+            levels: Any = (samples >> 2).astype(np.uint8) if bits == 8 else samples
+            return bytes(imagecodecs.avif_encode(levels, speed=10, bitspersample=bits, pixelformat="yuv444"))
+        levels = (samples >> 2).astype(np.uint8) if bits == 8 else samples << 6
+        image = pillow_heif.from_bytes("RGB" if bits == 8 else "RGB;16", (400, 600), levels.tobytes())
+        image.save(stream := BytesIO(), chroma=444, enc_params={"preset": "ultrafast"})
+        return stream.getvalue()
+
+    assert memory_bytes(encoded(10)) - memory_bytes(encoded(8)) >= 3 * 400 * 600
 
 
 @pytest.mark.parametrize("kind", KINDS)
