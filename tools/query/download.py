@@ -25,7 +25,7 @@ from inference.errors import TransientError
 from storage.errors import translate
 from storage.etags import bare_etag, quoted_etag
 from storage.refusals import RefusedBlobError
-from tools.query.file_names import FileNames
+from tools.query.file_names import file_path
 from tools.terminal import printable
 
 if TYPE_CHECKING:
@@ -75,7 +75,6 @@ class Downloads:
         self._source = source
         self._folder = folder
         self._report = report
-        self._names = FileNames(reserved=_PARTIAL)
         self._stopping = threading.Event()
         self._pending: deque[Future[tuple[DownloadResult, str]]] = deque()
         self.counts: Counter[DownloadResult] = Counter()
@@ -114,7 +113,7 @@ class Downloads:
             TransientError: The disk is full.
         """
         if path is None:
-            path = self._names.path(record.blob_name)
+            path = file_path(record.blob_name)
             if str(path) != record.blob_name:
                 self._report(f"{printable(record.blob_name)} is saved as {path}.")
         if len(self._pending) >= _MAX_PENDING:

@@ -2,11 +2,14 @@ r"""File names for blobs: safe on every common system, readable, and different f
 
 Blob names are untrusted: ``../../etc/passwd``, ``CON.jpg``, ``a?b.jpg``, 1,024 characters. Each part of a name becomes
 one part of a path. Characters that a file system would refuse or interpret are escaped as in a URL, ``%3F``; a part
-that is too long is cut and ends in a hash. Two names that only a case-sensitive system distinguishes (``a.jpg`` and
-``A.JPG``, composed and decomposed accents), or a file and a folder of the same name, cannot both keep it: the second
-gets a hash.
+that is too long is cut and ends in a hash.
 
-    why?.jpg -> why%3F.jpg      100%.jpg -> 100%.jpg      a%20b.jpg -> a%2520b.jpg      ../x -> %2E%2E/x
+The path of a blob depends on nothing but its name, so it is the same in every selection. A file gets a hash of the
+whole blob name where its plain name could be the name of another blob on some system: capitals (``A.JPG``, ``a.jpg``),
+decomposed accents, and a name without an extension, which could be a folder. A folder that looks like a file ends in ~.
+
+    why?.jpg -> why%3F.jpg      100%.jpg -> 100%.jpg      a%20b.jpg -> a%2520b.jpg      ../x.jpg -> %2E%2E/x.jpg
+    IMG.JPG -> IMG~43b4d491658b.JPG      a.jpg/b.jpg -> a.jpg~/b~b31d8edae510.jpg
 """
 
 from __future__ import annotations
@@ -20,42 +23,62 @@ from pathlib import PurePosixPath
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\\/\ud800-\udfff]|%(?=[0-9A-Fa-f]{2})|[. ]+\Z')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*(\.|$)", re.IGNORECASE)
 _EMPTY = "%2F"  # between two slashes; a part that really is %2F becomes %252F
-_MAX_BYTES = 255  # of UTF-8 on Linux; elsewhere 255 UTF-16 units, which are never more bytes than that
+_MAX_BYTES = 254  # 255 of UTF-8 on Linux, elsewhere 255 UTF-16 units; one is left for the ~ of a folder
+_EXTENSION = re.compile(r"\.(?=[0-9]*[a-z])[a-z0-9]{1,10}\Z", re.IGNORECASE | re.ASCII)  # 2024.05.01 has none
+_HASHED = re.compile(r"~[0-9a-f]{12}(\.|\Z)", re.IGNORECASE)
+
+
+def file_path(blob_name: str) -> PurePosixPath:
+    """The relative path for a blob; different blobs get different paths, also where case does not count."""
+    *folders, name = blob_name.split("/")
+    parts = [safe_part(folder) for folder in folders]
+    marked = [f"{part}~" if _looks_like_a_file(part) else part for part in parts]
+    part = safe_part(name)
+    plain = (
+        marked == parts
+        and _as_seen(blob_name) == blob_name
+        and all(len(_safe(each).encode()) <= _MAX_BYTES for each in (*folders, name))
+        and not part.startswith(".")
+        and _EXTENSION.search(part)
+        and not _HASHED.search(part)
+    )
+    return PurePosixPath(*marked, part if plain else _with_hash(_safe(name), blob_name))
+
+
+def _looks_like_a_file(part: str) -> bool:
+    seen = _as_seen(part)
+    return bool(_EXTENSION.search(seen) or _HASHED.search(seen))
+
+
+def _as_seen(name: str) -> str:
+    """The name as a file system compares it that ignores case, accent composition and invisible marks."""
+    visible = "".join(each for each in name if unicodedata.category(each) != "Cf")
+    folded = unicodedata.normalize("NFC", visible).upper().casefold()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", folded).casefold())
 
 
 class FileNames:
-    """Gives each blob a unique path. Keeps about 200 bytes per blob; not thread-safe.
+    """Gives each name a unique part of a path. Keeps about 200 bytes per name; not thread-safe.
 
     Args:
-        reserved: A name in the top folder that no blob gets.
+        reserved: A part that no name gets.
     """
 
     def __init__(self, reserved: str) -> None:
         self._owners: dict[bytes, bytes] = {}
-        self._owner((reserved,), "\0")
-
-    def path(self, blob_name: str) -> PurePosixPath:
-        """The relative path for a blob; the same blob always gets the same path."""
-        return self._path(blob_name.split("/"))
+        self._owner(reserved, "\0")
 
     def part(self, name: str) -> str:
         """One part of a path for a name, whose slashes are escaped; the same name always gets the same part."""
-        return str(self._path([name]))
+        part = safe_part(name)
+        if self._owner(part, name) != _digest(name):
+            part = _with_hash(part, name)
+            self._owner(part, name)
+        return part
 
-    def _path(self, names: list[str]) -> PurePosixPath:
-        parts: list[str] = []
-        for depth, name in enumerate(names, start=1):
-            raw = "/".join(names[:depth]) + ("" if depth == len(names) else "/")
-            part = safe_part(name)
-            if self._owner((*parts, part), raw) != _digest(raw):
-                part = _with_hash(part, raw)
-                self._owner((*parts, part), raw)
-            parts.append(part)
-        return PurePosixPath(*parts)
-
-    def _owner(self, parts: tuple[str, ...], raw: str) -> bytes:
-        """A hash of the blob that owns this path; a free path becomes the caller's."""
-        seen_alike = unicodedata.normalize("NFC", unicodedata.normalize("NFC", "/".join(parts)).casefold())
+    def _owner(self, part: str, raw: str) -> bytes:
+        """A hash of the name that owns this part; a free part becomes the caller's."""
+        seen_alike = unicodedata.normalize("NFC", unicodedata.normalize("NFC", part).casefold())
         return self._owners.setdefault(_digest(seen_alike), _digest(raw))
 
 
@@ -89,7 +112,7 @@ def _escaped(text: str) -> str:
 def _with_hash(part: str, raw: str) -> str:
     """The part with a hash before its extension, cut to the length that a file system allows."""
     stem, dot, extension = part.rpartition(".")
-    if not stem or len(extension) > 10:  # longer is no extension
+    if not stem or not _EXTENSION.search(part):
         stem, dot, extension = part, "", ""
     suffix = f"~{hashlib.sha256(raw.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}{dot}{extension}"
     kept = stem.encode()[: _MAX_BYTES - len(suffix.encode())].decode("utf-8", "ignore")
