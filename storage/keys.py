@@ -71,11 +71,14 @@ def sidecar_name(blob_name: str) -> str:
 #
 #     label|<label>|<inverted day>        <inverted microseconds>|<image hash>      only classified images have a label
 #     status|<status>|<inverted day>      <inverted microseconds>|<image hash>
+#     taken||<inverted day>               <inverted microseconds>|<image hash>      of capture, by the camera's clock
 #
 #   label            partitions  label|cat|        .. label|cat}         status        likewise
 #   label and day    partition   label|cat|79738879
 #   day              partitions  status|classified|79738879, status|rejected|..., status|failed|...  (merged by RowKey)
 
+TAKEN = ("taken", "")
+"""Kind and value of the index by time of capture."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_DAY = 99_999_999
 _LAST_MICROSECOND = 10**18 - 1
@@ -89,6 +92,15 @@ def inverted_day(time: datetime) -> str:
 def inverted_time(time: datetime) -> str:
     """Eighteen digits that sort the newest time first, by microsecond. ``time`` must be aware, from 1970 on."""
     return f"{_LAST_MICROSECOND - (time - _EPOCH) // timedelta(microseconds=1):018d}"
+
+
+def wall_clock(taken_at: str | None) -> datetime | None:
+    """A capture time for keys: what the camera's clock displayed, as if it were UTC; ``None`` before 1970."""
+    try:
+        taken = datetime.fromisoformat(taken_at or "").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return taken if taken >= _EPOCH else None
 
 
 def index_partition(kind: str, value: str, time: datetime) -> str:

@@ -4,7 +4,8 @@
     folder             one partition of it
     label (and time)   label|<label>|<day>   of the index, newest first
     status (and time)  status|<status>|<day> of the index, newest first
-    time alone         the same for all three statuses, to be merged
+    time of capture    taken||<day>           of the index, newest first
+    time alone         the same as status, for all three statuses, to be merged
     none of these      every row of the container: a scan
 
 The first that applies is used. The rest of the filter becomes conditions, which storage applies to the range and
@@ -19,7 +20,16 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from storage.keys import folder_of, image_keys, index_partition, index_prefix, inverted_time, partition_key
+from storage.keys import (
+    TAKEN,
+    folder_of,
+    image_keys,
+    index_partition,
+    index_prefix,
+    inverted_time,
+    partition_key,
+    wall_clock,
+)
 from storage.results.record import Status
 from storage.tables import Condition, Span
 
@@ -55,6 +65,10 @@ class Filter:
         reason: The code of a rejection or failure.
         model: The model's name or its version.
         damaged: Only pictures of which only a part was classified; false for all.
+        taken_since: Captured at this time or later by the camera's clock; the zone is ignored.
+        taken_until: Captured before this time by the camera's clock; the zone is ignored.
+        camera: The camera's serial number, its model, or its make and model with a space between; for an image that
+            states none of them, its folder.
     """
 
     container: str
@@ -68,6 +82,9 @@ class Filter:
     reason: str | None = None
     model: str | None = None
     damaged: bool = False
+    taken_since: datetime | None = None
+    taken_until: datetime | None = None
+    camera: str | None = None
 
     def matches(self, columns: Mapping[str, Any]) -> bool:
         """Whether a row of the results table matches."""
@@ -79,6 +96,7 @@ class Filter:
             and self.reason in {None, columns.get("reason")}
             and self.model in {None, columns.get("model"), columns.get("model_version")}
             and (columns.get("damaged") is True or not self.damaged)
+            and self._matches_capture(columns)
             and self.matches_index_row(columns)
         )
 
@@ -95,10 +113,33 @@ class Filter:
             and (self.until is None or classified_at < self.until)
         )
 
+    def _matches_capture(self, columns: Mapping[str, Any]) -> bool:
+        if self.camera is not None and self.camera not in camera_names(columns):
+            return False
+        if not self.is_by_capture:
+            return True
+        taken = wall_clock(columns.get("taken_at"))
+        return (
+            taken is not None
+            and (self.taken_since is None or taken >= as_wall_clock(self.taken_since))
+            and (self.taken_until is None or taken < as_wall_clock(self.taken_until))
+        )
+
     @property
-    def index_is_enough(self) -> bool:
-        """Whether the columns of an index row decide every part that is no key."""
-        return self.model is None and self.reason is None and not self.damaged
+    def is_by_capture(self) -> bool:
+        """Whether the time of capture is limited."""
+        return self.taken_since is not None or self.taken_until is not None
+
+    @property
+    def first_index_columns_are_enough(self) -> bool:
+        """Whether the seven columns of an index row of version 1 decide every part that is no key."""
+        return (
+            self.model is None
+            and self.reason is None
+            and not self.damaged
+            and self.camera is None
+            and not self.is_by_capture
+        )
 
     @property
     def earliest(self) -> datetime | None:
@@ -168,6 +209,9 @@ def plan(row_filter: Filter) -> Plan:
         facets = [("label", row_filter.label)]
     elif row_filter.status is not None:
         facets = [("status", str(row_filter.status))]
+    elif row_filter.is_by_capture:
+        since, until = map(_as_wall_clock_or_none, (row_filter.taken_since, row_filter.taken_until))
+        return Plan(Kind.RANGE, in_index=True, streams=tuple(filter(None, [_newest_first(*TAKEN, since, until)])))
     elif row_filter.since is not None or row_filter.until is not None:
         facets = [("status", str(status)) for status in Status]
     else:
@@ -178,24 +222,38 @@ def plan(row_filter: Filter) -> Plan:
 
 
 def _newest_first(kind: str, value: str, since: datetime | None, until: datetime | None) -> tuple[Span, ...]:
-    """The index ranges of one value in a period: part of its newest day, the whole days, part of its oldest day."""
+    """The index range of one value in a period; nothing for an empty period."""
     if until is not None and until <= (since or _EARLIEST):
         return ()
     prefix = index_prefix(kind, value)
-    first_row = _FIRST_ROW if until is None else f"{inverted_time(until)}{_AFTER}"
-    last_row = _AFTER if since is None else f"{inverted_time(since)}{_AFTER}"
-    newest = None if until is None else index_partition(kind, value, until)
-    oldest = None if since is None else index_partition(kind, value, since)
-    if newest is not None and newest == oldest:
-        return (Span(newest, newest, first_row, last_row),)
-    whole_days = Span(
-        prefix if newest is None else f"{newest}{_AFTER}",
-        f"{prefix}{_AFTER}" if oldest is None else f"{prefix}{int(oldest.removeprefix(prefix)) - 1:08d}{_AFTER}",
+    if since is None and until is None:
+        return (Span(prefix, f"{prefix}{_AFTER}"),)
+    # A row's key begins with its time, so one range of row keys limits all days: the first and the last whole ones too.
+    return (
+        Span(
+            prefix if until is None else index_partition(kind, value, until),
+            f"{prefix}{_AFTER}" if since is None else index_partition(kind, value, since),
+            _FIRST_ROW if until is None else f"{inverted_time(until)}{_AFTER}",
+            _AFTER if since is None else f"{inverted_time(since)}{_AFTER}",
+        ),
     )
-    spans = [] if newest is None else [Span(newest, newest, first_row, _AFTER)]
-    spans += [whole_days] if whole_days.first_partition < whole_days.last_partition else []
-    spans += [] if oldest is None else [Span(oldest, oldest, _FIRST_ROW, last_row)]
-    return tuple(spans)
+
+
+def camera_names(columns: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names that a camera has in ``Filter.camera``, by the columns of one of its images."""
+    make, model, serial = (columns.get(f"camera_{each}") for each in ("make", "model", "serial"))
+    names = [serial, model, f"{make} {model}" if make and model else None]
+    stated = tuple(name for name in names if isinstance(name, str) and name)
+    return stated or (folder_of(str(columns.get("blob_name"))) or "",)
+
+
+def as_wall_clock(time: datetime) -> datetime:
+    """What a clock displays at this time, as if it were UTC, and at least 1970."""
+    return max(time.replace(tzinfo=UTC), _EARLIEST)
+
+
+def _as_wall_clock_or_none(time: datetime | None) -> datetime | None:
+    return None if time is None else as_wall_clock(time)
 
 
 def _double(number: float) -> str:

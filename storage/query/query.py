@@ -1,7 +1,10 @@
 """Answers a query from the tables, page by page and in constant memory. It writes nothing and creates nothing.
 
-An index row only leads to a row: the row is read, and an index row that disagrees with it is skipped. Answers from the
-index come newest first, answers from the results table by folder and name.
+An index row holds every column of its row, so an answer from the index costs one request for each thousand rows. While
+an attempt writes a result, the index may hold the earlier outcome, or both; after a crash, until ``reconcile`` has run.
+``verify`` reads each row as well, and skips an index row that disagrees with it. An index row of version 1 has few
+columns, so its row is always read. Answers from the index come newest first, answers from the results table by folder
+and name.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from storage.etags import same_etag
 from storage.keys import RowKeys, image_keys
 from storage.query.lookup import RowLookup
 from storage.query.plan import Kind, plan
+from storage.results.index_rows import from_index_entity, has_every_column
 from storage.results.serialization import from_any_entity
 from storage.tables import RequestCounter, TableReader
 
@@ -34,7 +38,7 @@ _MAX_BATCH = 1000
 _MICROSECOND = timedelta(microseconds=1)
 _FILTERED = (
     *("container", "blob_name", "status", "label", "score", "classified_at", "reason", "model", "model_version"),
-    "damaged",
+    *("damaged", "taken_at", "camera_make", "camera_model", "camera_serial"),
 )
 
 
@@ -45,14 +49,16 @@ class Query:
         tables: A pooled client of the account.
         table: Name of the results table; the index table is the same name and ``index``.
         row_filter: Which rows to return.
+        verify: Confirm each answer of the index by its row.
 
     Attributes:
         kind: Point, range or scan.
         table: The table whose keys answer it.
     """
 
-    def __init__(self, tables: TableServiceClient, table: str, row_filter: Filter) -> None:
+    def __init__(self, tables: TableServiceClient, table: str, row_filter: Filter, *, verify: bool = False) -> None:
         self._filter = row_filter
+        self._verify = verify
         self._plan = plan(row_filter)
         self._counter = RequestCounter()
         self.kind = self._plan.kind
@@ -79,15 +85,13 @@ class Query:
         return islice(records, limit)
 
     def count(self, limit: int | None = None) -> int:
-        """Count the matching rows, at most ``limit``. Where the index can answer, only index rows are counted.
-
-        A result that is being written may then be counted too, or twice.
+        """Count the matching rows, at most ``limit``. Where the index answers, a result may be counted twice meanwhile.
 
         Raises:
             TransientError: Storage failed for now.
             ConfigurationError: Storage refused the request.
         """
-        needs_rows = self._plan.in_index and not self._filter.index_is_enough
+        needs_rows = self._plan.in_index and (self._verify or not self._filter.first_index_columns_are_enough)
         return sum(1 for _ in (self.records(limit) if needs_rows else islice(self._entities(), limit)))
 
     def _entities(self) -> Iterator[Mapping[str, Any]]:
@@ -104,7 +108,7 @@ class Query:
         return chain.from_iterable(chain.from_iterable(map(self._planned.pages, spans)))
 
     def _rows_of_index(self, limit: int | None) -> Iterator[Record]:
-        """Yield the rows that the matching index rows lead to, in the same order."""
+        """Yield the results of the matching index rows, in the same order."""
         index_rows = self._entities()
         size, left = _FIRST_BATCH, limit
         with RowLookup(self._rows) as lookup:
@@ -112,21 +116,43 @@ class Query:
                 batch = list(islice(index_rows, size if left is None else min(size, left)))
                 if not batch:
                     return
-                addresses = [image_keys(entity["container"], str(entity.get("blob_name"))) for entity in batch]
-                newest, oldest = batch[0]["classified_at"], batch[-1]["classified_at"]
-                of_batch = replace(self._filter, since=oldest, until=newest + _MICROSECOND)
-                records = lookup.records(addresses, of_batch.condition(in_index=False))
-                for entity, address in zip(batch, addresses, strict=True):
-                    record = records.get(address)
-                    if record is not None and self._confirms(record, entity):
-                        yield record
-                        left = None if left is None else left - 1
+                for record in self._results_of(batch, lookup):
+                    yield record
+                    left = None if left is None else left - 1
                 size = min(size * 4, _MAX_BATCH)
+
+    def _results_of(self, batch: Sequence[Mapping[str, Any]], lookup: RowLookup) -> Iterator[Record]:
+        """Yield the matching results of some index rows. Rows are read where the index rows are not enough."""
+        to_look_up = [entity for entity in batch if self._verify or not has_every_column(entity)]
+        rows = self._read_rows(to_look_up, lookup) if to_look_up else {}
+        for entity in batch:
+            if self._verify or not has_every_column(entity):
+                record = rows.get(_address(entity))
+                if record is not None and self._confirms(record, entity):
+                    yield record
+            else:
+                record = from_index_entity(entity)
+                if record is not None and self._filter.matches(_filtered(record)):
+                    yield record
+
+    def _read_rows(self, index_rows: Sequence[Mapping[str, Any]], lookup: RowLookup) -> Mapping[RowKeys, Record]:
+        times = [entity["classified_at"] for entity in index_rows]
+        of_batch = replace(self._filter, since=min(times), until=max(times) + _MICROSECOND)
+        return lookup.records(list(map(_address, index_rows)), of_batch.condition(in_index=False))
 
     def _confirms(self, record: Record, index_row: Mapping[str, Any]) -> bool:
         """Whether a row matches, and the index row that led to it is its own."""
         return (
-            self._filter.matches({name: getattr(record, name) for name in _FILTERED})
+            self._filter.matches(_filtered(record))
             and same_etag(record.etag, str(index_row.get("etag")))
             and RowKeys(index_row["PartitionKey"], index_row["RowKey"]) in record.index_keys()
         )
+
+
+def _address(index_row: Mapping[str, Any]) -> RowKeys:
+    """The keys of the row that an index row leads to."""
+    return image_keys(index_row["container"], str(index_row.get("blob_name")))
+
+
+def _filtered(record: Record) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in _FILTERED}

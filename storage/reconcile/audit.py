@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from storage.keys import image_keys, sidecar_name
 from storage.reconcile.bucket_hashes import BucketHashes, DifferingKeys
 from storage.results import sidecar_digest
+from storage.results.index_rows import index_rows
 from storage.results.record import Image, IndexRow
 from storage.results.serialization import from_any_entity
 
@@ -92,7 +93,7 @@ def audit(results: Results, container: str, with_blob: BucketHashes) -> Mismatch
             with_row.add(str(record.image))
         if record.sidecar == results.sidecar_path(record.image):  # else it was written to another results container
             sidecars.add(sidecar_name(record.blob_name), sidecar_digest.expected(record))
-        for expected in record.index_rows():
+        for expected in index_rows(record):
             index.add(_image_of(expected), expected.canonical_text())
 
     found_sidecars, found_index = BucketHashes(), BucketHashes()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from storage.errors import ConflictError
 from storage.etags import same_etag
 from storage.results.commit import commit
+from storage.results.index_rows import index_rows
 from storage.results.record import Image, IndexRow, Status
 from storage.results.serialization import to_entity
 
@@ -81,7 +82,7 @@ class Repair:
     def repair_index(self, image: Image) -> bool:
         """Write the index rows of the row that are missing or differ."""
         row = self.stores.results.read_row(image)
-        expected = row.record.index_rows() if row and row.record else ()
+        expected = index_rows(row.record) if row and row.record else ()
         missing = [index_row for index_row in expected if not self._is_written(index_row)]
         if not missing or self.dry_run:
             return bool(missing)

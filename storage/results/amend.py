@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from storage.errors import ConflictError
 from storage.etags import same_etag
+from storage.results.index_rows import index_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +53,7 @@ def amend(results: ResultStore, image: Image, etag: str, change: Callable[[Recor
                 results.write_sidecar(amended, sidecar)
         except ConflictError:
             continue
-        for index_row in amended.index_rows():
+        for index_row in index_rows(amended):
             results.write_index_row(index_row)
         try:
             results.write_row(replace(amended, superseded=row.record.superseded, shared=row.record.shared), row)

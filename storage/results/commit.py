@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from inference.errors import TransientError, printable
 from storage.errors import ConflictError, ProtectedSidecarError
 from storage.etags import same_etag
+from storage.results.index_rows import index_rows
 from storage.results.record import Status
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ def _write_sidecar(results: ResultStore, record: Record, replaced: Stored | None
 def _write_index_and_row(results: ResultStore, record: Record, row: Stored | None) -> Record | None:
     """Steps 2 and 3 for the record in the sidecar. ``row`` was read before the sidecar was seen to hold the record."""
     image = record.image
-    for index_row in record.index_rows():
+    for index_row in index_rows(record):
         results.write_index_row(index_row)
     _remove(results, record.superseded)
     index_keys = record.index_keys()

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 MAX_SUPERSEDED = 32
 """Index keys that a record keeps of attempts it replaced, newest last: 16 attempts fit a column at full length."""
 
-_INDEX_COLUMNS = ("container", "blob_name", "status", "label", "score", "etag", "classified_at")
-
 
 class Status(StrEnum):
     """The result of the work on an image."""
@@ -158,22 +156,23 @@ class Record:
         """The image that this record is about."""
         return Image(self.container, self.blob_name)
 
-    def index_rows(self) -> tuple[IndexRow, ...]:
-        """The index rows of this outcome: one by status, and one by label where there is a label."""
-        columns = {name: value for name in _INDEX_COLUMNS if (value := getattr(self, name)) is not None}
-        columns["status"] = str(self.status)
+    def index_addresses(self) -> tuple[keys.RowKeys, ...]:
+        """The keys of its index rows: by status, and by label and by time of capture where these are known."""
         facets = [("status", str(self.status))]
         if self.label is not None:
             facets.append(("label", self.label))
         row_key = keys.index_row_key(self.container, self.blob_name, self.classified_at)
-        return tuple(
-            IndexRow(keys.RowKeys(keys.index_partition(kind, value, self.classified_at), row_key), columns)
-            for kind, value in facets
-        )
+        addresses = [
+            keys.RowKeys(keys.index_partition(kind, value, self.classified_at), row_key) for kind, value in facets
+        ]
+        if taken := keys.wall_clock(self.taken_at):
+            row_key = keys.index_row_key(self.container, self.blob_name, taken)
+            addresses.append(keys.RowKeys(keys.index_partition(*keys.TAKEN, taken), row_key))
+        return tuple(addresses)
 
     def index_keys(self) -> set[keys.RowKeys]:
-        """The keys of ``index_rows``."""
-        return {row.keys for row in self.index_rows()}
+        """``index_addresses`` as a set."""
+        return set(self.index_addresses())
 
     def superseding(self, other: Record, *, finished: bool = False) -> Record:
         """This record with the keys of index rows that replaced attempts may still write.
@@ -183,7 +182,7 @@ class Record:
             finished: The other's only attempt has ended, so its index rows are removed together with its row.
         """
         own = self.index_keys()
-        others = [*self.superseded, *other.superseded, *(() if finished else (row.keys for row in other.index_rows()))]
+        others = [*self.superseded, *other.superseded, *(() if finished else other.index_addresses())]
         kept = dict.fromkeys(key for key in others if key not in own)
         return replace(self, superseded=tuple(kept)[-MAX_SUPERSEDED:])
 

@@ -43,7 +43,10 @@ OF_THE_HOST = {
     *(f"AzureWebJobsStorage__{each}" for each in IDENTITY),
 }
 # Settings that the deployment leaves at the code's default.
-LEFT_TO_THE_CODE = {"MAX_IMAGE_BYTES", "MAX_IMAGE_PIXELS", "MODEL_CACHE_DIR", "MODEL_REFRESH_SECONDS"}
+LEFT_TO_THE_CODE = {
+    *("MAX_IMAGE_BYTES", "MAX_IMAGE_PIXELS", "MODEL_CACHE_DIR", "MODEL_REFRESH_SECONDS"),
+    *("KEEP_LOCATION", "KEEP_SCORES", "TAKEN_AT_FROM_NAME"),
+}
 
 
 def names_of(kind: str) -> set[str]:

@@ -13,6 +13,7 @@ from storage.blobs import SourceBlobs, TooLargeError
 from storage.errors import ConflictError
 from storage.etags import same_etag
 from storage.results.commit import ResultStore, Source
+from storage.results.index_rows import index_rows
 from storage.results.record import Image, Record
 from storage.results.store import Results, Stored
 from tests.storage.conftest import MAX_BYTES
@@ -140,14 +141,14 @@ def test_a_deletion_removes_exactly_the_version_that_was_read(rig: Rig, read: st
 
 
 def test_an_index_row_is_read_as_written(rig: Rig) -> None:
-    row, another = rig.record().index_rows()
+    row, another = index_rows(rig.record())
     rig.results.write_index_row(row)
     assert rig.results.read_index_row(row.keys).canonical_text() == row.canonical_text()
     assert rig.results.read_index_row(another.keys) is None
 
 
 def test_index_rows_are_written_and_removed_any_number_of_times(rig: Rig) -> None:
-    rows = rig.record().index_rows()
+    rows = index_rows(rig.record())
     for row in (*rows, *rows):
         rig.results.write_index_row(row)
     assert rig.index() == {tuple(row.keys) for row in rows}
@@ -157,7 +158,7 @@ def test_index_rows_are_written_and_removed_any_number_of_times(rig: Rig) -> Non
 
 
 def test_an_index_row_can_be_removed_before_there_is_a_table(rig: Rig) -> None:
-    address: RowKeys = rig.record().index_rows()[0].keys
+    address: RowKeys = index_rows(rig.record())[0].keys
     rig.results.delete_index_row(address)
 
 

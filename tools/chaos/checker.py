@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _THREADS = 4
 _SCORE_TOLERANCE = 1e-6
-_INDEX_COLUMNS = ("container", "blob_name", "status", "label", "score", "etag", "classified_at")
 _OWN_COLUMNS = {"PartitionKey", "RowKey"}  # a row has them, a sidecar does not
 _SIDECAR_ONLY = {"schema_version", "predictions", "scores"}
 _RACES = {"superseded", "shared"}  # traces of concurrent attempts, not part of the result
@@ -194,7 +193,10 @@ class Checker:
             keys = index_row["PartitionKey"], index_row["RowKey"]
             if keys not in missing:
                 yield Violation("false index row", name, f"{keys[0]} {index_row['etag']}")
-            elif any(not _equal(index_row.get(column), row.get(column)) for column in _INDEX_COLUMNS):
+            elif any(
+                not _equal(index_row.get(column), row.get(column))
+                for column in (row.keys() | index_row.keys()) - _OWN_COLUMNS - _RACES
+            ):
                 yield Violation("index row differs", name, keys[0])
             missing.discard(keys)
         yield from (Violation("missing index row", name, keys[0]) for keys in missing)

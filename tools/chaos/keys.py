@@ -19,14 +19,24 @@ def row_keys(container: str, name: str) -> tuple[str, str]:
 
 
 def index_keys(row: Document) -> Iterable[tuple[str, str]]:
-    """Yield the keys of a row's index rows: by status, and by label if there is one; newest first."""
+    """Yield the keys of a row's index rows: by status, by label and by time of capture if known; newest first."""
     moment: datetime = row["classified_at"].astimezone(UTC)
-    microseconds = round((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
     image = hashlib.sha256(f"{row['container']}/{row['blob_name']}".encode()).hexdigest()[:32]
-    row_key = f"{10**18 - 1 - microseconds:018}|{image}"
     for kind in ("status", "label"):
         if row.get(kind) is not None:
-            yield f"{kind}|{_escaped(row[kind])}|{99_999_999 - int(f'{moment:%Y%m%d}'):08}", row_key
+            yield f"{kind}|{_escaped(row[kind])}|{_day(moment)}", f"{_time(moment)}|{image}"
+    if row.get("taken_at") is not None:
+        taken = datetime.fromisoformat(row["taken_at"]).replace(tzinfo=UTC)
+        yield f"taken||{_day(taken)}", f"{_time(taken)}|{image}"
+
+
+def _day(moment: datetime) -> str:
+    return f"{99_999_999 - int(f'{moment:%Y%m%d}'):08}"
+
+
+def _time(moment: datetime) -> str:
+    microseconds = round((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
+    return f"{10**18 - 1 - microseconds:018}"
 
 
 def _escaped(text: str) -> str:

@@ -1,8 +1,8 @@
-"""Find results by image name, folder, label, score, time, status, model and damage.
+"""Find results by image name, folder, label, score, time, time of capture, camera, status, model and damage.
 
-Image, folder, label, status and time are looked up by key range, however many rows there are; results by label, status
-or time come newest first. A score, a model, --damaged, --duplicates or --like alone reads the whole table. Rows are
-printed as they are found.
+Image, folder, label, status and times are looked up by key range, one request for each thousand rows; results by label,
+status or time come newest first. A score, a model, a camera, --damaged, --duplicates or --like alone reads the whole
+table. Rows are printed as they are found.
 """
 
 from __future__ import annotations
@@ -44,10 +44,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--download", type=Path, metavar="DIR", help="download the images; re-running skips files already there"
     )
     parser.add_argument(
+        "--verify", action="store_true", help="confirm each answer of the index by its row, which costs more requests"
+    )
+    parser.add_argument(
         "--explain", action="store_true", help="print the kind of key range and the number of requests on stderr"
     )
     parser.epilog = (
-        "Each row is printed as it is when it is read. --count may include a result that is being written.\n"
+        "While a result is written, an answer by label, status or time may hold the earlier one, or both: --verify\n"
+        "leaves out all that the results table does not confirm.\n"
         "Exit 0: done, also without a match. 1: --download could not fetch every image. 2: misuse.\n\n"
         "examples:\n"
         "  python -m tools query --label fox --min-score 0.8 --since 7d\n"
@@ -65,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     with open_account() as account:
         settings = account.settings
         row_filter = understood(read_filter(args, settings.incoming_container), account)
-        query = Query(account.clients.tables, settings.results_table, row_filter)
+        query = Query(account.clients.tables, settings.results_table, row_filter, verify=args.verify)
         complete = True
         if args.count:
             count = sum(1 for _ in _rows(account, query, args)) if column else query.count(args.limit)

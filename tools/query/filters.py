@@ -29,6 +29,20 @@ def add_filters(parser: ArgumentParser) -> None:
     group.add_argument(
         "--until", type=parse_time, metavar="TIME", help="classified before this time; UTC where it has no offset"
     )
+    group.add_argument(
+        "--taken-since",
+        type=parse_time,
+        metavar="TIME",
+        help="captured at this time or later by the camera's own clock; a zone is ignored",
+    )
+    group.add_argument(
+        "--taken-until", type=parse_time, metavar="TIME", help="captured before this time by the camera's own clock"
+    )
+    group.add_argument(
+        "--camera",
+        metavar="CAMERA",
+        help="this serial number, model, or make and model; the folder, for images that state none of them",
+    )
     group.add_argument("--status", choices=[str(status) for status in Status], help="only images with this status")
     group.add_argument("--model", metavar="MODEL", help="classified by the model of this name or version")
     group.add_argument("--damaged", action="store_true", help="only pictures of which only a part was classified")
@@ -47,6 +61,9 @@ def read_filter(args: Namespace, container: str) -> Filter:
         status=Status(args.status) if args.status else None,
         model=args.model,
         damaged=args.damaged,
+        taken_since=args.taken_since,
+        taken_until=args.taken_until,
+        camera=args.camera,
     )
 
 

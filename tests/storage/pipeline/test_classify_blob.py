@@ -20,6 +20,7 @@ from storage.connection import Connection
 from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.outcome import Finished, Outcome
 from storage.pipeline.stores import Stores
+from storage.results.index_rows import index_rows
 from storage.results.record import Image, Record, Status
 from storage.results.serialization import to_sidecar
 from tests.storage.conftest import MAX_BYTES
@@ -56,7 +57,7 @@ def committed(account: Account, blob_name: str = "cat.jpg") -> Record:
     assert row.record is not None
     assert sidecar is not None
     assert sidecar.record == row.record
-    assert {tuple(index_row.keys) for index_row in row.record.index_rows()} <= account.index_keys()
+    assert {tuple(index_row.keys) for index_row in index_rows(row.record)} <= account.index_keys()
     return row.record
 
 
@@ -96,7 +97,7 @@ def test_a_duplicate_costs_two_requests_and_no_inference(stores: Stores, account
 def test_an_overwrite_replaces_row_sidecar_and_index_rows(stores: Stores, account: Account, sent: list[str]) -> None:
     account.upload("cat.jpg", b"miaow")
     classify_blob(stores, FixedClassifier("cat"), account.image())
-    others = account.index_keys() - {tuple(row.keys) for row in committed(account).index_rows()}
+    others = account.index_keys() - {tuple(row.keys) for row in index_rows(committed(account))}
     account.upload("cat.jpg", b"woof")
     sent.clear()
     classify_blob(stores, FixedClassifier("dog"), account.image())
@@ -105,7 +106,7 @@ def test_an_overwrite_replaces_row_sidecar_and_index_rows(stores: Stores, accoun
     ]
     written = committed(account)
     assert written.label == "dog"
-    assert account.index_keys() == others | {tuple(row.keys) for row in written.index_rows()}
+    assert account.index_keys() == others | {tuple(row.keys) for row in index_rows(written)}
     sent.clear()
     assert classify_blob(stores, FixedClassifier(), account.image()).outcome is Outcome.DUPLICATE
     assert len(sent) == 2

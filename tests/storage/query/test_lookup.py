@@ -12,6 +12,7 @@ from storage.keys import RowKeys, image_keys
 from storage.query.lookup import RowLookup
 from storage.query.plan import Filter
 from storage.query.query import Query
+from storage.results.index_rows import index_rows
 from storage.results.serialization import to_entity
 from tests.storage.query.fake_table import FakeTable, table_of
 from tests.storage.query.folders import NAMES, folders
@@ -56,8 +57,8 @@ def test_the_service_filters_a_range_until_it_returns_short_pages(patience: int,
     others = ({"PartitionKey": f"incoming|site {n % 50:02d}", "RowKey": f"{n:05d}.png"} for n in range(50_000))
     service = PagingService()
     service.put("rows", itertools.chain((to_entity(each) for each in ours), others))
-    service.put("rowsindex", (row.to_entity() for each in ours for row in each.index_rows()))
+    service.put("rowsindex", (row.to_entity() for each in ours for row in index_rows(each)))
     service.empty_every, service.patience = 0, patience
-    query = Query(service.client(), "rows", Filter("incoming", label="cat"))
+    query = Query(service.client(), "rows", Filter("incoming", label="cat"), verify=True)
     assert len(list(query.records())) == 500
     assert least <= query.requests <= most

@@ -22,6 +22,7 @@ from storage.reconcile import bucket_hashes, reconcile
 from storage.reconcile.reconcile import Reconciliation, Summary, reconcile_on_timer
 from storage.reconcile.repair import Repair
 from storage.refusals import FailureReason, RefusedBlobError
+from storage.results.index_rows import index_rows
 from storage.results.record import Image, IndexRow, Record, Status
 from storage.results.serialization import to_entity, to_sidecar
 from tests.storage.conftest import MAX_BYTES
@@ -87,7 +88,7 @@ class Scene:
         return self.account.clients.blobs.get_blob_client(self.account.container, keys.sidecar_name(name))
 
     def expected_index(self, names: list[str]) -> set[tuple[str, str]]:
-        return {row.keys for name in names for row in self.record(name).index_rows()}
+        return {row.keys for name in names for row in index_rows(self.record(name))}
 
     def reconcile(self, **options: Any) -> tuple[dict[str, Any], list[str]]:
         """Run once; the summary, and the names that were queued."""
@@ -125,7 +126,7 @@ def test_a_classified_container_costs_five_reads_and_no_write(account: Account, 
 def test_an_account_without_containers_and_tables_is_empty_and_stays_so(account: Account) -> None:
     account.clients.blobs.delete_container(account.incoming)
     stores = Stores(account.source, account.results)
-    assert Reconciliation(stores, None, account.incoming, prune=True).run() == Summary()
+    assert Reconciliation(stores, None, account.incoming, prune=True).run() == Summary(coverage=None)
     for container in (account.incoming, account.container):
         assert not account.clients.blobs.get_container_client(container).exists()
     with pytest.raises(ResourceNotFoundError):
@@ -210,7 +211,7 @@ def test_a_candidate_whose_check_meets_a_fault_of_the_app_does_not_stop_the_othe
 
     monkeypatch.setattr(Repair, "repair_index", faulty)
     for name in ("a.jpg", "b.jpg"):
-        for row in scene.record(name).index_rows():
+        for row in index_rows(scene.record(name)):
             scene.account.results.delete_index_row(row.keys)
     assert scene.reconcile()[0]["repaired"] == 1
     assert "candidate_not_checked" in caplog.text
@@ -346,7 +347,7 @@ def test_an_attempt_that_died_before_its_row_is_finished(scene: Scene, last_step
     attempt = later.superseding(row)
     scene.account.results.write_sidecar(attempt, scene.account.results.read_sidecar(image))
     if last_step == "index":
-        for index_row in attempt.index_rows():
+        for index_row in index_rows(attempt):
             scene.account.results.write_index_row(index_row)
     assert scene.reconcile()[0] == found(5, repaired=1)
     assert scene.record("a.jpg").label == "dog"
@@ -363,7 +364,7 @@ def test_an_image_without_its_row_is_queued_and_adopts_its_sidecar(scene: Scene)
 def test_missing_index_rows_are_written(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconcile, "_MAX_PENDING", 1)  # more candidates than are in memory at once
     for name in ("a.jpg", "site b/e.jpg"):
-        for row in scene.record(name).index_rows():
+        for row in index_rows(scene.record(name)):
             scene.account.results.delete_index_row(row.keys)
     scene.sidecar_blob("a.jpg").delete_blob()  # one image may need both repairs
     assert scene.reconcile()[0] == found(5, repaired=2)
@@ -371,7 +372,7 @@ def test_missing_index_rows_are_written(scene: Scene, monkeypatch: pytest.Monkey
 
 
 def test_an_index_row_with_other_columns_is_written_again(scene: Scene) -> None:
-    row = scene.record("a.jpg").index_rows()[0]
+    row = index_rows(scene.record("a.jpg"))[0]
     scene.account.results.write_index_row(IndexRow(row.keys, {**row.columns, "label": "dog"}))
     assert scene.reconcile()[0] == found(5, repaired=1)
     scene.assert_consistent(IMAGES)
@@ -381,7 +382,7 @@ def test_false_index_rows_are_removed(scene: Scene) -> None:
     results = scene.account.results
     other_time = record("a.jpg", container=scene.account.incoming, label="dog")
     no_image = record("never.jpg", container=scene.account.incoming)
-    for false in (*other_time.index_rows(), *no_image.index_rows()):
+    for false in (*index_rows(other_time), *index_rows(no_image)):
         results.write_index_row(false)
     results.write_index_row(IndexRow(keys.RowKeys("status|failed|79738879", "rubbish"), {}))
     assert scene.reconcile()[0] == found(5, index_removed=5)
@@ -397,11 +398,11 @@ def test_an_index_row_of_a_running_attempt_is_kept(scene: Scene) -> None:
         sidecar=scene.account.results.sidecar_path(scene.account.image("new.jpg")),
     )
     scene.account.results.write_sidecar(attempt, None)
-    for index_row in attempt.index_rows():
+    for index_row in index_rows(attempt):
         scene.account.results.write_index_row(index_row)
     summary, _ = scene.reconcile(grace_seconds=120)
     assert summary == found(6, rows=5, coverage=5 / 6)
-    assert {tuple(row.keys) for row in attempt.index_rows()} <= scene.account.index_keys()
+    assert {tuple(row.keys) for row in index_rows(attempt)} <= scene.account.index_keys()
 
 
 def test_results_of_deleted_blobs_are_removed_only_by_prune(scene: Scene) -> None:
@@ -422,7 +423,7 @@ def test_prune_keeps_results_of_other_containers(
     monkeypatch.setattr(bucket_hashes, "_BUCKETS", 1)  # each row is a candidate as soon as one is
     elsewhere = record("other.jpg", container="elsewhere", sidecar="other-results/other.jpg.json")
     account.results.write_row(elsewhere, None)
-    for row in elsewhere.index_rows():
+    for row in index_rows(elsewhere):
         account.results.write_index_row(row)
     scene.account.delete("a.jpg")
     assert scene.reconcile(prune=True)[0] == found(4, rows=5, pruned=1)
@@ -477,7 +478,7 @@ def test_many_mixed_inconsistencies_are_found_in_one_run(account: Account, monke
     for name in unwritten:
         scene.sidecar_blob(name).delete_blob()
     for name in unindexed:
-        account.results.delete_index_row(scene.record(name).index_rows()[1].keys)
+        account.results.delete_index_row(index_rows(scene.record(name))[1].keys)
     for name in gone:
         account.delete(name)
     summary, sent = scene.reconcile(prune=True)

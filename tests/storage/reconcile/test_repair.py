@@ -10,6 +10,7 @@ from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.stores import Stores
 from storage.reconcile.reconcile import Reconciliation, Summary
 from storage.reconcile.repair import Repair
+from storage.results.index_rows import index_rows
 from tests.storage.samples import FixedClassifier
 
 if TYPE_CHECKING:
@@ -97,5 +98,5 @@ def test_the_index_rows_of_a_row_are_not_removed(account: Account, stores: Store
     row = account.results.read_row(account.image())
     assert row is not None
     assert row.record is not None
-    assert not any(Repair(stores).remove_false_index_row(index_row) for index_row in row.record.index_rows())
+    assert not any(Repair(stores).remove_false_index_row(index_row) for index_row in index_rows(row.record))
     assert_consistent(account, stores, "cat")

@@ -187,8 +187,8 @@ MUTANTS: dict[str, tuple[str, dict[str, str]]] = {
     "replaces the sidecar that it finds": (
         "a repair of the sidecar while the image is overwritten",
         {
-            "self.stores.results.write_sidecar(row.record, sidecar)": (
-                "self.stores.results.write_sidecar(row.record, self.stores.results.read_sidecar(image))"
+            "write_sidecar(_with_scores(row.record, written), sidecar)": (
+                "write_sidecar(_with_scores(row.record, written), self.stores.results.read_sidecar(image))"
             )
         },
     ),

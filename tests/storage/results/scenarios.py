@@ -14,6 +14,7 @@ from storage.etags import same_etag
 from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.retries import give_up
 from storage.pipeline.stores import Stores
+from storage.results.index_rows import index_rows
 from storage.results.record import Image, Record, Status
 from tests.storage.fakes import MemoryAccount, MemoryResults, MemorySource
 from tests.storage.results.schedules import EPOCH, Delivery, Event, Search
@@ -117,7 +118,7 @@ def check_consistent(account: MemoryAccount) -> Record | None:
     """``check_results``, and each index row has the columns that follow from the row."""
     blob = account.blobs.get(IMAGE)
     record = check_results(MemoryResults(account), blob.etag if blob else None, set(account.index), CONTENTS)
-    for index_row in record.index_rows() if record else ():
+    for index_row in index_rows(record) if record else ():
         assert account.index[index_row.keys] == tuple(index_row.columns.items()), "an index row with other columns"
     return record
 

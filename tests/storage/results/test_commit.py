@@ -16,6 +16,7 @@ from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.outcome import Finished, Outcome
 from storage.pipeline.stores import Stores
 from storage.results.commit import commit, finish_interrupted
+from storage.results.index_rows import index_rows
 from storage.results.record import Image, Record, Status
 from tests.storage.fakes import MemoryAccount, MemoryResults, MemorySource
 from tests.storage.samples import FixedClassifier, record
@@ -37,7 +38,7 @@ class Scene:
         self.source: Any = MemorySource(self.account)
         etag = self.account.upload(IMAGE, b"first")
         first = record("cat.jpg", etag=etag)
-        self.left = replace(first, classified_at=first.classified_at - timedelta(1)).index_rows()[0]
+        self.left = index_rows(replace(first, classified_at=first.classified_at - timedelta(1)))[0]
         self.first = replace(first, superseded=(self.left.keys,))
         assert commit(self.results, self.source, self.first, None) == self.first
         self.results.write_index_row(self.left)

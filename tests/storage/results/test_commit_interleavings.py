@@ -184,7 +184,7 @@ def test_a_stale_worker_keeps_a_result_whose_sidecar_was_deleted() -> None:
 
 # --- the search detects ----------------------------------------------------------------------------------------------
 
-_INDEX = "    for index_row in record.index_rows():\n        results.write_index_row(index_row)\n"
+_INDEX = "    for index_row in index_rows(record):\n        results.write_index_row(index_row)\n"
 MUTANTS: dict[str, tuple[str, dict[str, str]]] = {
     "never asks which model is current": (
         "a stale worker after the rollout",
@@ -269,8 +269,8 @@ MUTANTS: dict[str, tuple[str, dict[str, str]]] = {
     "overwrites a sidecar that another attempt wrote meanwhile": (
         "an overwrite during the first delivery",
         {
-            "            if to_write != existing:\n                results.write_sidecar(to_write, sidecar)": (
-                "            results.write_sidecar(to_write, results.read_sidecar(image))"
+            "            if to_write != existing:\n                _write_sidecar(results, to_write, sidecar)": (
+                "            _write_sidecar(results, to_write, results.read_sidecar(image))"
             )
         },
     ),
@@ -279,7 +279,7 @@ MUTANTS: dict[str, tuple[str, dict[str, str]]] = {
         {
             _INDEX: "",
             "            return record\n        sidecar": (
-                "            for index_row in record.index_rows():\n"
+                "            for index_row in index_rows(record):\n"
                 "                results.write_index_row(index_row)\n"
                 "            return record\n        sidecar"
             ),
@@ -289,7 +289,7 @@ MUTANTS: dict[str, tuple[str, dict[str, str]]] = {
         "two first deliveries of one content",
         {
             "            if to_write != existing:": (
-                "            for index_row in to_write.index_rows():\n"
+                "            for index_row in index_rows(to_write):\n"
                 "                results.write_index_row(index_row)\n"
                 "            if to_write != existing:"
             )

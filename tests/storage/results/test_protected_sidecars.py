@@ -13,6 +13,7 @@ from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.retries import give_up
 from storage.pipeline.stores import Stores
 from storage.reconcile.reconcile import Reconciliation
+from storage.results.index_rows import index_rows
 from tests.storage.samples import FixedClassifier
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def test_reconcile_goes_on_to_the_other_images(account: Account, sidecar: BlobCl
         row = account.results.read_row(account.image(name))
         assert row is not None
         assert row.record is not None
-        for index_row in row.record.index_rows():
+        for index_row in index_rows(row.record):
             account.results.delete_index_row(index_row.keys)
     account.clients.blobs.get_blob_client(account.container, "dog.jpg.json").delete_blob()
     if keep == "lease":

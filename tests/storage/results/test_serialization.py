@@ -21,6 +21,7 @@ from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.stores import Stores
 from storage.reconcile.repair import same_outcome
 from storage.results import serialization
+from storage.results.index_rows import index_rows
 from storage.results.record import Record, Status
 from storage.results.serialization import (
     MAX_TEXT_UNITS,
@@ -120,7 +121,7 @@ def test_names_of_all_kinds_come_back_from_row_sidecar_and_index(account: Accoun
         outcome = record(name)
         account.results.write_sidecar(outcome, None)
         account.results.write_row(outcome, None)
-        for row in outcome.index_rows():
+        for row in index_rows(outcome):
             account.results.write_index_row(row)
             expected.add(tuple(row.keys))
         row_stored = account.results.read_row(outcome.image)

@@ -12,6 +12,7 @@ from storage.connection import Connection
 from storage.errors import ConflictError
 from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.stores import Stores
+from storage.results.index_rows import index_rows
 from tests.storage.samples import MODEL, FixedClassifier, record
 from tests.storage.wire import Wire, wire
 from tools.azurite.azurite import connection_string
@@ -138,7 +139,7 @@ def test_an_unavailable_service_is_transient(open_account: Account, tables: Wire
     tables.close()
     blobs.close()
     outcome = record(container=open_account.incoming)
-    index_row = outcome.index_rows()[0]
+    index_row = index_rows(outcome)[0]
     calls: list[Callable[[], object]] = [
         lambda: open_account.results.read_row(outcome.image),
         lambda: open_account.results.read_sidecar(outcome.image),

@@ -20,6 +20,7 @@ from storage.errors import ConflictError
 from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.outcome import Finished, Outcome
 from storage.pipeline.stores import Stores
+from storage.results.index_rows import index_rows
 from storage.results.transactions import BatchedResults
 from tests.storage.samples import NOON, FixedClassifier, record
 from tests.storage.wire import wire
@@ -166,7 +167,7 @@ def test_a_replacement_is_conditional_in_a_group_too(account: Account) -> None:
 
 def test_index_rows_are_written_and_removed_in_groups(account: Account) -> None:
     results = batched(account)
-    rows = [row for one in images(account, 5) for row in one.index_rows()]
+    rows = [row for one in images(account, 5) for row in index_rows(one)]
     together(results, [partial(results.write_index_row, row) for row in rows])
     assert account.index_keys() == {tuple(row.keys) for row in rows}
     account.results.delete_index_row(rows[0].keys)  # it is missing already: no error, as for a single write

@@ -13,6 +13,7 @@ from PIL import Image as Picture
 from storage.errors import ConflictError
 from storage.pipeline.classify_blob import classify_blob
 from storage.results.amend import amend
+from storage.results.index_rows import index_rows
 from storage.results.record import Image, Record
 from storage.results.store import Results
 from tests.inference.capture.test_exif_facts import TAKEN, block
@@ -64,7 +65,7 @@ def test_rows_get_facts_and_keep_everything_else(account: Account, capsys: pytes
     assert summary(capsys) == {"listed": 2, "skipped": 0, "filled": 1, "without_facts": 1, "failed": 0}
     assert row(account, dated) == replace(before, **FACTS)  # type: ignore[arg-type]
     assert row(account, plain) == other
-    for index_row in row(account, dated).index_rows():
+    for index_row in index_rows(row(account, dated)):
         stored = account.stores.results.read_index_row(index_row.keys)
         assert stored is not None
         assert stored.canonical_text() == index_row.canonical_text()

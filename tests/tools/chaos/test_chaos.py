@@ -29,6 +29,7 @@ from storage.connection import Connection
 from storage.keys import RowKeys
 from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.stores import Stores
+from storage.results.index_rows import index_rows
 from storage.results.record import Image, IndexRow
 from storage.results.serialization import to_entity
 from storage.results.store import Results
@@ -309,7 +310,7 @@ class World:
         table.update_entity({**address, **columns}, mode=UpdateMode.MERGE)
 
     def index_rows(self) -> tuple[IndexRow, ...]:
-        return tuple(self.stored().record.index_rows())
+        return index_rows(self.stored().record)
 
 
 @pytest.fixture(scope="module")
@@ -330,7 +331,7 @@ def changed(row: IndexRow, **columns: object) -> IndexRow:
 
 def at_another_time(world: World) -> IndexRow:
     record = world.stored().record
-    return replace(record, classified_at=record.classified_at - timedelta(days=1)).index_rows()[0]  # type: ignore[no-any-return]
+    return index_rows(replace(record, classified_at=record.classified_at - timedelta(days=1)))[0]
 
 
 def duplicate_row(world: World) -> None:

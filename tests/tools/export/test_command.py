@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
+from storage.results.index_rows import index_rows
 from storage.results.serialization import COLUMNS
 from tests.storage.samples import NOON, record, rejected
 from tests.waiting import DEADLINE_SECONDS
@@ -29,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def put(account: Account, *records: Record) -> None:
     for each in records:
-        for row in each.index_rows():
+        for row in index_rows(each):
             account.stores.results.write_index_row(row)
         account.stores.results.write_row(each, None)
 

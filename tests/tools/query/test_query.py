@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from storage.pipeline.classify_blob import classify_blob
+from storage.results.index_rows import index_rows
 from storage.results.record import Image
 from storage.results.serialization import COLUMNS, to_entity, to_sidecar
 from tests.storage.samples import AWKWARD_NAMES, NOON, FixedClassifier, record, rejected
@@ -52,7 +53,7 @@ def account(empty_account: Account) -> Account:
 
 def put(account: Account, *records: Record) -> None:
     for each in records:
-        for row in each.index_rows():
+        for row in index_rows(each):
             account.stores.results.write_index_row(row)
         account.stores.results.write_row(each, None)
 
@@ -178,10 +179,11 @@ class TestOutput:
         [
             (("--image", "plain.jpg"), "point", "", 1),
             (("--folder", ""), "range", "", 2),
-            (("--label", "cat"), "range", "index", 2),
+            (("--label", "cat"), "range", "index", 1),
+            (("--label", "cat", "--verify"), "range", "index", 2),
             (("--model", "shapes"), "scan", "", 1),
         ],
-        ids=["image", "folder", "label", "model"],
+        ids=["image", "folder", "label", "label, verified", "model"],
     )
     def test_explain_adds_one_line_to_stderr(  # noqa: PLR0917 - parameters of the test cases
         self,
