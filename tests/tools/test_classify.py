@@ -280,7 +280,7 @@ def test_lines_arrive_while_later_images_are_still_waiting(photos: Path, model_d
 NEEDED_FOR_A_JPEG = """
 inference
 inference.classifier inference.errors inference.limits inference.model_spec inference.postprocess inference.predictions
-inference.preprocess
+inference.phash inference.preprocess inference.scores
 inference.capture
 inference.capture.exif_facts inference.capture.exif_tags inference.capture.maker_notes inference.capture.times
 inference.decoding
