@@ -41,6 +41,6 @@ def from_index_entity(entity: Mapping[str, Any]) -> Record | None:
         row = keys.image_keys(entity["container"], entity["blob_name"])
         record = from_entity({**entity, "PartitionKey": row.partition_key, "RowKey": row.row_key})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        logger.warning("index_row_unreadable partition_key=%r row_key=%r error=%s", *address, error)
+        logger.warning("row_unreadable partition_key=%r row_key=%r error=%s", *address, error)
         return None
     return record if address in record.index_addresses() else None
