@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inference.predictions import Classification, ImageInfo, ModelIdentity, Prediction
+from storage.results.index_rows import index_rows
 from storage.results.record import Record, Status
+
+if TYPE_CHECKING:
+    from storage.results.store import Results
 
 MODEL = ModelIdentity("shapes", "0123456789ab")
 NOON = datetime(2026, 11, 20, 12, 0, 0, 123456, UTC)
@@ -40,6 +44,14 @@ AWKWARD_NAMES = {
     "braces": "{name}.jpg",
     "line separator": "a\u2028b.jpg",
 }
+
+
+def write_results(results: Results, *records: Record) -> None:
+    """Write index rows and row of each record, without a sidecar."""
+    for each in records:
+        for row in index_rows(each):
+            results.write_index_row(row)
+        results.write_row(each, None)
 
 
 def record(blob_name: str = "cat.jpg", **changes: Any) -> Record:

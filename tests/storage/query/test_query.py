@@ -21,7 +21,7 @@ from storage.results.serialization import to_entity
 from storage.results.store import Results
 from tests.conftest import Names
 from tests.storage.query.paging_service import PagingService
-from tests.storage.samples import AWKWARD_NAMES, NOON, record, rejected
+from tests.storage.samples import AWKWARD_NAMES, NOON, record, rejected, write_results
 
 if TYPE_CHECKING:
     from azure.data.tables import TableServiceClient
@@ -80,13 +80,6 @@ def some_records(container: str) -> list[Record]:
     return records
 
 
-def write(results: Results, *records: Record) -> None:
-    for each in records:
-        for row in index_rows(each):
-            results.write_index_row(row)
-        results.write_row(each, None)
-
-
 @dataclass
 class Scene:
     tables: TableServiceClient
@@ -141,7 +134,7 @@ def scene(clients: Clients) -> Scene:
     container, table = names.container("incoming"), names.table("rows")
     results = Results(clients, table=table, container=names.container("results"))
     records = some_records(container)
-    write(results, *records, *(each for each in some_records(f"{container}-old")[::4]))
+    write_results(results, *records, *(each for each in some_records(f"{container}-old")[::4]))
     return Scene(clients.tables, table, container, records)
 
 
@@ -207,7 +200,7 @@ def test_a_limit_limits_the_requests_too(scene: Scene) -> None:
 
 def test_a_wrong_index_row_is_skipped_where_it_is_verified(account: Account) -> None:
     true = record("a.jpg", container=account.incoming)
-    write(account.results, true)
+    write_results(account.results, true)
     status_row, label_row = index_rows(true)
     earlier = NOON - timedelta(hours=1)
     for wrong in (
@@ -236,7 +229,7 @@ def test_a_wrong_index_row_is_skipped_where_it_is_verified(account: Account) -> 
 def test_an_index_row_whose_keys_belong_to_other_columns_is_skipped(account: Account) -> None:
     """A person edited it. One that an attempt wrote and has yet to remove is an answer, unless it is verified."""
     true = record("a.jpg", container=account.incoming)
-    write(account.results, true)
+    write_results(account.results, true)
     _, label_row = index_rows(true)
     for edited in ({"label": "dog"}, {"blob_name": 7}, {"top_k": "["}, {"score": "much"}):
         account.results.write_index_row(IndexRow(label_row.keys, {**label_row.columns, **edited}))
@@ -250,7 +243,7 @@ def test_an_index_row_whose_keys_belong_to_other_columns_is_skipped(account: Acc
 
 def test_an_index_row_of_version_1_leads_to_its_row(account: Account) -> None:
     old, new = (record(f"{name}.jpg", container=account.incoming, model="shapes") for name in ("old", "new"))
-    write(account.results, old, new)
+    write_results(account.results, old, new)
     for row in index_rows(old):
         few = {name: row.columns[name] for name in COLUMNS_OF_VERSION_1}
         account.results.write_index_row(IndexRow(row.keys, few))
@@ -262,7 +255,7 @@ def test_an_index_row_of_version_1_leads_to_its_row(account: Account) -> None:
 
 
 def test_a_row_of_another_program_is_skipped(account: Account) -> None:
-    write(account.results, record("a.jpg", container=account.incoming))
+    write_results(account.results, record("a.jpg", container=account.incoming))
     table = account.clients.tables.get_table_client(account.table)
     table.create_entity({"PartitionKey": account.incoming, "RowKey": "b.jpg", "note": "mine"})
     table.create_entity(

@@ -15,32 +15,23 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from storage.results.index_rows import index_rows
 from storage.results.serialization import COLUMNS
-from tests.storage.samples import NOON, record, rejected
+from tests.storage.samples import NOON, record, rejected, write_results
 from tests.waiting import DEADLINE_SECONDS
 from tools.__main__ import main
 
 if TYPE_CHECKING:
-    from storage.results.record import Record
     from tools.account import Account
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def put(account: Account, *records: Record) -> None:
-    for each in records:
-        for row in index_rows(each):
-            account.stores.results.write_index_row(row)
-        account.stores.results.write_row(each, None)
 
 
 @pytest.fixture
 def rows(empty_account: Account) -> Account:
     """Two cats, a fox and a rejected file."""
     container = empty_account.settings.incoming_container
-    put(
-        empty_account,
+    write_results(
+        empty_account.stores.results,
         record("site-a/1.jpg", container=container),
         record("site-a/2.jpg", container=container, score=0.25),
         record("site-b/3.jpg", container=container, label="=fox"),
@@ -96,7 +87,7 @@ def test_json_ends_with_the_summary(rows: Account, tmp_path: Path, capsys: pytes
 
 def test_parquet_by_day_is_filled_and_then_read_in_part(rows: Account, tmp_path: Path) -> None:
     container = rows.settings.incoming_container
-    put(rows, record("old.jpg", container=container, classified_at=NOON - timedelta(days=400)))
+    write_results(rows.stores.results, record("old.jpg", container=container, classified_at=NOON - timedelta(days=400)))
     target = tmp_path / "results"
     command = ["export", "--format", "parquet", "-o", str(target)]
     assert main([*command, "--since-last"]) == 0
@@ -104,7 +95,7 @@ def test_parquet_by_day_is_filled_and_then_read_in_part(rows: Account, tmp_path:
     assert names(target) == [old.name, new.name, "_export.json"]
     assert sorted(parquet_names(new)) == ["notes.txt", "site-a/1.jpg", "site-a/2.jpg", "site-b/3.jpg"]
     before = old.stat().st_mtime_ns
-    put(rows, record("site-b/4.jpg", container=container))
+    write_results(rows.stores.results, record("site-b/4.jpg", container=container))
     assert main([*command, "--since-last"]) == 0
     assert "site-b/4.jpg" in parquet_names(new)
     assert old.stat().st_mtime_ns == before

@@ -20,10 +20,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from storage.pipeline.classify_blob import classify_blob
-from storage.results.index_rows import index_rows
 from storage.results.record import Image
 from storage.results.serialization import COLUMNS, to_entity, to_sidecar
-from tests.storage.samples import AWKWARD_NAMES, NOON, FixedClassifier, record, rejected
+from tests.storage.samples import AWKWARD_NAMES, NOON, FixedClassifier, record, rejected, write_results
 from tests.waiting import DEADLINE_SECONDS
 from tools.__main__ import main
 from tools.query.file_names import file_path, safe_part
@@ -32,7 +31,6 @@ from tools.query.output import columns_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from storage.results.record import Record
     from tools.account import Account
 
 HOSTILE = {
@@ -51,18 +49,11 @@ def account(empty_account: Account) -> Account:
     return empty_account
 
 
-def put(account: Account, *records: Record) -> None:
-    for each in records:
-        for row in index_rows(each):
-            account.stores.results.write_index_row(row)
-        account.stores.results.write_row(each, None)
-
-
 @pytest.fixture
 def hostile(account: Account) -> Account:
     container = account.settings.incoming_container
     records = [record(name, container=container, label=label) for name, label in HOSTILE.items()]
-    put(account, *records, rejected("no image.txt", container=container, detail="=2+2"))
+    write_results(account.stores.results, *records, rejected("no image.txt", container=container, detail="=2+2"))
     return account
 
 
@@ -139,7 +130,9 @@ class TestOutput:
         import struct
         import termios
 
-        put(hostile, record("\u661f" * 90 + ".jpg", container=hostile.settings.incoming_container))
+        write_results(
+            hostile.stores.results, record("\u661f" * 90 + ".jpg", container=hostile.settings.incoming_container)
+        )
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         environ = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
@@ -221,8 +214,8 @@ class TestOutput:
     ) -> None:
         container = account.settings.incoming_container
         half = {"container": container, "damaged": True, "decoded_fraction": 0.5}
-        put(
-            account,
+        write_results(
+            account.stores.results,
             record("a/whole.jpg", container=container),
             record("a/cut.jpg", **half),
             record("a/dog.jpg", label="dog", **half),
@@ -236,8 +229,8 @@ class TestOutput:
 
     def test_every_format_shows_the_damage(self, account: Account, capsys: pytest.CaptureFixture[str]) -> None:
         container = account.settings.incoming_container
-        put(
-            account,
+        write_results(
+            account.stores.results,
             record("cut.jpg", container=container, damaged=True, decoded_fraction=0.5),
             record("whole.jpg", container=container),
         )
@@ -250,8 +243,9 @@ class TestOutput:
 
     def test_the_newest_come_first(self, hostile: Account, capsys: pytest.CaptureFixture[str]) -> None:
         container = hostile.settings.incoming_container
-        put(
-            hostile, *(record(f"{day}.jpg", container=container, classified_at=NOON.replace(day=day)) for day in (3, 9))
+        write_results(
+            hostile.stores.results,
+            *(record(f"{day}.jpg", container=container, classified_at=NOON.replace(day=day)) for day in (3, 9)),
         )
         lines = run_query(capsys, "--until", "2026-11-10", "--json")[0].splitlines()
         assert [json.loads(line)["blob_name"] for line in lines] == ["9.jpg", "3.jpg"]
