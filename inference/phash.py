@@ -37,15 +37,6 @@ def phash(decoded: DecodedImage) -> str:
     return _hash(np.asarray(decoded.orientation.apply(small.convert("L")), np.float64))
 
 
-def distance(one: str, other: str) -> int:
-    """Return the number of bits that differ between two hashes: 0 to 64.
-
-    Raises:
-        ValueError: One of them is no hexadecimal number.
-    """
-    return (int(one, 16) ^ int(other, 16)).bit_count()
-
-
 def _hash(pixels: NDArray[np.float64]) -> str:
     """Return the hash of (32, 32) grey pixels."""
     frequencies = (_DCT @ pixels @ _DCT.T).round(_DIGITS)

@@ -52,13 +52,27 @@ def similar_pictures(records: Iterable[Record], phash: str, within: int) -> list
         phash: The perceptual hash that is asked for: 16 hex digits.
         within: 0 to ``MAX_DISTANCE``.
     """
-    asked = int(phash, 16)
     found = []
     for record in records:
-        bits = _bits_of(record)
-        if bits is not None and (distance := (bits ^ asked).bit_count()) <= within:
-            found.append((record, distance))
+        try:
+            bits = distance(record.phash or "", phash)
+        except ValueError:
+            continue
+        if bits <= within:
+            found.append((record, bits))
     return sorted(found, key=lambda each: (each[1], each[0].blob_name))
+
+
+def distance(one: str, other: str) -> int:
+    """Return the number of bits that differ between two hashes: 0 to ``MAX_DISTANCE``.
+
+    Raises:
+        ValueError: One of them is no hexadecimal number of 64 bits.
+    """
+    bits = int(one, 16), int(other, 16)
+    if not all(0 <= each < 1 << MAX_DISTANCE for each in bits):
+        raise ValueError("not a hash of 64 bits")
+    return (bits[0] ^ bits[1]).bit_count()
 
 
 def _md5_of(record: Record) -> bytes | None:
@@ -67,11 +81,3 @@ def _md5_of(record: Record) -> bytes | None:
     except ValueError:  # a person edited the row
         return None
     return md5 or None
-
-
-def _bits_of(record: Record) -> int | None:
-    try:
-        bits = int(record.phash or "", 16)
-    except ValueError:
-        return None
-    return bits if 0 <= bits < 1 << MAX_DISTANCE else None

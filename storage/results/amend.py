@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from storage.errors import ConflictError
 from storage.etags import same_etag
+from storage.results.commit import same_attempt
 from storage.results.index_rows import index_rows
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def amend(results: ResultStore, image: Image, etag: str, change: Callable[[Recor
         if row is None or row.record is None or not same_etag(row.record.etag, etag):
             return None
         written = sidecar.record if sidecar else None
-        if written is not None and _attempt(written) != _attempt(row.record):
+        if written is not None and not same_attempt(written, row.record):
             return None  # it is about to write its row, with the facts
         amended = change(written or row.record)
         try:
@@ -67,7 +68,3 @@ def amend(results: ResultStore, image: Image, etag: str, change: Callable[[Recor
             results.delete_index_row(address)
         return amended
     return None
-
-
-def _attempt(record: Record) -> tuple[object, ...]:
-    return record.etag, record.model_version, record.status, record.classified_at

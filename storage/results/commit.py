@@ -110,7 +110,7 @@ def commit(  # noqa: PLR0913 - the two ports, the record, and what decides betwe
     while True:
         existing = sidecar.record if sidecar else None
         to_write: Record | None
-        if existing is not None and _same_attempt(existing, record):
+        if existing is not None and same_attempt(existing, record):
             to_write = existing  # our own write, whose response was lost
         elif sidecar is None and row and row.record and _other_model_wins(row.record, record, is_current_model):
             return row.record  # its sidecar was deleted
@@ -240,14 +240,15 @@ def _write_index_and_row(results: ResultStore, record: Record, row: Stored | Non
         current = sidecar.record if sidecar else None
         if current is None:
             raise TransientError(f"The sidecar of {printable(str(image))} was deleted while its row was written.")
-        if not _same_attempt(current, record):
+        if not same_attempt(current, record):
             _remove(results, index_keys - current.index_keys())
             return current if same_etag(current.etag, record.etag) else None
         if _is_committed(record, row):
             return record
 
 
-def _same_attempt(one: Record, other: Record) -> bool:
+def same_attempt(one: Record, other: Record) -> bool:
+    """Whether two records are of one attempt at an image, also where facts were added to one of them."""
     return (one.etag, one.model_version, one.status, one.classified_at) == (
         other.etag,
         other.model_version,
@@ -257,7 +258,7 @@ def _same_attempt(one: Record, other: Record) -> bool:
 
 
 def _is_committed(record: Record, row: Stored | None) -> bool:
-    return row is not None and row.record is not None and _same_attempt(row.record, record)
+    return row is not None and row.record is not None and same_attempt(row.record, record)
 
 
 def _remove(results: ResultStore, addresses: Iterable[RowKeys]) -> None:

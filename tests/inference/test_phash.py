@@ -12,7 +12,8 @@ from inference.decoding.decode import decode
 from inference.decoding.header import read_header
 from inference.decoding.plan import plan_decode
 from inference.limits import Limits
-from inference.phash import _hash, distance, phash
+from inference.phash import _hash, phash
+from storage.query.similar import distance
 
 
 def picture(width: int = 640, height: int = 480, seed: int = 1) -> Image.Image:

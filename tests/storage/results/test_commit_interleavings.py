@@ -252,7 +252,7 @@ MUTANTS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "does not read the sidecar again": (
         "an overwrite during the first delivery",
-        {"if not _same_attempt(current, record):": "if False:"},
+        {"if not same_attempt(current, record):": "if False:"},
     ),
     "reads the row's ETag after it wrote the sidecar": (
         "an overwrite during the first delivery",
