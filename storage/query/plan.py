@@ -118,12 +118,17 @@ class Filter:
             return False
         if not self.is_by_capture:
             return True
-        taken = wall_clock(columns.get("taken_at"))
-        return (
-            taken is not None
-            and (self.taken_since is None or taken >= as_wall_clock(self.taken_since))
-            and (self.taken_until is None or taken < as_wall_clock(self.taken_until))
+        taken, since, until = wall_clock(columns.get("taken_at")), *self.taken_period
+        return taken is not None and (since is None or taken >= since) and (until is None or taken < until)
+
+    @property
+    def taken_period(self) -> tuple[datetime | None, datetime | None]:
+        """``taken_since`` and ``taken_until`` as ``keys.wall_clock`` gives capture times."""
+        since, until = (
+            None if time is None else max(time.replace(tzinfo=UTC), _EARLIEST)
+            for time in (self.taken_since, self.taken_until)
         )
+        return since, until
 
     @property
     def is_by_capture(self) -> bool:
@@ -210,8 +215,8 @@ def plan(row_filter: Filter) -> Plan:
     elif row_filter.status is not None:
         facets = [("status", str(row_filter.status))]
     elif row_filter.is_by_capture:
-        since, until = map(_as_wall_clock_or_none, (row_filter.taken_since, row_filter.taken_until))
-        return Plan(Kind.RANGE, in_index=True, streams=tuple(filter(None, [_newest_first(*TAKEN, since, until)])))
+        spans = _newest_first(*TAKEN, *row_filter.taken_period)
+        return Plan(Kind.RANGE, in_index=True, streams=(spans,) if spans else ())
     elif row_filter.since is not None or row_filter.until is not None:
         facets = [("status", str(status)) for status in Status]
     else:
@@ -245,15 +250,6 @@ def camera_names(columns: Mapping[str, Any]) -> tuple[str, ...]:
     names = [serial, model, f"{make} {model}" if make and model else None]
     stated = tuple(name for name in names if isinstance(name, str) and name)
     return stated or (folder_of(str(columns.get("blob_name"))) or "",)
-
-
-def as_wall_clock(time: datetime) -> datetime:
-    """What a clock displays at this time, as if it were UTC, and at least 1970."""
-    return max(time.replace(tzinfo=UTC), _EARLIEST)
-
-
-def _as_wall_clock_or_none(time: datetime | None) -> datetime | None:
-    return None if time is None else as_wall_clock(time)
 
 
 def _double(number: float) -> str:

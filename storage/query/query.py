@@ -100,9 +100,13 @@ class Query:
             (((partition, _, row, _),),) = self._plan.streams
             entity = self._planned.point(RowKeys(partition, row or ""))
             return iter([entity] if entity is not None and self._filter.matches(entity) else [])
-        matches = self._filter.matches_index_row if self._plan.in_index else self._filter.matches
+        matches = self._matches_index_row if self._plan.in_index else self._filter.matches
         streams = [filter(matches, self._stream(spans)) for spans in self._plan.streams]
         return streams[0] if len(streams) == 1 else heapq.merge(*streams, key=lambda entity: entity["RowKey"])
+
+    def _matches_index_row(self, entity: Mapping[str, Any]) -> bool:
+        """Whether a result matches; of an index row with few columns, whether it may."""
+        return (self._filter.matches if has_every_column(entity) else self._filter.matches_index_row)(entity)
 
     def _stream(self, spans: Sequence[Span]) -> Iterator[Mapping[str, Any]]:
         return chain.from_iterable(chain.from_iterable(map(self._planned.pages, spans)))
@@ -123,17 +127,18 @@ class Query:
 
     def _results_of(self, batch: Sequence[Mapping[str, Any]], lookup: RowLookup) -> Iterator[Record]:
         """Yield the matching results of some index rows. Rows are read where the index rows are not enough."""
-        to_look_up = [entity for entity in batch if self._verify or not has_every_column(entity)]
+        to_look_up = [entity for entity in batch if self._needs_row(entity)]
         rows = self._read_rows(to_look_up, lookup) if to_look_up else {}
         for entity in batch:
-            if self._verify or not has_every_column(entity):
+            if self._needs_row(entity):
                 record = rows.get(_address(entity))
                 if record is not None and self._confirms(record, entity):
                     yield record
-            else:
-                record = from_index_entity(entity)
-                if record is not None and self._filter.matches(_filtered(record)):
-                    yield record
+            elif (record := from_index_entity(entity)) is not None:
+                yield record
+
+    def _needs_row(self, index_row: Mapping[str, Any]) -> bool:
+        return self._verify or not has_every_column(index_row)
 
     def _read_rows(self, index_rows: Sequence[Mapping[str, Any]], lookup: RowLookup) -> Mapping[RowKeys, Record]:
         times = [entity["classified_at"] for entity in index_rows]
@@ -143,7 +148,7 @@ class Query:
     def _confirms(self, record: Record, index_row: Mapping[str, Any]) -> bool:
         """Whether a row matches, and the index row that led to it is its own."""
         return (
-            self._filter.matches(_filtered(record))
+            self._filter.matches({name: getattr(record, name) for name in _FILTERED})
             and same_etag(record.etag, str(index_row.get("etag")))
             and RowKeys(index_row["PartitionKey"], index_row["RowKey"]) in record.index_keys()
         )
@@ -152,7 +157,3 @@ class Query:
 def _address(index_row: Mapping[str, Any]) -> RowKeys:
     """The keys of the row that an index row leads to."""
     return image_keys(index_row["container"], str(index_row.get("blob_name")))
-
-
-def _filtered(record: Record) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in _FILTERED}
