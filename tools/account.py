@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from storage.blobs import SourceBlobs
-from storage.clients import POOL_SIZE, Clients, connect
+from storage.clients import Clients, connect
 from storage.connection import DEVELOPMENT_STORAGE
 from storage.pipeline.capture import capture_rules
 from storage.pipeline.messages import Queues
@@ -47,7 +47,7 @@ def open_account(environ: Mapping[str, str] = os.environ) -> Iterator[Account]:
         ConfigurationError: ``local.settings.json`` cannot be read.
     """
     settings = Settings.from_environ(load_settings(APP_ROOT, environ, DEVELOPMENT_STORAGE))
-    session = FirstRequestSession(settings.image_storage, POOL_SIZE)
+    session = FirstRequestSession(settings.image_storage)
     clients = connect(settings.image_storage, max_blob_bytes=settings.max_image_bytes, session=session)
     stores = Stores(
         SourceBlobs(clients.blobs, settings.max_image_bytes),

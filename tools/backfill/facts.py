@@ -17,21 +17,19 @@ from inference.capture.exif_facts import read_capture_facts
 from inference.capture.find_exif import find_exif
 from inference.decoding.header import read_header
 from inference.errors import PermanentError, TransientError
+from inference.predictions import CaptureFacts
 from storage.results.amend import amend
 from tools.backfill.selection import Reason
+from tools.interrupt import INTERRUPTED
 from tools.terminal import printable
 
 if TYPE_CHECKING:
     from inference.limits import Limits
-    from inference.predictions import CaptureFacts
     from storage.pipeline.stores import Stores
     from storage.results.record import Image, Record
     from tools.backfill.selection import Selection
 
-COLUMNS = (
-    *("taken_at", "taken_from", "camera_make", "camera_model", "camera_serial", "temperature_c"),
-    *("latitude", "longitude"),
-)
+COLUMNS = ("taken_from", *(name for name in CaptureFacts._fields if name != "impossible_time"))
 _THREADS = 16  # each waits for storage nearly all of the time
 _WHOLE = frozenset({"tiff", "avif", "heif"})
 _ONE_AT_A_TIME = threading.Lock()  # whole files take memory
@@ -97,7 +95,7 @@ def fill_facts(  # noqa: PLR0913 - what a run depends on
         complete = not stopping.is_set()
     finally:
         _print_summary(counts, time.monotonic() - started, complete=complete, dry_run=dry_run, as_json=as_json)
-    return 1 if counts.failed else 0 if complete else 130
+    return 1 if counts.failed else 0 if complete else INTERRUPTED
 
 
 def _has_facts(record: Record) -> bool:
@@ -128,8 +126,9 @@ def _fill(stores: Stores, limits: Limits, record: Record, *, dry_run: bool) -> b
         facts = _read_facts(stores, limits, record)
     except FileNotFoundError:  # deleted or overwritten: the app gets its event
         return False
-    if dry_run or not _has_facts(stores.capture.add(record, facts)):
-        return _has_facts(stores.capture.add(record, facts))
+    has_facts = _has_facts(stores.capture.add(record, facts))
+    if dry_run or not has_facts:
+        return has_facts
     return amend(stores.results, record.image, record.etag, lambda whole: stores.capture.add(whole, facts)) is not None
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from inference.errors import ConfigurationError
-from storage.clients import POOL_SIZE, connect
+from storage.clients import connect
 from storage.connection import DEVELOPMENT_STORAGE, read_connection
 from storage.errors import SettingsError
 from storage.settings import APP_ROOT
@@ -115,7 +115,7 @@ def _host_account(environ: Mapping[str, str]) -> Iterator[Finding]:
             app_connection.connection_string,
             app_connection.blob_uri,
         )
-        clients = connect(connection, session=FirstRequestSession(connection, POOL_SIZE))
+        clients = connect(connection, session=FirstRequestSession(connection))
     except SettingsError:
         return
     try:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import requests
 
 from inference.errors import ConfigurationError
+from storage.clients import POOL_SIZE
 from storage.http_session import PreparedRequestSession
 from tools.failures.causes import address, explain_failure, is_unconnected
 
@@ -42,7 +43,7 @@ class FirstRequestSession(PreparedRequestSession):
         connections: How many are kept per host.
     """
 
-    def __init__(self, connection: Connection, connections: int) -> None:
+    def __init__(self, connection: Connection, connections: int = POOL_SIZE) -> None:
         super().__init__(connections)
         self._connection = connection
         self._reached: set[str] = set()

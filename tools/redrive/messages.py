@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from azure.core.exceptions import ResourceNotFoundError
 
 from inference.errors import ConfigurationError
-from storage.clients import POOL_SIZE, connect
+from storage.clients import connect
 from storage.connection import DEVELOPMENT_STORAGE, read_connection
 from storage.errors import translate_errors
 from storage.pipeline.messages import (
@@ -139,7 +139,7 @@ def _opened(account: Account, queue_name: str) -> Iterator[QueueClient]:
         return
     environ = load_settings(APP_ROOT, os.environ, DEVELOPMENT_STORAGE)
     connection = read_connection(environ, "AzureWebJobsStorage")
-    clients = connect(connection, session=FirstRequestSession(connection, POOL_SIZE))
+    clients = connect(connection, session=FirstRequestSession(connection))
     try:
         yield clients.queues.get_queue_client(queue_name)
     finally:
