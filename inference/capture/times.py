@@ -33,7 +33,8 @@ def parse_exif_time(text: str, fraction: str = "", offset: str = "") -> str | No
     if found is None:
         return None
     try:
-        moment = datetime(*map(int, found.groups()))  # type: ignore[arg-type]  # noqa: DTZ001 - no zone is stated
+        year, month, day, hour, minute, second = map(int, found.groups())
+        moment = datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - no zone is stated
     except ValueError:
         return None
     fraction = fraction.strip()

@@ -498,7 +498,7 @@ def test_the_timer_queues_old_losses_and_logs_one_line(scene: Scene, caplog: pyt
     def run(seconds_later: int) -> None:
         later = datetime.now(UTC) + timedelta(seconds=seconds_later)
         stores = Stores(scene.account.source, scene.account.results, now=lambda: later)
-        reconcile_on_timer(stores, sent, scene.account.incoming)  # type: ignore[arg-type]
+        reconcile_on_timer(stores, sent, scene.account.incoming)  # type: ignore[arg-type] # a fake
 
     run(60)
     assert sent.names == [], "the app may be working on it"
@@ -518,7 +518,7 @@ def test_the_timer_does_not_add_to_a_backlog(scene: Scene) -> None:
     later = datetime.now(UTC) + timedelta(seconds=180)
     stores = Stores(scene.account.source, scene.account.results, now=lambda: later)
     busy = SentRequests(waiting=101)
-    reconcile_on_timer(stores, busy, scene.account.incoming)  # type: ignore[arg-type]
+    reconcile_on_timer(stores, busy, scene.account.incoming)  # type: ignore[arg-type] # a fake
     assert busy.requests == []
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from storage.results.store import Stored
     from tools.account import Account
 
-FACTS = {"taken_at": "2019-05-05T14:36:12", "taken_from": "exif"}
+FACTS: dict[str, Any] = {"taken_at": "2019-05-05T14:36:12", "taken_from": "exif"}
 
 
 def upload(account: Account, name: str, *, exif: bytes = b"") -> Image:
@@ -63,7 +63,7 @@ def test_rows_get_facts_and_keep_everything_else(account: Account, capsys: pytes
 
     assert main(["backfill", "--facts", "--json"]) == 0
     assert summary(capsys) == {"listed": 2, "skipped": 0, "filled": 1, "without_facts": 1, "failed": 0}
-    assert row(account, dated) == replace(before, **FACTS)  # type: ignore[arg-type]
+    assert row(account, dated) == replace(before, **FACTS)
     assert row(account, plain) == other
     for index_row in index_rows(row(account, dated)):
         stored = account.stores.results.read_index_row(index_row.keys)
@@ -109,11 +109,11 @@ def test_an_interrupted_change_is_completed(account: Account, error: BaseExcepti
     results.error = error
 
     def change(record: Record) -> Record:
-        return replace(record, **FACTS)  # type: ignore[arg-type]
+        return replace(record, **FACTS)
 
     if not isinstance(error, ConflictError):
         with pytest.raises(type(error)):
             amend(results, image, before.etag, change)
     assert amend(results, image, before.etag, change) is not None
-    assert row(account, image) == replace(before, **FACTS)  # type: ignore[arg-type]
+    assert row(account, image) == replace(before, **FACTS)
     assert amend(results, image, "another", change) is None
