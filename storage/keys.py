@@ -94,10 +94,15 @@ def inverted_time(time: datetime) -> str:
     return f"{_LAST_MICROSECOND - (time - _EPOCH) // timedelta(microseconds=1):018d}"
 
 
-def wall_clock(taken_at: str | None) -> datetime | None:
-    """A capture time for keys: what the camera's clock displayed, as if it were UTC; ``None`` before 1970."""
+def wall_clock(taken_at: object) -> datetime | None:
+    """A capture time for keys: what the camera's clock displayed, as if it were UTC.
+
+    ``None`` before 1970 and for all that is no time: a person may have edited the column.
+    """
+    if not isinstance(taken_at, str):
+        return None
     try:
-        taken = datetime.fromisoformat(taken_at or "").replace(tzinfo=UTC)
+        taken = datetime.fromisoformat(taken_at).replace(tzinfo=UTC)
     except ValueError:
         return None
     return taken if taken >= _EPOCH else None

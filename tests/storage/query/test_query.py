@@ -241,6 +241,17 @@ def test_an_index_row_whose_keys_belong_to_other_columns_is_skipped(account: Acc
     assert list(Query(account.clients.tables, account.table, of_dog, verify=True).records()) == []
 
 
+@pytest.mark.parametrize("edited", [7, NOON, True], ids=["number", "time", "flag"])
+def test_a_capture_time_that_a_person_replaced_is_none(account: Account, edited: object) -> None:
+    image = record("a/1.jpg", container=account.incoming, taken_at="2024-05-02T01:02:03")
+    write_results(account.results, image)
+    account.clients.tables.get_table_client(account.table).upsert_entity({**to_entity(image), "taken_at": edited})
+    tried: list[dict[str, Any]] = [{"folder": "a"}, {"image": "a/1.jpg"}]
+    for parts in tried:
+        of_2024 = Filter(account.incoming, taken_since=datetime(2024, 1, 1, tzinfo=UTC), **parts)
+        assert list(Query(account.clients.tables, account.table, of_2024).records()) == []
+
+
 def test_an_index_row_of_version_1_leads_to_its_row(account: Account) -> None:
     old, new = (record(f"{name}.jpg", container=account.incoming, model="shapes") for name in ("old", "new"))
     write_results(account.results, old, new)
