@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tools.times import parse_time
+from tools.times import parse_time, parse_wall_clock
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,11 @@ def test_a_time_may_be_relative_to_now(text: str, ago: timedelta) -> None:
 def test_a_time_without_an_offset_is_utc() -> None:
     assert parse_time("2026-11-20") == datetime(2026, 11, 20, tzinfo=UTC)
     assert parse_time("2026-11-20T12:00:00+02:00") == datetime(2026, 11, 20, 10, tzinfo=UTC)
+
+
+def test_the_offset_of_a_camera_s_clock_is_ignored() -> None:
+    assert parse_wall_clock("2024-05-02") == datetime(2024, 5, 2, tzinfo=UTC)
+    assert parse_wall_clock("2024-05-02T01:00:00+10:00") == datetime(2024, 5, 2, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "7", "999999d", "-1d"])

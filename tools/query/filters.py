@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from storage.query.plan import Filter
 from storage.results.record import Status
-from tools.times import parse_time
+from tools.times import parse_time, parse_wall_clock
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -31,12 +31,15 @@ def add_filters(parser: ArgumentParser) -> None:
     )
     group.add_argument(
         "--taken-since",
-        type=parse_time,
+        type=parse_wall_clock,
         metavar="TIME",
         help="captured at this time or later by the camera's own clock; a zone is ignored",
     )
     group.add_argument(
-        "--taken-until", type=parse_time, metavar="TIME", help="captured before this time by the camera's own clock"
+        "--taken-until",
+        type=parse_wall_clock,
+        metavar="TIME",
+        help="captured before this time by the camera's own clock",
     )
     group.add_argument(
         "--camera",
