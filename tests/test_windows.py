@@ -68,6 +68,8 @@ for name in MODULES:
 for name in FUNCTIONS:
     if hasattr(os, name):
         delattr(os, name)
+if hasattr(os, "process_cpu_count"):
+    os.process_cpu_count = os.cpu_count  # as Windows has it: no process has a set of CPUs of its own
 for name in SIGNALS:
     if hasattr(signal, name):
         delattr(signal, name)
