@@ -16,10 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from inference.errors import ConfigurationError
-from inference.limits import Limits
-from inference.resources.admission import Admission
-from inference.resources.memory import budget_bytes, return_freed_memory
-from storage.blobs import SourceBlobs
+from inference.resources.memory import return_freed_memory
 from storage.query.query import Query
 from storage.results.record import Status
 from tools.account import open_account
@@ -27,17 +24,16 @@ from tools.query.filters import add_filters, read_filter
 from tools.query.names import nothing_matches, understood
 from tools.report.gallery import MAX_IMAGES, MAX_THUMBNAIL_BYTES, Gallery
 from tools.report.page import Report
-from tools.report.sampling import EvenSample
+from tools.report.sampling import EvenSample, by_label
 from tools.report.summary import Summary
 from tools.report.text import counted
-from tools.report.thumbnails import MissingThumbnail, Thumbnailer, max_bytes_each
+from tools.report.thumbnails import MissingThumbnail, open_thumbnailer, size_within
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
     from storage.query.plan import Filter
-    from tools.account import Account
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         created_at = datetime.now(UTC)
         query_filter = understood(read_filter(args, account.settings.incoming_container), account)
         records = Query(account.clients.tables, account.settings.results_table, query_filter).records()
-        summary, sample = Summary(), EvenSample(MAX_IMAGES)
+        summary, sample = Summary(), EvenSample(MAX_IMAGES, by_label)
         reading = progress.add_task("Reading rows", total=None)
         for record in records:
             summary.add(record)
@@ -68,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
         if not summary.images:
             console.print(nothing_matches(account, query_filter), soft_wrap=True)
         gallery = Gallery(sample.records())
-        made = _thumbnailer(account, len(gallery.records)).thumbnails(gallery.records)
+        thumbnail_size = size_within(MAX_THUMBNAIL_BYTES, len(gallery.records))
+        made = open_thumbnailer(account, thumbnail_size).thumbnails(gallery.records)
         thumbnails = list(progress.track(made, description="Making thumbnails", total=len(gallery.records)))
         report = Report(query_filter.container, _in_words(query_filter), created_at, summary, gallery)
         file.write_text(report.render(thumbnails), encoding="utf-8")
@@ -98,18 +95,6 @@ def _in_words(query_filter: Filter) -> list[str]:
     }
     words = [f"{name} {value}" for name, value in conditions.items() if value is not None]
     return [*words, "damaged pictures"] if query_filter.damaged else words
-
-
-def _thumbnailer(account: Account, images: int) -> Thumbnailer:
-    settings = account.settings
-    limits = Limits(
-        max_bytes=settings.max_image_bytes,
-        max_pixels=settings.max_image_pixels,
-        accept_damaged=True,  # a damaged picture was classified by its decoded part, so the page shows that part
-    )
-    admission = Admission(budget_bytes(settings.decode_budget_mib))
-    source = SourceBlobs(account.clients.blobs, limits.max_bytes)
-    return Thumbnailer(source, limits, admission, max_bytes_each(MAX_THUMBNAIL_BYTES, images))
 
 
 def _progress(console: Console) -> Progress:

@@ -1,26 +1,17 @@
 """Renders the report as one HTML file that loads nothing.
 
-Names, labels and messages are hostile. The templates escape every value they print, and ``_displayed`` makes invisible
-and direction-changing characters visible. The content security policy allows only the page's own style and script, by
-hash, and images embedded in the page.
+The content security policy allows only the page's own style and script, by hash, and images embedded in the page.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from typing import TYPE_CHECKING
 
 from storage.results.record import Status
 from tools.report import sections
-from tools.report.charts import swatch
-from tools.report.text import counted, display_text, minute, percentage
+from tools.report.templates import csp_hash, templates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,7 +21,9 @@ if TYPE_CHECKING:
     from tools.report.summary import Summary
     from tools.report.thumbnails import MissingThumbnail
 
-_WEB = Path(__file__).parent / "web"
+WEB = Path(__file__).parent / "web"
+"""Its ``base.css`` is the style that every page shares."""
+_ASSETS = ("base.css", "report.css", "report.js")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +50,10 @@ class Report:
         Args:
             thumbnails: For each record of the gallery, in its order, a WebP image or why there is none.
         """
-        style, script = (_WEB.joinpath(name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
+        base, own, script = (WEB.joinpath(name).read_text(encoding="utf-8") for name in _ASSETS)
+        style = base + own
         return (
-            _templates()
+            templates(WEB)
             .get_template("report.html")
             .render(
                 report=self,
@@ -72,38 +66,8 @@ class Report:
                 latencies=sections.latencies(self.summary),
                 gallery=self.gallery.json(thumbnails),
                 style=style,
-                style_hash=_csp_hash(style),
+                style_hash=csp_hash(style),
                 script=script,
-                script_hash=_csp_hash(script),
+                script_hash=csp_hash(script),
             )
         )
-
-
-@cache
-def _templates() -> Environment:
-    templates = Environment(
-        loader=FileSystemLoader(_WEB),
-        autoescape=True,
-        finalize=_displayed,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters |= {
-        "display": display_text,
-        "minute": minute,
-        "percentage_of": percentage,
-        "counted": counted,
-        "number": "{:,}".format,
-    }
-    templates.globals |= {"swatch": swatch}
-    return templates
-
-
-def _displayed(value: Any) -> Any:
-    """Apply ``display_text`` to every text a template prints, except markup of our own."""
-    return display_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _csp_hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -1,7 +1,7 @@
 """Reads, decodes and shrinks images to thumbnails, on all usable CPUs and in bounded memory.
 
-An image that was deleted, was changed, or cannot be read or decoded here gets no thumbnail but a reason; the report
-continues. Thumbnails carry no metadata: a photo's GPS position must not leak into a page that people pass on.
+An image that was deleted, was changed, or cannot be read or decoded here gets no thumbnail but a reason; the others
+follow. Thumbnails carry no metadata: a photo's GPS position must not leak into a page that people pass on.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image as Pillow
 
@@ -20,16 +20,18 @@ from inference.decoding.decode import decode
 from inference.decoding.header import read_header
 from inference.decoding.plan import plan_decode
 from inference.errors import ConfigurationError, PermanentError, TransientError
+from inference.limits import Limits
+from inference.resources.admission import Admission
 from inference.resources.cpus import usable_cpus
+from inference.resources.memory import budget_bytes
+from storage.blobs import SourceBlobs
 from storage.etags import same_etag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from inference.limits import Limits
-    from inference.resources.admission import Admission
-    from storage.blobs import SourceBlobs
     from storage.results.record import Record
+    from tools.account import Account
 
 # (minimum bytes allowed per thumbnail, pixels of its longer side). Photographs need about 0.15 bytes per pixel.
 _SIDES = ((8_000, 256), (3_500, 160), (0, 112))
@@ -47,6 +49,18 @@ class MissingThumbnail(StrEnum):
     UNREACHABLE = "unreachable"  # storage failed or refused
 
 
+class ThumbnailSize(NamedTuple):
+    """What a thumbnail may take.
+
+    Attributes:
+        side: Pixels of its longer side; a smaller image keeps its size.
+        max_bytes: Its file's size. An image that compresses badly gets fewer pixels.
+    """
+
+    side: int
+    max_bytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class Thumbnailer:
     """Makes thumbnails. Thread-safe.
@@ -55,13 +69,13 @@ class Thumbnailer:
         source: Reads the blobs.
         limits: The images that are decoded.
         admission: Bounds the memory of concurrent downloads and decodes.
-        max_bytes: Largest thumbnail; its size in pixels follows from this.
+        size: The largest thumbnail.
     """
 
     source: SourceBlobs
     limits: Limits
     admission: Admission
-    max_bytes: int
+    size: ThumbnailSize
 
     def thumbnails(self, records: Sequence[Record]) -> Iterator[bytes | MissingThumbnail]:
         """Yield a WebP image, or why there is none, for each record, in input order."""
@@ -99,26 +113,38 @@ class Thumbnailer:
                 return MissingThumbnail.UNDECODABLE
 
     def _shrink(self, content: bytes) -> bytes | MissingThumbnail:
-        side = next(side for min_bytes, side in _SIDES if self.max_bytes >= min_bytes)
         header = read_header(content, self.limits)
-        size = _fit(header.info.width, header.info.height, side)
+        size = _fit(header.info.width, header.info.height, self.size.side)
         plan = plan_decode(header, size)._replace(keep_damaged=self.limits.accept_damaged)
         with self.admission.reserve(plan.memory_bytes):
             decoded = decode(content, plan)
         small = decoded.image.resize(size, Pillow.Resampling.LANCZOS, box=decoded.box)
         for share, quality in _ATTEMPTS:
-            size = _fit(*small.size, round(side * share))
+            size = _fit(*small.size, round(self.size.side * share))
             sized = small if small.size == size else small.resize(size, Pillow.Resampling.LANCZOS)
             file = io.BytesIO()
             sized.save(file, "WEBP", quality=quality, icc_profile=b"", exif=b"", xmp=b"")
-            if file.tell() <= self.max_bytes:
+            if file.tell() <= self.size.max_bytes:
                 return file.getvalue()
         return MissingThumbnail.UNDECODABLE
 
 
-def max_bytes_each(total_bytes: int, images: int) -> int:
-    """Largest size in bytes of each thumbnail for which ``images`` of them stay within ``total_bytes``."""
-    return min(_MAX_BYTES, total_bytes // max(1, images))
+def size_within(total_bytes: int, images: int) -> ThumbnailSize:
+    """The largest size of each thumbnail for which ``images`` of them stay within ``total_bytes``."""
+    max_bytes = min(_MAX_BYTES, total_bytes // max(1, images))
+    return ThumbnailSize(next(side for min_bytes, side in _SIDES if max_bytes >= min_bytes), max_bytes)
+
+
+def open_thumbnailer(account: Account, size: ThumbnailSize) -> Thumbnailer:
+    """A thumbnailer for the images of an account, with the account's limits."""
+    settings = account.settings
+    limits = Limits(
+        max_bytes=settings.max_image_bytes,
+        max_pixels=settings.max_image_pixels,
+        accept_damaged=True,  # a damaged picture was classified by its decoded part, so a page shows that part
+    )
+    admission = Admission(budget_bytes(settings.decode_budget_mib))
+    return Thumbnailer(SourceBlobs(account.clients.blobs, limits.max_bytes), limits, admission, size)
 
 
 def _fit(width: int, height: int, side: int) -> tuple[int, int]:

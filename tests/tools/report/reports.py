@@ -12,7 +12,7 @@ from inference.predictions import Prediction
 from storage.results.record import Record, Status
 from tools.report.gallery import MAX_IMAGES, Gallery
 from tools.report.page import Report
-from tools.report.sampling import EvenSample
+from tools.report.sampling import EvenSample, by_label
 from tools.report.summary import Summary
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def page_about(
     container: str = "incoming",
 ) -> str:
     """The page, made as the command makes it."""
-    summary, sample = Summary(), EvenSample(MAX_IMAGES)
+    summary, sample = Summary(), EvenSample(MAX_IMAGES, by_label)
     for record in records:
         summary.add(record)
         if record.status is Status.CLASSIFIED:

@@ -24,7 +24,7 @@ from tests.inference.model.model_folders import noise as random_picture
 from tests.storage.samples import FixedClassifier
 from tests.tools.report.reports import outcome
 from tools.__main__ import main
-from tools.report.thumbnails import MissingThumbnail, Thumbnailer
+from tools.report.thumbnails import MissingThumbnail, Thumbnailer, size_within
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,7 +166,8 @@ def test_a_report_without_access_to_blobs_has_no_thumbnails(account: Account) ->
 
 def thumbnailer(account: Account, max_bytes: int, limits: Limits | None = None) -> Thumbnailer:
     source = SourceBlobs(account.clients.blobs, 1_000_000)
-    return Thumbnailer(source, limits or Limits(), Admission(256 * 1024 * 1024), max_bytes)
+    size = size_within(max_bytes, images=1)
+    return Thumbnailer(source, limits or Limits(), Admission(256 * 1024 * 1024), size)
 
 
 @pytest.mark.parametrize(("max_bytes", "side"), [(20_000, 256), (5_000, 160), (1_425, 112)])

@@ -20,10 +20,10 @@ from storage.results.record import Status
 from tests.tools.report.reports import NOON, outcome, outcomes, page_about
 from tools.report.charts import periods
 from tools.report.gallery import MAX_IMAGES, MAX_THUMBNAIL_BYTES, Gallery
-from tools.report.sampling import EvenSample
+from tools.report.sampling import EvenSample, by_label
 from tools.report.summary import MAX_EXAMPLES, Summary, percentile
 from tools.report.text import display_text, duration, percentage
-from tools.report.thumbnails import MissingThumbnail, max_bytes_each
+from tools.report.thumbnails import MissingThumbnail, size_within
 
 MAX_PAGE_BYTES = 30_000_000
 HOSTILE = {
@@ -249,7 +249,7 @@ def test_an_image_without_a_thumbnail_has_a_reason() -> None:
 
 def test_ten_thousand_images_with_the_worst_names_stay_within_thirty_megabytes() -> None:
     """Names whose characters need six bytes in JSON, the largest thumbnails, and as many problems as the page lists."""
-    name, each = "\u5fc3" * 900, max_bytes_each(MAX_THUMBNAIL_BYTES, MAX_IMAGES)
+    name, each = "\u5fc3" * 900, size_within(MAX_THUMBNAIL_BYTES, MAX_IMAGES).max_bytes
     good = (outcome(f"{at}{name}", label=f"{at % 500}{name}") for at in range(MAX_IMAGES + 500))
     reasons = [f"{number}{name}" for number in range(60)]
     bad = (
@@ -267,7 +267,7 @@ def test_ten_thousand_images_with_the_worst_names_stay_within_thirty_megabytes()
 
 
 def test_the_gallery_contains_ten_thousand_ordinary_images() -> None:
-    picture = Random(0).randbytes(max_bytes_each(MAX_THUMBNAIL_BYTES, MAX_IMAGES))
+    picture = Random(0).randbytes(size_within(MAX_THUMBNAIL_BYTES, MAX_IMAGES).max_bytes)
     page = page_about(outcomes(MAX_IMAGES), lambda _: picture)
     assert len(Reader(page).gallery["images"]) == MAX_IMAGES
     assert "A sample" not in page
@@ -275,7 +275,7 @@ def test_the_gallery_contains_ten_thousand_ordinary_images() -> None:
 
 
 def test_a_sample_keeps_rare_labels_whole_and_common_ones_evenly() -> None:
-    sample = EvenSample(100)
+    sample = EvenSample(100, by_label)
     for label, images in (("common", 5000), ("also common", 3000), ("rare", 7)):
         for at in range(images):
             sample.add(outcome(f"{label}/{at}.jpg", label=label))
@@ -290,7 +290,7 @@ def test_a_sample_does_not_depend_on_the_order_of_arrival_within_a_label(
 ) -> None:
     """A label keeps its lowest ranks, so an image's chance does not depend on its time of arrival."""
     records = [outcome(f"{at}.jpg", label=str(label)) for at, label in enumerate(labels)]
-    sample = EvenSample(most)
+    sample = EvenSample(most, by_label)
     for record in records:
         sample.add(record)
     kept = Counter(record.label for record in sample.records())
@@ -303,8 +303,8 @@ def test_a_sample_does_not_depend_on_the_order_of_arrival_within_a_label(
         assert [record.blob_name for record in sample.records() if record.label == label] == names
 
 
-def _only(label: str | None, records: list[Any]) -> EvenSample:
-    everything = EvenSample(len(records))
+def _only(label: str | None, records: list[Any]) -> EvenSample[str]:
+    everything = EvenSample(len(records), by_label)
     for record in records:
         if record.label == label:
             everything.add(record)
@@ -312,7 +312,7 @@ def _only(label: str | None, records: list[Any]) -> EvenSample:
 
 
 def test_a_sample_accepts_the_same_image_twice() -> None:
-    sample = EvenSample(1)
+    sample = EvenSample(1, by_label)
     sample.add(outcome("a.jpg"))
     sample.add(outcome("a.jpg"))
     assert len(sample.records()) == 1
