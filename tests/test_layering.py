@@ -141,6 +141,7 @@ TABLE: dict[str, set[str]] = {
     },
     "tools.export": {"inference", "storage", "tools.account", "tools.query", "tools.terminal"},
     "tools.report": {"inference", "storage", "tools.account", "tools.query", "tools.svg", "tools.terminal"},
+    "tools.trust": {"storage"},
     "tools.reconcile": {"storage", "tools.account", "tools.terminal"},
     "tools.redrive": {
         *("inference", "storage", "tools.account", "tools.devhost", "tools.failures", "tools.internal_queue"),

@@ -1,0 +1,97 @@
+"""Draws a random sample of classified images, stratified by label and score.
+
+A stratum is one label and one band of scores. Each label gets about the same number of images; within a label every
+band gets its share of them, rounded up, so no reviewed image stands for more than its part of the label
+(proportional allocation; Cochran, Sampling Techniques, 3rd edition, 1977, section 5.9).
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple
+
+from storage.etags import bare_etag
+from storage.results.record import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from storage.results.record import Record
+
+BANDS = (0.5, 0.8, 0.95)
+"""Where a band of scores ends and the next begins: 0 to 0.5, 0.5 to 0.8, 0.8 to 0.95, and 0.95 to 1."""
+
+
+class Stratum(NamedTuple):
+    """One label and one band of scores.
+
+    Attributes:
+        label: The label of the row.
+        band: The position of the band, 0 for the lowest scores, at most ``len(BANDS)``.
+    """
+
+    label: str
+    band: int
+
+
+class Sample(NamedTuple):
+    """A random sample.
+
+    Attributes:
+        records: The images, in random order: a review that ends early is a smaller random sample.
+        sizes: How many images each stratum holds, drawn or not.
+    """
+
+    records: list[Record]
+    sizes: Mapping[Stratum, int]
+
+
+def stratum_of(label: str, score: float) -> Stratum:
+    """The stratum of an image by its label and its score in [0, 1]."""
+    return Stratum(label, bisect_right(BANDS, score))
+
+
+def draw(records: Iterable[Record], per_label: int, seed: int) -> Sample:
+    """Draw a sample of a stream of any length, at random and without replacement.
+
+    Each image has a rank, a keyed hash of its name and ETag, and a stratum keeps its lowest ranks (bottom-k sampling;
+    Cohen and Kaplan, Summarizing data using bottom-k sketches, PODC 2007). So the same seed gives the same sample, in
+    every order of the rows, and a larger sample holds the smaller one. Memory: at most ``per_label`` records for each
+    stratum.
+
+    Args:
+        records: Rows of the results table; those without a label or a score are left out.
+        per_label: Images of each label, at least 1; a few more where bands are rounded up, and all images of a label
+            that has fewer.
+        seed: Decides which images are drawn.
+    """
+    sizes: Counter[Stratum] = Counter()
+    kept: defaultdict[Stratum, list[tuple[int, str, Record]]] = defaultdict(list)  # heaps, the highest rank first
+    for record in records:
+        if record.status is not Status.CLASSIFIED or record.label is None or record.score is None:
+            continue
+        stratum = stratum_of(record.label, record.score)
+        sizes[stratum] += 1
+        heap, entry = kept[stratum], (-_rank(record, seed), record.blob_name, record)
+        if len(heap) < per_label:
+            heapq.heappush(heap, entry)
+        elif entry[:2] > heap[0][:2]:
+            heapq.heapreplace(heap, entry)
+    images = Counter[str]()
+    for stratum, size in sizes.items():
+        images[stratum.label] += size
+    chosen: list[tuple[int, str, Record]] = []
+    for stratum, heap in kept.items():
+        share = -(-per_label * sizes[stratum] // images[stratum.label])
+        chosen += heapq.nlargest(share, heap, key=lambda entry: entry[:2])
+    chosen.sort(key=lambda entry: entry[:2], reverse=True)
+    return Sample([record for _, _, record in chosen], sizes)
+
+
+def _rank(record: Record, seed: int) -> int:
+    """A number in [0, 2^64) that depends on nothing that a model or a person knows of the image."""
+    text = f"{seed}\n{record.container}/{record.blob_name}\n{bare_etag(record.etag)}"
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())
