@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
 from storage.clients import connect
 from storage.connection import read_connection
@@ -59,6 +59,9 @@ class Account:
         """
         try:
             yield
+        except ResourceNotFoundError as error:  # an answer about one container, queue, blob or message
+            logger.warning("storage_object_missing account=%s in=%s error=%s", self.endpoint, loop, describe(error))
+            self._succeeded(loop)
         except AzureError as error:
             with self._lock:
                 first = not self._failing
@@ -81,16 +84,39 @@ class Account:
         self._clients.close()
 
 
-def create_container(container: ContainerClient) -> None:
-    """Create a container unless it exists."""
-    with contextlib.suppress(ResourceExistsError):
+def create_container(container: ContainerClient) -> bool:
+    """Create a container unless it exists, and return whether it is new.
+
+    A name that Azure is still deleting is left: the caller asks again later.
+    """
+    try:
         container.create_container(**AT_ONCE)
+    except ResourceExistsError:
+        return False
+    return True
 
 
-def create_queue(queue: QueueClient) -> None:
-    """Create a queue unless it exists."""
-    with contextlib.suppress(ResourceExistsError):
+def create_queue(queue: QueueClient) -> bool:
+    """Create a queue unless it exists, and return whether it is new; see ``create_container``."""
+    try:
         queue.create_queue(**AT_ONCE)
+    except ResourceExistsError:
+        return False
+    return True
+
+
+def restore_container(container: ContainerClient) -> None:
+    """Create a container that was deleted while the host was running, and log one warning that names it."""
+    if create_container(container):
+        logger.warning("container_restored container=%s: it was deleted while this host was running, and is created "
+                       "again, empty", container.container_name)  # fmt: skip
+
+
+def restore_queue(queue: QueueClient) -> None:
+    """Create a queue that was deleted while the host was running, and log one warning that names it."""
+    if create_queue(queue):
+        logger.warning("queue_restored queue=%s: it was deleted while this host was running, with the messages in it, "
+                       "and is created again", queue.queue_name)  # fmt: skip
 
 
 def describe(error: AzureError) -> str:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 
-from tools.devhost.accounts import AT_ONCE, create_queue, describe
+from tools.devhost.accounts import AT_ONCE, create_queue, describe, restore_queue
 from tools.devhost.messages import FatalMessageError, NotTextError, UndecodableMessageError
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class QueueListener:
         try:
             messages = list(next(pages, []))
         except ResourceNotFoundError:
-            create_queue(self.queue)
+            restore_queue(self.queue)
             return []
         with self._state:
             self._in_work.update((message.id, message) for message in messages)
@@ -204,10 +204,12 @@ class QueueListener:
         try:
             self.queue.delete_message(message.id, message.pop_receipt)
         except HttpResponseError as error:
-            # Its time ran out (the machine slept) and another host has it, which will find the work done.
+            # Its time ran out (the machine slept) and another host has it, which will find the work done; or its queue
+            # was deleted.
             if error.status_code not in (400, 404):
                 raise
-            logger.warning("message_taken_over queue=%s id=%s", self.queue.queue_name, message.id)
+            logger.warning("message_not_deleted queue=%s id=%s error=%s: its work is done", self.queue.queue_name,
+                           message.id, describe(error))  # fmt: skip
 
     def _give_up(self, message: QueueMessage, reason: str) -> None:
         """Move a message to poison: copy the text unchanged, then delete. A crash in between leaves two, never none."""

@@ -323,6 +323,30 @@ def test_without_the_binary_data_type_an_image_is_spoilt_as_on_azure(bench: Benc
     assert host.calls("spoilt")[0]["sha"] == hashlib.sha256(spoilt).hexdigest()
 
 
+def test_what_is_deleted_while_the_host_runs_is_restored_and_each_upload_is_called_once(bench: Bench) -> None:
+    bench.app(APP)
+    host = bench.host()
+
+    def upload_three(turn: str) -> None:
+        names = [f"{turn}/{number}.jpg" for number in range(3)]
+        for name in names:
+            bench.container().upload_blob(name, b"x")
+        until(lambda: all(calls_for(host, "finished", name) for name in names), "the calls", evidence=lambda: host.log)
+        assert [len(calls_for(host, "uploaded", name)) for name in names] == [1, 1, 1]
+
+    bench.container("azure-webjobs-hosts").delete_container()
+    upload_three("receipts")
+    host.says("container_restored container=azure-webjobs-hosts:")
+    bench.container().delete_container()
+    host.says(f"container_restored container={bench.incoming}:")
+    upload_three("images")
+    bench.internal.delete_queue()
+    upload_three("messages")
+    host.says(f"queue_restored queue={bench.internal.queue_name}:")
+    assert host.log.count("_restored ") == 3
+    assert "Traceback" not in host.log
+
+
 def test_timers_run_on_time_and_at_the_start_when_asked(bench: Bench) -> None:
     bench.app(TIMERS)
     host = bench.host()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from tools.devhost.accounts import create_container
+from tools.devhost.accounts import restore_container
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,8 +53,8 @@ def queue_once(hosts: ContainerClient, host_id: str, message: BlobTriggerMessage
     receipt = hosts.get_blob_client(receipt_path(host_id, message))
     try:
         receipt.upload_blob(b"", metadata=_INCOMPLETE, overwrite=False)
-    except ResourceNotFoundError:  # the container was deleted
-        create_container(hosts)
+    except ResourceNotFoundError:  # the container of the receipts was deleted, not the blob
+        restore_container(hosts)
         return False
     except ResourceExistsError:
         try:

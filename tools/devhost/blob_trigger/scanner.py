@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
-from tools.devhost.accounts import AT_ONCE, create_container, describe
+from tools.devhost.accounts import AT_ONCE, describe, restore_container
 from tools.devhost.blob_trigger.receipts import queue_once
 from tools.devhost.messages import BlobTriggerMessage
 
@@ -77,6 +77,8 @@ class ContainerScanner:
         self._saved = _BEGINNING
         self._handed_off: dict[tuple[str, str], datetime] = {}
         self._pending: set[str] = set()
+        self._errors: dict[str, str] = {}  # storage's answers to hand-offs that must be tried again, by blob
+        self._reported: set[str] = set()
         self._sweep_started = _BEGINNING
         self._listing_seconds = 0.0  # of the last sweep, without the time to queue its finds
         self.pause_seconds = LOCAL_PAUSE_SECONDS if account.is_local else REMOTE_PAUSE_SECONDS
@@ -128,12 +130,13 @@ class ContainerScanner:
                 if not pages.continuation_token:
                     break
         except ResourceNotFoundError:
-            create_container(self._container)
+            restore_container(self._container)
             return
         finally:
             for name, done in zip(names, hand_off.map(self._offer, names), strict=True):
                 if not done:
                     self._pending.add(name)
+            self._report_errors()
         self._watermark = highest
         self._handed_off = {key: when for key, when in self._handed_off.items() if when >= highest - GRACE}
         self._save_checkpoint()
@@ -158,17 +161,34 @@ class ContainerScanner:
             return True
         try:
             properties = self._container.get_blob_client(blob_name).get_blob_properties()
-            done = True
-            for target in targets:
-                kind = str(getattr(properties.blob_type, "value", properties.blob_type))
-                message = BlobTriggerMessage(target.function_id, container, blob_name, str(properties.etag), kind)
-                done &= queue_once(self._hosts, self._host_id, message, partial(self._enqueue, message))
         except ResourceNotFoundError:
+            self._errors.pop(blob_name, None)
             return True  # deleted since it was listed
         except AzureError as error:
-            logger.debug("hand_off_failed blob=%s error=%s", json.dumps(blob_name), describe(error))
+            self._errors[blob_name] = f"{describe(error)}, reading its properties"
             return False
+        kind = str(getattr(properties.blob_type, "value", properties.blob_type))
+        done = True
+        try:
+            for target in targets:
+                message = BlobTriggerMessage(target.function_id, container, blob_name, str(properties.etag), kind)
+                done &= queue_once(self._hosts, self._host_id, message, partial(self._enqueue, message))
+        except AzureError as error:
+            self._errors[blob_name] = f"{describe(error)}, writing its receipt and message"
+            return False
+        self._errors.pop(blob_name, None)
         return done
+
+    def _report_errors(self) -> None:
+        """Log one warning for all blobs whose hand-off failed for the first time, and one when every blob is queued."""
+        name = self._container.container_name
+        if new := self._errors.keys() - self._reported:
+            first = min(new)
+            logger.warning("hand_off_failed container=%s blobs=%d first=%s error=%s; tried again with each listing",
+                           name, len(new), json.dumps(first), self._errors[first])  # fmt: skip
+        elif self._reported and not self._errors:
+            logger.warning("hand_off_completed container=%s: every blob is queued", name)
+        self._reported = set(self._errors)
 
     def _load_checkpoint(self) -> bool:
         try:
@@ -190,6 +210,6 @@ class ContainerScanner:
         try:
             self._checkpoint.upload_blob(document.encode(), overwrite=True)
         except ResourceNotFoundError:  # the container was deleted
-            create_container(self._hosts)
+            restore_container(self._hosts)
             return
         self._saved = safe

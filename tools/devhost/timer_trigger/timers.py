@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from azure.core.exceptions import ResourceNotFoundError
 
-from tools.devhost.accounts import create_container
+from tools.devhost.accounts import restore_container
 from tools.devhost.bindings import timer_request
 from tools.devhost.messages import function_id
 from tools.devhost.timer_trigger.schedules import parse_schedule
@@ -102,7 +102,7 @@ class Timer:
                 "LastUpdated": self._last.isoformat(),
             }
             with self._account.watch(f"timer {self._function.name}"):
-                create_container(self._hosts)  # it may have been deleted
+                restore_container(self._hosts)
                 self._status.upload_blob(json.dumps(status).encode(), overwrite=True)
 
     def _was_missed(self) -> bool:

@@ -12,7 +12,6 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from tools.devhost.accounts import Account
 from tools.devhost.blob_trigger.patterns import PathPattern
-from tools.devhost.blob_trigger.receipts import HOSTS_CONTAINER
 from tools.devhost.blob_trigger.scanner import ContainerScanner, Target
 
 if TYPE_CHECKING:
@@ -31,9 +30,7 @@ class Scan:
         service = BlobServiceClient.from_connection_string(azurite.connection_string)
         self.container = service.get_container_client(names.container("in"))
         self.container.create_container()
-        self._hosts = service.get_container_client(HOSTS_CONTAINER)
-        if not self._hosts.exists():
-            self._hosts.create_container()
+        self.hosts = service.create_container(names.container("hosts"))
         self._host_id = names.queue("h")
         self.queued: list[str] = []
         self.fails = False
@@ -43,7 +40,7 @@ class Scan:
         self.scanner = ContainerScanner(
             account=self._account,
             container=str(self.container.container_name),
-            hosts=self._hosts,
+            hosts=self.hosts,
             host_id=self._host_id,
             targets=[Target("Host.Functions.f", PathPattern.parse(f"{self.container.container_name}/{{name}}.jpg"))],
             enqueue=self._enqueue,
@@ -55,6 +52,12 @@ class Scan:
         if self.fails:
             raise ServiceRequestError("the queue is away")
         self.queued.append(message.blob_name)
+
+    def warnings(self, caplog: pytest.LogCaptureFixture) -> list[str]:
+        """Return the warnings since the last call."""
+        found = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+        caplog.clear()
+        return found
 
     def sweep(self) -> list[str]:
         """Return what one sweep has queued."""
@@ -126,3 +129,33 @@ def test_a_container_that_is_gone_is_made_again(scan: Scan) -> None:
     scan.container.delete_container()
     assert scan.sweep() == []
     assert scan.container.exists()
+
+
+def test_the_container_of_the_receipts_is_no_deleted_blob(scan: Scan, caplog: pytest.LogCaptureFixture) -> None:
+    assert scan.sweep() == []
+    scan.hosts.delete_container()
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        scan.container.upload_blob(name, b"x")
+    assert sorted(scan.sweep() + scan.sweep()) == ["a.jpg", "b.jpg", "c.jpg"]
+    (warning,) = scan.warnings(caplog)
+    assert warning.startswith(f"container_restored container={scan.hosts.container_name}: ")
+    scan.started_again()
+    assert scan.sweep() == []  # the new container has the receipts
+
+
+def test_a_person_sees_which_hand_offs_failed_once(scan: Scan, caplog: pytest.LogCaptureFixture) -> None:
+    scan.fails = True
+    for name in ("a.jpg", "b.jpg"):
+        scan.container.upload_blob(name, b"x")
+    assert scan.sweep() + scan.sweep() == []
+    (warning,) = scan.warnings(caplog)
+    assert f'container={scan.container.container_name} blobs=2 first="a.jpg" error=ServiceRequestError' in warning
+    scan.container.upload_blob("c.jpg", b"x")
+    scan.container.delete_blob("a.jpg")
+    assert scan.sweep() == []
+    (warning,) = scan.warnings(caplog)
+    assert 'blobs=1 first="c.jpg"' in warning
+    scan.fails = False
+    assert scan.sweep() == ["b.jpg", "c.jpg"]
+    (warning,) = scan.warnings(caplog)
+    assert warning.startswith("hand_off_completed ")
