@@ -26,6 +26,8 @@ AT_ONCE = "an answer at once"
 FIRST_IMAGES = "its first images"
 SOURCES = {"polling": "LogsAndContainerScan", "Event Grid": "EventGrid"}
 """Values of ``BLOB_TRIGGER_SOURCE``, by their names in results."""
+FACTS, FACTS_PHOTO = ("capture facts", "phash"), "2 MP"
+"""Facts of a photo beside its label, and the photo that their cost is measured with."""
 FIRST_PHOTO = "0.3 MP"
 """The photo that a fresh process classifies first."""
 
@@ -142,6 +144,8 @@ def _jpeg(effort: Effort, cpus: int) -> Iterator[Benchmark]:
         yield from _repeated(effort, "app", "bare loop", photo, cpus)
         yield from _repeated(effort, "app", "classify", photo, 1, cpus)
         yield from _repeated(effort, "baselines", "sample", photo, 1, cpus)
+    for function in FACTS:
+        yield from _repeated(effort, "app", function, FACTS_PHOTO, 1)
     yield _infer(effort, DEFAULT_NETWORK, 1)
 
 

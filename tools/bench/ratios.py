@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from tools.bench import startup
-from tools.bench.benchmarks import AT_ONCE, FIRST_PHOTO, SOURCES, key
+from tools.bench.benchmarks import AT_ONCE, FACTS, FACTS_PHOTO, FIRST_PHOTO, SOURCES, key
 from tools.bench.inputs.networks import DEFAULT_NETWORK, NETWORKS
 from tools.bench.inputs.photos import JPEGS, KINDS
 from tools.bench.runner import band
@@ -26,6 +26,7 @@ _OF_MEMORY = {"12 MP": 0.85, "2 MP": 0.75}
 _OF_FLOOR = {"12 MP": 1.15}
 _OF_EAGER = {"MobileNetV2": 3.0}
 _OVERHEAD_MS = 3.0
+_FACT_MS = 0.3
 _APP_START, _CLASSIFY_START = 1.15, 1.35
 _OF_WHAT_THE_HOST_LEAVES = 0.9
 _REQUESTS = {"fresh": 6, "duplicate": 2}
@@ -95,6 +96,7 @@ def ratios(figures: Figures, requests: Mapping[str, list[str]], cpus: int) -> li
 def _formulas(cpus: int) -> Iterator[_Formula]:
     for photo in JPEGS:
         yield from _in_memory(photo, cpus)
+    yield from map(_fact, FACTS)
     for photo in KINDS:
         if photo not in JPEGS:
             names = key("classify", photo, cpus), key("sample", photo, cpus)
@@ -134,6 +136,13 @@ def _in_memory(photo: str, cpus: int) -> Iterator[_Formula]:
     yield _rate(f"{photo}: rate / peer's, {cpus} threads", classify, sample, _OF_BASELINE.get(photo))
     yield _rate(f"{photo}: rate / peer's, serial", classify, serial, _OF_SERIAL_BASELINE.get(photo))
     yield _cpu(f"{photo}: decode CPU / floor", decode, floor, _OF_FLOOR.get(photo))
+
+
+def _fact(name: str) -> _Formula:
+    """The CPU time of one thing that is read from a photo beside its label."""
+    fact = key(name, FACTS_PHOTO, 1)
+    title = f"{FACTS_PHOTO}: CPU ms of {name}"
+    return _Formula(title, lambda figures: figures[fact].cpu_ms, (fact,), _FACT_MS, more_is_better=False)
 
 
 def _overhead(photo: str) -> _Formula:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from tools.sample_photos.photographs import camera_jpeg
 from tools.sample_photos.render import render
@@ -100,6 +100,22 @@ def photo_file(kind: Kind, number: int, cache: Path) -> Path:
         unfinished.write_bytes(kind.encode(_picture(kind, number)))
         unfinished.replace(file)
     return file
+
+
+def camera_exif() -> bytes:
+    """Return an EXIF block with every capture fact, GPS and a maker note of 4 KiB, as a camera writes it."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Model] = "RECONYX", "HYPERFIRE 2 COVERT"
+    exif[ExifTags.Base.DateTime] = "2026:05:14 06:31:07"
+    shot = exif.get_ifd(ExifTags.IFD.Exif)
+    shot[ExifTags.Base.DateTimeOriginal] = shot[ExifTags.Base.DateTimeDigitized] = "2026:05:14 06:31:07"
+    shot[ExifTags.Base.SubsecTimeOriginal], shot[ExifTags.Base.OffsetTimeOriginal] = "250", "+02:00"
+    shot[ExifTags.Base.BodySerialNumber], shot[ExifTags.Base.MakerNote] = "H2UF10134502", bytes(4096)
+    shot[ExifTags.Base.ExposureTime], shot[ExifTags.Base.ISOSpeedRatings] = 1 / 60, 800
+    position = exif.get_ifd(ExifTags.IFD.GPSInfo)
+    position[ExifTags.GPS.GPSLatitudeRef], position[ExifTags.GPS.GPSLatitude] = "N", (52.0, 5.0, 24.6)
+    position[ExifTags.GPS.GPSLongitudeRef], position[ExifTags.GPS.GPSLongitude] = "E", (5.0, 7.0, 12.3)
+    return exif.tobytes()
 
 
 def _picture(kind: Kind, number: int) -> Image.Image:

@@ -11,17 +11,19 @@ import numpy as np
 import simplejpeg  # type: ignore[import-untyped]  # its stub has no py.typed marker
 from PIL import Image
 
+from inference.capture.exif_facts import read_capture_facts
 from inference.classifier import Classifier
 from inference.decoding.decode import decode
 from inference.decoding.header import read_header
 from inference.decoding.plan import plan_decode
 from inference.limits import Limits
 from inference.model.folder import load_model
+from inference.phash import phash
 from inference.preprocess import needed_size
 from inference.resources.admission import Admission
 from inference.resources.memory import default_budget_bytes, return_freed_memory
 from tools.bench.inputs.networks import DEFAULT_NETWORK, SIDE_PX, model_folder
-from tools.bench.inputs.photos import KINDS, photos
+from tools.bench.inputs.photos import KINDS, camera_exif, photos
 from tools.bench.trials import Trial, run_for
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ _FLOOR_SCALE = 8
 
 
 def functions(cache_folder: Path) -> Functions:
-    """``floor``, ``decode``, ``bare tensor``, ``infer``, ``classify`` and ``bare loop``."""
+    """``floor``, ``decode``, ``bare tensor``, ``infer``, ``classify``, ``bare loop``, ``capture facts``, ``phash``."""
     return_freed_memory()  # the app sets the same
     limits = Limits()
 
@@ -68,7 +70,17 @@ def functions(cache_folder: Path) -> Functions:
         tensor = np.random.default_rng(1).standard_normal((1, 3, SIDE_PX, SIDE_PX), np.float32)
         return run_for(seconds, lambda: model(network).run(tensor), threads)
 
+    def capture_facts(photo: str, threads: int, seconds: float) -> Trial:  # noqa: ARG001 - they do not depend on pixels
+        block = camera_exif()
+        return run_for(seconds, lambda: read_capture_facts(block), threads)
+
+    def fingerprint(photo: str, threads: int, seconds: float) -> Trial:
+        pictures = itertools.cycle([decoded(content) for content in photos(KINDS[photo], cache_folder)])
+        return run_for(seconds, lambda: phash(next(pictures)), threads)
+
     return {
+        "capture facts": capture_facts,
+        "phash": fingerprint,
         "floor": on_photos(_floor),
         "decode": on_photos(decoded),
         "bare tensor": on_photos(bare_tensor),
