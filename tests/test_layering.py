@@ -104,7 +104,8 @@ TABLE: dict[str, set[str]] = {
         *("inference.capture", "storage.blobs", "storage.clients", "storage.refusals", "storage.results"),
     },
     "storage.query": {
-        *("azure.data", "storage.etags", "storage.keys", "storage.listing", "storage.tables", "storage.results"),
+        *("azure.data", "inference.errors", "storage.etags", "storage.keys", "storage.listing", "storage.tables"),
+        "storage.results",
     },
     "storage.reconcile": {
         *("inference.errors", "storage.errors", "storage.etags", "storage.keys", "storage.listing"),

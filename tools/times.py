@@ -1,4 +1,4 @@
-"""Times as people type them: ``7d``, ``1h`` or ``30m`` ago, or ISO 8601."""
+"""Times as people type them: ``7d``, ``1h`` or ``30m`` ago, or ISO 8601. Durations: ``60s``, ``5m``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _AGO = re.compile(r"(\d{1,6})([dhm])")
-_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+_DURATION = re.compile(r"([0-9]{1,6})([dhms])")
+_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 
 def parse_time(text: str) -> datetime:
@@ -30,6 +31,18 @@ def parse_wall_clock(text: str) -> datetime:
         argparse.ArgumentTypeError: It is no time.
     """
     return _read(text, lambda time: time.replace(tzinfo=UTC))
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read ``60s``, ``5m``, ``1h`` or ``1d``, for argparse's ``type``; more than 0.
+
+    Raises:
+        argparse.ArgumentTypeError: It is no such duration.
+    """
+    match = _DURATION.fullmatch(text.strip().lower())
+    if match is None or int(match[1]) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration: write 60s, 5m, 1h or 1d, more than 0")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def _read(text: str, in_utc: Callable[[datetime], datetime]) -> datetime:

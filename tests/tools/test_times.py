@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tools.times import parse_time, parse_wall_clock
+from tools.times import parse_duration, parse_time, parse_wall_clock
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,17 @@ def test_the_offset_of_a_camera_s_clock_is_ignored() -> None:
 def test_any_other_text_is_refused_with_the_forms_to_write(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="write 7d, 1h or 30m"):
         parse_time(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "duration"),
+    [("60s", timedelta(minutes=1)), (" 5M", timedelta(minutes=5)), ("1h", timedelta(hours=1)), ("2d", timedelta(2))],
+)
+def test_a_duration_has_a_unit(text: str, duration: timedelta) -> None:
+    assert parse_duration(text) == duration
+
+
+@pytest.mark.parametrize("text", ["", "60", "0s", "-5s", "1.5h", "1w", "1234567s"])
+def test_any_other_duration_is_refused_with_the_forms_to_write(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="write 60s, 5m, 1h or 1d"):
+        parse_duration(text)

@@ -1,8 +1,8 @@
 """Find results by image name, folder, label, score, time, time of capture, camera, status, model and damage.
 
 Image, folder, label, status and times are looked up by key range, one request for each thousand rows; results by label,
-status or time come newest first. A score, a model, a camera, --damaged, --duplicates or --like alone reads the whole
-table. Rows are printed as they are found.
+status or time come newest first. A score, a model, a camera, --damaged, --duplicates, --like or --events alone reads
+the whole table. Rows are printed as they are found; with --events all are read before the first event.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inference.errors import ConfigurationError
+from storage.query.events import DEFAULT_GAP, EventSorter
 from storage.query.query import Query
 from tools.account import open_account
 from tools.query.download import Downloads
+from tools.query.events import add_events, check_events, events_of, print_events
 from tools.query.filters import add_filters, read_filter
 from tools.query.names import nothing_matches, understood
 from tools.query.output import FORMATS
@@ -35,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     add_filters(parser)
     add_similarity(parser)
+    add_events(parser)
     parser.add_argument("--limit", type=_positive, metavar="N", help="stop after N rows")
     formats = parser.add_mutually_exclusive_group()
     formats.add_argument("--format", choices=FORMATS, default="table", help="how to print rows (table)")
@@ -52,12 +55,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "While a result is written, an answer by label, status or time may hold the earlier one, or both: --verify\n"
         "leaves out all that the results table does not confirm.\n"
+        "Events are those of the selected images: --taken-since and --taken-until may cut the first and the last one.\n"
         "Exit 0: done, also without a match. 1: --download could not fetch every image. 2: misuse.\n\n"
         "examples:\n"
         "  python -m tools query --label fox --min-score 0.8 --since 7d\n"
         "  python -m tools query --status rejected --format csv > rejected.csv\n"
         "  python -m tools query --folder 'site a/2026' --download photos\n"
-        "  python -m tools query --like 'site a/fox.jpg' --within 6"
+        "  python -m tools query --like 'site a/fox.jpg' --within 6\n"
+        "  python -m tools query --events --gap 5m --taken-since 2026-05-01 --format csv > events.csv"
     )
 
 
@@ -66,14 +71,17 @@ def run(args: argparse.Namespace) -> int:
     if args.count and args.download:
         raise ConfigurationError("--count prints a number and --download fetches images: choose one of them.")
     column = added_column(args)
+    check_events(args)
     with open_account() as account:
         settings = account.settings
         row_filter = understood(read_filter(args, settings.incoming_container), account)
         query = Query(account.clients.tables, settings.results_table, row_filter, verify=args.verify)
         complete = True
-        if args.count:
+        if args.events:
+            count = _answer_events(query, args)
+        elif args.count:
             count = sum(1 for _ in _rows(account, query, args)) if column else query.count(args.limit)
-            print(json.dumps({"count": count}) if args.format == "jsonl" else count, flush=True)
+            _print_count(count, args)
         else:
             count, complete = _print_rows(account, query, args)
         if not count:
@@ -104,6 +112,25 @@ def _print_rows(account: Account, query: Query, args: argparse.Namespace) -> tup
         return count, True
     _print_message(downloads.summary())
     return count, downloads.complete
+
+
+def _answer_events(query: Query, args: argparse.Namespace) -> int:
+    """Print the events, or their number; return 0 if there was no row."""
+    with EventSorter(args.gap or DEFAULT_GAP) as sorter:
+        events = islice(events_of(query.records(), sorter), args.limit)
+        if args.count:
+            count = sum(1 for _ in events)
+            _print_count(count, args)
+        else:
+            count = print_events(events, args.format)
+        if sorter.without_time:
+            subject = "1 image has" if sorter.without_time == 1 else f"{sorter.without_time:,} images have"
+            _print_message(f"{subject} no capture time, so no event.")
+    return count + sorter.without_time
+
+
+def _print_count(count: int, args: argparse.Namespace) -> None:
+    print(json.dumps({"count": count}) if args.format == "jsonl" else count, flush=True)
 
 
 def _rows(account: Account, query: Query, args: argparse.Namespace) -> Iterator[tuple[Record, int | None]]:

@@ -71,8 +71,7 @@ class Csv:
 
     def begin(self) -> None:
         """See ``Output``."""
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")
+        set_csv_encoding()
         self._print([*(() if self._added_column is None else (self._added_column,)), *COLUMNS])
 
     def show(self, record: Record, added: int | None = None) -> None:
@@ -109,8 +108,7 @@ class Table:
         answer = printable((record.label if record.label is not None else record.reason) or "")
         if record.damaged:
             answer = f"{answer} (damaged)"
-        if cell_len(answer) > self._answer_cells:
-            answer = f"{set_cell_size(answer, self._answer_cells - 1)}…"
+        answer = shortened(answer, self._answer_cells)
         # Rounded down: 1.00 means exactly 1.
         score = "" if record.score is None else f"{int(record.score * 100) / 100:.2f}"
         self._line(
@@ -135,6 +133,17 @@ FORMATS: Mapping[str, Callable[[str | None], Output]] = {"table": Table, "csv": 
 def spreadsheet_cell(value: Any) -> Any:
     """The value, with an apostrophe before a text that a spreadsheet program may read as a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def set_csv_encoding() -> None:
+    """Let stdout take CSV: UTF-8, and no line end but those of the CSV writer."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")
+
+
+def shortened(text: str, cells: int) -> str:
+    """The text, or its beginning and an ellipsis if it is too long; a wide character takes two cells."""
+    return text if cell_len(text) <= cells else f"{set_cell_size(text, cells - 1)}…"
 
 
 def _end(text: str, cells: int | None) -> str:
