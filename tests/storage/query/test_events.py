@@ -163,7 +163,7 @@ def test_of_two_outcomes_of_an_image_the_later_counts_in_either_order() -> None:
         assert (event.label, names) == ("dog", ["a"])
 
 
-def test_names_are_read_only_while_they_are_wanted() -> None:
+def test_names_not_read_before_the_next_event_are_skipped() -> None:
     with EventSorter() as sorter:
         for number in range(4):
             sorter.add(photo(str(number), number // 2 * 1000), str(number))
