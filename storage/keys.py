@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 MAX_KEY_UNITS = 512
 MAX_BLOB_NAME = 1024  # UTF-16 units
+_DIGEST_DIGITS = 32
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\#?%|=']")
 
 
@@ -121,8 +122,32 @@ def index_prefix(kind: str, value: str) -> str:
 
 def index_row_key(container: str, blob_name: str, time: datetime) -> str:
     """RowKey of an image's index rows: time first, then a hash of the image's name."""
-    digest = hashlib.sha256(f"{container}/{blob_name}".encode()).hexdigest()
-    return f"{inverted_time(time)}|{digest[:32]}"
+    return f"{inverted_time(time)}|{_digest(f'{container}/{blob_name}')}"
+
+
+# --- the reviews table: partitions as in the results table ---------------------------------------------------------
+#
+#     incoming|site a        fox.jpg|<hash of the ETag>|<hash of the reviewer>        an image's reviews lie together
+
+
+def review_keys(container: str, blob_name: str, etag: str, reviewer: str) -> RowKeys:
+    """The address of one reviewer's review of one content of an image. ETags and reviewers are compared exactly."""
+    partition, prefix = content_prefix(container, blob_name, etag)
+    return RowKeys(partition, f"{prefix}{_digest(reviewer)}")
+
+
+def content_prefix(container: str, blob_name: str, etag: str) -> RowKeys:
+    """PartitionKey of the reviews of one content, and how their RowKeys begin; the last ``|`` becomes ``}`` at the end.
+
+    A row key of the results table is shortened further here, for the two hashes behind it.
+    """
+    file_name = blob_name.rpartition("/")[2]
+    name = _bounded(encode_component(file_name), file_name, MAX_KEY_UNITS - 2 * (1 + _DIGEST_DIGITS))
+    return RowKeys(partition_key(container, folder_of(blob_name)), f"{name}|{_digest(etag)}|")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_DIGITS]
 
 
 def _bounded(key: str, raw: str, units: int = MAX_KEY_UNITS) -> str:

@@ -28,7 +28,7 @@ APP_ROOT = Path(__file__).resolve().parent.parent
 REJECT_DAMAGED, CLASSIFY_DAMAGED = "reject", "classify"
 """The choices of ``DAMAGED_IMAGES``."""
 
-_TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,57}")  # a table's name has at most 63 characters, and "index" is appended
+_TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,55}")  # a table's name has at most 63 characters, and "reviews" is appended
 # A queue's name has at most 63 characters, and "-refused" is appended; the host knows poison queues by their end.
 _QUEUE = re.compile(r"(?=.{3,55}\Z)[a-z0-9](-?[a-z0-9])*(?<!-poison)(?<!-refused)")
 _MAX_HIDDEN_SECONDS = 7 * 24 * 3600  # the queue service hides a message for a week at most
@@ -92,8 +92,9 @@ class Settings:
     )
     results_table: str = _setting(
         "RESULTS_TABLE",
-        matching(_TABLE, "a table name: 3 to 58 letters and digits, a letter first"),
-        "The table of the results. Its index table has the same name followed by `index`.",
+        matching(_TABLE, "a table name: 3 to 56 letters and digits, a letter first"),
+        "The table of the results. Its index table and its table of reviews have the same name followed by `index` and "
+        "`reviews`.",
         "classifications",
     )
     requests_queue: str = _setting(
@@ -203,6 +204,11 @@ class Settings:
     def index_table(self) -> str:
         """The second table: rows by label, day and status."""
         return f"{self.results_table}index"
+
+    @property
+    def reviews_table(self) -> str:
+        """The table of people's reviews; created when the first ones are imported."""
+        return f"{self.results_table}reviews"
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:

@@ -107,6 +107,10 @@ TABLE: dict[str, set[str]] = {
         *("azure.data", "inference.errors", "storage.etags", "storage.keys", "storage.listing", "storage.tables"),
         "storage.results",
     },
+    "storage.reviews": {
+        *("azure.core", "azure.data", "inference.errors", "storage.errors", "storage.etags", "storage.keys"),
+        *("storage.tables", "storage.results", "storage.query"),
+    },
     "storage.reconcile": {
         *("inference.errors", "storage.errors", "storage.etags", "storage.keys", "storage.listing"),
         *("storage.blobs", "storage.results", "storage.pipeline", "storage.query"),
@@ -143,6 +147,7 @@ TABLE: dict[str, set[str]] = {
     "tools.export": {"inference", "storage", "tools.account", "tools.query", "tools.terminal"},
     "tools.report": {"inference", "storage", "tools.account", "tools.query", "tools.svg", "tools.terminal"},
     "tools.trust": {"storage"},
+    "tools.review": {"inference", "storage", "tools.account", "tools.terminal"},
     "tools.reconcile": {"storage", "tools.account", "tools.terminal"},
     "tools.redrive": {
         *("inference", "storage", "tools.account", "tools.devhost", "tools.failures", "tools.internal_queue"),

@@ -38,6 +38,7 @@ COMMANDS = {
     "reconcile": "find images without a correct result, and repair or queue them",
     "redrive": "queue failed or rejected images again",
     "report": "write the results as one HTML page with charts and thumbnails",
+    "review": "let people correct labels, and import their corrections",
 }
 
 

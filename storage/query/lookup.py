@@ -101,11 +101,25 @@ class RowLookup:
                 # row that matches.
                 points += [address for address in run if address not in part]
                 self._points_only |= len(part) < len(run) // 2
-        for address, entity in zip(points, self._pool.map(self._rows.point, points), strict=True):
-            if entity is not None:
-                found[address] = entity
-        records = ((address, from_any_entity(entity)) for address, entity in found.items())
-        return {address: record for address, record in records if record is not None}
+        return _records(found | self._points(points))
+
+    def records_one_by_one(self, addresses: Collection[RowKeys]) -> dict[RowKeys, Record]:
+        """Read the rows at these addresses, a request for each, where they are expected to lie far apart.
+
+        Raises:
+            TransientError: Storage failed for now.
+            ConfigurationError: Storage refused the request.
+        """
+        return _records(self._points(list(dict.fromkeys(addresses))))
+
+    def _points(self, addresses: Sequence[RowKeys]) -> Found:
+        entities = self._pool.map(self._rows.point, addresses)
+        return {address: found for address, found in zip(addresses, entities, strict=True) if found is not None}
+
+
+def _records(entities: Found) -> dict[RowKeys, Record]:
+    records = ((address, from_any_entity(entity)) for address, entity in entities.items())
+    return {address: record for address, record in records if record is not None}
 
 
 def _read_run(rows: TableReader, run: Sequence[RowKeys], max_short_pages: float) -> Found:

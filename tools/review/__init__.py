@@ -1,0 +1,1 @@
+"""The command ``review``: pages that people correct labels on, and the import of their corrections."""

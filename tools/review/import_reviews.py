@@ -1,0 +1,151 @@
+"""``python -m tools review import``: writes the corrections of a file to the table of reviews."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import unicodedata
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inference.errors import ConfigurationError
+from storage.etags import same_etag
+from storage.keys import image_keys
+from storage.query.lookup import RowLookup
+from storage.reviews.store import Change, ReviewStore, batches
+from tools.account import open_account
+from tools.review.corrections import read_corrections
+from tools.review.labels import Labels
+from tools.review.progress import ImportProgress
+from tools.review.values import EntryError, read_json
+from tools.terminal import fitted, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from storage.results.record import Record
+    from storage.reviews.review import Content, Review
+    from storage.reviews.store import Written
+
+    Item = tuple[Content, Review]
+
+_MAX_NAME = 256  # characters
+_MAX_REFUSALS_SHOWN = 20
+_ALWAYS_SHOWN = ("reviews", "added")
+_NUMBERS = (
+    *("reviews", *map(str, Change), "repeated", "refused"),
+    *("unsure", "disputed", "earlier_upload", "without_row", "new_labels"),
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="the file that a review page saved")
+    parser.add_argument("--by", required=True, type=_reviewer, metavar="NAME", help="the reviewer's name")
+    parser.add_argument("--json", action="store_true", help="print progress and summary as JSON lines")
+    parser.epilog = (
+        "A review belongs to the content that the reviewer saw: another upload under the same name has none. A later\n"
+        "review by the same reviewer replaces the earlier one. Importing a file twice changes nothing.\n"
+        "Exit 0: done. 1: some reviews of the file were refused. 2: misuse, or no file of corrections.\n\n"
+        "example:\n"
+        "  python -m tools review import corrections.json --by 'Ana Pires'"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Import the file and print the numbers; 1 if some reviews were refused."""
+    document = read_json(args.file)
+    counts: Counter[str] = Counter()
+    labels = Labels()
+    with open_account() as account:
+        items = list(_accepted(document, account.settings.incoming_container, args.by, counts))
+        work = list(batches(items))
+        counts["repeated"] = len(items) - sum(map(len, work))
+        store = ReviewStore(account.clients.tables, account.settings.reviews_table)
+        with (
+            ImportProgress(sum(map(len, work)), as_json=args.json) as progress,
+            RowLookup(account.stores.results.row_reader()) as rows,
+        ):
+            for batch in work:
+                records = _records(batch, rows)
+                _count(counts, store.write([_completed(item, records) for item in batch]), records)
+                labels.add([review for _, review in batch], records.values())
+                progress.advance(len(batch))
+    counts["new_labels"] = len(labels.new)
+    for warning in labels.warnings():
+        print(fitted(warning, sys.stderr), file=sys.stderr)
+    _print_summary(args, counts)
+    return 1 if counts["refused"] else 0
+
+
+def _accepted(document: Any, container: str, reviewer: str, counts: Counter[str]) -> Iterator[Item]:
+    """Yield the reviews that can be imported; report the others."""
+    if not isinstance(document, dict):
+        raise ConfigurationError("This is no file of corrections: it holds no JSON object, as review pages save.")
+    for each in read_corrections(document, container, reviewer):
+        counts["reviews"] += 1
+        if not isinstance(each, EntryError):
+            yield each
+            continue
+        counts["refused"] += 1
+        if counts["refused"] <= _MAX_REFUSALS_SHOWN:
+            print(fitted(str(each), sys.stderr), file=sys.stderr)
+    if counts["refused"] > _MAX_REFUSALS_SHOWN:
+        print(f"{counts['refused'] - _MAX_REFUSALS_SHOWN:,} more reviews are refused.", file=sys.stderr)
+
+
+def _records(batch: Sequence[Item], rows: RowLookup) -> dict[Content, Record]:
+    """The results of the images that some reviews are of, as far as there are any."""
+    addresses = {content: image_keys(content.container, content.blob_name) for content, _ in batch}
+    found = rows.records_one_by_one(list(addresses.values()))
+    return {
+        content: found[address]
+        for content, address in addresses.items()
+        if address in found and found[address].blob_name == content.blob_name
+    }
+
+
+def _completed(item: Item, records: dict[Content, Record]) -> Item:
+    """The review with the score and the model of the label that the reviewer saw, if that is still the row's."""
+    content, review = item
+    record = records.get(content)
+    if record is None or not same_etag(record.etag, content.etag) or record.label != review.label:
+        return item
+    score = record.score if review.score is None else review.score
+    model, version = review.model or record.model, review.model_version or record.model_version
+    return content, replace(review, score=score, model=model, model_version=version)
+
+
+def _count(counts: Counter[str], written: Sequence[Written], records: dict[Content, Record]) -> None:
+    for each in written:
+        record = records.get(each.content)
+        given = {each.review.reviewed_label, *(other.reviewed_label for other in each.others)} - {None}
+        counts[each.change] += 1
+        counts["unsure"] += each.review.reviewed_label is None
+        counts["disputed"] += len(given) > 1
+        counts["without_row"] += record is None
+        counts["earlier_upload"] += record is not None and not same_etag(record.etag, each.content.etag)
+
+
+def _print_summary(args: argparse.Namespace, counts: Counter[str]) -> None:
+    numbers = {name: counts[name] for name in _NUMBERS}
+    if args.json:
+        print(json.dumps({"event": "summary", **numbers}), flush=True)
+        return
+    shown = [
+        f"{number:,} {name.replace('_', ' ')}" for name, number in numbers.items() if number or name in _ALWAYS_SHOWN
+    ]
+    print(fitted(f"{', '.join(shown)}."), flush=True)
+
+
+def _reviewer(text: str) -> str:
+    """A reviewer's name. Composed, so that a name typed on another system is the same name."""
+    name = unicodedata.normalize("NFC", text).strip()
+    if not name or len(name) > _MAX_NAME or not name.isprintable():
+        raise argparse.ArgumentTypeError(
+            f"{printable(text)!r:.80} is no name: write 1 to {_MAX_NAME} printable characters"
+        )
+    return name
