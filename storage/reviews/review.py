@@ -64,7 +64,7 @@ class Review:
     sample: Sample = Sample.CHOSEN
 
     def is_same_as(self, other: Review) -> bool:
-        """Whether both state the same. The answer that the reviewer saw does not count: a later import may know more of it."""
+        """Whether both state the same. The answer that the reviewer saw does not count: a later import may know it."""
         return (self.reviewed_label, self.reviewed_by, self.reviewed_at, self.sample) == (
             other.reviewed_label,
             other.reviewed_by,
