@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 # Azurite's account key is published by Microsoft and the same on every machine: no secret. The Python SDKs do not
 # expand the short form ``UseDevelopmentStorage=true``.
+_AZURITE_ACCOUNT = "devstoreaccount1"
 _AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 DEVELOPMENT_STORAGE = (
-    f"DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey={_AZURITE_KEY};"
+    f"DefaultEndpointsProtocol=http;AccountName={_AZURITE_ACCOUNT};AccountKey={_AZURITE_KEY};"
     "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
     "TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
 )
@@ -115,12 +116,14 @@ def connection_string_fault(text: str) -> str | None:
         )
     if any(mark in text for mark in _QUOTES):
         return "stands in quotation marks: remove them."
+    parts = [part.partition("=") for part in text.split(";") if part]
+    values = {name.lower(): value for name, _, value in parts}
+    if placeholder := _placeholder(values):
+        return placeholder
     if re.search(r"\s", text):
         return "is wrapped, or has spaces inside: write it in one line without spaces."
-    parts = [part.partition("=") for part in text.split(";") if part]
     if not all(separator for _, separator, _ in parts):
         return "has a part without '=': copy the whole string again from the account's access keys."
-    values = {name.lower(): value for name, _, value in parts}
     return _missing_part(values) or _bad_account(values) or _missing_endpoint(values)
 
 
@@ -134,11 +137,16 @@ def _missing_part(values: Mapping[str, str]) -> str | None:
     return f"has no {'= and no '.join(missing)}={others}: copy the whole string again from the account's access keys."
 
 
-def _bad_account(values: Mapping[str, str]) -> str | None:
-    """Name a placeholder or a damaged key."""
+def _placeholder(values: Mapping[str, str]) -> str | None:
+    """Name a value that a person has yet to fill in."""
     for name in ("AccountName", "AccountKey", "SharedAccessSignature"):
         if _PLACEHOLDER.search(values.get(name.lower(), "")):
             return f"has a placeholder as {name}: put the account's own value there."
+    return None
+
+
+def _bad_account(values: Mapping[str, str]) -> str | None:
+    """Name an impossible account or a damaged key."""
     account = values.get("accountname")
     if account and _is_azure(values) and not _ACCOUNT_NAME.fullmatch(account):
         return "has an AccountName that no account has: 3 to 24 lower-case letters and digits are expected."
@@ -149,12 +157,17 @@ def _bad_account(values: Mapping[str, str]) -> str | None:
         decoded = base64.b64decode(key, validate=True)
     except binascii.Error:
         decoded = b""
-    if not decoded or (_is_azure(values) and len(decoded) != _AZURE_KEY_BYTES):
+    if not decoded or (_has_key_of_azure(values) and len(decoded) != _AZURE_KEY_BYTES):
         return (
             f"has an AccountKey of {len(key)} characters that is cut or mistyped. A key of Azure has 88 and ends"
             " with ==: copy it again, whole."
         )
     return None
+
+
+def _has_key_of_azure(values: Mapping[str, str]) -> bool:
+    """Whether the key must be as long as Azure's are; other accounts of emulators may have keys of any length."""
+    return _is_azure(values) or values.get("accountname") == _AZURITE_ACCOUNT
 
 
 def _is_azure(values: Mapping[str, str]) -> bool:

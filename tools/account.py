@@ -59,3 +59,8 @@ def open_account(environ: Mapping[str, str] = os.environ) -> Iterator[Account]:
         yield Account(settings, clients, stores, RequestQueue(clients, Queues(settings.requests_queue)))
     finally:
         clients.close()
+
+
+def no_container(container: str) -> str:
+    """The sentence for a container that does not exist."""
+    return f"The container {container} does not exist: check INCOMING_CONTAINER and ImageStorage, or create it."

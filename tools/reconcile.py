@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from storage.reconcile.reconcile import Finding, Reconciliation, Summary
-from tools.account import open_account
+from tools.account import no_container, open_account
 from tools.terminal import fitted, printable
 
 if TYPE_CHECKING:
@@ -48,12 +48,7 @@ def run(args: argparse.Namespace) -> int:
             on_finding=_print_json if args.json else _print_line,
         ).run()
     if summary.coverage is None:
-        container = account.settings.incoming_container
-        print(
-            f"The container {container} does not exist: check INCOMING_CONTAINER and ImageStorage, or create it.",
-            file=sys.stderr,
-            flush=True,
-        )
+        print(no_container(account.settings.incoming_container), file=sys.stderr, flush=True)
     if args.json:
         print(json.dumps({"event": "summary", **summary.as_dict(), "dry_run": args.dry_run}), flush=True)
     else:

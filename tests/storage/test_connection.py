@@ -52,6 +52,8 @@ def test_a_connection_string_that_works_has_no_fault(text: str) -> None:
         (AZURE.replace(KEY, KEY[:40]), "40 characters"),
         (AZURE.replace(KEY, KEY[:-9] + "!" + KEY[-8:]), "cut or mistyped"),
         (AZURE.replace(KEY, "<your-key>"), "placeholder as AccountKey"),
+        (AZURE.replace(KEY, "<your key>"), "placeholder as AccountKey"),
+        (DEVELOPMENT_STORAGE.replace("KBHBeksoGMGw==", ""), "74 characters"),
         (AZURE.replace(KEY, "..."), "placeholder as AccountKey"),
         (AZURE.replace(KEY, "{key}"), "placeholder as AccountKey"),
         (AZURE.replace(KEY, "xxxxxxxx"), "placeholder as AccountKey"),

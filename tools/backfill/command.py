@@ -22,7 +22,7 @@ from inference.resources.cpus import usable_cpus
 from inference.resources.memory import budget_bytes, return_freed_memory
 from storage.models.hot_swap import hot_swap_model
 from storage.results.transactions import BatchedResults
-from tools.account import open_account
+from tools.account import no_container, open_account
 from tools.backfill import facts, queue
 from tools.backfill.counts import Counts
 from tools.backfill.display import JsonLines, Lines, Terminal, print_json
@@ -167,7 +167,7 @@ class _Backfill:
     def run(self) -> int:
         """Run it, print its summary, and return the exit code."""
         extra: dict[str, Any] = {}
-        complete = False
+        complete = exists = False
         try:
             if self.args.dry_run:
                 extra["to_do"] = self._list()
@@ -176,20 +176,27 @@ class _Backfill:
             else:
                 self._classify()
             complete = not self.stopping.is_set()
+            exists = self.counts.listed > 0 or self.account.stores.source.has_container(self._container)
         finally:
             # Also before an error is reported.
             extra |= {"dry_run": self.args.dry_run, "complete": complete}
             if self.args.json:
                 print(json.dumps({"event": "summary", **self.counts.summary(), **extra}), flush=True)
             else:
-                print_summary(self.counts, self.account.settings, self.args, complete=complete)
+                print_summary(self.counts, self.account.settings, self.args, complete=complete and exists)
         if not complete:
             _report(how_to_continue(self.args, self.selection.redo_before))
             return INTERRUPTED
+        if not exists:
+            _report(no_container(self._container))
         if not self.args.dry_run and not self.args.enqueue and self._is_model_replaced():
             _report("Another version of the model was published during this run: run the command again.")
             return 1
         return 0 if self.counts.all_classified and not extra.get("waiting") else 1
+
+    @property
+    def _container(self) -> str:
+        return self.account.settings.incoming_container
 
     def _is_model_replaced(self) -> bool:
         try:

@@ -22,7 +22,8 @@ def print_summary(counts: Counts, settings: Settings, args: argparse.Namespace, 
         counts: Of the run.
         settings: Of the deployment.
         args: The command's arguments.
-        complete: Whether the whole container was listed; false after an error or an interruption.
+        complete: Whether the whole container was listed; false after an error, an interruption, or
+            where there is no container.
     """
     print(fitted(_headline(counts, args)))
     if complete and not counts.listed:

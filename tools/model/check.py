@@ -1,6 +1,6 @@
-"""``model check``: shows the model's input for an image, as a picture and in numbers, and the model's output.
+"""``model check``: shows the model's input for an image, in numbers and as a picture, and the model's output.
 
-The picture reveals a wrong colour order, range or crop, which no error message can.
+The picture reveals a wrong colour order, range or crop, which no error message can. It is written where ``-o`` says.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="a model folder")
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="images to classify")
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path(), metavar="DIR", help="folder of the pictures (default: .)"
+        "-o", "--output", type=Path, metavar="DIR", help="write the model's input for each image there, as a picture"
     )
     parser.add_argument("--top-k", type=int, default=5, metavar="N", help="predictions per image (default: 5)")
     parser.add_argument("--json", action="store_true", help="print one JSON object per image")
@@ -59,16 +59,14 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def _check(model: LoadedModel, path: Path, output: Path, top_k: int) -> dict[str, Any]:
+def _check(model: LoadedModel, path: Path, output: Path | None, top_k: int) -> dict[str, Any]:
     spec = model.spec.input
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}.") from error
     info, (tensor,), *_ = Classifier([model]).preprocess(content)
-    picture = _free_name(output, path)
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    to_picture(spec, tensor).save(picture)
+    picture = None if output is None else _save(to_picture(spec, tensor), output, path)
     raw = model.run(tensor)
     numbers = raw_scores(model.spec, raw)
     channels = _planes(spec, tensor).reshape(spec.channels, -1).astype(np.float64)
@@ -78,7 +76,7 @@ def _check(model: LoadedModel, path: Path, output: Path, top_k: int) -> dict[str
         "width": info.width,
         "height": info.height,
         "format": info.format,
-        "picture": str(picture),
+        "picture": None if picture is None else str(picture),
         "tensor": {
             "name": spec.name,
             "dtype": str(tensor.dtype),
@@ -123,10 +121,16 @@ def _planes(spec: InputSpec, tensor: NDArray[np.generic]) -> NDArray[np.generic]
     return first.transpose(2, 0, 1) if spec.layout is Layout.NHWC else first
 
 
-def _free_name(output: Path, image: Path) -> Path:
-    """Return a file name that is not in use: two folders may hold photos of the same name."""
+def _save(picture: Image.Image, folder: Path, image: Path) -> Path:
+    """Write a picture under a name that is not in use: two folders may hold photos of the same name."""
     names = (f"{image.stem}.seen{f'-{number}' if number else ''}.png" for number in range(10_000))
-    return next(path for name in names if not (path := output / name).exists())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = next(path for name in names if not (path := folder / name).exists())
+        picture.save(path)
+    except OSError as error:
+        raise ConfigurationError(f"{folder} cannot be written: {error.strerror or error}.") from error
+    return path
 
 
 def _print(report: dict[str, Any]) -> None:
@@ -136,7 +140,7 @@ def _print(report: dict[str, Any]) -> None:
         return
     tensor, output = report["tensor"], report["output"]
     print(f"  image     {report['width']} x {report['height']} {report['format']}")
-    print(f"  picture   {printable(report['picture'])}")
+    print(f"  picture   {printable(report['picture'] or 'not written: -o DIR writes it')}")
     shape = "x".join(map(str, tensor["shape"]))
     print(f"  tensor    {tensor['name']} {tensor['dtype']} {shape} {tensor['layout']} {tensor['color_order']}")
     for name in ("min", "max", "mean"):

@@ -156,7 +156,7 @@ def test_an_unavailable_service_is_transient(open_account: Account, tables: Wire
 def test_a_wrong_key_is_a_configuration_error(account: Account, azurite: Azurite) -> None:
     from tools.azurite.azurite import ACCOUNT_KEY
 
-    text = azurite.connection_string.replace(ACCOUNT_KEY, "d3Jvbmc=")
+    text = azurite.connection_string.replace(ACCOUNT_KEY, f"AAAA{ACCOUNT_KEY[4:]}")
     clients = connect(Connection("ImageStorage", text))
     refused = account.over(clients)
     with pytest.raises(ConfigurationError, match="403"):

@@ -242,9 +242,14 @@ def test_a_dry_run_lists_images_and_reasons_and_writes_nothing(
 
 
 def test_an_empty_selection_is_no_error(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
-    account.clients.blobs.delete_container(account.settings.incoming_container)
+    container = account.settings.incoming_container
     assert main(["backfill"]) == 0
-    assert f"contains no image of the container {account.settings.incoming_container}." in capsys.readouterr().out
+    assert f"contains no image of the container {container}." in capsys.readouterr().out
+    account.clients.blobs.delete_container(container)
+    assert main(["backfill"]) == 0
+    printed = capsys.readouterr()
+    assert "contains no image" not in printed.out
+    assert printed.err.splitlines()[-1].startswith(f"The container {container} does not exist: ")
 
 
 # --- by the app ------------------------------------------------------------------------------------------------------
@@ -402,7 +407,7 @@ def test_a_wrong_key_is_reported_in_one_sentence(
     account: Account, azurite: Azurite, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = azurite.connection_string.partition("AccountKey=")[2].partition(";")[0]
-    monkeypatch.setenv("ImageStorage", azurite.connection_string.replace(key, "d3Jvbmc="))
+    monkeypatch.setenv("ImageStorage", azurite.connection_string.replace(key, f"AAAA{key[4:]}"))
     assert main(["backfill", "--json"]) == 2
     output = capsys.readouterr()
     assert "was refused by storage (403" in output.err

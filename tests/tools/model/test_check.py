@@ -79,3 +79,24 @@ def test_continues_after_a_bad_image_and_overwrites_no_picture(colours: Path, ph
 
 def test_a_missing_file_is_misuse(colours: Path) -> None:
     assert run_model("check", colours, "nowhere.jpg").returncode == 2
+
+
+def test_writes_no_picture_unless_asked(
+    colours: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sorted(photos.iterdir())
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    run = run_model("check", colours, photos / "red.png")
+    assert "picture   not written: -o DIR writes it" in run.stdout
+    assert json.loads(run_model("check", colours, photos / "red.png", "--json").stdout)["picture"] is None
+    assert sorted(photos.iterdir()) == before
+    assert list(here.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_misuse(colours: Path, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    run = run_model("check", colours, photos / "red.png", "-o", tmp_path / "file" / "seen")
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "cannot be written: " in run.stderr
