@@ -26,6 +26,7 @@ with fast_start.imports():
     from inference.resources.cpus import usable_cpus, visible_cpus
     from inference.resources.memory import available_bytes, budget_bytes, return_freed_memory
     from inference.resources.versions import versions
+    from storage.actions.after_commit import chosen_actions
     from storage.blobs import SourceBlobs
     from storage.clients import connect
     from storage.host.config import HostLimits
@@ -79,6 +80,7 @@ stores = Stores(
     admit=admission.reserve_content,
     keep_scores=settings.keep_scores,
     capture=capture_rules(settings.taken_at_from_name, keep_location=settings.keep_location),
+    actions=chosen_actions(settings, clients),
     is_current_model=models.is_current,
 )
 queues = messages.Queues(settings.requests_queue)

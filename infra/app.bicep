@@ -35,6 +35,7 @@ param modelBlob string
 param topK int
 param minScore string
 param damagedImages string
+param tagImages string
 param maximumInstanceCount int
 param alwaysReadyInstances int
 param instanceMemoryMB int
@@ -133,6 +134,7 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     TOP_K: string(topK)
     MIN_SCORE: minScore
     DAMAGED_IMAGES: damagedImages
+    TAG_IMAGES: tagImages
     // Explicit, not derived: containers do not all show their limit in the same way. 384 MiB a core, two at least.
     DECODE_BUDGET_MIB: '768'
     RETRY_DELAYS_SECONDS: '60,300,900,1800,3600'

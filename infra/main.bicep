@@ -56,6 +56,10 @@ param minScore string = ''
 @description('A truncated or damaged picture is rejected, or classified by the part that can be decoded.')
 param damagedImages string = 'reject'
 
+@allowed(['yes', 'no'])
+@description('yes writes each result as index tags on the image, and lets the person who deploys do so too.')
+param tagImages string = 'no'
+
 @minValue(1)
 @maxValue(1000)
 @description('The app never runs on more instances than this: the bound of the bill, and of the load on storage.')
@@ -142,6 +146,7 @@ module imageAccess 'images/access.bicep' = {
     accountName: imageAccount
     appPrincipalId: identity.outputs.principalId
     userPrincipalId: principalId
+    tagImages: tagImages
   }
   dependsOn: [imageStorage]
 }
@@ -228,6 +233,7 @@ module app 'app.bicep' = {
     topK: topK
     minScore: minScore
     damagedImages: damagedImages
+    tagImages: tagImages
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyInstances: alwaysReadyInstances
     instanceMemoryMB: instanceMemoryMB
@@ -269,4 +275,5 @@ output RESULTS_TABLE string = resultsTable
 output REQUESTS_QUEUE string = requestsQueue
 output MODEL_DIR string = modelDir
 output MODEL_BLOB string = modelBlob
+output TAG_IMAGES string = tagImages
 output BLOB_TRIGGER_SOURCE string = 'EventGrid'

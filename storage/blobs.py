@@ -67,6 +67,7 @@ class SourceBlob:
         is_directory: The blob only marks a directory (``hdi_isfolder``), as ADLS Gen2 and its clients write it.
         md5_mismatch: The MD5 in the blob's properties, which its uploader states, is not that of the content.
         content_md5: MD5 of the content, 32 lower-case hex digits.
+        tag_count: How many index tags the blob has.
     """
 
     info: SourceInfo
@@ -74,6 +75,7 @@ class SourceBlob:
     is_directory: bool = False
     md5_mismatch: bool = False
     content_md5: str | None = None
+    tag_count: int = 0
 
 
 class TooLargeError(PermanentError):
@@ -166,7 +168,7 @@ class SourceBlobs:
         if mismatch and self._md5_again(image, info, action) != md5:
             raise TransientError(f"{action} gave bytes whose MD5 differs from the one stored with the blob.")
         self._last_read = image
-        return SourceBlob(info, content, not content and check.is_directory, mismatch, md5.hex())
+        return SourceBlob(info, content, not content and check.is_directory, mismatch, md5.hex(), check.tag_count)
 
     def _md5_again(self, image: Image, info: SourceInfo, action: str) -> bytes:
         """The MD5 of a second read of the same content, in pieces. Equal reads show that the stored MD5 is wrong."""
@@ -200,9 +202,10 @@ class SourceBlobs:
                 self._info_of_refused(image, error, action)  # raises where not only this blob is refused
                 raise FileNotFoundError(str(image)) from error
 
-    def pages(self, container: str, *, prefix: str | None = None) -> Iterator[list[Listed]]:
+    def pages(self, container: str, *, prefix: str | None = None, with_tags: bool = False) -> Iterator[list[Listed]]:
         """Yield the blobs of a container, without directory markers; see ``list_pages``."""
-        pages = list_pages(self._service.get_container_client(container), prefix=prefix, with_metadata=True)
+        client = self._service.get_container_client(container)
+        pages = list_pages(client, prefix=prefix, with_metadata=True, with_tags=with_tags)
         return ([blob for blob in page if not blob.is_directory] for page in pages)
 
     def has_container(self, container: str) -> bool:
@@ -336,6 +339,7 @@ class _ResponseCheck:
         self.info: SourceInfo | None = None
         self.md5: bytes | None = None
         self.is_directory = False
+        self.tag_count = 0
 
     def attach(self, request: Any) -> None:
         # Not raw_response_hook: after a dropped connection the SDK repeats the request without that hook, and the
@@ -356,6 +360,7 @@ class _ResponseCheck:
         first = self.info is None
         self.info = info
         self.is_directory = is_directory({"hdi_isfolder": headers.get("x-ms-meta-hdi_isfolder")})
+        self.tag_count = int(headers.get("x-ms-tag-count", 0))
         md5 = headers.get("x-ms-blob-content-md5") or (None if span else headers.get("Content-MD5"))
         self.md5 = base64.b64decode(md5) if md5 else None
         if length > self._max_bytes:

@@ -33,6 +33,7 @@ class Listed:
         is_archived: It is in the archive tier, also while it is being rehydrated.
         is_directory: It only marks a directory; known only from a listing with metadata.
         metadata: Empty without metadata in the listing.
+        tags: The blob's index tags; empty without tags in the listing.
     """
 
     name: str
@@ -43,10 +44,16 @@ class Listed:
     is_archived: bool = False
     is_directory: bool = False
     metadata: Mapping[str, str | None] = field(default_factory=dict, compare=False)
+    tags: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 def list_pages(
-    container: ContainerClient, *, prefix: str | None = None, with_metadata: bool = False, page_size: int = _PAGE
+    container: ContainerClient,
+    *,
+    prefix: str | None = None,
+    with_metadata: bool = False,
+    with_tags: bool = False,
+    page_size: int = _PAGE,
 ) -> Iterator[list[Listed]]:
     """Yield a container's blobs by name, page by page. A container that does not exist has no blobs.
 
@@ -54,13 +61,14 @@ def list_pages(
         container: The container.
         prefix: Beginning of the names.
         with_metadata: Also read the metadata, which show the directory markers.
+        with_tags: Also read the index tags.
         page_size: Blobs per request, at most 5,000.
 
     Raises:
         TransientError: Storage failed for now.
         ConfigurationError: Storage refused the request.
     """
-    include = ["metadata"] if with_metadata else None
+    include = [name for name, asked in (("metadata", with_metadata), ("tags", with_tags)) if asked] or None
     pages = container.list_blobs(name_starts_with=prefix, include=include, results_per_page=page_size).by_page()
     while True:
         with translate_errors(f"listing the container {container.container_name}"):
@@ -108,6 +116,7 @@ def _listed(blob: BlobProperties) -> Listed:
         is_archived=str(blob.blob_tier or "") == ARCHIVE_TIER,
         is_directory=not blob.size and is_directory(blob.metadata or {}),
         metadata=blob.metadata or {},
+        tags=blob.tags or {},
     )
 
 

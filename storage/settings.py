@@ -188,6 +188,13 @@ class Settings:
         "The growing delays before each further try, in seconds.",
         "60,300,900,1800,3600",
     )
+    tag_images: bool = _setting(
+        "TAG_IMAGES",
+        yes_or_no(),
+        "`yes` writes status, label, score band and model of each result as index tags on the image "
+        "([acting on results](act.md#tags)).",
+        "no",
+    )
     reconcile_schedule: str = _setting(
         "RECONCILE_SCHEDULE",
         Parser(str, "an NCRONTAB expression with seconds, or a time span"),

@@ -99,9 +99,20 @@ TABLE: dict[str, set[str]] = {
         *("azure.core", "azure.storage", "inference.errors", "storage.errors", "storage.etags", "storage.keys"),
         *("storage.listing", "storage.refusals", "storage.results"),
     },
+    "storage.actions": {
+        *("azure.core", "azure.storage", "inference.errors", "storage.clients", "storage.errors", "storage.etags"),
+        *("storage.results", "storage.settings"),
+    },
     "storage.pipeline": {
         *("azure.core", "azure.storage", "inference.errors", "inference.predictions", "storage.errors"),
-        *("inference.capture", "storage.blobs", "storage.clients", "storage.refusals", "storage.results"),
+        *(
+            "inference.capture",
+            "storage.actions",
+            "storage.blobs",
+            "storage.clients",
+            "storage.refusals",
+            "storage.results",
+        ),
     },
     "storage.query": {
         *("azure.data", "inference.errors", "storage.etags", "storage.keys", "storage.listing", "storage.tables"),
@@ -113,7 +124,7 @@ TABLE: dict[str, set[str]] = {
     },
     "storage.reconcile": {
         *("inference.errors", "storage.errors", "storage.etags", "storage.keys", "storage.listing"),
-        *("storage.blobs", "storage.results", "storage.pipeline", "storage.query"),
+        *("storage.actions", "storage.blobs", "storage.results", "storage.pipeline", "storage.query"),
     },
     "storage.models": {
         *("azure.core", "azure.storage", "inference.errors", "inference.predictions", "storage.blob_folder"),

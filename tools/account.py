@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from storage.actions.after_commit import chosen_actions
 from storage.blobs import SourceBlobs
 from storage.clients import Clients, connect
 from storage.connection import DEVELOPMENT_STORAGE
@@ -54,6 +55,7 @@ def open_account(environ: Mapping[str, str] = os.environ) -> Iterator[Account]:
         Results(clients, table=settings.results_table, container=settings.results_container),
         keep_scores=settings.keep_scores,
         capture=capture_rules(settings.taken_at_from_name, keep_location=settings.keep_location),
+        actions=chosen_actions(settings, clients),
     )
     try:
         yield Account(settings, clients, stores, RequestQueue(clients, Queues(settings.requests_queue)))

@@ -9,12 +9,14 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from storage.reconcile.reconcile import Finding, Reconciliation, Summary
+from storage.reconcile.reconcile import Reconciliation
 from tools.account import no_container, open_account
 from tools.terminal import fitted, printable
 
 if TYPE_CHECKING:
     import argparse
+
+    from storage.reconcile.findings import Finding, Summary
 
 _MEANING = {
     "images": "in the container",
@@ -25,6 +27,7 @@ _MEANING = {
     "repaired": "images whose sidecar or index rows were repaired",
     "index_removed": "index rows removed that no row has",
     "pruned": "deleted images whose results were removed",
+    "tagged": "images whose index tags were written (TAG_IMAGES)",
 }
 
 
@@ -67,6 +70,8 @@ def _print_line(finding: Finding) -> None:
 def _print_summary(summary: Summary, *, dry_run: bool) -> None:
     counts = summary.as_dict()
     for name, meaning in _MEANING.items():
+        if name not in counts:
+            continue
         print(fitted(f"{name:<14} {counts[name]:>10,}  {meaning}"))
     if summary.coverage is not None:
         # Rounded down: 100 % means that nothing is missing.

@@ -5,12 +5,15 @@ param appPrincipalId string
 @description('The person who deploys, uploads and queries; empty assigns no role.')
 param userPrincipalId string
 
+@description('Whether results are written as index tags on images.')
+param tagImages string
+
 resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
   name: accountName
 }
 
 // Storage Blob Data Owner: the blob trigger's documentation requires it for its connection. The app reads images and
-// models, writes sidecars, and creates missing containers.
+// models, writes sidecars and index tags, and creates missing containers.
 resource appBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: account
   name: guid(account.id, appPrincipalId, 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b')
@@ -51,6 +54,17 @@ resource userBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!e
   name: guid(account.id, userPrincipalId, 'ba92f5b4-2d11-453d-a403-e96b0029c9fe')
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', 'ba92f5b4-2d11-453d-a403-e96b0029c9fe')
+    principalId: userPrincipalId
+  }
+}
+
+// Storage Blob Data Owner: backfill and reconcile write index tags, and a person searches by them. Of the built-in roles
+// only this one has the permissions tags/read, tags/write and filter/action.
+resource userTags 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(userPrincipalId) && tagImages == 'yes') {
+  scope: account
+  name: guid(account.id, userPrincipalId, 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b')
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b')
     principalId: userPrincipalId
   }
 }

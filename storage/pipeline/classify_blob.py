@@ -51,6 +51,7 @@ def classify_blob(
     row = stores.results.read_row(image)
     existing = row.record if row else None
     done = existing is not None and is_done(existing, existing.etag, model.version, redo_before)
+    tag_count: int | None = None
     with ExitStack() as reserved:
         try:
             with delivery.timings.measure("read_ms"):
@@ -84,6 +85,7 @@ def classify_blob(
                 facts = classification.image.capture
             record = replace(record, md5_mismatch=blob.md5_mismatch, content_md5=blob.content_md5)
             record = stores.capture.add(record, facts)
+            tag_count = blob.tag_count
             delivery.impossible_time = facts.impossible_time if facts else None
             del blob
     with delivery.timings.measure("write_ms"):
@@ -98,7 +100,9 @@ def classify_blob(
     if committed is None:
         return delivery.finished(Outcome.SUPERSEDED)
     kept_other = committed.model_version != record.model_version
-    return delivery.finished(Outcome.DUPLICATE if kept_other else Outcome.COMMITTED, committed)
+    finished = delivery.finished(Outcome.DUPLICATE if kept_other else Outcome.COMMITTED, committed)
+    stores.actions.after_commit(committed, tag_count=tag_count)
+    return finished
 
 
 def _classified(record: Record, classification: Classification, *, keep_scores: bool) -> Record:

@@ -173,6 +173,7 @@ def give_up(stores: Stores, image: Image, error: str) -> Record | None:
     committed = commit(stores.results, stores.source, record, row)
     if committed is not None and committed.status is Status.FAILED:
         logger.error("image_failed image=%s error=%s do=redrive", _json(image), error)
+        stores.actions.after_commit(committed)
     return committed
 
 

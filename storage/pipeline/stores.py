@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from storage.actions.after_commit import Actions
 from storage.pipeline.capture import CaptureRules
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Stores:
         now: The clock; aware UTC.
         keep_scores: Whether sidecars hold the scores of all labels.
         capture: Which capture facts are kept.
+        actions: Act on each result after its commit.
         is_current_model: Whether a model version is the one that its place names at this moment; ``None`` where that is
             not known, as with folders of this machine.
     """
@@ -37,4 +39,5 @@ class Stores:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     keep_scores: bool = True
     capture: CaptureRules = field(default_factory=CaptureRules)
+    actions: Actions = field(default_factory=Actions)
     is_current_model: Callable[[str], bool | None] = lambda _version: None

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from inference.errors import ClassificationError
 from storage.blobs import TooLargeError, UnreadBlobError
@@ -28,7 +28,9 @@ from storage.pipeline.messages import Request, batches
 from storage.query.join import join_blobs_with_rows
 from storage.reconcile.audit import Mismatches, all_index_rows, all_records, all_sidecars, audit
 from storage.reconcile.bucket_hashes import BucketHashes
+from storage.reconcile.findings import Finding, Summary
 from storage.reconcile.repair import Repair
+from storage.reconcile.tags import differing_tags
 from storage.results.record import Image
 from storage.results.serialization import MAX_SIDECAR_BYTES, SUMMARY_COLUMNS, is_sidecar
 
@@ -53,49 +55,6 @@ _TIMER_GRACE_SECONDS = 120
 # With more requests than this in the queue, the app is still working on those of an earlier run or an outage. Queueing
 # the same images each hour would fill the queue faster than it drains.
 _TIMER_MAX_WAITING = 100
-
-
-class Finding(NamedTuple):
-    """One inconsistency: ``missing``, ``stale``, ``repaired``, ``index_removed`` or ``pruned``."""
-
-    event: str
-    image: str
-
-
-@dataclass(slots=True)
-class Summary:
-    """What a reconciliation found and did.
-
-    Attributes:
-        images: Blobs in the container, without copied sidecars.
-        rows: Rows of the container's images.
-        missing: Images without a row.
-        stale: Images whose row is about an earlier content.
-        enqueued: Images put on ``classify-requests``.
-        repaired: Images whose sidecar or index rows were repaired.
-        index_removed: Index rows that were removed because no row has them.
-        pruned: Images whose results were removed because the blob is deleted.
-        coverage: Share of images with a row for their current content, in [0, 1]; 1 without images; ``None`` where
-            there is no container.
-    """
-
-    images: int = 0
-    rows: int = 0
-    missing: int = 0
-    stale: int = 0
-    enqueued: int = 0
-    repaired: int = 0
-    index_removed: int = 0
-    pruned: int = 0
-    coverage: float | None = 1.0
-
-    def count(self, finding: Finding) -> None:
-        """Count a finding under its event."""
-        setattr(self, finding.event, getattr(self, finding.event) + 1)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The summary by name, in this order."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +87,7 @@ class Reconciliation:
             TransientError: Storage failed for now; completed steps stay.
             ConfigurationError: Storage refused the request.
         """
-        summary = Summary()
+        summary = Summary(tagged=None if self.stores.actions.tags is None else 0)
         with_blob = BucketHashes()
         for request in self._requests(self._lost(summary, with_blob)):
             self._send(request, summary)
@@ -138,6 +97,8 @@ class Reconciliation:
         for image in mismatches.unreadable:
             self._rewrite(image, summary)
         for finding in self._repaired(mismatches):
+            self._report(finding, summary)
+        for finding in self._tagged():
             self._report(finding, summary)
         return summary
 
@@ -150,6 +111,18 @@ class Reconciliation:
             self._send(Request(self.container, (image.blob_name,)), summary)
         elif self.prune and self._repair.prune_deleted(image):
             self._report(Finding("pruned", image.blob_name), summary)
+
+    def _tagged(self) -> Iterator[Finding]:
+        """Write the index tags that differ from the row, and yield the findings."""
+        tags = self.stores.actions.tags
+        if tags is None or not tags.are_supported(self.container):
+            return
+
+        def check(record: Record) -> Finding | None:
+            is_tagged = self.dry_run or tags.write(record)
+            return Finding("tagged", record.blob_name) if is_tagged else None
+
+        yield from _check(differing_tags(self.stores, self.container), check)
 
     @property
     def _repair(self) -> Repair:

@@ -178,6 +178,7 @@ def test_an_output_that_is_also_an_input_has_the_same_meaning() -> None:
         "RESULTS_TABLE",
         "REQUESTS_QUEUE",
         "MODEL_DIR",
+        "TAG_IMAGES",
         "MODEL_BLOB",
     }
 

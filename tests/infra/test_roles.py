@@ -28,6 +28,7 @@ EXPECTED = {
     },
     ("images/access.bicep", "userPrincipalId", "account"): {
         "Storage Blob Data Contributor",
+        "Storage Blob Data Owner",  # with tagImages only
         "Storage Queue Data Contributor",
         "Storage Table Data Contributor",
     },
@@ -66,6 +67,15 @@ def test_each_identity_has_exactly_the_roles_it_needs() -> None:
         who = str(assigned.body["properties"]["principalId"])
         found.setdefault((file, who, str(assigned.body["scope"])), set()).add(ROLES[role(assigned)])
     assert found == EXPECTED
+
+
+def test_a_person_owns_blobs_only_where_images_are_tagged() -> None:
+    source = (INFRA / "images" / "access.bicep").read_text(encoding="utf-8")
+    (owner,) = (line for line in source.splitlines() if line.startswith("resource userTags "))
+    assert owner.endswith("= if (!empty(userPrincipalId) && tagImages == 'yes') {")
+    main = read(INFRA / "main.bicep")
+    assert main.params["tagImages"] == "no"
+    assert str(main.modules["imageAccess"].params["tagImages"]) == "tagImages"
 
 
 @each_one

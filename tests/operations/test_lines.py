@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.errors import Reason
+from storage.actions.after_commit import Actions
 from storage.errors import translate
 from storage.pipeline.messages import Request
 from storage.pipeline.outcome import Finished, Outcome, Timings, log_finished
@@ -183,7 +184,7 @@ def test_the_line_of_a_failure_cannot_be_forged(names: list[str]) -> None:
     blob = SimpleNamespace(etag="0x1", last_modified=datetime.now(UTC), content_length=1)
     results = SimpleNamespace(read_row=lambda _image: None, sidecar_path=lambda _image: "results/x.json")
     source = SimpleNamespace(info=lambda _image: blob)
-    stores: Any = SimpleNamespace(results=results, source=source, now=lambda: datetime.now(UTC))
+    stores: Any = SimpleNamespace(results=results, source=source, now=lambda: datetime.now(UTC), actions=Actions())
     queue: Any = SimpleNamespace(send=lambda *_, **__: None)
     retries = Retries(stores, queue, (60,))
     request = Request("incoming", tuple(names))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from storage.errors import SDK_ERRORS
 from storage.pipeline.messages import Queues
+from tools.doctor.actions import check_tags
 from tools.doctor.findings import ok, problem, warning
 from tools.doctor.queues import NO_RETRIES, check_internal_queues, check_queues
 from tools.failures.causes import address, explain_failure
@@ -34,8 +36,9 @@ def check_account(clients: Clients, connection: Connection, settings: Settings) 
     """Check the containers, queues and tables that the app uses in its own account."""
     incoming, results = settings.incoming_container, settings.results_container
     queues = Queues(settings.requests_queue)
+    tags = partial(check_tags, clients, incoming) if settings.tag_images else list
     checks: list[tuple[str, str, Callable[[], list[Finding]]]] = [
-        ("blobs", clients.blobs.url, lambda: _containers(clients, incoming, results)),
+        ("blobs", clients.blobs.url, lambda: [*_containers(clients, incoming, results), *tags()]),
         ("queues", clients.queues.url, lambda: [_readable(clients), *check_queues(clients, queues, incoming)]),
         ("tables", clients.tables.url, lambda: _tables(clients, settings.results_table, settings.index_table)),
     ]

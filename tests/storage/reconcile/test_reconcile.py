@@ -19,7 +19,8 @@ from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.retries import give_up
 from storage.pipeline.stores import Stores
 from storage.reconcile import bucket_hashes, reconcile
-from storage.reconcile.reconcile import Reconciliation, Summary, reconcile_on_timer
+from storage.reconcile.findings import Summary
+from storage.reconcile.reconcile import Reconciliation, reconcile_on_timer
 from storage.reconcile.repair import Repair
 from storage.refusals import FailureReason, RefusedBlobError
 from storage.results.index_rows import index_rows

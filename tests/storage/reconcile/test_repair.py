@@ -8,7 +8,8 @@ import pytest
 
 from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.stores import Stores
-from storage.reconcile.reconcile import Reconciliation, Summary
+from storage.reconcile.findings import Summary
+from storage.reconcile.reconcile import Reconciliation
 from storage.reconcile.repair import Repair
 from storage.results.index_rows import index_rows
 from tests.storage.samples import FixedClassifier

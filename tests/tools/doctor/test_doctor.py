@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
-from storage.connection import DEVELOPMENT_STORAGE
+from storage.clients import connect
+from storage.connection import DEVELOPMENT_STORAGE, Connection
 from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.messages import BLOB_POISON_QUEUE, POISON_QUEUE, QUEUE, REFUSED_QUEUE
 from storage.results.record import Image
@@ -21,6 +22,7 @@ from tests.storage.samples import FixedClassifier
 from tools.__main__ import main
 from tools.azurite.azurite import ACCOUNT_KEY
 from tools.doctor import deployment
+from tools.doctor.actions import check_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,6 +85,30 @@ def test_a_new_account_has_no_problems_and_is_not_changed(account: Account, caps
     assert "shapes, version " in sentences(found, "ok", "model")[0]
     assert incoming not in {container.name for container in account.clients.blobs.list_containers()}
     assert account.settings.results_table not in {table.name for table in account.clients.tables.list_tables()}
+
+
+def test_index_tags_are_checked_where_images_are_tagged(
+    account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAG_IMAGES", "yes")
+    account.clients.blobs.create_container(account.settings.incoming_container)
+    (found,) = sentences(findings(capsys), "ok", "tags")
+    assert found == f"Index tags of the container {account.settings.incoming_container} can be read."
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "level", "text"),
+    [
+        (400, "InvalidQueryParameterValue", "warning", "hierarchical namespace (ADLS Gen2)"),
+        (403, "AuthorizationPermissionMismatch", "problem", "need the role Storage Blob Data Owner"),
+    ],
+)
+def test_refused_index_tags_have_a_remedy(status: int, code: str, level: str, text: str) -> None:
+    with answering(status, code) as address:
+        connection = Connection("ImageStorage", connection_string_to(blob=address, queue=address, table=address))
+        (found,) = check_tags(connect(connection), "incoming")
+    assert found.level == level
+    assert text in found.sentence
 
 
 def test_contents_are_reported_and_failed_work_is_counted(account: Account, capsys: pytest.CaptureFixture[str]) -> None:

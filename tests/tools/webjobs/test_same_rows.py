@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from base64 import b64encode
 from contextlib import contextmanager, suppress
@@ -185,6 +186,27 @@ def test_for_an_overwrite_and_a_deletion_while_the_old_version_waits(labs: tuple
         until(lambda: set(left(devhost).values()) == {0})
     assert outcomes(devhost) == outcomes(extensions)
     assert {name: str(row.status) for name, row in devhost.rows().items()} == {"overwritten.jpg": "classified"}
+
+
+def test_for_images_with_tags_which_are_not_offered_again(labs: tuple[Lab, Lab]) -> None:
+    """Each upload waits for the tags of the one before: the scan that finds it has seen those tags."""
+    names = ("a.jpg", "b.jpg", "c.jpg")
+
+    def upload_one_after_another(lab: Lab) -> None:
+        for name in names:
+            lab.upload(name, photo())
+            until(lab.incoming.get_blob_client(name).get_blob_tags)
+        until(lambda: set(left(lab).values()) == {0})
+
+    extensions, devhost = labs
+    with extensions.app(BLOB_TRIGGER_SOURCE=POLLED, TAG_IMAGES="yes"):
+        upload_one_after_another(extensions)
+    with dev_host(devhost, BLOB_TRIGGER_SOURCE=POLLED, TAG_IMAGES="yes"):
+        upload_one_after_another(devhost)
+    assert outcomes(devhost) == outcomes(extensions)
+    for log in (extensions.folder / "worker.log", devhost.folder / "devhost.log"):
+        finished = re.findall(r'image_finished image="incoming/(\w\.jpg)"', log.read_text(encoding="utf-8"))
+        assert sorted(finished) == sorted(names)
 
 
 def test_for_two_hosts(labs: tuple[Lab, Lab]) -> None:

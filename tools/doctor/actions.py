@@ -1,0 +1,30 @@
+"""Checks what acting on results needs, where the settings ask for it. Writes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from inference.errors import ConfigurationError
+from storage.actions.index_tags import IndexTags
+from tools.doctor.findings import ok, problem, warning
+
+if TYPE_CHECKING:
+    from storage.clients import Clients
+    from tools.doctor.findings import Finding
+
+
+def check_tags(clients: Clients, container: str) -> list[Finding]:
+    """Check that the account has index tags, and that this identity may read them."""
+    try:
+        are_supported = IndexTags(clients.blobs).are_supported(container)
+    except ConfigurationError as error:
+        return [problem("tags", f"{error} Index tags (TAG_IMAGES=yes) need the role Storage Blob Data Owner.")]
+    if not are_supported:
+        return [
+            warning(
+                "tags",
+                "This account has no blob index tags, as one with a hierarchical namespace (ADLS Gen2) has none: "
+                "images are classified without. Set TAG_IMAGES=no.",
+            )
+        ]
+    return [ok("tags", f"Index tags of the container {container} can be read.")]
