@@ -103,7 +103,7 @@ class EventSorter:
         if taken is None:
             self.without_time += 1
             return
-        scores = _scores_of(record)
+        scores = label_scores(record)
         row = (
             json.dumps(camera_of(record)),
             int(taken.timestamp()) * 1_000_000 + taken.microsecond,
@@ -184,10 +184,10 @@ def camera_of(record: Record) -> tuple[str, ...]:
     return (record.camera_model or "", folder_of(record.blob_name) or "")
 
 
-def _scores_of(record: Record) -> dict[str, float]:
-    """The scores that count for the mean: those of the row's top k, or of the label alone that a decision gave."""
+def label_scores(record: Record) -> dict[str, float]:
+    """Return the labels of a row with their scores: its top k, or the label alone that a decision gave."""
     if record.decision_version is None and record.predictions:
-        return {each.label: each.score for each in record.predictions}
+        return {each.label: each.score for each in reversed(record.predictions)}  # of equal labels the best counts
     if record.label is None or record.score is None:
         return {}
     return {record.label: record.score}

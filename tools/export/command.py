@@ -15,6 +15,7 @@ from inference.errors import ConfigurationError
 from storage.query.query import Query
 from tools.account import open_account
 from tools.export.destination import complete_file, complete_folder
+from tools.export.label_types import add_label_type
 from tools.export.progress import RowProgress
 from tools.export.registry import FORMATS, Export
 from tools.query.filters import add_filters, read_filter
@@ -49,15 +50,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_argument(
         "--list", action="store_true", help="imagefolder: write the blob names by label instead of copying images"
     )
+    add_label_type(options)
     add_filters(parser)
     parser.epilog = (
         "formats:\n"
-        "  csv          a file for spreadsheets and scripts; no text is read as a formula\n"
-        "  xlsx         an Excel workbook; a new sheet after 1,048,576 rows\n"
-        "  parquet      a file with typed columns for pandas, DuckDB and Power BI; with --since-last a folder\n"
-        "  coco         a JSON file of the classified images, each label as a box of the full frame\n"
-        "  imagefolder  a folder for each label with copies of its images, for training; a later run copies\n"
-        "               only the missing ones\n\n"
+        "  csv           a file for spreadsheets and scripts; no text is read as a formula\n"
+        "  xlsx          an Excel workbook; a new sheet after 1,048,576 rows\n"
+        "  parquet       a file with typed columns for pandas, DuckDB and Power BI; with --since-last a folder\n"
+        "  coco          a JSON file of the classified images, each label as a box of the full frame\n"
+        "  megadetector  MegaDetector's batch results, for Timelapse; each label as a box of the full frame\n"
+        "  imagefolder   a folder for each label with copies of its images, for training; a later run copies\n"
+        "                only the missing ones\n\n"
         "parquet and xlsx need more libraries: pip install -r requirements-export.txt\n"
         "Where -o names a folder of --since-last, a run without that option writes every day again.\n"
         "Ctrl+C leaves an earlier export as it was, or nothing; folders of --since-last and imagefolder keep\n"

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tools.export.formats import coco, csv_file, image_folder, parquet_days, parquet_file, xlsx_file
+from tools.export.formats import coco, csv_file, image_folder, megadetector, parquet_days, parquet_file, xlsx_file
+from tools.export.label_types import label_types
 from tools.query.download import Downloads
 
 if TYPE_CHECKING:
@@ -86,11 +87,16 @@ def _image_folder(records: Iterable[Record], path: Path, export: Export) -> Numb
     return image_folder.copy(records, path, downloads)
 
 
+def _megadetector(records: Iterable[Record], path: Path, export: Export) -> Numbers:
+    return megadetector.write(records, path, label_types(export.options.label_type))
+
+
 FORMATS: Mapping[str, Format] = {
     "csv": Format(_plain(csv_file.write)),
     "xlsx": Format(_plain(xlsx_file.write)),
     "parquet": Format(_parquet, options=("since_last",), continues=_continues_days),
     "coco": Format(_plain(coco.write)),
+    "megadetector": Format(_megadetector, options=("label_type",)),
     "imagefolder": Format(
         _image_folder, contents=("*.txt",), options=("list",), continues=lambda options: not options.list
     ),

@@ -53,7 +53,9 @@ def measured(name: str, rows: int, folder: Path) -> dict[str, Any]:
     """Write the rows in this process."""
     since_last = name == "parquet --since-last"
     format_name = name.partition(" ")[0]
-    options = argparse.Namespace(since_last=since_last, list=True, output=folder / "export", deployments=None, gap=None)
+    options = argparse.Namespace(
+        since_last=since_last, list=True, output=folder / "export", deployments=None, gap=None, label_type=None
+    )
     export = Export(cast("Any", None), Filter("incoming"), options, str, lambda _: records(rows))
     chosen = FORMATS[format_name]
     path = folder / "export"
