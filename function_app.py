@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-from functools import partial
+from typing import TYPE_CHECKING
 
 from storage.host import fast_start
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 with fast_start.imports():
     import azure.functions as func
@@ -64,15 +67,25 @@ return_freed_memory()  # a setting of the whole process, which is ours
 admission = Admission(budget)
 clients = connect(settings.image_storage, max_blob_bytes=limits.max_bytes)
 
+
 # ---- model and stores
-load = partial(
-    classifier.load,
-    top_k=settings.top_k,
-    min_score=settings.min_score,
-    limits=limits,
-    admission=admission,
-    intra_op_threads=INTRA_OP_THREADS,
-)
+def load(*folders: Path, **decision: Path) -> classifier.Classifier:
+    """Load the models, and the rules for their label; these replace ``MIN_SCORE``."""
+    loaded = classifier.load(
+        *folders,
+        top_k=settings.top_k,
+        min_score=settings.min_score,
+        limits=limits,
+        admission=admission,
+        intra_op_threads=INTRA_OP_THREADS,
+        **decision,
+    )
+    if loaded.decision is not None:
+        level, min_score = (logging.INFO, "unset") if settings.min_score is None else (logging.WARNING, "replaced")
+        logger.log(level, "decision_serving version=%s min_score=%s", loaded.decision.version, min_score)
+    return loaded
+
+
 models = hot_swap_model(settings, clients.blobs, load)
 stores = Stores(
     SourceBlobs(clients.blobs, limits.max_bytes),

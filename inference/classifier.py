@@ -27,7 +27,7 @@ from inference.model.folder import load_model
 from inference.model.loaded import LoadedModel, combined_identity
 from inference.phash import phash
 from inference.postprocess import top_predictions
-from inference.predictions import UNKNOWN, Answer, Classification
+from inference.predictions import DECISION_FILE, UNKNOWN, Answer, Classification
 from inference.preprocess import memory_bytes, needed_size, shows_picture
 from inference.scores import pack_scores
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from inference.decoding.pixels import Mode
     from inference.model_spec import ModelSpec
-    from inference.predictions import ImageInfo
+    from inference.predictions import Decision, ImageInfo
     from inference.resources.admission import Admission
 
 
@@ -65,9 +65,10 @@ class Classifier:
 
     Attributes:
         model: Name and version of the model, or the common ones of several.
+        decision: The rules for the row's label, from the first model's scores; ``None`` for the model's own label.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what decides an answer
         self,
         models: Sequence[LoadedModel],
         *,
@@ -75,21 +76,25 @@ class Classifier:
         min_score: float | None = None,
         limits: Limits | None = None,
         admission: Admission | None = None,
+        decision: Decision | None = None,
     ) -> None:
         """Build a classifier from loaded models; ``load`` builds one from folders.
 
         Args:
             models: At least one; the image's label is the first model's.
             top_k: Number of predictions in each result, at least 1.
-            min_score: Below this probability the label is ``unknown``; the predictions still show the best guess.
+            min_score: Below this probability the label is ``unknown``; the predictions still show the best guess. A
+                ``decision`` replaces it.
             limits: The images that are accepted; by default ``Limits()``.
             admission: Bounds the memory of concurrent decodes; without it, no decode waits.
+            decision: Made for the labels of the first model.
         """
         self.model = combined_identity(models)
         self._models = tuple(models)
         self._mode: Mode = "L" if all(model.is_grey for model in models) else "RGB"
         self._top_k = top_k
-        self._min_score = min_score
+        self._min_score = min_score if decision is None else None
+        self.decision = decision
         self._limits = limits or Limits()
         self._admission = admission
 
@@ -136,6 +141,7 @@ class Classifier:
             answers=answers if len(answers) > 1 else (),
             phash=image.phash,
             scores=pack_scores(scores[0]),
+            decision=self.decision,
             decode_ms=(prepared - started) * 1000,
             inference_ms=(answered - prepared) * 1000,
         )
@@ -179,15 +185,16 @@ class Classifier:
         )
 
 
-def load(
+def load(  # noqa: PLR0913 - what decides an answer
     *folders: str | PathLike[str],
     top_k: int = 5,
     min_score: float | None = None,
     limits: Limits | None = None,
     admission: Admission | None = None,
     intra_op_threads: int = 1,
+    decision: str | PathLike[str] | None = None,
 ) -> Classifier:
-    """Load one model folder or several. Each graph has then run once, on zeros.
+    """Load one model folder or several, and the ``decision.json``. Each graph has then run once, on zeros.
 
     Args:
         folders: At least one; see ``docs/models.md``.
@@ -196,10 +203,17 @@ def load(
         limits: See ``Classifier``.
         admission: See ``Classifier``.
         intra_op_threads: Threads that share one inference; see ``Session``.
+        decision: A file to use instead of the ``decision.json`` in the first folder.
 
     Raises:
-        ModelError: A folder cannot be used. The message is one sentence that says what to do.
+        ModelError: A folder or the ``decision.json`` cannot be used. The message is one sentence that says what to do.
         TransientError: Memory ran out.
     """
     models = [load_model(Path(folder), intra_op_threads=intra_op_threads) for folder in folders]
-    return Classifier(models, top_k=top_k, min_score=min_score, limits=limits, admission=admission)
+    path = Path(decision) if decision is not None else Path(folders[0]) / DECISION_FILE
+    rules = None
+    if decision is not None or path.is_file():
+        from inference.decision.rules import load_rules  # most folders have none
+
+        rules = load_rules(path, models[0].spec.labels, one_is_true=models[0].spec.one_is_true)
+    return Classifier(models, top_k=top_k, min_score=min_score, limits=limits, admission=admission, decision=rules)

@@ -211,6 +211,8 @@ class ModelSpec(NamedTuple):
         input: How an image becomes the model's input.
         output: How the model's output becomes scores.
         values: Every configured value by its key in ``model.json``, with its source. For display only.
+        one_is_true: Whether one label of a photo is true (softmax), so that scores may be added. Otherwise each label
+            is true or not (sigmoid).
     """
 
     identity: ModelIdentity
@@ -219,3 +221,4 @@ class ModelSpec(NamedTuple):
     input: InputSpec
     output: OutputSpec
     values: Mapping[str, SourcedValue]
+    one_is_true: bool = True

@@ -8,6 +8,9 @@ from typing import NamedTuple, Protocol
 UNKNOWN = "unknown"
 """The label of an image whose best score is below the configured minimum."""
 
+DECISION_FILE = "decision.json"
+"""The name of the user's rules for labels, in a model folder and in messages."""
+
 
 class Prediction(NamedTuple):
     """One label with its score.
@@ -78,6 +81,38 @@ class ModelIdentity(NamedTuple):
     version: str
 
 
+class Decided(NamedTuple):
+    """The decision about one image.
+
+    Attributes:
+        label: A label of the model, a new name for one or several of them, one of their ancestors, or ``unknown``.
+        label_index: Position of that label in the label file; ``None`` where the model has no such label.
+        score: The label's score, or the sum of several, in [0, 1]; of ``unknown``, the best label's.
+    """
+
+    label: str
+    label_index: int | None
+    score: float
+
+
+class Decision(Protocol):
+    """The rules that make a label out of the scores of all labels; safe to call from many threads."""
+
+    version: str
+
+    def decide(self, scores: bytes, blob_name: str) -> Decided:
+        """Return the decision for one image.
+
+        Args:
+            scores: The scores of all labels, as ``inference.scores.pack_scores`` packs them.
+            blob_name: The image's full name in its container.
+
+        Raises:
+            ValueError: These are not as many scores as the model has labels.
+        """
+        ...
+
+
 class Answer(NamedTuple):
     """The result of one of several models; the attributes are those of ``Classification``."""
 
@@ -106,6 +141,7 @@ class Classification:
             one.
         scores: The scores of all labels of the first model, as ``inference.scores.pack_scores`` packs them: float16,
             little endian, the position is the label index. ``None`` where a classifier does not know them.
+        decision: The rules that decide the label of the row from ``scores``; without them it is ``label``.
         decode_ms: Time from bytes to model input, in milliseconds.
         inference_ms: Time in the ONNX session and its postprocessing, in milliseconds.
     """
@@ -120,6 +156,7 @@ class Classification:
     decoded_fraction: float | None = None
     phash: str | None = None
     scores: bytes | None = field(default=None, repr=False)
+    decision: Decision | None = field(default=None, repr=False, compare=False)
     decode_ms: float = field(default=0.0, compare=False)
     inference_ms: float = field(default=0.0, compare=False)
 

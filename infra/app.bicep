@@ -32,6 +32,7 @@ param resultsTable string
 param requestsQueue string
 param modelDir string
 param modelBlob string
+param decisionBlob string
 param topK int
 param minScore string
 param damagedImages string
@@ -131,6 +132,7 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     BLOB_TRIGGER_SOURCE: 'EventGrid' // the only one that Flex Consumption has
     MODEL_DIR: modelDir
     MODEL_BLOB: modelBlob
+    DECISION_BLOB: decisionBlob
     TOP_K: string(topK)
     MIN_SCORE: minScore
     DAMAGED_IMAGES: damagedImages

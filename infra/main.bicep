@@ -44,6 +44,9 @@ param modelDir string = 'models/shapes'
 @description('container/prefix of a model in the image account, instead of modelDir.')
 param modelBlob string = ''
 
+@description('container/name of a decision.json in the image account, instead of one in the model folder.')
+param decisionBlob string = ''
+
 @minValue(1)
 @maxValue(1000)
 @description('Predictions kept per image.')
@@ -230,6 +233,7 @@ module app 'app.bicep' = {
     requestsQueue: requestsQueue
     modelDir: modelDir
     modelBlob: modelBlob
+    decisionBlob: decisionBlob
     topK: topK
     minScore: minScore
     damagedImages: damagedImages

@@ -45,6 +45,13 @@ def _folder(text: str) -> Path:
     return (APP_ROOT / text).resolve()
 
 
+def _blob(text: str) -> BlobFolder:
+    blob = BlobFolder.parse(text)
+    if not blob.prefix:
+        raise ValueError
+    return blob
+
+
 def _score(text: str) -> float:
     number = float(text)
     if not 0 <= number <= 1:
@@ -125,8 +132,14 @@ class Settings:
     model_refresh_seconds: int = _setting(
         "MODEL_REFRESH_SECONDS",
         whole(0, 7 * 24 * 3600),
-        "How often the app checks for another version of `MODEL_BLOB`, in seconds. `0` turns the check off.",
+        "How often the app checks for another version of `MODEL_BLOB` and `DECISION_BLOB`, in seconds. `0` turns the "
+        "check off.",
         "300",
+    )
+    decision_blob: BlobFolder | None = _setting(
+        "DECISION_BLOB",
+        optional(Parser(_blob, "container/name")),
+        "The `decision.json` in blob storage, on `ImageStorage`, instead of one in the model's folder.",
     )
     blob_trigger_source: str = _setting(
         "BLOB_TRIGGER_SOURCE",
@@ -138,7 +151,7 @@ class Settings:
     min_score: float | None = _setting(
         "MIN_SCORE",
         optional(Parser(_score, "a number from 0 to 1")),
-        "Below this score the label is `unknown`; the best prediction stays in `top_k`.",
+        "Below this score the label is `unknown`; the best prediction stays in `top_k`. A `decision.json` replaces it.",
     )
     max_image_bytes: int = _setting(
         "MAX_IMAGE_BYTES",
@@ -250,6 +263,11 @@ class Settings:
                 "again, for ever: give RESULTS_CONTAINER a name of its own"
             )
         written = {self.incoming_container, self.results_container}
+        if self.decision_blob is not None and self.decision_blob.container in written:
+            yield (
+                "DECISION_BLOB lies in INCOMING_CONTAINER or RESULTS_CONTAINER, where it would be taken for an image "
+                "or a result: give it a container of its own"
+            )
         if any(folder.container in written for folder in self.model_blobs or ()):
             yield (
                 "MODEL_BLOB lies in INCOMING_CONTAINER or RESULTS_CONTAINER, where its files would be taken for images "

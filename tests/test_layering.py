@@ -62,6 +62,7 @@ TABLE: dict[str, set[str]] = {
     "inference.model.exporters": {
         *("yaml", "inference.errors", "inference.model.sourced_values", "inference.model.file_errors"),
     },
+    "inference.decision": {"inference.errors", "inference.predictions", "inference.model.exporters"},
     "inference.model": {
         *("numpy", "onnxruntime", "inference.errors", "inference.predictions", "inference.model_spec"),
         *("inference.model.exporters", "inference.model.sourced_values", "inference.model.file_errors"),
@@ -70,7 +71,7 @@ TABLE: dict[str, set[str]] = {
     "inference.classifier": {
         *("numpy", "inference.limits", "inference.predictions", "inference.model_spec", "inference.resources"),
         *("inference.decoding", "inference.preprocess", "inference.postprocess", "inference.phash", "inference.scores"),
-        "inference.model",
+        *("inference.decision", "inference.model"),
     },
     # Everything outside the process; knows nothing of ONNX.
     "storage.errors": {"azure.core", "inference.errors"},

@@ -155,3 +155,62 @@ def test_several_models_answer_in_each_row(
     assert [answer.model.name for answer in row.answers] == ["shapes", "twin"]
     assert {answer.label for answer in row.answers} == {row.label}
     bench.app.clients.close()
+
+
+def test_a_decision_in_a_blob_is_followed_while_the_app_runs_and_a_broken_one_is_not(
+    settings: dict[str, str],
+    shelf: Shelf,
+    monkeypatch: pytest.MonkeyPatch,
+    photo: bytes,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The model is a folder of this machine, the decision a blob."""
+    del settings["MODEL_BLOB"]
+    blob = shelf.clients.blobs.get_blob_client(shelf.folder.container, "rules/decision.json")
+    shelf.clients.blobs.create_container(shelf.folder.container)
+    settings |= {"DECISION_BLOB": f"{shelf.folder.container}/rules/decision.json", "MIN_SCORE": "0.9"}
+    numbers = itertools.count()
+
+    def decided() -> Record:
+        name = f"a/{next(numbers)}.jpg"
+        bench.app.classify_uploaded(bench.upload(name, photo))
+        row = bench.row(name)
+        assert row is not None
+        assert row.decision_version
+        return row
+
+    blob.upload_blob(json.dumps({"allow": {"": ["star"]}}))
+    bench = started(settings, monkeypatch)
+    first = decided()
+    assert (first.label, first.label_index) == ("star", 9)
+    assert first.predictions[0].label != "star"
+    assert "min_score=replaced" in caplog.text
+
+    blob.upload_blob(json.dumps({"allow": {"a/": []}}), overwrite=True)
+    until(lambda: decided().label == "unknown", "a row of the new decision")
+    blob.upload_blob('{"labels": {"staar": {}, "balll": {"min_score": 0.5}}}', overwrite=True)
+    until(lambda: decided().label == "unknown" and "did you mean" in caplog.text, "the refusal of a broken decision")
+    blob.delete_blob()
+    until(lambda: decided().label == "unknown" and "upload it there" in caplog.text, "the refusal of a missing one")
+
+    blob.upload_blob("[]")
+    cold = load(monkeypatch, **settings)
+    with pytest.raises(ModelError, match=f"{shelf.folder.container}/rules/decision.json must hold a JSON object"):
+        cold.classify_uploaded(bench.upload("cold.jpg", photo))
+    assert bench.row("cold.jpg") is None
+    cold.clients.close()
+    bench.app.clients.close()
+
+
+def test_a_decision_in_the_folder_of_a_model_in_blob_storage_is_published_with_it(
+    settings: dict[str, str], shelf: Shelf, monkeypatch: pytest.MonkeyPatch, photo: bytes, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(SHAPES, tmp_path / "shapes")
+    (copy / "decision.json").write_text('{"allow": {"": ["star"]}}')
+    shelf.publish(copy)
+    bench = started(settings, monkeypatch)
+    bench.app.classify_uploaded(bench.upload("a.jpg", photo))
+    row = bench.row("a.jpg")
+    assert row is not None
+    assert row.label == "star"
+    bench.app.clients.close()

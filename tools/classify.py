@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections import Counter, deque
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -212,7 +213,7 @@ def _classify_file(model: ImageClassifier, admission: Admission, file: str) -> O
         with admission.reserve_content(size):
             with open(file, "rb") as opened:  # noqa: PTH123
                 content = opened.read(size + 1)  # one more byte reveals a file that grows, within the reserved memory
-            answer = model.classify(content)
+            answer = _decided(model.classify(content), file)
     except OSError as error:
         detail = f"The file cannot be read: {error.strerror or error}."
         return Outcome(file, "failed", reason="unreadable", detail=detail)
@@ -221,6 +222,13 @@ def _classify_file(model: ImageClassifier, admission: Admission, file: str) -> O
     except TransientError as error:
         return Outcome(file, "failed", reason="out_of_memory", detail=str(error))
     return Outcome(file, "classified", answer, info=answer.image)
+
+
+def _decided(answer: Classification, file: str) -> Classification:
+    """The answer with the label that the model folder's ``decision.json`` gives a blob of this name."""
+    if answer.decision is None or answer.scores is None:
+        return answer
+    return replace(answer, **answer.decision.decide(answer.scores, file)._asdict())
 
 
 def _show_json(outcome: Outcome, model: ImageClassifier) -> str:

@@ -23,6 +23,7 @@ from inference.model.read_sources import (
     read_graph_metadata,
     refuse_other_tasks,
 )
+from inference.model.resolve_activation import one_is_true
 from inference.model.resolve_input import resolve_input
 from inference.model.resolve_output import resolve_output
 from inference.model.session import Session
@@ -101,7 +102,16 @@ def _load(folder: Path, intra_op_threads: int) -> LoadedModel:
         name=str(values.value("name") or folder.resolve().name),
         version=_version(digests, labels, input_spec, output_spec),
     )
-    return LoadedModel(ModelSpec(identity, graph, labels, input_spec, output_spec, dict(values)), session)
+    spec = ModelSpec(
+        identity,
+        graph,
+        labels,
+        input_spec,
+        output_spec,
+        dict(values),
+        one_is_true=one_is_true(output_spec, content.last_operator.get(output_spec.name, "")),
+    )
+    return LoadedModel(spec, session)
 
 
 def _find_graph(folder: Path, values: SourcedValues) -> Path:

@@ -15,7 +15,7 @@ import numpy as np
 from inference.errors import ModelError
 from inference.model import value_checks
 from inference.model.exporters.model_json import FILE
-from inference.model_spec import Activation, InputSpec, Quantization
+from inference.model_spec import Activation, InputSpec, OutputSpec, Quantization
 from inference.preprocess import add_batch_axis, normalize
 
 if TYPE_CHECKING:
@@ -105,6 +105,19 @@ def resolve_activation(  # noqa: PLR0913 - each argument is a separate source of
         return Activation.NONE
     values.add("output.activation", activation.value, source)
     return activation
+
+
+def one_is_true(output: OutputSpec, operator: str) -> bool:
+    """Whether one label of a photo is true, so that scores may be added; each is true or not behind sigmoids.
+
+    Args:
+        output: The resolved output.
+        operator: The operator that gives its numbers their meaning.
+    """
+    if output.positive is not None:  # one number for two labels, which exclude each other
+        return True
+    is_sigmoid = output.activation is Activation.NONE and operator.endswith("Sigmoid")
+    return output.activation is not Activation.SIGMOID and not is_sigmoid
 
 
 def _from_runs(

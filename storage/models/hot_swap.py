@@ -1,4 +1,4 @@
-"""The model that answers now, and its replacement when blob storage has another version.
+"""The model that answers now, and its replacement when blob storage has another version of it or of its decision.
 
 An invocation asks for the model once and keeps it to its end, so a swap disturbs no invocation. A background thread
 checks for a new version, fetches and loads it while the present one serves. A version that cannot be used is refused
@@ -15,9 +15,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from inference.errors import ClassificationError, ConfigurationError, ModelError, ModelFileError, TransientError
-from inference.predictions import ImageClassifier
+from inference.predictions import DECISION_FILE, ImageClassifier
 from storage.models.blob_models import BlobModel
 from storage.models.cache import ModelCache
+from storage.models.decision_blob import DecisionBlob
 from storage.models.local import LocalModel
 
 if TYPE_CHECKING:
@@ -56,40 +57,45 @@ def hot_swap_model(settings: Settings, service: BlobServiceClient, load: Callabl
     """Make the ``HotSwapModel`` of the models that the settings name. Nothing is loaded and no request is sent.
 
     Args:
-        settings: ``MODEL_DIR`` or ``MODEL_BLOB``, and how to follow the latter.
+        settings: ``MODEL_DIR`` or ``MODEL_BLOB``, ``DECISION_BLOB``, and how to follow blobs.
         service: A pooled client of the images' account, which also has the models of blob storage.
-        load: Makes the classifier of the models' folders.
+        load: Makes the classifier of the models' folders, and of the ``decision`` file where there is a blob of it.
     """
-    if not settings.model_blobs:
-        return HotSwapModel([LocalModel(folder) for folder in settings.model_dirs], load, refresh_seconds=0)
     cache = ModelCache(settings.model_cache_dir)
-    sources = [BlobModel(service, folder, cache) for folder in settings.model_blobs]
-    return HotSwapModel(sources, load, refresh_seconds=settings.model_refresh_seconds)
+    sources: list[ModelSource] = [LocalModel(folder) for folder in settings.model_dirs]
+    sources += [BlobModel(service, folder, cache) for folder in settings.model_blobs]
+    decision = DecisionBlob(service, settings.decision_blob, cache) if settings.decision_blob else None
+    follows = settings.model_blobs or decision
+    refresh_seconds = settings.model_refresh_seconds if follows else 0
+    return HotSwapModel(sources, load, decision=decision, refresh_seconds=refresh_seconds)
 
 
 class HotSwapModel(Generic[_Model]):
     """Keeps one classifier of one or several models loaded, and replaces it when a source has a new version.
 
-    Thread-safe.
+    The models and the decision are loaded together, because the decision names the first model's labels. Thread-safe.
 
     Args:
         sources: The place of each model; at least one.
-        load: Makes the classifier of their folders.
+        load: Makes the classifier of their folders, and of the ``decision`` file where its place is given.
+        decision: The place of a ``decision.json`` outside the models' folders.
         refresh_seconds: How often to check for new versions; 0 is never.
         clock: Monotonic seconds.
         now: The wall clock; aware UTC.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the places, and what time it is
         self,
         sources: Sequence[ModelSource],
         load: Callable[..., _Model],
         *,
+        decision: DecisionBlob | None = None,
         refresh_seconds: float,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._sources = tuple(sources)
+        self._models = tuple(sources)
+        self._decision = decision
         self._load = load
         self._refresh_seconds = refresh_seconds
         self._clock = clock
@@ -139,13 +145,14 @@ class HotSwapModel(Generic[_Model]):
         Raises:
             TransientError: Storage failed for now.
         """
-        if not all(source.is_shared for source in self._sources):
+        if not all(source.is_shared for source in self._models):
             return None
         try:
-            named = tuple(version.version for version in self._current_versions())
+            named = tuple(source.current_version().version for source in self._models)
         except ConfigurationError:
             return None
-        if self._refused is not None and self._refused[0] == named and self._loaded is not None:
+        refused = self._refused[0][: len(named)] if self._refused else None
+        if refused == named and self._loaded is not None:
             return self._loaded.model.model.version == model_version
         if self._served.get(model_version) == named:
             return True
@@ -192,6 +199,10 @@ class HotSwapModel(Generic[_Model]):
         finally:
             self._refreshing.release()
 
+    @property
+    def _sources(self) -> tuple[ModelSource, ...]:
+        return (*self._models, self._decision) if self._decision else self._models
+
     def _current_versions(self) -> tuple[ModelVersion, ...]:
         return tuple(source.current_version() for source in self._sources)
 
@@ -211,16 +222,20 @@ class HotSwapModel(Generic[_Model]):
         if self._refused is not None and self._refused[0] == names:
             raise ModelError(self._refused[1])
         folders = [source.fetch(version) for source, version in zip(self._sources, versions, strict=True)]
+        options = {"decision": folders.pop() / DECISION_FILE} if self._decision else {}
         try:
-            return _Loaded(names, self._load(*folders))
+            return _Loaded(names, self._load(*folders, **options))
         except ModelFileError:
             raise
         except ModelError as error:
-            self._refused = (names, str(error))
-            raise
+            sentence = str(error)
+            for file in options.values():  # a person knows the blob, not its copy on this machine
+                sentence = sentence.replace(str(file), str(self._decision))
+            self._refused = (names, sentence)
+            raise ModelError(sentence) from error
 
     def _swap_in(self, loaded: _Loaded[_Model]) -> None:
-        self._served[loaded.model.model.version] = loaded.versions
+        self._served[loaded.model.model.version] = loaded.versions[: len(self._models)]
         self._loaded = loaded
         self._last_error = ""
         self._next_check = self._clock() + self._refresh_seconds

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from inference.errors import PermanentError
 from inference.predictions import ModelIdentity
 from storage.blobs import TooLargeError, UnreadBlobError
+from storage.pipeline.decision import decided
 from storage.pipeline.outcome import Finished, Outcome, Timings, log_finished
 from storage.results.commit import commit, finish_interrupted, is_done, remove_superseded
 from storage.results.record import Record, Status
@@ -106,16 +107,16 @@ def classify_blob(
 
 
 def _classified(record: Record, classification: Classification, *, keep_scores: bool) -> Record:
-    """The record with what the model contributes."""
-    image = classification.image
-    return replace(
+    """The record with what the model and the rules for its label contribute."""
+    image, scores, decision = classification.image, classification.scores, classification.decision
+    record = replace(
         record,
         label=classification.label,
         label_index=classification.label_index,
         score=classification.score,
         predictions=classification.predictions,
         answers=classification.answers,
-        scores=classification.scores if keep_scores else None,
+        scores=scores if keep_scores else None,
         width=image.width,
         height=image.height,
         format=image.format,
@@ -124,6 +125,7 @@ def _classified(record: Record, classification: Classification, *, keep_scores: 
         phash=classification.phash,
         color_profile=image.color_profile,
     )
+    return decided(record, decision, scores) if decision and scores else record
 
 
 def _rejected(record: Record, error: PermanentError) -> Record:

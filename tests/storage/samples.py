@@ -10,6 +10,7 @@ from storage.results.index_rows import index_rows
 from storage.results.record import Record, Status
 
 if TYPE_CHECKING:
+    from inference.predictions import Decision
     from storage.results.store import Results
 
 MODEL = ModelIdentity("shapes", "0123456789ab")
@@ -104,8 +105,10 @@ class FixedClassifier:
         model: ModelIdentity = MODEL,
         error: Exception | None = None,
         decoded_fraction: float | None = None,
+        decision: Decision | None = None,
     ) -> None:
         self.model = model
+        self.decision = decision
         self.decoded_fraction = decoded_fraction
         self.label = label
         self.error = error
@@ -125,4 +128,5 @@ class FixedClassifier:
             self.model,
             decoded_fraction=self.decoded_fraction,
             scores=SCORES,
+            decision=self.decision,
         )

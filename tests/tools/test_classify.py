@@ -251,6 +251,17 @@ def test_min_score_makes_the_label_unknown(photos: Path, model_dir: Path) -> Non
     assert row["predictions"][0]["label"] == "green"
 
 
+def test_a_decision_in_the_model_folder_makes_the_label(photos: Path, model_dir: Path) -> None:
+    rules = {"min_score": 1, "labels": {"green": {"as": "leaf"}, "leaf": {"min_score": 0}}, "allow": {"b": ["red"]}}
+    (model_dir / "decision.json").write_text(json.dumps(rules))
+    found = rows(classify(".", "--model", model_dir, "--min-score", "0.1", "--json", cwd=photos))
+    for row in found:
+        best = row["predictions"][0]["label"]
+        assert row["label"] == ("leaf" if best == "green" else "unknown")
+        assert row["label_index"] is None
+    assert {row["label"] for row in found} == {"leaf", "unknown"}
+
+
 def test_lines_arrive_while_later_images_are_still_waiting(photos: Path, model_dir: Path) -> None:
     """Answers are streamed: the reader of a pipe sees the first line although the last file has no end in sight."""
     late = photos.parent / "late"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from inference.errors import ConfigurationError
 from inference.model.folder import load_model
+from inference.predictions import DECISION_FILE
 from tools.model.folders import checked_name, weight_files, write_model_json
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _git_files(root: Path, *options: str) -> list[str]:
 
 
 def model_files(folder: Path, place: Path) -> tuple[str, ModelIdentity]:
-    """Copy graph, weights and labels of a model to ``place/models/<name>``, with a ``model.json`` that has every value.
+    """Copy a model to ``place/models/<name>``: graph, weights, labels, decision, a ``model.json`` with every value.
 
     Other files of the folder, also an exporter's, are left out.
 
@@ -78,6 +79,7 @@ def model_files(folder: Path, place: Path) -> tuple[str, ModelIdentity]:
     files = [
         *weight_files(spec),
         *([folder / labels] if isinstance(labels, str) and (folder / labels).is_file() else []),
+        *([folder / DECISION_FILE] if (folder / DECISION_FILE).is_file() else []),
     ]
     for file in files:
         copy = target / file.relative_to(folder)

@@ -82,10 +82,11 @@ def test_without_git_the_error_asks_for_it(checkout: Path, monkeypatch: pytest.M
 
 
 def test_only_the_files_that_the_app_reads_of_a_model_ship(my_model: Path, tmp_path: Path) -> None:
+    (my_model / "decision.json").write_text("{}")
     path, identity = contents.model_files(my_model, tmp_path / "package")
     assert path == "models/my-model"
     shipped = sorted(name for name, _ in contents.files_below(tmp_path / "package", "."))
-    names = ("labels.txt", "model.json", "model.onnx", "weights.bin")
+    names = ("decision.json", "labels.txt", "model.json", "model.onnx", "weights.bin")
     assert shipped == [f"./models/my-model/{name}" for name in names]
     original = load_model(my_model).spec
     packed = load_model(tmp_path / "package" / path).spec
