@@ -180,7 +180,7 @@ class _Reader:
                     names = list(path)
                     cycle = [*names[names.index(node) :], node]
                     shown = [f"{each!r:.40}" for each in (cycle if len(cycle) < 8 else [*cycle[:6], "...", node])]
-                    raise self._refusal(f'"parents" go round in a circle: {" -> ".join(shown)}. Remove one of these')
+                    raise self._refusal(f'"parents" form a circle: {" -> ".join(shown)}. Remove one of these')
                 path[node] = None
                 node = parents.get(node)
             ended.update(path)
