@@ -6,26 +6,32 @@ import json
 import logging
 import os
 import re
+import shutil
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from azure.storage.blob import ContainerSasPermissions, generate_container_sas
+from rich.cells import cell_len, set_cell_size
 
 from tools.azurite import azurite
 from tools.host import serve
-from tools.terminal import printable
+from tools.terminal import end_of, printable
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from tools.devhost.host import DevHost
 
 # The app's log line for a finished image: the event's name, then key=value, texts as JSON strings.
 FINISHED = "image_finished "
 _FIELD = re.compile(r'(?P<key>\w+)=(?P<value>"(?:[^"\\]|\\.)*"|\S+)')
-_MAX_NAME = 48
+# Columns of a row, with their widths in terminal cells.
+_COLUMNS = {"image": 48, "status": 10, "label": 20, "score": 6, "ms": 6}
+_NUMBERS = frozenset({"score", "ms"})
+_MIN_NAME, _NARROW_LABEL = 12, 14
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +75,7 @@ def _invite(host: DevHost, emulator: azurite.Azurite, *, verbose: bool) -> None:
         f"\nUpload images into the container {container!r}. Storage Explorer reaches everything with this\n"
         f"(the key is Azurite's own, the same on every machine):\n\n  {emulator.connection_string}\n\n"
         f"azcopy with this URL:\n\n  {assign}'{_signed_url(emulator, container)}'\n\n"
-        f"{'image':<{_MAX_NAME}} {'status':<10} {'label':<20} {'score':>6} {'ms':>6}",
+        f"{_line({name: name for name in _COLUMNS}, columns())}",
         flush=True,
     )
 
@@ -91,21 +97,49 @@ class FinishedImages(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the row of such a record, and ignore others."""
-        line = row(record.getMessage())
+        line = row(record.getMessage(), columns())
         if line:
             print(line, file=sys.stdout, flush=True)
 
 
-def row(message: str) -> str | None:
+def columns() -> dict[str, int]:
+    """Return the columns of a row and their widths: those of the terminal, or all where stdout is no terminal."""
+    if not sys.stdout.isatty():
+        return _COLUMNS
+    widths = dict(_COLUMNS)
+    others = sum(widths.values()) - widths["image"] + len(widths) - 1
+    terminal = shutil.get_terminal_size().columns
+    if terminal < others + _MIN_NAME:
+        widths = {"image": 0, "label": _NARROW_LABEL, "score": widths["score"]}
+        others = sum(widths.values()) + len(widths) - 1
+    widths["image"] = min(max(terminal - others, _MIN_NAME), _COLUMNS["image"])
+    return widths
+
+
+def row(message: str, widths: Mapping[str, int] = _COLUMNS) -> str | None:
     """Return the terminal row for the app's log message, or ``None`` when it is another message."""
     if not message.startswith(FINISHED):
         return None
     fields = {match["key"]: _plain(match["value"]) for match in _FIELD.finditer(message, len(FINISHED))}
-    name, score, elapsed = fields.get("image", "?"), fields.get("score", ""), fields.get("total_ms", "")
-    name = name if len(name) <= _MAX_NAME else f"...{name[3 - _MAX_NAME :]}"
-    result = fields.get("label") or fields.get("reason", "")
-    status = fields.get("status") or fields.get("outcome", "?")
-    return f"{name:<{_MAX_NAME}} {status:<10} {result:<20} {score:>6} {elapsed:>6}"
+    values = {
+        "image": fields.get("image", "?"),
+        "status": fields.get("status") or fields.get("outcome", "?"),
+        "label": fields.get("label") or fields.get("reason", ""),
+        "score": fields.get("score", ""),
+        "ms": fields.get("total_ms", ""),
+    }
+    return _line(values, widths)
+
+
+def _line(values: Mapping[str, str], widths: Mapping[str, int]) -> str:
+    """Return the values in columns: numbers to the right, of a long name the end, of another text the beginning."""
+    cells = []
+    for name, width in widths.items():
+        value = end_of(values[name], width) if name == "image" else values[name]
+        if cell_len(value) > width:
+            value = f"{set_cell_size(value, width - 1)}…"
+        cells.append(f"{value:>{width}}" if name in _NUMBERS else set_cell_size(value, width))
+    return " ".join(cells)
 
 
 def _plain(value: str) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _NARROWEST = 20  # columns
 
-__all__ = ["fitted", "printable", "quiet_loggers"]
+__all__ = ["end_of", "fitted", "printable", "quiet_loggers"]
 
 
 def fitted(text: str, stream: TextIO | None = None) -> str:
@@ -31,6 +31,18 @@ def fitted(text: str, stream: TextIO | None = None) -> str:
         return text
     width = max(shutil.get_terminal_size().columns, _NARROWEST)
     return textwrap.fill(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
+def end_of(text: str, cells: int) -> str:
+    """Return the end of a text that is wider than this many terminal cells; a wide character takes two."""
+    from rich.cells import cell_len  # here, because `classify`, whose start is measured, does without it
+
+    if cell_len(text) <= cells:
+        return text
+    text = text[-cells:]
+    while cell_len(text) > cells - 1:
+        text = text[1:]
+    return f"…{text}"
 
 
 @contextmanager

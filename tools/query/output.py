@@ -18,7 +18,7 @@ from rich.text import Text
 
 from storage.results.record import Status
 from storage.results.serialization import COLUMNS, column_values
-from tools.terminal import printable
+from tools.terminal import end_of, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,8 +28,11 @@ if TYPE_CHECKING:
 # A cell that begins with one of these may be read as a formula (owasp.org/www-community/attacks/CSV_Injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _STYLES = {Status.CLASSIFIED: "green", Status.REJECTED: "yellow", Status.FAILED: "red"}
-# Widths in terminal cells; the answer is the label or reason, the others are all columns but answer and name.
-_WIDE_TERMINAL, _WIDE_ANSWER, _NARROW_ANSWER, _OTHERS, _MIN_NAME = 110, 24, 15, 42, 12
+_TIME, _STATUS, _ANSWER, _SCORE = "classified at, UTC", "status", "label or reason", "score"
+# Columns of the table with their widths in terminal cells; the image's name takes the rest.
+_CELLS = {_TIME: 19, _STATUS: 10, _ANSWER: 24, _SCORE: 5}
+_GAP = "  "
+_WIDE_TERMINAL, _NARROW_ANSWER, _MIN_NAME = 110, 15, 12
 
 
 class Output(Protocol):
@@ -85,45 +88,60 @@ class Csv:
 
 
 class Table:
-    """Lines that fit the terminal; of a long name the end is shown. Without a terminal nothing is cut."""
+    """One line for each row, as wide as the terminal; without a terminal nothing is cut.
+
+    A narrow terminal shows shorter answers and the end of a long name; a narrower one shows no time, then no status.
+    """
 
     def __init__(self, added_column: str | None = None) -> None:
         self._added_column = added_column
-        self._first_cells = 0 if added_column is None else len(added_column) + 2
+        self._added_cells = 0 if added_column is None else len(added_column)
         self._console = Console(highlight=False, soft_wrap=True)
-        self._answer_cells, self._name_cells = _WIDE_ANSWER, None
+        self._cells = dict(_CELLS)
+        self._name_cells: int | None = None
         if sys.stdout.isatty():
             if self._console.width < _WIDE_TERMINAL:
-                self._answer_cells = _NARROW_ANSWER
-            self._name_cells = max(_MIN_NAME, self._console.width - _OTHERS - self._answer_cells - self._first_cells)
+                self._cells[_ANSWER] = _NARROW_ANSWER
+            for column in (_TIME, _STATUS):
+                if self._left_for_name() < _MIN_NAME:
+                    del self._cells[column]
+            self._name_cells = max(_MIN_NAME, self._left_for_name())
 
     def begin(self) -> None:
         """See ``Output``."""
-        answer = set_cell_size("label or reason", self._answer_cells)
-        first = "" if self._added_column is None else f"{self._added_column}  "
-        self._line(Text(f"{first}{'classified at, UTC':<19}  {'status':<10}  {answer}  score  image", style="bold"))
+        self._line(self._added_column or "", {column: Text(column) for column in _CELLS}, "image", style="bold")
 
     def show(self, record: Record, added: int | None = None) -> None:
         """See ``Output``."""
         answer = printable((record.label if record.label is not None else record.reason) or "")
         if record.damaged:
             answer = f"{answer} (damaged)"
-        answer = shortened(answer, self._answer_cells)
+        most = self._cells[_ANSWER]
+        if cell_len(answer) > most:
+            answer = f"{set_cell_size(answer, most - 1)}…"
         # Rounded down: 1.00 means exactly 1.
         score = "" if record.score is None else f"{int(record.score * 100) / 100:.2f}"
-        self._line(
-            Text.assemble(
-                "" if self._added_column is None else f"{added:>{self._first_cells - 2}}  ",
-                (f"{record.classified_at:%Y-%m-%d %H:%M:%S}", "dim"),
-                "  ",
-                (f"{record.status:<10}", _STYLES[record.status]),
-                f"  {set_cell_size(answer, self._answer_cells)}  {score:>5}  ",
-                _end(printable(record.blob_name), self._name_cells),
-            )
-        )
+        cells = {
+            _TIME: Text(f"{record.classified_at:%Y-%m-%d %H:%M:%S}", "dim"),
+            _STATUS: Text(str(record.status), _STYLES[record.status]),
+            _ANSWER: Text(answer),
+            _SCORE: Text(f"{score:>{self._cells[_SCORE]}}"),
+        }
+        name = printable(record.blob_name)
+        self._line(str(added), cells, name if self._name_cells is None else end_of(name, self._name_cells))
 
-    def _line(self, text: Text) -> None:
-        self._console.print(text)
+    def _left_for_name(self) -> int:
+        widths = [*self._cells.values(), *([self._added_cells] if self._added_cells else [])]
+        return self._console.width - sum(width + len(_GAP) for width in widths)
+
+    def _line(self, added: str, cells: Mapping[str, Text], name: str, style: str = "") -> None:
+        line = Text(style=style)
+        if self._added_column is not None:
+            line.append(f"{added:>{self._added_cells}}{_GAP}")
+        for column, width in self._cells.items():
+            cell = cells[column]
+            line.append_text(cell).append(" " * (width - cell.cell_len) + _GAP)
+        self._console.print(line.append(name))
         sys.stdout.flush()
 
 
@@ -144,13 +162,3 @@ def set_csv_encoding() -> None:
 def shortened(text: str, cells: int) -> str:
     """The text, or its beginning and an ellipsis if it is too long; a wide character takes two cells."""
     return text if cell_len(text) <= cells else f"{set_cell_size(text, cells - 1)}…"
-
-
-def _end(text: str, cells: int | None) -> str:
-    """The text, or its end if it is too long; a wide character takes two cells."""
-    if cells is None or cell_len(text) <= cells:
-        return text
-    text = text[-cells:]
-    while cell_len(text) > cells - 1:
-        text = text[1:]
-    return f"…{text}"

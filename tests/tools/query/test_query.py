@@ -124,17 +124,18 @@ class TestOutput:
         assert "2026-11-20 12:00:00  rejected    not_an_image                     no image.txt" in lines
 
     @pytest.mark.skipif(os.name == "nt", reason="there are no pseudo-terminals")
-    def test_the_table_fits_the_terminal(self, hostile: Account) -> None:
+    @pytest.mark.parametrize("columns", [40, 80])
+    def test_the_table_fits_the_terminal(self, hostile: Account, columns: int) -> None:
         import fcntl
         import pty
         import struct
         import termios
 
         write_results(
-            hostile.stores.results, record("\u661f" * 90 + ".jpg", container=hostile.settings.incoming_container)
+            hostile.stores.results, record("\u661f" * 300 + ".jpg", container=hostile.settings.incoming_container)
         )
         ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         environ = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
         command = [sys.executable, "-m", "tools", "query"]
         with subprocess.Popen(command, stdout=theirs, env={**environ, "TERM": "xterm"}) as process:
@@ -147,7 +148,8 @@ class TestOutput:
         assert process.returncode == 0
         lines = re.sub(r"\x1b\[[\d;]*m", "", shown.decode()).splitlines()
         assert len(lines) == 1 + len(HOSTILE) + 2
-        assert max(map(cell_len, lines)) <= 80
+        assert max(map(cell_len, lines)) <= columns
+        assert all(line.isprintable() for line in lines)
         assert any(re.search("  \u2026\u661f+\\.jpg$", line) for line in lines)
 
     @pytest.mark.parametrize("options", [(), ("--json",), ("--format", "csv")], ids=["table", "jsonl", "csv"])
