@@ -22,7 +22,7 @@ $(TOOLS_STAMP): $(VENV)/.python-$(VERSION) requirements.txt requirements-tools.t
 	$(PIP) -r requirements-tools.txt
 	@touch $@
 
-$(DEV_STAMP): $(TOOLS_STAMP) requirements-dev.txt requirements-export.txt
+$(DEV_STAMP): $(TOOLS_STAMP) requirements-dev.txt requirements-export.txt requirements-trust.txt
 	$(PIP) -r requirements-dev.txt
 	@touch $@
 

@@ -158,7 +158,7 @@ TABLE: dict[str, set[str]] = {
     },
     "tools.export": {"inference", "storage", "tools.account", "tools.query", "tools.terminal"},
     "tools.report": {"inference", "storage", "tools.account", "tools.query", "tools.svg", "tools.terminal"},
-    "tools.trust": {"storage"},
+    "tools.trust": {"inference", "storage"},
     "tools.review": {"inference", "storage", "tools.account", "tools.terminal"},
     "tools.reconcile": {"storage", "tools.account", "tools.terminal"},
     "tools.redrive": {

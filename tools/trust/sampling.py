@@ -2,7 +2,7 @@
 
 A stratum is one label and one band of scores. Each label gets about the same number of images; within a label every
 band gets its share of them, rounded up, so no reviewed image stands for more than its part of the label
-(proportional allocation; Cochran, Sampling Techniques, 3rd edition, 1977, section 5.9).
+(proportional allocation; Cochran, Sampling Techniques, 3rd edition, 1977, chapter 5).
 """
 
 from __future__ import annotations

@@ -1,0 +1,83 @@
+"""Populations whose truth is known, and random samples of them: an allocation written apart from the tool's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tools.trust.tally import Review, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+BAND_EDGES = np.array([0.5, 0.8, 0.95])
+
+
+@dataclass(frozen=True)
+class Images:
+    """All images of one label.
+
+    Attributes:
+        scores: Their scores.
+        truth: Their true labels, as positions in the population's names.
+    """
+
+    scores: NDArray[np.float64]
+    truth: NDArray[np.int64]
+
+
+class Population:
+    """Images by label."""
+
+    def __init__(self, images: Mapping[str, Images]) -> None:
+        self.names = list(images)
+        self.images = images
+
+    def precision(self, label: str, threshold: float = 0.0) -> float:
+        images = self.images[label]
+        return float((images.truth == self.names.index(label))[images.scores >= threshold].mean())
+
+    def overall_precision(self) -> float:
+        right = sum((images.truth == self.names.index(label)).sum() for label, images in self.images.items())
+        return float(right) / sum(len(images.scores) for images in self.images.values())
+
+    def true_count(self, label: str) -> int:
+        return sum(int((images.truth == self.names.index(label)).sum()) for images in self.images.values())
+
+    def tally(self) -> Tally:
+        tally = Tally()
+        for label, images in self.images.items():
+            for score, count in zip(*np.unique(images.scores, return_counts=True), strict=True):
+                tally.add(label, float(score), int(count))
+        return tally
+
+    def review(self, tally: Tally, per_label: Mapping[str, int], rng: np.random.Generator) -> None:
+        """Replace the tally's reviews by those of a new sample, each band's share rounded up."""
+        tally.reviews.clear()
+        for label, images in self.images.items():
+            bands = np.searchsorted(BAND_EDGES, images.scores, side="right")
+            for band in range(4):
+                members = np.flatnonzero(bands == band)
+                size = min(len(members), int(np.ceil(per_label[label] * len(members) / len(bands))))
+                for each in rng.choice(members, size, replace=False):
+                    tally.add_review(Review(label, float(images.scores[each]), self.names[images.truth[each]]))
+
+
+def population(
+    rng: np.random.Generator,
+    sizes: Mapping[str, int],
+    error: Callable[[str, NDArray[np.float64]], NDArray[np.float64]],
+) -> Population:
+    """Images with scores near 1 mostly, rounded to a ten-thousandth; an error has any other label as its truth."""
+    names = list(sizes)
+    images = {}
+    for position, (label, size) in enumerate(sizes.items()):
+        scores = np.round(rng.beta(4, 0.6, size), 4)
+        wrong = rng.random(size) < error(label, scores)
+        others = (position + rng.integers(1, len(names), size)) % len(names)
+        images[label] = Images(scores, np.where(wrong, others, position))
+    return Population(images)

@@ -1,0 +1,123 @@
+"""The numbers that estimates need: how many images have each label and score, and the reviews of the random sample."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from tools.trust.intervals import Part
+from tools.trust.sampling import stratum_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+EDGES = (*(number / 100 for number in range(100)), *(number / 1000 for number in range(991, 1000)))
+"""The thresholds that can be chosen: every hundredth, and every thousandth above 0.99, where sure models put most."""
+
+
+class Review(NamedTuple):
+    """One reviewed image of the random sample.
+
+    Attributes:
+        label: The label of its row.
+        score: The score of its row, in [0, 1].
+        answer: The label that the reviewer gave; ``None`` where the reviewer was unsure.
+    """
+
+    label: str
+    score: float
+    answer: str | None
+
+    @property
+    def right(self) -> bool:
+        """Whether the reviewer confirms the label: an unsure answer does not."""
+        return self.answer == self.label
+
+
+class Cut(NamedTuple):
+    """The images of one label from a threshold on.
+
+    Attributes:
+        threshold: One of ``EDGES``.
+        images: How many images have this score or a higher one.
+        reviews: The reviews of such images.
+        parts: Their strata.
+    """
+
+    threshold: float
+    images: int
+    reviews: list[Review]
+    parts: list[Part]
+
+
+class Tally:
+    """Counts images by label and score, and keeps the reviews. Not thread-safe.
+
+    Memory grows with the number of labels and reviews, not with the number of images.
+
+    Attributes:
+        images: How many images each label has.
+        reviews: The reviews of each label.
+    """
+
+    def __init__(self) -> None:
+        self.images: Counter[str] = Counter()
+        self.reviews: defaultdict[str, list[Review]] = defaultdict(list)
+        self._bands: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        self._scores: defaultdict[str, Counter[tuple[int, int]]] = defaultdict(Counter)  # by position in EDGES, band
+
+    def add(self, label: str, score: float, images: int = 1) -> None:
+        """Count images of one label and score."""
+        band = stratum_of(label, score).band
+        self.images[label] += images
+        self._bands[label][band] += images
+        self._scores[label][bisect_right(EDGES, score) - 1, band] += images
+
+    def add_review(self, review: Review) -> None:
+        """Add a reviewed image, which ``add`` counts too."""
+        self.reviews[review.label].append(review)
+
+    def parts(self, label: str, is_hit: Callable[[Review], bool]) -> list[Part]:
+        """The strata of one label, with the reviews that are hits."""
+        reviewed, hits = self._reviewed(label), Counter[int]()
+        for review in self.reviews.get(label, ()):
+            hits[_band(review)] += is_hit(review)
+        return [Part(size, reviewed[band], hits[band]) for band, size in self._bands[label].items()]
+
+    def cuts(self, label: str, is_hit: Callable[[Review], bool]) -> Iterator[Cut]:
+        """Cut one label at each of ``EDGES``, the highest first, down to the lowest score that was reviewed.
+
+        A reviewed image stands for as many images as its whole stratum has per review. So the size of a stratum that
+        the threshold cuts is estimated from its reviews (Särndal, Swensson and Wretman, Model Assisted Survey Sampling,
+        1992, chapter 10); of a stratum without reviews the images are counted.
+        """
+        remaining = sorted(self.reviews.get(label, ()), key=lambda review: review.score)
+        reviewed, passing, hits, images = self._reviewed(label), Counter[int](), Counter[int](), Counter[int]()
+        counts = sorted(self._scores[label].items())
+        above: list[Review] = []
+        for position, threshold in reversed(list(enumerate(EDGES))):
+            if not remaining:
+                return
+            while counts and counts[-1][0][0] >= position:
+                (_, band), count = counts.pop()
+                images[band] += count
+            while remaining and remaining[-1].score >= threshold:
+                review = remaining.pop()
+                above.append(review)
+                passing[_band(review)] += 1
+                hits[_band(review)] += is_hit(review)
+            sizes = {
+                band: size * passing[band] / reviewed[band] if reviewed[band] else images[band]
+                for band, size in self._bands[label].items()
+            }
+            parts = [Part(size, passing[band], hits[band]) for band, size in sizes.items() if size]
+            yield Cut(threshold, images.total(), list(above), parts)
+
+    def _reviewed(self, label: str) -> Counter[int]:
+        """The number of reviews by band."""
+        return Counter(map(_band, self.reviews.get(label, ())))
+
+
+def _band(review: Review) -> int:
+    return stratum_of(review.label, review.score).band
