@@ -5,18 +5,19 @@
     label (and time)   label|<label>|<day>   of the index, newest first
     status (and time)  status|<status>|<day> of the index, newest first
     time of capture    taken||<day>           of the index, newest first
-    time alone         the same as status, for all three statuses, to be merged
+    reason (and time)  the same as status, for the two statuses that have reasons, to be merged
+    time alone         the same for all three statuses
     none of these      every row of the container: a scan
 
-The first that applies is used. The rest of the filter becomes conditions, which storage applies to the range and
-``Filter.matches`` applies again. Pure functions, no I/O.
+The first that applies is used, but a period of capture with both ends comes before label and status: it is mostly
+shorter than their ranges. ``storage.query.condition`` writes the rest as a condition that storage applies to the range,
+and ``Filter.matches`` applies it again. Pure functions, no I/O.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
+from dataclasses import dataclass, fields
+from datetime import MAXYEAR, UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ from storage.keys import (
     wall_clock,
 )
 from storage.results.record import Status
-from storage.tables import Condition, Span
+from storage.tables import Span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -152,39 +153,22 @@ class Filter:
         return self.since if self.since is not None and self.since > _EARLIEST else None
 
     @property
+    def latest(self) -> datetime | None:
+        """``until`` where it limits anything, and not before 1970."""
+        return max(self.until, _EARLIEST) if self.until is not None and self.until.year < MAXYEAR else None
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The names of the parts that are given, without the container."""
+        names = (each.name for each in fields(self) if each.name != "container")
+        return tuple(name for name in names if getattr(self, name) not in {None, False})
+
+    @property
     def folders(self) -> tuple[str | None, ...]:
         """The folders that ``folder`` stands for, as ``keys.folder_of`` names them."""
         if self.folder in {"", "/"}:
             return (None, "")  # the top, and names that begin with a slash: a person cannot distinguish them
         return () if self.folder is None else (self.folder.removesuffix("/"),)
-
-    def condition(self, *, in_index: bool) -> Condition:
-        """The parts that are no keys, as the table service reads them."""
-        values: dict[str, Any] = {"container": self.container}
-        parts = ["container eq @container"]
-        if self.status is not None:
-            parts.append("status eq @status")
-            values["status"] = str(self.status)
-        if self.label is not None:
-            parts.append("label eq @label")
-            values["label"] = self.label
-        if self.min_score is not None:
-            parts.append(f"score ge {_double(self.min_score)}")
-        if self.earliest is not None and not in_index:
-            parts.append("classified_at ge @since")
-            values["since"] = self.earliest
-        if self.until is not None and not in_index:
-            parts.append("classified_at lt @until")
-            values["until"] = self.until
-        if self.reason is not None and not in_index:
-            parts.append("reason eq @reason")
-            values["reason"] = self.reason
-        if self.model is not None and not in_index:
-            parts.append("( model eq @model or model_version eq @model )")
-            values["model"] = self.model
-        if self.damaged and not in_index:
-            parts.append("damaged eq true")
-        return Condition(" and ".join(parts), values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,35 +179,42 @@ class Plan:
         kind: Point, range or scan.
         in_index: The ranges are of the index table, and each of its rows leads to a row.
         streams: Ranges that follow each other; several streams are merged, newest first.
+        in_keys: The fields of the filter that these ranges hold. Storage compares the others with each row of them.
     """
 
     kind: Kind
     in_index: bool
     streams: tuple[tuple[Span, ...], ...]
+    in_keys: tuple[str, ...] = ()
 
 
 def plan(row_filter: Filter) -> Plan:
     """Choose the narrowest ranges."""
     if row_filter.image is not None:
         partition, row = image_keys(row_filter.container, row_filter.image)
-        return Plan(Kind.POINT, in_index=False, streams=((Span(partition, partition, row, row),),))
+        return Plan(Kind.POINT, in_index=False, streams=((Span(partition, partition, row, row),),), in_keys=("image",))
     if row_filter.folder is not None:
         partitions = [partition_key(row_filter.container, folder) for folder in row_filter.folders]
-        return Plan(Kind.RANGE, in_index=False, streams=(tuple(Span(key, key) for key in partitions),))
-    if row_filter.label is not None:
-        facets = [("label", row_filter.label)]
-    elif row_filter.status is not None:
-        facets = [("status", str(row_filter.status))]
-    elif row_filter.is_by_capture:
+        spans = tuple(Span(key, key) for key in partitions)
+        return Plan(Kind.RANGE, in_index=False, streams=(spans,), in_keys=("folder",))
+    has_facet = row_filter.label is not None or row_filter.status is not None
+    if row_filter.is_by_capture and (None not in row_filter.taken_period or not has_facet):
         spans = _newest_first(*TAKEN, *row_filter.taken_period)
-        return Plan(Kind.RANGE, in_index=True, streams=(spans,) if spans else ())
+        in_keys = ("taken_since", "taken_until")
+        return Plan(Kind.RANGE, in_index=True, streams=(spans,) if spans else (), in_keys=in_keys)
+    if row_filter.label is not None:
+        name, facets = "label", [("label", row_filter.label)]
+    elif row_filter.status is not None:
+        name, facets = "status", [("status", str(row_filter.status))]
+    elif row_filter.reason is not None:
+        name, facets = "", [("status", str(status)) for status in (Status.REJECTED, Status.FAILED)]
     elif row_filter.since is not None or row_filter.until is not None:
-        facets = [("status", str(status)) for status in Status]
+        name, facets = "", [("status", str(status)) for status in Status]
     else:
         everything = Span(row_filter.container, f"{row_filter.container}{_AFTER}")
         return Plan(Kind.SCAN, in_index=False, streams=((everything,),))
-    streams = (_newest_first(kind, value, row_filter.earliest, row_filter.until) for kind, value in facets)
-    return Plan(Kind.RANGE, in_index=True, streams=tuple(filter(None, streams)))
+    ranges = (_newest_first(kind, value, row_filter.earliest, row_filter.until) for kind, value in facets)
+    return Plan(Kind.RANGE, in_index=True, streams=tuple(filter(None, ranges)), in_keys=(name, "since", "until"))
 
 
 def _newest_first(kind: str, value: str, since: datetime | None, until: datetime | None) -> tuple[Span, ...]:
@@ -250,9 +241,3 @@ def camera_names(columns: Mapping[str, Any]) -> tuple[str, ...]:
     names = [serial, model, f"{make} {model}" if make and model else None]
     stated = tuple(name for name in names if isinstance(name, str) and name)
     return stated or (folder_of(str(columns.get("blob_name"))) or "",)
-
-
-def _double(number: float) -> str:
-    """A literal of the service's Double: never an exponent, always a point. The SDK would write 1.0 as ``true``."""
-    text = format(Decimal(repr(number)), "f")
-    return text if "." in text else f"{text}.0"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from storage.etags import same_etag
 from storage.keys import RowKeys, image_keys
+from storage.query.condition import condition
 from storage.query.lookup import RowLookup
 from storage.query.plan import Kind, plan
 from storage.results.index_rows import from_index_entity, has_every_column
@@ -54,6 +55,8 @@ class Query:
     Attributes:
         kind: Point, range or scan.
         table: The table whose keys answer it.
+        in_keys: The given parts of the filter that its key ranges hold.
+        compared: The other given parts: storage reads the ranges and compares each of their rows with these.
     """
 
     def __init__(self, tables: TableServiceClient, table: str, row_filter: Filter, *, verify: bool = False) -> None:
@@ -62,9 +65,11 @@ class Query:
         self._plan = plan(row_filter)
         self._counter = RequestCounter()
         self.kind = self._plan.kind
+        self.in_keys = tuple(name for name in row_filter.given if name in self._plan.in_keys)
+        self.compared = tuple(name for name in row_filter.given if name not in self._plan.in_keys)
         self.table = f"{table}index" if self._plan.in_index else table
-        condition = row_filter.condition(in_index=self._plan.in_index)
-        self._planned = TableReader(tables.get_table_client(self.table), counter=self._counter, condition=condition)
+        planned = condition(row_filter, in_keys=self._plan.in_keys, in_index=self._plan.in_index)
+        self._planned = TableReader(tables.get_table_client(self.table), counter=self._counter, condition=planned)
         self._rows = TableReader(tables.get_table_client(table), counter=self._counter)
 
     @property
@@ -143,7 +148,7 @@ class Query:
     def _read_rows(self, index_rows: Sequence[Mapping[str, Any]], lookup: RowLookup) -> Mapping[RowKeys, Record]:
         times = [entity["classified_at"] for entity in index_rows]
         of_batch = replace(self._filter, since=min(times), until=max(times) + _MICROSECOND)
-        return lookup.records(list(map(_address, index_rows)), of_batch.condition(in_index=False))
+        return lookup.records(list(map(_address, index_rows)), condition(of_batch))
 
     def _confirms(self, record: Record, index_row: Mapping[str, Any]) -> bool:
         """Whether a row matches, and the index row that led to it is its own."""

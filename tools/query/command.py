@@ -87,7 +87,13 @@ def run(args: argparse.Namespace) -> int:
         if not count:
             _print_message(nothing_matches(account, row_filter))
     if args.explain:
-        explained = {"kind": str(query.kind), "table": query.table, "requests": query.requests}
+        explained = {
+            "kind": str(query.kind),
+            "table": query.table,
+            "in_keys": query.in_keys,
+            "compared": query.compared,
+            "requests": query.requests,
+        }
         print(json.dumps({"explain": explained}), file=sys.stderr)
     return 0 if complete else 1
 

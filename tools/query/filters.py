@@ -47,6 +47,7 @@ def add_filters(parser: ArgumentParser) -> None:
         help="this serial number, model, or make and model; the folder, for images that state none of them",
     )
     group.add_argument("--status", choices=[str(status) for status in Status], help="only images with this status")
+    group.add_argument("--reason", metavar="CODE", help="only images with this reason, such as too_many_pixels")
     group.add_argument("--model", metavar="MODEL", help="classified by the model of this name or version")
     group.add_argument("--damaged", action="store_true", help="only pictures of which only a part was classified")
 
@@ -62,6 +63,7 @@ def read_filter(args: Namespace, container: str) -> Filter:
         since=args.since,
         until=args.until,
         status=Status(args.status) if args.status else None,
+        reason=args.reason,
         model=args.model,
         damaged=args.damaged,
         taken_since=args.taken_since,

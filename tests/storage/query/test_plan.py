@@ -23,6 +23,7 @@ A_MICROSECOND = timedelta(microseconds=1)
         ({"label": "cat", "status": Status.CLASSIFIED}, Kind.RANGE, True),
         ({"status": Status.FAILED, "min_score": 0.5}, Kind.RANGE, True),
         ({"status": Status.REJECTED, "reason": "empty"}, Kind.RANGE, True),
+        ({"reason": "empty"}, Kind.RANGE, True),
         ({"until": NOON}, Kind.RANGE, True),
         ({"min_score": 0.5}, Kind.SCAN, False),
         ({"model": "shapes"}, Kind.SCAN, False),
@@ -33,6 +34,24 @@ A_MICROSECOND = timedelta(microseconds=1)
 def test_the_narrowest_keys_are_read(parts: dict[str, Any], kind: Kind, *, in_index: bool) -> None:
     chosen = plan(Filter("incoming", **parts))
     assert (chosen.kind, chosen.in_index) == (kind, in_index)
+
+
+@pytest.mark.parametrize(
+    ("parts", "first_partition"),
+    [
+        ({"label": "cat", "taken_since": NOON, "taken_until": NOON + timedelta(days=1)}, "taken|"),
+        ({"status": Status.CLASSIFIED, "taken_since": NOON, "taken_until": NOON + timedelta(days=1)}, "taken|"),
+        ({"label": "cat", "taken_since": NOON}, "label|"),
+        ({"status": Status.CLASSIFIED, "taken_until": NOON}, "status|"),
+        ({"camera": "HC600", "taken_since": NOON}, "taken|"),
+        ({"reason": "empty", "taken_until": NOON}, "taken|"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else None,
+)
+def test_a_period_of_capture_with_both_ends_is_read_before_a_label(parts: dict[str, Any], first_partition: str) -> None:
+    streams = plan(Filter("incoming", **parts)).streams
+    assert all(span.first_partition.startswith(first_partition) for (span,) in streams)
+    assert len(streams) == 1
 
 
 @pytest.mark.parametrize(

@@ -73,10 +73,12 @@ def some_records(container: str) -> list[Record]:
         kind = choose.random()
         if kind < 0.7:
             score = choose.choice([0.0, 0.00001, 0.5, 0.875, 1.0])
-            records.append(record(name, label=choose.choice(LABELS), score=score, **changes))
+            damaged = {"damaged": True, "decoded_fraction": 0.5} if kind < 0.2 else {}
+            records.append(record(name, label=choose.choice(LABELS), score=score, **damaged, **changes))
         else:
             status = Status.REJECTED if kind < 0.85 else Status.FAILED
-            records.append(rejected(name, **changes | {"status": status}))
+            reason = choose.choice(["empty", "unreadable"])
+            records.append(rejected(name, **changes | {"status": status, "reason": reason}))
     return records
 
 
@@ -104,6 +106,8 @@ class Scene:
                 and ("until" not in parts or each.classified_at < parts["until"])
                 and parts.get("status") in {None, each.status}
                 and parts.get("model") in {None, each.model, each.model_version}
+                and parts.get("reason") in {None, each.reason}
+                and ("damaged" not in parts or each.damaged)
                 and self.was_taken(each, **parts)
             )
 
@@ -153,6 +157,8 @@ filters = {
     "until": st.sampled_from([*TIMES, datetime(9999, 12, 31, tzinfo=UTC)]),
     "status": st.sampled_from(Status),
     "model": st.sampled_from(["shapes", "old one", "0123456789ab", "other"]),
+    "reason": st.sampled_from(["empty", "unreadable", "other"]),
+    "damaged": st.just(value=True),
     "taken_since": st.sampled_from(TAKEN),
     "taken_until": st.sampled_from(TAKEN),
     "camera": st.sampled_from(["SN 1", "HC600", "RECONYX HC600", "site a", "RECONYX"]),

@@ -193,7 +193,11 @@ class TestOutput:
         out, err = run_query(capsys, *options, "--json", "--explain")
         assert out == plain
         table = f"{hostile.settings.results_table}{index}"
-        assert json.loads(err) == {"explain": {"kind": kind, "table": table, "requests": requests}}
+        explained = {"kind": kind, "table": table, "requests": requests}
+        explained |= (
+            {"in_keys": [], "compared": ["model"]} if kind == "scan" else {"in_keys": [options[0][2:]], "compared": []}
+        )
+        assert json.loads(err) == {"explain": explained}
 
     @pytest.mark.parametrize(
         ("options", "found"),

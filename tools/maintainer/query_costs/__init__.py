@@ -1,0 +1,1 @@
+"""Fills the tables of an emulator and counts what each kind of query costs there."""
