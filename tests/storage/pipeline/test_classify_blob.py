@@ -143,10 +143,13 @@ class Captured(FixedClassifier):
         return replace(answer, image=answer.image._replace(capture=self.facts))
 
 
-def test_capture_facts_reach_row_and_sidecar_without_the_location(stores: Stores, account: Account) -> None:
+def test_capture_facts_reach_row_and_sidecar_without_the_location(
+    stores: Stores, account: Account, sent: list[str]
+) -> None:
     account.upload("cat.jpg", b"miaow")
     facts = CaptureFacts("2019-05-05T14:36:12", "RECONYX", "HF2", "H2", -1.5, -33.75, 151.125)
     classify_blob(stores, Captured(facts), account.image())
+    assert len(sent) == 7, "the third index row costs one request more"
     written = committed(account)
     assert (written.taken_at, written.taken_from) == ("2019-05-05T14:36:12", "exif")
     assert (written.camera_make, written.camera_model, written.camera_serial) == ("RECONYX", "HF2", "H2")
