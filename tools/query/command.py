@@ -1,8 +1,8 @@
 """Find results by image name, folder, label, score, time, time of capture, camera, status, reason, model and damage.
 
-Image, folder, label, status, reason and times are looked up by key range, one request for each thousand rows; results by
-label, status or time come newest first. A score, a model, a camera, --damaged, --duplicates, --like or --events alone
-reads the whole table. Rows are printed as they are found; with --events all are read before the first event.
+Image, folder, label, status, reason and times are looked up by key range, one request for each thousand rows; results
+by label, status or time come newest first. A score, a model, a camera, --damaged, --duplicates, --like or --events
+alone reads the whole table. Rows are printed as they are found; with --events all are read before the first event.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--verify", action="store_true", help="confirm each answer of the index by its row, which costs more requests"
     )
     parser.add_argument(
-        "--explain", action="store_true", help="print on stderr which filters the key range holds, and the number of requests"
+        "--explain", action="store_true", help="print on stderr what the key range holds, and the number of requests"
     )
     parser.epilog = (
         "While a result is written, an answer by label, status or time may hold the earlier one, or both: --verify\n"
