@@ -82,13 +82,16 @@ class ReviewedRow:
         return {name: getattr(self.newest, name, None) for name in REVIEW_COLUMNS}
 
 
-def with_reviews(records: Iterable[Record], reviews: TableReader, span: Span | None) -> Iterator[ReviewedRow]:
+def with_reviews(
+    records: Iterable[Record], reviews: TableReader, spans: Sequence[Span], *, few: bool = False
+) -> Iterator[ReviewedRow]:
     """Yield each result with the reviews of its content, in the given order.
 
     Args:
         records: The results.
         reviews: The reviews table.
-        span: The partitions of these results; ``None`` for all.
+        spans: The partitions of these results.
+        few: There is hardly more than one result, so the reviews of each are read alone.
 
     Raises:
         TransientError: Storage failed for now.
@@ -99,7 +102,10 @@ def with_reviews(records: Iterable[Record], reviews: TableReader, span: Span | N
     if not first:
         return  # an empty answer costs no request
     remaining = chain(first, remaining)
-    pages = reviews.pages(span)
+    if few:
+        yield from _one_by_one(list(remaining), reviews)
+        return
+    pages = chain.from_iterable(map(reviews.pages, spans))
     known: _Known = {}
     first_page = next(pages, [])
     if len(first_page) >= PAGE:

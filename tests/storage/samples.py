@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from inference.predictions import Classification, ImageInfo, ModelIdentity, Prediction
 from storage.results.index_rows import index_rows
 from storage.results.record import Record, Status
+from storage.reviews.review import Review
 
 if TYPE_CHECKING:
     from inference.predictions import Decision
@@ -79,6 +80,12 @@ def record(blob_name: str = "cat.jpg", **changes: Any) -> Record:
         "duration_ms": 40,
     }
     return Record(**values | changes)
+
+
+def review(reviewed_label: str | None = "dog", **changes: Any) -> Review:
+    """A review of a cat."""
+    values = {"reviewed_label": reviewed_label, "reviewed_by": "Ana", "reviewed_at": NOON, "label": "cat"}
+    return Review(**values | changes)
 
 
 def rejected(blob_name: str = "notes.txt", **changes: Any) -> Record:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inference.errors import ConfigurationError
-from storage.query.query import Query
 from tools.account import open_account
 from tools.export.destination import complete_file, complete_folder
 from tools.export.label_types import add_label_type
@@ -20,6 +19,7 @@ from tools.export.progress import RowProgress
 from tools.export.registry import FORMATS, Export
 from tools.query.filters import add_filters, read_filter
 from tools.query.names import understood
+from tools.query.reviews import add_review_filters, reviewed_query
 
 if TYPE_CHECKING:
     import argparse
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from storage.query.plan import Filter
-    from storage.results.record import Record
+    from storage.reviews.join import ReviewedRow
     from tools.export.registry import Format
 
 
@@ -52,6 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_label_type(options)
     add_filters(parser)
+    add_review_filters(parser)
     parser.epilog = (
         "formats:\n"
         "  csv           a file for spreadsheets and scripts; no text is read as a formula\n"
@@ -79,15 +80,14 @@ def run(args: argparse.Namespace) -> int:
     _refuse_options_of_others(args)
     target = Path(os.path.abspath(args.output))  # noqa: PTH100 - resolve() would follow a link that is to be replaced
     with open_account() as account, RowProgress(as_json=args.json) as progress:
-        table = account.settings.results_table
 
-        def records(row_filter: Filter) -> Iterator[Record]:
-            return progress.counted(Query(account.clients.tables, table, row_filter).records())
+        def rows(row_filter: Filter) -> Iterator[ReviewedRow]:
+            return progress.counted(reviewed_query(account, row_filter, args.selection).rows())
 
         row_filter = understood(read_filter(args, account.settings.incoming_container), account)
-        export = Export(account, row_filter, args, progress.report, records)
+        export = Export(account, row_filter, args, progress.report, rows)
         with _destination(chosen, target, args) as path:
-            numbers = chosen.write(records(row_filter), path, export) or {}
+            numbers = chosen.write(rows(row_filter), path, export) or {}
     summary = {"rows": progress.rows, **numbers}
     if args.json:
         event = {"event": "summary", "format": args.format, "path": str(args.output), **summary}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
 
-    from storage.results.record import Record
 
+_Row = TypeVar("_Row")
 _LINE_SECONDS = 10.0
 _LIVE_SECONDS = 0.25
 
@@ -53,13 +53,13 @@ class RowProgress:
         """Seconds since the start."""
         return time.monotonic() - self._started
 
-    def counted(self, records: Iterable[Record]) -> Iterator[Record]:
-        """Yield the records, and show their number from time to time."""
+    def counted(self, rows: Iterable[_Row]) -> Iterator[_Row]:
+        """Yield the rows, and show their number from time to time."""
         interval = _LIVE_SECONDS if self._is_live else _LINE_SECONDS
         due = time.monotonic() + interval
-        for record in records:
+        for row in rows:
             self.rows += 1
-            yield record
+            yield row
             if time.monotonic() >= due:
                 self._show()
                 due = time.monotonic() + interval

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from storage.query.plan import Filter
-    from storage.results.record import Record
+    from storage.reviews.join import ReviewedRow
     from tools.account import Account
 
+    Rows = Iterable[ReviewedRow]
     Numbers = Mapping[str, int] | None
 
 
@@ -35,14 +36,14 @@ class Export:
         row_filter: Which rows to export.
         options: The command line.
         report: Prints a sentence while the run goes on.
-        records: Reads the rows of a filter and shows the progress of that.
+        rows: Reads the rows of a filter and shows the progress of that.
     """
 
     account: Account
     row_filter: Filter
     options: argparse.Namespace
     report: Callable[[str], object]
-    records: Callable[[Filter], Iterator[Record]]
+    rows: Callable[[Filter], Iterator[ReviewedRow]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,39 +57,41 @@ class Format:
         continues: Whether the command line asks to continue the folder of an earlier run.
     """
 
-    write: Callable[[Iterable[Record], Path, Export], Numbers]
+    write: Callable[[Rows, Path, Export], Numbers]
     contents: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     continues: Callable[[argparse.Namespace], bool] = lambda _: False
 
 
-def _plain(write: Callable[[Iterable[Record], Path], Any]) -> Callable[[Iterable[Record], Path, Export], Numbers]:
+def _plain(
+    write: Callable[[Rows, Path], Any],
+) -> Callable[[Rows, Path, Export], Numbers]:
     """For a format without options."""
-    return lambda records, path, _export: write(records, path)
+    return lambda rows, path, _export: write(rows, path)
 
 
-def _parquet(records: Iterable[Record], path: Path, export: Export) -> Numbers:
+def _parquet(rows: Rows, path: Path, export: Export) -> Numbers:
     if not _continues_days(export.options):
-        parquet_file.write(records, path)
+        parquet_file.write(rows, path)
         return None
     since_last = export.options.since_last
-    return parquet_days.update(path, export.row_filter, export.records, since_last=since_last)
+    return parquet_days.update(path, export.row_filter, export.rows, since_last=since_last)
 
 
 def _continues_days(options: argparse.Namespace) -> bool:
     return bool(options.since_last) or (options.output / parquet_days.STATE).is_file()
 
 
-def _image_folder(records: Iterable[Record], path: Path, export: Export) -> Numbers:
+def _image_folder(rows: Rows, path: Path, export: Export) -> Numbers:
     if export.options.list:
-        return image_folder.write_lists(records, path, export.report)
+        return image_folder.write_lists(rows, path, export.report)
     account = export.account
     downloads = Downloads(account.clients.blobs, account.stores.source, path, export.report)
-    return image_folder.copy(records, path, downloads)
+    return image_folder.copy(rows, path, downloads)
 
 
-def _megadetector(records: Iterable[Record], path: Path, export: Export) -> Numbers:
-    return megadetector.write(records, path, label_types(export.options.label_type))
+def _megadetector(rows: Rows, path: Path, export: Export) -> Numbers:
+    return megadetector.write(rows, path, label_types(export.options.label_type))
 
 
 FORMATS: Mapping[str, Format] = {

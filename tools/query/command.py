@@ -11,31 +11,34 @@ import argparse
 import json
 import sys
 from contextlib import ExitStack
-from itertools import islice
+from itertools import islice, tee
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inference.errors import ConfigurationError
 from storage.query.events import DEFAULT_GAP, EventSorter
-from storage.query.query import Query
 from tools.account import open_account
 from tools.query.download import Downloads
 from tools.query.events import add_events, check_events, events_of, print_events
 from tools.query.filters import add_filters, read_filter
 from tools.query.names import nothing_matches, understood
 from tools.query.output import FORMATS
+from tools.query.reviews import add_review_filters, reviewed_query
 from tools.query.similar import add_similarity, added_column, equal_images, similar_images
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from storage.results.record import Record
+    from storage.reviews.join import ReviewedRow
+    from storage.reviews.query import ReviewedQuery
     from tools.account import Account
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     add_filters(parser)
+    add_review_filters(parser)
     add_similarity(parser)
     add_events(parser)
     parser.add_argument("--limit", type=_positive, metavar="N", help="stop after N rows")
@@ -70,17 +73,17 @@ def run(args: argparse.Namespace) -> int:
     """Answer the query; 0 unless an image could not be downloaded."""
     if args.count and args.download:
         raise ConfigurationError("--count prints a number and --download fetches images: choose one of them.")
-    column = added_column(args)
+    added_column(args)
     check_events(args)
     with open_account() as account:
         settings = account.settings
         row_filter = understood(read_filter(args, settings.incoming_container), account)
-        query = Query(account.clients.tables, settings.results_table, row_filter, verify=args.verify)
+        query = reviewed_query(account, row_filter, args.selection, verify=args.verify)
         complete = True
         if args.events:
             count = _answer_events(query, args)
         elif args.count:
-            count = sum(1 for _ in _rows(account, query, args)) if column else query.count(args.limit)
+            count = _count(account, query, args)
             _print_count(count, args)
         else:
             count, complete = _print_rows(account, query, args)
@@ -93,12 +96,13 @@ def run(args: argparse.Namespace) -> int:
             "in_keys": query.in_keys,
             "compared": query.compared,
             "requests": query.requests,
+            "review_requests": query.review_requests,
         }
         print(json.dumps({"explain": explained}), file=sys.stderr)
     return 0 if complete else 1
 
 
-def _print_rows(account: Account, query: Query, args: argparse.Namespace) -> tuple[int, bool]:
+def _print_rows(account: Account, query: ReviewedQuery, args: argparse.Namespace) -> tuple[int, bool]:
     """Print the rows, and download their images if requested; return their number, and whether all images are there."""
     output = FORMATS[args.format](added_column(args))
     count = 0
@@ -109,21 +113,21 @@ def _print_rows(account: Account, query: Query, args: argparse.Namespace) -> tup
                 Downloads(account.clients.blobs, account.stores.source, args.download, _print_message)
             )
         output.begin()
-        for record, added in _rows(account, query, args):
-            output.show(record, added)
+        for row, added in _rows(account, query, args):
+            output.show(row, added)
             count += 1
             if downloads:
-                downloads.add(record)
+                downloads.add(row.record)
     if downloads is None:
         return count, True
     _print_message(downloads.summary())
     return count, downloads.complete
 
 
-def _answer_events(query: Query, args: argparse.Namespace) -> int:
+def _answer_events(query: ReviewedQuery, args: argparse.Namespace) -> int:
     """Print the events, or their number; return 0 if there was no row."""
     with EventSorter(args.gap or DEFAULT_GAP) as sorter:
-        events = islice(events_of(query.records(), sorter), args.limit)
+        events = islice(events_of(_records(query, args), sorter), args.limit)
         if args.count:
             count = sum(1 for _ in events)
             _print_count(count, args)
@@ -139,13 +143,29 @@ def _print_count(count: int, args: argparse.Namespace) -> None:
     print(json.dumps({"count": count}) if args.format == "jsonl" else count, flush=True)
 
 
-def _rows(account: Account, query: Query, args: argparse.Namespace) -> Iterator[tuple[Record, int | None]]:
+def _count(account: Account, query: ReviewedQuery, args: argparse.Namespace) -> int:
+    if added_column(args) or args.selection:
+        return sum(1 for _ in _rows(account, query, args))
+    return query.query.count(args.limit)
+
+
+def _rows(account: Account, query: ReviewedQuery, args: argparse.Namespace) -> Iterator[tuple[ReviewedRow, int | None]]:
     """The rows to print, each with the value of the column that --duplicates or --like adds."""
+    found: Iterable[tuple[Record, int]]
     if args.duplicates:
-        return islice(equal_images(query), args.limit)
-    if args.like is not None:
-        return islice(similar_images(account, query, args.like, args.within), args.limit)
-    return ((record, None) for record in query.records(args.limit))
+        found = equal_images(query.query)
+    elif args.like is not None:
+        found = similar_images(account, query.query, args.like, args.within)
+    else:
+        return ((row, None) for row in query.rows(args.limit))
+    records, values = tee(found)
+    rows = zip(query.joined(record for record, _ in records), (value for _, value in values), strict=True)
+    return islice((each for each in rows if query.selects(each[0])), args.limit)
+
+
+def _records(query: ReviewedQuery, args: argparse.Namespace) -> Iterator[Record]:
+    """The records of the selected rows. Without a selection no review is read."""
+    return (row.record for row in query.rows()) if args.selection else query.query.records()
 
 
 def _print_message(text: str) -> None:

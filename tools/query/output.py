@@ -17,13 +17,13 @@ from rich.console import Console
 from rich.text import Text
 
 from storage.results.record import Status
-from storage.results.serialization import COLUMNS, column_values
+from storage.reviews.columns import ROW_COLUMNS, row_values
 from tools.terminal import end_of, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from storage.results.record import Record
+    from storage.reviews.join import ReviewedRow
 
 # A cell that begins with one of these may be read as a formula (owasp.org/www-community/attacks/CSV_Injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -41,13 +41,13 @@ class Output(Protocol):
     def begin(self) -> None:
         """Print the header, if there is one."""
 
-    def show(self, record: Record, added: int | None = None) -> None:
+    def show(self, row: ReviewedRow, added: int | None = None) -> None:
         """Print one row, with the value of the added column."""
 
 
-def columns_of(record: Record) -> dict[str, Any]:
-    """All columns of a row in their order, with the values of its sidecar."""
-    values = column_values(record).items()
+def columns_of(row: ReviewedRow) -> dict[str, Any]:
+    """All columns of a row in their order, with the values of its sidecar and of its newest review."""
+    values = row_values(row).items()
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values}
 
 
@@ -60,10 +60,10 @@ class JsonLines:
     def begin(self) -> None:
         """See ``Output``."""
 
-    def show(self, record: Record, added: int | None = None) -> None:
+    def show(self, row: ReviewedRow, added: int | None = None) -> None:
         """See ``Output``."""
         first = {} if self._added_column is None else {self._added_column: added}
-        print(json.dumps(first | columns_of(record), allow_nan=False), flush=True)
+        print(json.dumps(first | columns_of(row), allow_nan=False), flush=True)
 
 
 class Csv:
@@ -75,12 +75,12 @@ class Csv:
     def begin(self) -> None:
         """See ``Output``."""
         set_csv_encoding()
-        self._print([*(() if self._added_column is None else (self._added_column,)), *COLUMNS])
+        self._print([*(() if self._added_column is None else (self._added_column,)), *ROW_COLUMNS])
 
-    def show(self, record: Record, added: int | None = None) -> None:
+    def show(self, row: ReviewedRow, added: int | None = None) -> None:
         """See ``Output``."""
         first = () if self._added_column is None else (added,)
-        self._print([*first, *(spreadsheet_cell(value) for value in columns_of(record).values())])
+        self._print([*first, *(spreadsheet_cell(value) for value in columns_of(row).values())])
 
     def _print(self, cells: Any) -> None:
         csv.writer(sys.stdout, lineterminator="\r\n").writerow(cells)
@@ -111,24 +111,31 @@ class Table:
         """See ``Output``."""
         self._line(self._added_column or "", {column: Text(column) for column in _CELLS}, "image", style="bold")
 
-    def show(self, record: Record, added: int | None = None) -> None:
-        """See ``Output``."""
+    def show(self, row: ReviewedRow, added: int | None = None) -> None:
+        """See ``Output``. Below a reviewed row its reviews follow, newest first, in the same columns."""
+        record = row.record
         answer = printable((record.label if record.label is not None else record.reason) or "")
-        if record.damaged:
-            answer = f"{answer} (damaged)"
-        most = self._cells[_ANSWER]
-        if cell_len(answer) > most:
-            answer = f"{set_cell_size(answer, most - 1)}…"
         # Rounded down: 1.00 means exactly 1.
         score = "" if record.score is None else f"{int(record.score * 100) / 100:.2f}"
-        cells = {
-            _TIME: Text(f"{record.classified_at:%Y-%m-%d %H:%M:%S}", "dim"),
-            _STATUS: Text(str(record.status), _STYLES[record.status]),
-            _ANSWER: Text(answer),
+        status = Text(str(record.status), _STYLES[record.status])
+        answer = f"{answer} (damaged)" if record.damaged else answer
+        self._line(str(added), self._texts(record.classified_at, status, answer, score), self._name(record.blob_name))
+        for review in row.reviews:
+            label = "unsure" if review.reviewed_label is None else printable(review.reviewed_label)
+            cells = self._texts(review.reviewed_at, Text("reviewed", "cyan"), label, "")
+            self._line("", cells, self._name(f"by {review.reviewed_by}"))
+
+    def _texts(self, time: datetime, status: Text, answer: str, score: str) -> dict[str, Text]:
+        return {
+            _TIME: Text(f"{time:%Y-%m-%d %H:%M:%S}", "dim"),
+            _STATUS: status,
+            _ANSWER: Text(shortened(answer, self._cells[_ANSWER])),
             _SCORE: Text(f"{score:>{self._cells[_SCORE]}}"),
         }
-        name = printable(record.blob_name)
-        self._line(str(added), cells, name if self._name_cells is None else end_of(name, self._name_cells))
+
+    def _name(self, name: str) -> str:
+        shown = printable(name)
+        return shown if self._name_cells is None else end_of(shown, self._name_cells)
 
     def _left_for_name(self) -> int:
         widths = [*self._cells.values(), *([self._added_cells] if self._added_cells else [])]

@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from inference.predictions import Prediction
 from storage.query.plan import Filter
+from storage.reviews.join import ReviewedRow
 from tests.storage.samples import NOON, record
 from tools.export.registry import FORMATS, Export
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from storage.results.record import Record
 
 _FEW = 10_000
 _DAYS = 365
@@ -35,17 +35,19 @@ _LABELS = [f"label {number}" for number in range(50)]
 _TOP = tuple(Prediction(label, number, 0.5 / (number + 1)) for number, label in enumerate(_LABELS[:5]))
 
 
-def records(rows: int) -> Iterator[Record]:
+def results(rows: int) -> Iterator[ReviewedRow]:
     """Rows of one year, newest first, from 100 cameras' folders, with five predictions each."""
     for number in range(rows):
         day = number * _DAYS // rows
-        yield record(
-            f"site-{number % 100:02d}/2026/IMG_{number:07d}.JPG",
-            label=_LABELS[number % 50],
-            score=0.5 + number % 1000 / 2000,
-            predictions=_TOP,
-            etag=f"0x8DE{number:012X}",
-            classified_at=NOON - timedelta(days=day, microseconds=number),
+        yield ReviewedRow(
+            record(
+                f"site-{number % 100:02d}/2026/IMG_{number:07d}.JPG",
+                label=_LABELS[number % 50],
+                score=0.5 + number % 1000 / 2000,
+                predictions=_TOP,
+                etag=f"0x8DE{number:012X}",
+                classified_at=NOON - timedelta(days=day, microseconds=number),
+            )
         )
 
 
@@ -56,13 +58,13 @@ def measured(name: str, rows: int, folder: Path) -> dict[str, Any]:
     options = argparse.Namespace(
         since_last=since_last, list=True, output=folder / "export", deployments=None, gap=None, label_type=None
     )
-    export = Export(cast("Any", None), Filter("incoming"), options, str, lambda _: records(rows))
+    export = Export(cast("Any", None), Filter("incoming"), options, str, lambda _: results(rows))
     chosen = FORMATS[format_name]
     path = folder / "export"
     if chosen.contents:
         path.mkdir()
     started = time.perf_counter()
-    chosen.write(records(rows), path, export)
+    chosen.write(results(rows), path, export)
     seconds = time.perf_counter() - started
     files = path.rglob("*") if path.is_dir() else [path]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

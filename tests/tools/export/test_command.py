@@ -147,16 +147,17 @@ def test_a_missing_library_is_named(
 KILLED = """
 import os, signal, sys
 from tests.storage.samples import record
-from storage.query.query import Query
+from storage.reviews.join import ReviewedRow
+from storage.reviews.query import ReviewedQuery
 from tools.__main__ import main
 
-def records(self, limit=None):
+def rows(self, limit=None):
     for number in range(5_000):
         if number == 3_000:
             os.kill(os.getpid(), signal.{signal})
-        yield record(f"{{number}}.jpg")
+        yield ReviewedRow(record(f"{{number}}.jpg"))
 
-Query.records = records
+ReviewedQuery.rows = rows
 sys.exit(main(["export", "--format", "csv", "-o", sys.argv[1]]))
 """
 

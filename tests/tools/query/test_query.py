@@ -22,6 +22,9 @@ from rich.cells import cell_len
 from storage.pipeline.classify_blob import classify_blob
 from storage.results.record import Image
 from storage.results.serialization import COLUMNS, to_entity, to_sidecar
+from storage.reviews.columns import ROW_COLUMNS
+from storage.reviews.join import ReviewedRow
+from storage.reviews.review import REVIEW_COLUMNS
 from tests.storage.samples import AWKWARD_NAMES, NOON, FixedClassifier, record, rejected, write_results
 from tests.waiting import DEADLINE_SECONDS
 from tools.__main__ import main
@@ -93,16 +96,16 @@ class TestOutput:
             name = line["sidecar"].partition("/")[2]
             sidecar = photos.clients.blobs.get_blob_client(photos.settings.results_container, name)
             document = json.loads(sidecar.download_blob().readall())
-            assert line == {column: document[column] for column in COLUMNS}
+            assert line == {column: document[column] for column in COLUMNS} | dict.fromkeys(REVIEW_COLUMNS)
 
     def test_a_row_has_the_columns_of_the_readme_in_order(self) -> None:
         document = json.loads(to_sidecar(record()))
-        assert list(columns_of(record())) == list(COLUMNS)
+        assert list(columns_of(ReviewedRow(record()))) == list(ROW_COLUMNS)
         assert set(COLUMNS) == document.keys() - {"schema_version", "predictions", "answers"}
 
     def test_csv_is_read_back_and_holds_no_formula(self, hostile: Account, capsys: pytest.CaptureFixture[str]) -> None:
         out, _ = run_query(capsys, "--format", "csv")
-        assert out.startswith(",".join(COLUMNS) + "\r\n")
+        assert out.startswith(",".join(ROW_COLUMNS) + "\r\n")
         rows = list(csv.DictReader(io.StringIO(out, newline="")))
         assert {row["blob_name"].removeprefix("'"): row["label"].removeprefix("'") for row in rows} == {
             **HOSTILE,
@@ -189,11 +192,12 @@ class TestOutput:
         index: str,
         requests: int,
     ) -> None:
+        review_requests = 2 if "" in options else 1  # the top is two folders: without a name, and with an empty one
         plain, _ = run_query(capsys, *options, "--json")
         out, err = run_query(capsys, *options, "--json", "--explain")
         assert out == plain
         table = f"{hostile.settings.results_table}{index}"
-        explained = {"kind": kind, "table": table, "requests": requests}
+        explained = {"kind": kind, "table": table, "requests": requests, "review_requests": review_requests}
         explained |= (
             {"in_keys": [], "compared": ["model"]} if kind == "scan" else {"in_keys": [options[0][2:]], "compared": []}
         )

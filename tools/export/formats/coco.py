@@ -1,8 +1,9 @@
 """COCO: a JSON file with ``images``, ``annotations`` and ``categories`` (cocodataset.org/#format-data).
 
-COCO has no labels of whole images, so an annotation's box is the full frame. Its ``score`` is the row's. Only
-classified images are in the file. Ids are numbers from 1: of images in the order of the rows, of categories in the
-order of their names, so two exports with the same labels agree.
+COCO has no labels of whole images, so an annotation's box is the full frame. Its label is the newest review's, else the
+model's; its ``score`` is the model's for that label, or ``null``. Only images with a label and a size are in the file.
+Ids are numbers from 1: of images in the order of the rows, of categories in the order of their names, so two exports
+with the same labels agree.
 """
 
 from __future__ import annotations
@@ -16,23 +17,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from storage.results.record import Record
+    from storage.reviews.join import ReviewedRow
 
 
-def write(records: Iterable[Record], path: Path) -> dict[str, int]:
+def write(rows: Iterable[ReviewedRow], path: Path) -> dict[str, int]:
     """Write one file, and return the numbers of images, categories and rows left out."""
     labels: dict[str, int] = {}
     images = left_out = 0
     # Annotations follow all images, and have category ids that are known at the end.
     with path.open("w", encoding="ascii") as file, tempfile.TemporaryFile("w+", dir=path.parent) as spool:
         file.write('{\n"info": {"description": "Labels of whole images by a classifier"},\n"images": [')
-        for record in records:
-            if record.label is None or not record.width or not record.height:
+        for row in rows:
+            record = row.record
+            if row.label is None or not record.width or not record.height:
                 left_out += 1
                 continue
             images += 1
             file.write(f"{_separator(images)}{json.dumps(_image(record, images))}")
-            label = labels.setdefault(record.label, len(labels))
-            print(json.dumps([label, record.width, record.height, record.score]), file=spool)
+            label = labels.setdefault(row.label, len(labels))
+            print(json.dumps([label, record.width, record.height, row.score]), file=spool)
         ids = {labels[label]: number for number, label in enumerate(sorted(labels), start=1)}
         file.write('\n],\n"annotations": [')
         spool.seek(0)

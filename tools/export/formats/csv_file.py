@@ -8,19 +8,19 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING
 
-from storage.results.serialization import COLUMNS
+from storage.reviews.columns import ROW_COLUMNS
 from tools.query.output import columns_of, spreadsheet_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from storage.results.record import Record
+    from storage.reviews.join import ReviewedRow
 
 
-def write(records: Iterable[Record], path: Path) -> None:
+def write(rows: Iterable[ReviewedRow], path: Path) -> None:
     """Write one file, a line for each row."""
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         lines = csv.writer(file, lineterminator="\r\n")
-        lines.writerow(COLUMNS)
-        lines.writerows([spreadsheet_cell(value) for value in columns_of(record).values()] for record in records)
+        lines.writerow(ROW_COLUMNS)
+        lines.writerows([spreadsheet_cell(value) for value in columns_of(row).values()] for row in rows)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from storage.results.record import Record
+    from storage.reviews.join import ReviewedRow
     from tools.query.download import Downloads
 
 # Extensions by which the readers recognise images; another name gets the extension of its content's format.
@@ -31,11 +32,11 @@ _PARTIAL = ".partial"  # of ``Downloads``
 _MAX_PENDING_LINES = 10_000
 
 
-def copy(records: Iterable[Record], folder: Path, downloads: Downloads) -> dict[str, int]:
+def copy(rows: Iterable[ReviewedRow], folder: Path, downloads: Downloads) -> dict[str, int]:
     """Download the image of each row that has a label, and return the numbers by result.
 
     Args:
-        records: The rows.
+        rows: The rows; the label is that of the newest review, else the model's.
         folder: The folder of ``downloads``.
         downloads: Copies a blob unless its content is there already.
 
@@ -48,15 +49,15 @@ def copy(records: Iterable[Record], folder: Path, downloads: Downloads) -> dict[
     moved = left_out = 0
     with downloads:
         earlier = {each.name for each in folder.iterdir() if each.is_dir() and each.name != _PARTIAL}
-        for record in records:
-            if record.label is None:
+        for row in rows:
+            if row.label is None:
                 left_out += 1
                 continue
-            label = labels.part(record.label)
+            label = labels.part(row.label)
             used.add(label)
-            path = PurePosixPath(label, file_name(record))
+            path = PurePosixPath(label, file_name(row.record))
             moved += _move_from_other_label(folder, path, earlier)
-            downloads.add(record, path)
+            downloads.add(row.record, path)
     results = {
         "copied": downloads.counts[DownloadResult.DOWNLOADED],
         "present": downloads.counts[DownloadResult.PRESENT],
@@ -66,11 +67,11 @@ def copy(records: Iterable[Record], folder: Path, downloads: Downloads) -> dict[
     return {**results, "moved": moved, "labels": len(used), "left_out": left_out}
 
 
-def write_lists(records: Iterable[Record], folder: Path, report: Callable[[str], object]) -> dict[str, int]:
+def write_lists(rows: Iterable[ReviewedRow], folder: Path, report: Callable[[str], object]) -> dict[str, int]:
     """Write ``LABEL.txt`` with the blob names of each label, a line each, for ``azcopy copy --list-of-files``.
 
     Args:
-        records: The rows; one without a label is left out, and so is a name that no line can hold.
+        rows: The rows; one without a label is left out, and so is a name that no line can hold.
         folder: An empty folder.
         report: Called with a sentence for a name that is left out.
     """
@@ -78,14 +79,15 @@ def write_lists(records: Iterable[Record], folder: Path, report: Callable[[str],
     pending: defaultdict[str, list[str]] = defaultdict(list)
     lines = left_out = 0
     found: set[str] = set()
-    for record in records:
-        if record.label is None:
+    for row in rows:
+        name = row.record.blob_name
+        if row.label is None:
             left_out += 1
-        elif len(record.blob_name.splitlines()) > 1 or record.blob_name.endswith("\n"):
-            report(f"{printable(record.blob_name)} is left out: its name is more than one line.")
+        elif len(name.splitlines()) > 1 or name.endswith("\n"):
+            report(f"{printable(name)} is left out: its name is more than one line.")
             left_out += 1
         else:
-            pending[labels.part(record.label)].append(record.blob_name)
+            pending[labels.part(row.label)].append(name)
             lines += 1
             if lines % _MAX_PENDING_LINES == 0:
                 found |= pending.keys()

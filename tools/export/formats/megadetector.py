@@ -2,7 +2,8 @@
 
 lila.science/megadetector-output-format describes the format. A label of the whole image is a detection whose box is the
 full frame, with the label's score as its confidence and the row's best labels as its classifications. A blank image has
-no detection. A rejected or failed image has its reason as ``failure``. Paths are blob names: relative, with ``/``.
+no detection. A reviewer's label takes the place of the model's, alone and with confidence 1. A rejected or failed image
+without a reviewer's label has its reason as ``failure``. Paths are blob names: relative, with ``/``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from storage.results.record import Record
+    from storage.reviews.join import ReviewedRow
 
 _CATEGORIES = {LabelType.ANIMAL: "1", LabelType.HUMAN: "2", LabelType.VEHICLE: "3", LabelType.UNKNOWN: "4"}
 _NAMES = {"1": "animal", "2": "person", "3": "vehicle", "4": "unknown"}
@@ -33,11 +35,11 @@ _VIDEO = re.compile(r"\.(mp4|avi|mpeg|mpg|mov|mkv|flv)$", re.IGNORECASE)  # by M
 _NO_NAME = "unnamed"  # of a blank label: the format refuses blank names
 
 
-def write(records: Iterable[Record], path: Path, type_of: Callable[[str], LabelType]) -> dict[str, int]:
+def write(rows: Iterable[ReviewedRow], path: Path, type_of: Callable[[str], LabelType]) -> dict[str, int]:
     """Write one file, and return the numbers of images, detections and failures.
 
     Args:
-        records: The rows.
+        rows: The rows.
         path: The file.
         type_of: The type of a label.
     """
@@ -47,8 +49,9 @@ def write(records: Iterable[Record], path: Path, type_of: Callable[[str], LabelT
     newest = ""
     with path.open("w", encoding="ascii") as file:
         file.write('{\n"images": [')
-        for record in records:
-            image = _image(record, labels, type_of)
+        for row in rows:
+            record = row.record
+            image = _image(row, labels, type_of)
             file.write(f"{',' if images else ''}\n{json.dumps(image)}")
             images += 1
             detections += len(image["detections"] or ())
@@ -63,17 +66,19 @@ def write(records: Iterable[Record], path: Path, type_of: Callable[[str], LabelT
     return {"images": images, "detections": detections, "failures": failures}
 
 
-def _image(record: Record, labels: dict[str, str], type_of: Callable[[str], LabelType]) -> dict[str, Any]:
+def _image(row: ReviewedRow, labels: dict[str, str], type_of: Callable[[str], LabelType]) -> dict[str, Any]:
+    record = row.record
+    label, score = row.label, 1.0 if row.is_human else record.score
     image: dict[str, Any] = {"file": record.blob_name}
-    if record.label is None or record.score is None:
+    if label is None or score is None:
         reason = record.reason or str(record.status)
         image |= {"detections": None, "failure": f"{reason}: {record.detail}" if record.detail else reason}
-    elif (label_type := type_of(record.label)) is LabelType.BLANK:
+    elif (label_type := type_of(label)) is LabelType.BLANK:
         image["detections"] = []
     else:
-        best = sorted(label_scores(record).items(), key=lambda each: -each[1])
+        best = [(label, score)] if row.is_human else _best(record)
         classifications = [[labels.setdefault(label, str(len(labels))), score] for label, score in best]
-        detection = {"category": _CATEGORIES[label_type], "conf": record.score, "bbox": _FULL_FRAME}
+        detection = {"category": _CATEGORIES[label_type], "conf": score, "bbox": _FULL_FRAME}
         image["detections"] = [{**detection, "classifications": classifications}]
     if record.width and record.height:
         image |= {"width": record.width, "height": record.height}
@@ -84,3 +89,8 @@ def _image(record: Record, labels: dict[str, str], type_of: Callable[[str], Labe
         for each in image["detections"] or ():
             each["frame_number"] = 0
     return image
+
+
+def _best(record: Record) -> list[tuple[str, float]]:
+    """The labels of a model's answer with their scores, best first."""
+    return sorted(label_scores(record).items(), key=lambda each: -each[1])

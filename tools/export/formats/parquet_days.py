@@ -31,7 +31,7 @@ import numpy as np
 
 from inference.errors import ConfigurationError
 from storage.results.record import Record
-from storage.results.serialization import COLUMNS
+from storage.reviews.columns import ROW_COLUMNS
 from tools.export.destination import complete_file
 from tools.export.formats.parquet_file import libraries
 from tools.export.formats.parquet_file import write as write_file
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from storage.query.plan import Filter
+    from storage.reviews.join import ReviewedRow
 
 STATE = "_export.json"
 LATENESS = timedelta(days=2)
@@ -53,7 +54,7 @@ _SUFFIX = ".parquet"
 
 
 def update(
-    folder: Path, row_filter: Filter, read: Callable[[Filter], Iterator[Record]], *, since_last: bool
+    folder: Path, row_filter: Filter, read: Callable[[Filter], Iterator[ReviewedRow]], *, since_last: bool
 ) -> dict[str, int]:
     """Bring the folder up to date, and return the numbers of files that were written, changed and removed.
 
@@ -85,7 +86,7 @@ def update(
         newest = max(filter(None, [run.newest, last.newest]), default=None)
         decisions = sorted(run.decisions | set(last.decisions if since else ()))
         state = _State(
-            last.filters, list(COLUMNS), started.isoformat(), newest.isoformat() if newest else None, decisions
+            last.filters, list(ROW_COLUMNS), started.isoformat(), newest.isoformat() if newest else None, decisions
         )
         new_state.write_text(state.text(), encoding="utf-8")
     return {"files_written": len(run.written), "files_changed": run.changed, "files_removed": run.removed}
@@ -115,7 +116,7 @@ class _State:
     @property
     def since(self) -> datetime | None:
         """From when on the next run reads; ``None`` if it reads everything."""
-        if self.started is None or self.columns != list(COLUMNS):
+        if self.started is None or self.columns != list(ROW_COLUMNS):
             return None
         first = (datetime.fromisoformat(self.started) - LATENESS).date()
         return datetime.combine(min(first, self.newest or first), time_of_day(), UTC)
@@ -140,9 +141,9 @@ class _Run:
         self.newest: date | None = None
         self.changed = self.removed = 0
 
-    def write_days(self, records: Iterable[Record]) -> None:
+    def write_days(self, rows: Iterable[ReviewedRow]) -> None:
         """Write the file of each day that has rows."""
-        for day, of_day in groupby(records, key=lambda record: record.classified_at.astimezone(UTC).date()):
+        for day, of_day in groupby(rows, key=lambda row: row.record.classified_at.astimezone(UTC).date()):
             self.newest = max(day, self.newest or day)
             kept = self._kept(of_day)
             if (first := next(kept, None)) is not None:
@@ -160,8 +161,9 @@ class _Run:
             elif len(images):
                 self._remove_images(self._path(day), images)
 
-    def _kept(self, records: Iterable[Record]) -> Iterator[Record]:
-        for record in records:
+    def _kept(self, rows: Iterable[ReviewedRow]) -> Iterator[ReviewedRow]:
+        for row in rows:
+            record = row.record
             decision = record.decision_version
             if decision is not None:
                 if self._known is not None and decision not in self._known:
@@ -169,7 +171,7 @@ class _Run:
                 self.decisions.add(decision)
             self._images.append(_digest(record.blob_name))
             if self._filter.matches({name: getattr(record, name) for name in _NAMES}):
-                yield record
+                yield row
 
     def _remove_images(self, path: Path, images: NDArray[np.uint64]) -> None:
         """Write a day's file again without these images, if it has one of them."""
@@ -217,7 +219,7 @@ def _open_folder(folder: Path, row_filter: Filter) -> _State:
         raise ConfigurationError(f"{state_path} is damaged: give another folder.") from error
     if _days(folder):
         raise ConfigurationError(f"{folder} holds Parquet files of another program: give another folder.")
-    state = _State(filters, list(COLUMNS))
+    state = _State(filters, list(ROW_COLUMNS))
     with complete_file(state_path) as path:  # from now on the folder is known as ours, also if this run is stopped
         path.write_text(state.text(), encoding="utf-8")
     return state

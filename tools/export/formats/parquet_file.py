@@ -10,19 +10,20 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from inference.errors import ConfigurationError
-from storage.results.serialization import COLUMN_KINDS, COLUMNS, column_values
+from storage.reviews.columns import ROW_COLUMNS, ROW_KINDS, row_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from storage.results.record import Record
+    from storage.reviews.join import ReviewedRow
 
 # Texts with few different values; pandas reads them as categories.
 DICTIONARIES = frozenset(
     {
         *("container", "status", "label", "reason", "model", "model_version", "format", "color_profile"),
         *("taken_from", "camera_make", "camera_model", "camera_serial", "decision_version"),
+        *("reviewed_label", "reviewed_by"),
     }
 )
 _ROW_GROUP = 64 * 1024
@@ -30,7 +31,7 @@ _BATCH = 4 * 1024  # rows that are Python objects at one time; in Arrow's form t
 _LOCAL_TIME = {"taken_at": "taken_at_local"}
 
 
-def write(records: Iterable[Record], path: Path) -> None:
+def write(rows: Iterable[ReviewedRow], path: Path) -> None:
     """Write one file.
 
     Raises:
@@ -39,15 +40,15 @@ def write(records: Iterable[Record], path: Path) -> None:
     pyarrow, parquet = libraries()
     schema = _schema(pyarrow)
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-        batches, rows = [], 0
-        for batch in _batches(records, pyarrow, schema):
+        batches, size = [], 0
+        for batch in _batches(rows, pyarrow, schema):
             batches.append(batch)
-            rows += batch.num_rows
-            if rows >= _ROW_GROUP:
-                writer.write_table(_table(pyarrow, batches, schema), row_group_size=rows)
-                batches, rows = [], 0
+            size += batch.num_rows
+            if size >= _ROW_GROUP:
+                writer.write_table(_table(pyarrow, batches, schema), row_group_size=size)
+                batches, size = [], 0
         if batches:
-            writer.write_table(_table(pyarrow, batches, schema), row_group_size=rows)
+            writer.write_table(_table(pyarrow, batches, schema), row_group_size=size)
 
 
 def libraries() -> tuple[Any, Any]:
@@ -73,29 +74,29 @@ def _schema(pyarrow: Any) -> Any:
     }
     dictionary = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
     fields = []
-    for name in COLUMNS:
+    for name in ROW_COLUMNS:
         text = dictionary if name in DICTIONARIES else pyarrow.string()
-        fields.append((name, types.get(COLUMN_KINDS[name], text)))
+        fields.append((name, types.get(ROW_KINDS[name], text)))
         if name in _LOCAL_TIME:
             fields.append((_LOCAL_TIME[name], pyarrow.timestamp("ms")))
     return pyarrow.schema(fields)
 
 
-def _batches(records: Iterable[Record], pyarrow: Any, schema: Any) -> Iterator[Any]:
+def _batches(rows: Iterable[ReviewedRow], pyarrow: Any, schema: Any) -> Iterator[Any]:
     columns: dict[str, list[Any]] = {name: [] for name in schema.names}
-    rows = 0
-    for record in records:
-        values = column_values(record)
+    size = 0
+    for row in rows:
+        values = row_values(row)
         for text, local in _LOCAL_TIME.items():
             if text in values:
                 values[local] = _wall_clock(values[text])
         for name, value in values.items():
             columns[name].append(value)
-        rows += 1
-        if rows == _BATCH:
+        size += 1
+        if size == _BATCH:
             yield pyarrow.RecordBatch.from_pydict(columns, schema)
-            columns, rows = {name: [] for name in schema.names}, 0
-    if rows:
+            columns, size = {name: [] for name in schema.names}, 0
+    if size:
         yield pyarrow.RecordBatch.from_pydict(columns, schema)
 
 

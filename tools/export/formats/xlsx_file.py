@@ -10,27 +10,30 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from inference.errors import ConfigurationError
-from storage.results.serialization import COLUMN_KINDS, COLUMNS, column_values
+from storage.reviews.columns import ROW_COLUMNS, ROW_KINDS, row_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from storage.results.record import Record
+    from storage.reviews.join import ReviewedRow
 
 # support.microsoft.com/office/excel-specifications-and-limits-1672b34d-7043-467e-8e27-269d656771c3
 MAX_ROWS = 1_048_576
 MAX_UNITS = 32_767
 _EXACT = 10**15  # Excel keeps 15 digits of a number
 _FIRST_YEAR = 1900
-_WIDTHS = {"blob_name": 40, "label": 20, "detail": 40, "classified_at": 20, "blob_last_modified": 20}
+_WIDTHS = {
+    **dict.fromkeys(("blob_name", "detail"), 40),
+    **dict.fromkeys(("label", "reviewed_label", "classified_at", "blob_last_modified", "reviewed_at"), 20),
+}
 
 
-def write(records: Iterable[Record], path: Path, *, max_rows: int = MAX_ROWS) -> dict[str, int]:
+def write(rows: Iterable[ReviewedRow], path: Path, *, max_rows: int = MAX_ROWS) -> dict[str, int]:
     """Write one workbook, and return the number of sheets and of texts that were cut.
 
     Args:
-        records: The rows.
+        rows: The rows.
         path: The file; temporary files of the size of the uncompressed sheets are written beside it.
         max_rows: Of one sheet, its header included.
 
@@ -45,8 +48,8 @@ def write(records: Iterable[Record], path: Path, *, max_rows: int = MAX_ROWS) ->
     workbook.use_zip64()  # a sheet may be larger than 4 GiB before it is compressed
     sheets = _Sheets(workbook, max_rows)
     try:
-        for record in records:
-            sheets.add(record)
+        for row in rows:
+            sheets.add(row)
     finally:
         sheets.close()
     return {"sheets": sheets.number, "texts_cut": sheets.cut}
@@ -64,10 +67,10 @@ class _Sheets:
         self.number = self.cut = 0
         self._begin_sheet()
 
-    def add(self, record: Record) -> None:
+    def add(self, row: ReviewedRow) -> None:
         if self._row == self._max_rows:
             self._begin_sheet()
-        for column, value in enumerate(column_values(record).values()):
+        for column, value in enumerate(row_values(row).values()):
             if value is not None:
                 self._write(column, value)
         self._row += 1
@@ -82,14 +85,14 @@ class _Sheets:
         self.number += 1
         self._sheet = self._workbook.add_worksheet("Results" if self.number == 1 else f"Results {self.number}")
         self._sheet.freeze_panes(1, 0)
-        for column, name in enumerate(COLUMNS):
+        for column, name in enumerate(ROW_COLUMNS):
             self._sheet.set_column(column, column, _WIDTHS.get(name, 12))
-            utc = ", UTC" if COLUMN_KINDS[name] == "datetime" else ""
+            utc = ", UTC" if ROW_KINDS[name] == "datetime" else ""
             self._sheet.write_string(0, column, f"{name}{utc}", self._bold)
         self._row = 1
 
     def _end_sheet(self) -> None:
-        self._sheet.autofilter(0, 0, max(1, self._row - 1), len(COLUMNS) - 1)
+        self._sheet.autofilter(0, 0, max(1, self._row - 1), len(ROW_COLUMNS) - 1)
 
     def _write(self, column: int, value: Any) -> None:
         if isinstance(value, bool):

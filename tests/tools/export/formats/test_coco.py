@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from storage.reviews.join import ReviewedRow
 from tests.storage.samples import AWKWARD_NAMES, record, rejected
 from tools.export.formats.coco import write
 
@@ -20,7 +21,7 @@ def test_an_image_has_its_label_on_the_full_frame(tmp_path: Path) -> None:
     records = [
         record(name, label=labels[number % 3], width=number + 1, taken_at=taken_at) for number, name in enumerate(names)
     ]
-    numbers = write([*records, rejected(), record("unmeasured.jpg", width=None)], path)
+    numbers = write(map(ReviewedRow, [*records, rejected(), record("unmeasured.jpg", width=None)]), path)
     assert numbers == {"images": len(names), "categories": 3, "left_out": 2}
     document = json.loads(path.read_bytes())
     assert [category["name"] for category in document["categories"]] == sorted(labels)

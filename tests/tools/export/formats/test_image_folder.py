@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from storage.pipeline.classify_blob import classify_blob
 from storage.results.record import Image
+from storage.reviews.join import ReviewedRow
 from tests.storage.samples import AWKWARD_NAMES, MODEL, FixedClassifier, record, rejected
 from tools.__main__ import main
 from tools.export.formats.image_folder import file_name, write_lists
@@ -85,7 +86,7 @@ def test_lists_hold_the_names_of_each_label(tmp_path: Path) -> None:
     reports: list[str] = []
     names = list(AWKWARD_NAMES.values())
     rows = [record(name, label="cat" if number % 2 else "a/b") for number, name in enumerate(names)]
-    numbers = write_lists([*rows, rejected(), record("two\nlines.jpg")], tmp_path, reports.append)
+    numbers = write_lists(map(ReviewedRow, [*rows, rejected(), record("two\nlines.jpg")]), tmp_path, reports.append)
     whole = {name for name in names if len(name.splitlines()) == 1}
     written = {path.name: path.read_text(encoding="utf-8").split("\n") for path in tmp_path.iterdir()}
     assert {path: set(lines) - {""} for path, lines in written.items()} == {

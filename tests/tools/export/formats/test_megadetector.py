@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.predictions import Prediction
-from tests.storage.samples import AWKWARD_NAMES, record, rejected
+from storage.reviews.join import ReviewedRow
+from tests.storage.samples import AWKWARD_NAMES, record, rejected, review
 from tools.export.formats.megadetector import write
 from tools.export.label_types import LabelType, label_types
 
@@ -65,7 +66,7 @@ SCHEMA = {
 
 def written(records: list[Record], folder: Path, *given_types: tuple[str, LabelType]) -> dict[str, Any]:
     path = folder / "a.json"
-    write(records, path, label_types(given_types))
+    write(map(ReviewedRow, records), path, label_types(given_types))
     document: dict[str, Any] = json.loads(path.read_bytes())
     jsonschema.validate(document, SCHEMA, cls=jsonschema.Draft202012Validator)
     for image in document["images"]:
@@ -135,6 +136,20 @@ def test_a_decision_stands_alone(tmp_path: Path) -> None:
     document = written([record(label="mammal", decision_version="1")], tmp_path)
     assert document["classification_categories"] == {"0": "mammal"}
     assert document["images"][0]["detections"][0]["classifications"] == [["0", 0.875]]
+
+
+def test_a_reviewer_s_label_takes_the_place_of_the_model_s(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    rows = [ReviewedRow(record(), (review("dog"),)), ReviewedRow(record(), (review(None),))]
+    write([*rows, ReviewedRow(rejected(), (review("empty"),))], path, label_types(()))
+    document = json.loads(path.read_bytes())
+    names = document["classification_categories"]
+    labels = [
+        [(names[number], score) for each in image["detections"] for number, score in each["classifications"]]
+        for image in document["images"]
+    ]
+    assert labels == [[("dog", 1)], [("cat", 0.875), ("dog", 0.125)], []]
+    assert document["images"][0]["detections"][0]["conf"] == 1
 
 
 def test_no_row_is_a_valid_file(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from inference.errors import ConfigurationError
 from storage.query.plan import Filter
+from storage.reviews.join import ReviewedRow
 from tests.storage.samples import record
 from tools.export.formats import parquet_days
 from tools.export.formats.parquet_days import STATE, update
@@ -38,12 +39,12 @@ class Table:
         at = TODAY - timedelta(days=days_ago) + timedelta(hours=1 + len(self.rows) % 20)
         self.rows[name] = record(name, classified_at=at, **changes)
 
-    def records(self, row_filter: Filter) -> Iterator[Record]:
+    def reviewed(self, row_filter: Filter) -> Iterator[ReviewedRow]:
         assert row_filter.since is not None
         for row in sorted(self.rows.values(), key=lambda row: row.classified_at, reverse=True):
             if row.classified_at >= row_filter.since:
                 self.read.append(row.blob_name)
-                yield row
+                yield ReviewedRow(row)
 
 
 def days(folder: Path) -> dict[int, dict[str, str]]:
@@ -66,7 +67,7 @@ def table() -> Table:
 
 def run(folder: Path, table: Table, row_filter: Filter = ALL, *, since_last: bool = True) -> dict[str, int]:
     table.read.clear()
-    return update(folder, row_filter, table.records, since_last=since_last)
+    return update(folder, row_filter, table.reviewed, since_last=since_last)
 
 
 def test_a_second_run_reads_only_the_last_days(table: Table, tmp_path: Path) -> None:
@@ -138,10 +139,10 @@ def test_a_run_that_stops_is_repeated(table: Table, tmp_path: Path, monkeypatch:
     with monkeypatch.context() as patched:
         written: list[Path] = []
 
-        def stop_at_the_second_day(records: Iterator[Record], path: Path) -> None:
+        def stop_at_the_second_day(rows: Iterator[ReviewedRow], path: Path) -> None:
             if written:
                 raise KeyboardInterrupt
-            write(records, path)
+            write(rows, path)
             written.append(path)
 
         patched.setattr(parquet_days, "write_file", stop_at_the_second_day)

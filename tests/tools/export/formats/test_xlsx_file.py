@@ -10,7 +10,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from storage.results.serialization import COLUMNS
+from storage.reviews.columns import ROW_COLUMNS
+from storage.reviews.join import ReviewedRow
 from tests.storage.samples import NOON, record, rejected
 from tools.export.formats.xlsx_file import MAX_UNITS, write
 
@@ -56,13 +57,13 @@ def sheets_of(path: Path) -> list[list[dict[str, str]]]:
                 rows.append(cells)
             header = {column: text.removesuffix(", UTC") for column, text in rows[0].items()}
             sheets.append([{header[column]: text for column, text in cells.items()} for cells in rows[1:]])
-            assert list(header.values()) == list(COLUMNS)
+            assert list(header.values()) == list(ROW_COLUMNS)
     return sheets
 
 
 def test_every_text_comes_back_as_text(tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
-    write([record(name, label=name) for name in HOSTILE], path)
+    write([ReviewedRow(record(name, label=name)) for name in HOSTILE], path)
     (rows,) = sheets_of(path)
     assert [row["label"] for row in rows] == HOSTILE
     assert [row["blob_name"] for row in rows] == HOSTILE
@@ -70,7 +71,7 @@ def test_every_text_comes_back_as_text(tmp_path: Path) -> None:
 
 def test_numbers_and_times_are_no_texts(tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
-    write([record(), rejected()], path)
+    write(map(ReviewedRow, [record(), rejected()]), path)
     ((classified, refused),) = sheets_of(path)
     since_1900 = timedelta(days=float(classified["classified_at"]))
     assert abs(datetime(1899, 12, 30, tzinfo=UTC) + since_1900 - NOON) < timedelta(milliseconds=1)
@@ -80,7 +81,7 @@ def test_numbers_and_times_are_no_texts(tmp_path: Path) -> None:
 
 def test_a_full_sheet_is_followed_by_another(tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
-    numbers = write((record(f"{number}.jpg") for number in range(5)), path, max_rows=3)
+    numbers = write((ReviewedRow(record(f"{number}.jpg")) for number in range(5)), path, max_rows=3)
     sheets = sheets_of(path)
     assert [[row["blob_name"] for row in rows] for rows in sheets] == [
         ["0.jpg", "1.jpg"],
@@ -94,7 +95,7 @@ def test_a_full_sheet_is_followed_by_another(tmp_path: Path) -> None:
 def test_a_long_text_is_cut_and_counted(text: str, tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
     records = [rejected(detail=text), rejected(detail="x" * MAX_UNITS), rejected(detail="\x07" * MAX_UNITS)]
-    assert write(records, path)["texts_cut"] == 1
+    assert write(map(ReviewedRow, records), path)["texts_cut"] == 1
     ((cut, *whole),) = sheets_of(path)
     assert text.startswith(cut["detail"].removesuffix("…"))
     assert MAX_UNITS - 1 <= len(cut["detail"].encode("utf-16-le")) // 2 <= MAX_UNITS
