@@ -208,7 +208,17 @@ def _replacement(
         return None
     if existing is None:  # a person edited it, so it names no index rows
         return record
-    return record.superseding(existing, finished=_is_committed(existing, row) and not existing.shared)
+    return record.superseding(existing, finished=_is_finished(existing, row))
+
+
+def _is_finished(existing: Record, row: Stored | None) -> bool:
+    """Whether the only attempt at a record has ended, so that its index rows are those of its row.
+
+    A change of a label (``amend``) may have written its sidecar and not its row.
+    """
+    if existing.shared or row is None or row.record is None or not _is_committed(existing, row):
+        return False
+    return existing.index_keys() <= row.record.index_keys()
 
 
 def _write_sidecar(results: ResultStore, record: Record, replaced: Stored | None) -> None:
@@ -248,7 +258,7 @@ def _write_index_and_row(results: ResultStore, record: Record, row: Stored | Non
 
 
 def same_attempt(one: Record, other: Record) -> bool:
-    """Whether two records are of one attempt at an image, also where facts were added to one of them."""
+    """Whether two records are of one attempt at an image, also where one of them was changed afterwards (``amend``)."""
     return (one.etag, one.model_version, one.status, one.classified_at) == (
         other.etag,
         other.model_version,

@@ -215,14 +215,12 @@ MUTANTS: dict[str, tuple[str, dict[str, str]]] = {
     "forgets the attempts it replaced": (
         "an overwrite during the first delivery",
         {
-            "return record.superseding(existing, finished=_is_committed(existing, row) and not existing.shared)": (
-                "return record"
-            )
+            "return record.superseding(existing, finished=_is_finished(existing, row))": "return record",
         },
     ),
     "takes a shared outcome for a finished one": (
         "two first deliveries, and an overwrite when one of them is done",
-        {"_is_committed(existing, row) and not existing.shared": "_is_committed(existing, row)"},
+        {"    if existing.shared or row is None or": "    if row is None or"},
     ),
     "adopts an outcome without marking it as shared": (
         "two first deliveries, and an overwrite when one of them is done",
