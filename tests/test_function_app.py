@@ -505,24 +505,37 @@ class TestRefusedMessage:
         assert line.levelno == logging.ERROR
         assert "id=message-1 because=" in line.getMessage()
         assert line.getMessage().endswith("kept_on=classify-requests-refused do=redrive")
+        assert body.decode() not in caplog.text
 
     @pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"a\x00b", "\ufffe".encode()], ids=repr)
     def test_that_no_queue_can_hold_is_moved_in_base64(self, bench: Bench, body: bytes) -> None:
         bench.app.classify_requested(func.QueueMessage(body=body))
         assert refused_texts(bench) == [base64.b64encode(body).decode()]
 
-    def test_for_another_container_is_moved_from_our_poison_queue(self, bench: Bench) -> None:
-        body = b'{"container": "theirs", "blobs": ["a.jpg"]}'
+    def test_for_another_container_is_moved_from_our_poison_queue(self, bench: Bench, photo: bytes) -> None:
+        theirs = self.container_with_a_photo(bench, photo)
+        body = json.dumps({"container": theirs, "blobs": ["a.jpg"]}).encode()
         bench.app.record_abandoned(func.QueueMessage(body=body))
         assert refused_texts(bench) == [body.decode()]
+        assert bench.row("a.jpg", theirs) is None
 
     def test_for_another_container_stays_on_the_queue_that_all_apps_share(
-        self, bench: Bench, caplog: pytest.LogCaptureFixture
+        self, bench: Bench, photo: bytes, caplog: pytest.LogCaptureFixture
     ) -> None:
-        body = b'{"ContainerName": "theirs", "BlobName": "a.jpg"}'
+        theirs = self.container_with_a_photo(bench, photo)
+        body = json.dumps({"ContainerName": theirs, "BlobName": "a.jpg"}).encode()
         with pytest.raises(ConfigurationError, match="stays on its queue"):
             bench.app.recover_poisoned(func.QueueMessage(body=body))
         assert "kept_on=webjobs-blobtrigger-poison" in caplog.messages[-1]
+        assert bench.row("a.jpg", theirs) is None
+
+    @staticmethod
+    def container_with_a_photo(bench: Bench, photo: bytes) -> str:
+        """Another app's, so that a message which names it could be processed."""
+        name = f"{bench.incoming}-theirs"
+        bench.app.clients.blobs.create_container(name)
+        bench.upload("a.jpg", photo, name)
+        return name
 
     def test_stays_when_it_cannot_be_moved(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         """Azurite cannot refuse one queue only, so the queue is replaced."""

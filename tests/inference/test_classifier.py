@@ -5,6 +5,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from inference import classifier
 from inference.errors import PermanentError, Reason
 from inference.limits import Limits
+from inference.model.session import Session
 from inference.predictions import UNKNOWN
 from inference.resources.admission import Admission
 from tests.inference.decoding.image_samples import encode
@@ -131,10 +133,19 @@ def test_eight_threads_give_the_results_of_one(model_dir: Path) -> None:
         assert all(pool.map(many, range(8)))
 
 
-def test_warming_runs_the_model_and_changes_nothing(model_dir: Path) -> None:
+def test_warming_runs_the_model_and_changes_nothing(model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = classifier.load(model_dir)
     before = model.classify(png())
+    run = Session.run
+    shapes: list[tuple[int, ...]] = []
+
+    def recording(session: Session, outputs: Any, inputs: Any) -> list[Any]:
+        shapes.extend(tensor.shape for tensor in inputs.values())
+        return run(session, outputs, inputs)
+
+    monkeypatch.setattr(Session, "run", recording)
     model.warm()
+    assert shapes == [(1, 3, 8, 8)]
     assert model.classify(png()) == before
 
 

@@ -196,3 +196,23 @@ def test_bytes_are_read_as_stored_with_any_encoding(account: Account, clients: C
     read = account.source.read(account.image())
     assert read is not None
     assert read.content == stored
+
+
+def test_bytes_of_two_contents_are_never_mixed(account: Account, open_account: Clients, between: Wire) -> None:
+    """The connection breaks within the body, and the blob is overwritten before the SDK asks again."""
+    account.upload("cat.jpg", b"x" * 200_000)
+    between.body_limit = 100_000
+
+    def overwrite(_line: str) -> bool:
+        if len(between.requests) == 1:
+            account.upload("cat.jpg", b"y" * 200_000)
+        else:
+            between.body_limit = None
+        return False
+
+    between.lose_answer = overwrite
+    with pytest.raises(TransientError, match="changed from"):
+        SourceBlobs(open_account.blobs, MAX_BYTES).read(account.image())
+    read = SourceBlobs(open_account.blobs, MAX_BYTES).read(account.image())
+    assert read is not None
+    assert set(read.content) == set(b"y")

@@ -175,6 +175,24 @@ def test_an_error_gives_the_memory_back() -> None:
         pass
 
 
+def test_a_request_that_is_interrupted_while_it_waits_leaves_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else its bytes would be granted to no one, and every later request would wait behind it for ever."""
+    budget = Budget(10)
+
+    class Interrupted(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            raise KeyboardInterrupt
+
+    with budget.reserve(10):
+        with monkeypatch.context() as patched:
+            patched.setattr("inference.resources.admission.threading.Event", Interrupted)
+            with pytest.raises(KeyboardInterrupt), budget.reserve(4):
+                pass
+        assert not budget._waiting
+    with budget.reserve(10):
+        assert budget._free_bytes == 0
+
+
 def test_an_empty_budget_is_refused() -> None:
     with pytest.raises(ValueError, match="admits nothing"):
         Budget(0)

@@ -224,6 +224,27 @@ def test_a_blob_deleted_during_inference_leaves_a_complete_result(stores: Stores
     assert committed(account).label == "cat"
 
 
+def test_an_attempt_that_died_before_its_row_is_completed(
+    stores: Stores, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker was killed between sidecar and row: the sidecar's outcome counts, not that of the next attempt."""
+
+    class KilledError(BaseException):
+        pass
+
+    def write_row(*_: object) -> None:
+        raise KilledError
+
+    account.upload("cat.jpg", b"miaow")
+    with monkeypatch.context() as patched:
+        patched.setattr(type(stores.results), "write_row", write_row)
+        with pytest.raises(KilledError):
+            classify_blob(stores, FixedClassifier("cat"), account.image())
+    assert account.results.read_row(account.image()) is None
+    assert classify_blob(stores, FixedClassifier("dog"), account.image()).outcome is Outcome.COMMITTED
+    assert committed(account).label == "cat"
+
+
 def test_an_interrupted_attempt_at_a_deleted_blob_is_finished(stores: Stores, account: Account) -> None:
     """A worker died between sidecar and row, then the blob was deleted: without a row it could not be pruned."""
     account.results.write_sidecar(record(container=account.incoming), None)

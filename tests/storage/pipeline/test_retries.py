@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from inference.errors import ConfigurationError, TransientError
+from inference.errors import ClassificationError, ConfigurationError, TransientError
 from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.messages import Request
 from storage.pipeline.retries import Retries, give_up
@@ -42,13 +42,13 @@ class SentRequests:
 class FailingFor(FixedClassifier):
     """Fails for one content, and classifies every other."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, kind: type[ClassificationError] = TransientError) -> None:
         super().__init__()
-        self.failing = content
+        self.failing, self.kind = content, kind
 
     def classify(self, content: bytes) -> Classification:
         if content == self.failing:
-            raise TransientError("The model is unavailable.")
+            raise self.kind("The model is unavailable.")
         return super().classify(content)
 
 
@@ -86,12 +86,13 @@ def only(name: str, attempt: int = 0) -> Request:
     return Request("incoming", (name,), attempt, REDO)
 
 
+@pytest.mark.parametrize("kind", [TransientError, ConfigurationError])
 @pytest.mark.parametrize(("attempt", "delay"), list(enumerate(DELAYS)))
 def test_only_the_image_that_failed_is_queued_again(
-    images: TwoImages, attempt: int, delay: int, caplog: pytest.LogCaptureFixture
+    images: TwoImages, attempt: int, delay: int, kind: type[ClassificationError], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    images.retries.classify_request(both(attempt), lambda: FailingFor(b"dog.jpg"))
+    images.retries.classify_request(both(attempt), lambda: FailingFor(b"dog.jpg", kind))
     cat = images.record(CAT)
     assert cat is not None
     assert cat.status is Status.CLASSIFIED

@@ -45,6 +45,24 @@ def test_the_label_file_with_the_right_number_is_used(tmp_path: Path) -> None:
     assert classifier.load(path).spec.labels == ("red", "green", "blue")
 
 
+def test_a_file_that_cannot_be_read_does_not_hide_another_one(tmp_path: Path) -> None:
+    """Which of two usual names is read first does not matter; where no file can be read, the first refusal counts."""
+    for broken, whole in (("labels_txt", "classes_txt"), ("classes_txt", "labels_txt")):
+        files = {broken: "a\n\0", whole: LINES}
+        path = folder(tmp_path / broken, graph(), model_json=MODEL_JSON, **files)
+        assert classifier.load(path).spec.labels == ("red", "green", "blue")
+        (path / whole.replace("_", ".")).unlink()
+        assert broken.replace("_", ".") in refusal(path)
+
+
+def test_a_stated_file_that_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
+    """Another file is no substitute for the one that the author names."""
+    files = {"mine_txt": "a\n\0", "labels_txt": LINES, "model_json": MODEL_JSON | {"labels": "mine.txt"}}
+    message = refusal(folder(tmp_path, graph(), **files))
+    assert "model.json" in message
+    assert "mine.txt" in message
+
+
 def test_a_list_in_model_json_wins_over_every_file(tmp_path: Path) -> None:
     path = folder(tmp_path, graph(), labels_txt=LINES, model_json=MODEL_JSON | {"labels": ["x", "y", "z"]})
     assert classifier.load(path).spec.labels == ("x", "y", "z")
