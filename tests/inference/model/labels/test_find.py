@@ -55,12 +55,10 @@ def test_a_file_that_cannot_be_read_does_not_hide_another_one(tmp_path: Path) ->
         assert broken.replace("_", ".") in refusal(path)
 
 
-def test_a_stated_file_that_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
-    """Another file is no substitute for the one that the author names."""
-    files = {"mine_txt": "a\n\0", "labels_txt": LINES, "model_json": MODEL_JSON | {"labels": "mine.txt"}}
-    message = refusal(folder(tmp_path, graph(), **files))
-    assert "model.json" in message
-    assert "mine.txt" in message
+def test_a_stated_list_with_a_gap_is_refused_by_its_source(tmp_path: Path) -> None:
+    """The label file is no substitute for what the author states."""
+    stated = MODEL_JSON | {"labels": {"0": "x", "2": "z"}}
+    assert "model.json: labels" in refusal(folder(tmp_path, graph(), labels_txt=LINES, model_json=stated))
 
 
 def test_a_list_in_model_json_wins_over_every_file(tmp_path: Path) -> None:
