@@ -74,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
                 _count(counts, store.write([_completed(item, records) for item in batch]), records)
                 labels.add([review for _, review in batch], records.values())
                 progress.advance(len(batch))
+        for folder in account.settings.model_dirs if labels.new else ():
+            labels.add_model(folder)
     counts["new_labels"] = len(labels.new)
     for warning in labels.warnings():
         print(fitted(warning, sys.stderr), file=sys.stderr)

@@ -1,4 +1,7 @@
-"""Labels that reviewers gave and no result has. A person may know a species that the model does not; or mistype."""
+"""New labels: those that reviewers gave, and neither the results nor the model have.
+
+A reviewer may know a species that the model does not, or mistype a label.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,13 @@ from collections import Counter
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from inference.errors import ClassificationError
+from inference.model.folder import load_model
 from tools.terminal import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from storage.results.record import Record
     from storage.reviews.review import Review
@@ -37,9 +43,16 @@ class Labels:
             if record.label is not None:
                 self._known.add(record.label)
 
+    def add_model(self, folder: Path) -> None:
+        """Take in the labels of a model; a folder that cannot be read has none."""
+        try:
+            self._known.update(load_model(folder).spec.labels)
+        except ClassificationError:
+            return
+
     @property
     def new(self) -> list[str]:
-        """The labels that no result has, the most frequent first."""
+        """The new labels, the most frequent first."""
         return [label for label, _ in self._given.most_common() if label not in self._known]
 
     def warnings(self) -> Iterator[str]:
@@ -49,10 +62,14 @@ class Labels:
         new = self.new
         for label in new[:_MAX_SHOWN]:
             near = get_close_matches(_plain(label), plain, 1, _SIMILAR)
-            question = f": was {printable(plain[near[0]])} meant?" if near else "."
-            yield f"New label {printable(label)} ({self._given[label]:,}){question}"
+            question = f": was {_quoted(plain[near[0]])} meant?" if near else "."
+            yield f"New label {_quoted(label)} ({self._given[label]:,} of the reviews){question}"
         if len(new) > _MAX_SHOWN:
             yield f"{len(new) - _MAX_SHOWN:,} more labels are new."
+
+
+def _quoted(label: str) -> str:
+    return f'"{printable(label)}"'
 
 
 def _plain(label: str) -> str:

@@ -123,6 +123,8 @@ def _checked_text(value: Any, name: str) -> str:
         units = len(value.encode("utf-16-le")) // 2
     except UnicodeEncodeError:
         raise EntryError(f"its {name} holds half a character (a lone surrogate)") from None
-    if not 1 <= units <= MAX_TEXT:
-        raise EntryError(f"its {name} has {units:,} characters: 1 to {MAX_TEXT:,} are accepted")
+    if not units:
+        raise EntryError(f"its {name} is empty")
+    if units > MAX_TEXT:
+        raise EntryError(f"its {name} has {units:,} characters: at most {MAX_TEXT:,} are accepted")
     return value
