@@ -158,8 +158,8 @@ TABLE: dict[str, set[str]] = {
     },
     "tools.export": {"inference", "storage", "tools.account", "tools.query", "tools.terminal"},
     "tools.report": {"inference", "storage", "tools.account", "tools.query", "tools.svg", "tools.terminal"},
-    "tools.trust": {"inference", "storage"},
     "tools.review": {"inference", "storage", "tools.account", "tools.terminal"},
+    "tools.trust": {"inference", "storage", "tools.account", "tools.export", "tools.query", "tools.terminal"},
     "tools.reconcile": {"storage", "tools.account", "tools.terminal"},
     "tools.redrive": {
         *("inference", "storage", "tools.account", "tools.devhost", "tools.failures", "tools.internal_queue"),

@@ -39,6 +39,7 @@ COMMANDS = {
     "redrive": "queue failed or rejected images again",
     "report": "write the results as one HTML page with charts and thumbnails",
     "review": "let people correct labels, and import their corrections",
+    "trust": "state how far to trust each label, from reviews of a random sample",
 }
 
 

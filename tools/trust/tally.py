@@ -41,13 +41,11 @@ class Cut(NamedTuple):
     Attributes:
         threshold: One of ``EDGES``.
         images: How many images have this score or a higher one.
-        reviews: The reviews of such images.
-        parts: Their strata.
+        parts: Their strata, with their reviews.
     """
 
     threshold: float
     images: int
-    reviews: list[Review]
     parts: list[Part]
 
 
@@ -86,7 +84,7 @@ class Tally:
         return [Part(size, reviewed[band], hits[band]) for band, size in self._bands[label].items()]
 
     def cuts(self, label: str, is_hit: Callable[[Review], bool]) -> Iterator[Cut]:
-        """Cut one label at each of ``EDGES``, the highest first, down to the lowest score that was reviewed.
+        """Cut one label at each of ``EDGES`` above which there are further reviews, the highest first.
 
         A reviewed image stands for as many images as its whole stratum has per review. So the size of a stratum that
         the threshold cuts is estimated from its reviews (Särndal, Swensson and Wretman, Model Assisted Survey Sampling,
@@ -95,16 +93,16 @@ class Tally:
         remaining = sorted(self.reviews.get(label, ()), key=lambda review: review.score)
         reviewed, passing, hits, images = self._reviewed(label), Counter[int](), Counter[int](), Counter[int]()
         counts = sorted(self._scores[label].items())
-        above: list[Review] = []
         for position, threshold in reversed(list(enumerate(EDGES))):
             if not remaining:
                 return
+            if remaining[-1].score < threshold:
+                continue
             while counts and counts[-1][0][0] >= position:
                 (_, band), count = counts.pop()
                 images[band] += count
             while remaining and remaining[-1].score >= threshold:
                 review = remaining.pop()
-                above.append(review)
                 passing[_band(review)] += 1
                 hits[_band(review)] += is_hit(review)
             sizes = {
@@ -112,7 +110,7 @@ class Tally:
                 for band, size in self._bands[label].items()
             }
             parts = [Part(size, passing[band], hits[band]) for band, size in sizes.items() if size]
-            yield Cut(threshold, images.total(), list(above), parts)
+            yield Cut(threshold, images.total(), parts)
 
     def _reviewed(self, label: str) -> Counter[int]:
         """The number of reviews by band."""

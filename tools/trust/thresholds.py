@@ -58,8 +58,9 @@ def promise(tally: Tally, label: str, precision: float) -> Promise | None:
         if effective_size(cut.parts) < start or lower_limit(_all_right(cut.parts)) < precision:
             continue  # too few reviews above, for any answers
         if lower_limit(cut.parts) >= precision:
-            right = sum(map(_right, cut.reviews))
-            chosen = Promise(cut.threshold, cut.images / tally.images[label], len(cut.reviews), right)
+            reviewed = sum(part.reviewed for part in cut.parts)
+            right = sum(part.hits for part in cut.parts)
+            chosen = Promise(cut.threshold, cut.images / tally.images[label], reviewed, right)
         elif not complete:
             break
     return chosen
