@@ -89,12 +89,19 @@ class EventSorter:
     def __exit__(self, _kind: object, _error: BaseException | None, _trace: TracebackType | None) -> None:
         self._database.close()
 
-    def add(self, record: Record, carried: str) -> None:
+    @property
+    def is_empty(self) -> bool:
+        """Whether no row with a capture time was added."""
+        with _disk_errors():
+            return self._database.execute("SELECT 1 FROM photos LIMIT 1").fetchone() is None
+
+    def add(self, record: Record, carried: str, reviewed_label: str | None = None) -> None:
         """Take a row. Of an image that comes twice with one capture time, the outcome classified last counts.
 
         Args:
             record: The row.
             carried: A text that ``events`` gives back among those of the event.
+            reviewed_label: A reviewer's label, which counts with the score 1 and in place of the row's.
 
         Raises:
             TransientError: The disk for temporary files is full.
@@ -103,7 +110,7 @@ class EventSorter:
         if taken is None:
             self.without_time += 1
             return
-        scores = label_scores(record)
+        scores = label_scores(record) if reviewed_label is None else {reviewed_label: 1.0}
         row = (
             json.dumps(camera_of(record)),
             int(taken.timestamp()) * 1_000_000 + taken.microsecond,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from inference.errors import ConfigurationError
 from tools.account import open_account
 from tools.export.destination import complete_file, complete_folder
+from tools.export.formats.camtrap_dp.options import add_options
 from tools.export.label_types import add_label_type
 from tools.export.progress import RowProgress
 from tools.export.registry import FORMATS, Export
@@ -51,6 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--list", action="store_true", help="imagefolder: write the blob names by label instead of copying images"
     )
     add_label_type(options)
+    add_options(options)
     add_filters(parser)
     add_review_filters(parser)
     parser.epilog = (
@@ -60,6 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  parquet       a file with typed columns for pandas, DuckDB and Power BI; with --since-last a folder\n"
         "  coco          a JSON file of the classified images, each label as a box of the full frame\n"
         "  megadetector  MegaDetector's batch results, for Timelapse; each label as a box of the full frame\n"
+        "  camtrap-dp    a folder with a data package for GBIF: deployments, media, observations, datapackage.json\n"
         "  imagefolder   a folder for each label with copies of its images, for training; a later run copies\n"
         "                only the missing ones\n\n"
         "parquet and xlsx need more libraries: pip install -r requirements-export.txt\n"

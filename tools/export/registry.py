@@ -10,7 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from storage.query.events import DEFAULT_GAP
 from tools.export.formats import coco, csv_file, image_folder, megadetector, parquet_days, parquet_file, xlsx_file
+from tools.export.formats.camtrap_dp.write import CONTENTS as PACKAGE_CONTENTS
+from tools.export.formats.camtrap_dp.write import PackageOptions
+from tools.export.formats.camtrap_dp.write import write as write_package
 from tools.export.label_types import label_types
 from tools.query.download import Downloads
 
@@ -94,12 +98,33 @@ def _megadetector(rows: Rows, path: Path, export: Export) -> Numbers:
     return megadetector.write(rows, path, label_types(export.options.label_type))
 
 
+def _camtrap_dp(rows: Rows, path: Path, export: Export) -> Numbers:
+    options, output = export.options, export.options.output
+    package = PackageOptions(
+        container=export.row_filter.container,
+        template=output.with_name(f"{output.name}-deployments.csv"),
+        gap=options.gap or DEFAULT_GAP,
+        type_of=label_types(options.label_type),
+        report=export.report,
+        deployments=options.deployments,
+        zone=options.timezone,
+        metadata=options.metadata,
+        media_url=options.media_url,
+    )
+    return write_package(rows, path, package)
+
+
 FORMATS: Mapping[str, Format] = {
     "csv": Format(_plain(csv_file.write)),
     "xlsx": Format(_plain(xlsx_file.write)),
     "parquet": Format(_parquet, options=("since_last",), continues=_continues_days),
     "coco": Format(_plain(coco.write)),
     "megadetector": Format(_megadetector, options=("label_type",)),
+    "camtrap-dp": Format(
+        _camtrap_dp,
+        contents=PACKAGE_CONTENTS,
+        options=("deployments", "timezone", "gap", "label_type", "metadata", "media_url"),
+    ),
     "imagefolder": Format(
         _image_folder, contents=("*.txt",), options=("list",), continues=lambda options: not options.list
     ),

@@ -127,7 +127,7 @@ def _print_rows(account: Account, query: ReviewedQuery, args: argparse.Namespace
 def _answer_events(query: ReviewedQuery, args: argparse.Namespace) -> int:
     """Print the events, or their number; return 0 if there was no row."""
     with EventSorter(args.gap or DEFAULT_GAP) as sorter:
-        events = islice(events_of(_records(query, args), sorter), args.limit)
+        events = islice(events_of(query.rows(), sorter), args.limit)
         if args.count:
             count = sum(1 for _ in events)
             _print_count(count, args)
@@ -161,11 +161,6 @@ def _rows(account: Account, query: ReviewedQuery, args: argparse.Namespace) -> I
     records, values = tee(found)
     rows = zip(query.joined(record for record, _ in records), (value for _, value in values), strict=True)
     return islice((each for each in rows if query.selects(each[0])), args.limit)
-
-
-def _records(query: ReviewedQuery, args: argparse.Namespace) -> Iterator[Record]:
-    """The records of the selected rows. Without a selection no review is read."""
-    return (row.record for row in query.rows()) if args.selection else query.query.records()
 
 
 def _print_message(text: str) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from storage.query.events import Event
-    from storage.results.record import Record
+    from storage.reviews.join import ReviewedRow
 
 COLUMNS = ("event_id", "camera", "start", "end", "label", "score", "image_count", "images")
 _LABEL = 20  # terminal cells
@@ -73,15 +73,15 @@ def check_events(args: argparse.Namespace) -> None:
         raise ConfigurationError("--download fetches the images of rows: leave out --events.")
 
 
-def events_of(records: Iterable[Record], sorter: EventSorter) -> Iterator[tuple[Event, Iterator[str]]]:
+def events_of(rows: Iterable[ReviewedRow], sorter: EventSorter) -> Iterator[tuple[Event, Iterator[str]]]:
     """Yield the events of rows, each with the names of its images.
 
     Args:
-        records: The rows; all are read before the first event.
+        rows: They are all read before the first event.
         sorter: A new one.
     """
-    for record in records:
-        sorter.add(record, record.blob_name)
+    for row in rows:
+        sorter.add(row.record, row.record.blob_name, row.label if row.is_human else None)
     return sorter.events()
 
 

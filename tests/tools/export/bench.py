@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,13 +32,20 @@ if TYPE_CHECKING:
 _FEW = 10_000
 _DAYS = 365
 _LABELS = [f"label {number}" for number in range(50)]
+_PLACE = {"latitude": 50.7, "longitude": 4.25}
+_CAPTURED = {"megadetector", "camtrap-dp"}  # formats of camera traps
 _TOP = tuple(Prediction(label, number, 0.5 / (number + 1)) for number, label in enumerate(_LABELS[:5]))
 
 
-def results(rows: int) -> Iterator[ReviewedRow]:
-    """Rows of one year, newest first, from 100 cameras' folders, with five predictions each."""
+def results(rows: int, *, captured: bool = False) -> Iterator[ReviewedRow]:
+    """Rows of one year, newest first, from 100 cameras' folders, with five predictions each.
+
+    With ``captured`` each camera took three photos ten seconds apart, once in a while, at a known place.
+    """
     for number in range(rows):
         day = number * _DAYS // rows
+        taken = NOON - timedelta(minutes=number // 300, seconds=10 * (number // 100 % 3))
+        facts = {"taken_at": f"{taken:%Y-%m-%dT%H:%M:%S}", "camera_serial": f"SN {number % 100}", **_PLACE}
         yield ReviewedRow(
             record(
                 f"site-{number % 100:02d}/2026/IMG_{number:07d}.JPG",
@@ -47,6 +54,7 @@ def results(rows: int) -> Iterator[ReviewedRow]:
                 predictions=_TOP,
                 etag=f"0x8DE{number:012X}",
                 classified_at=NOON - timedelta(days=day, microseconds=number),
+                **(facts if captured else {}),
             )
         )
 
@@ -55,16 +63,15 @@ def measured(name: str, rows: int, folder: Path) -> dict[str, Any]:
     """Write the rows in this process."""
     since_last = name == "parquet --since-last"
     format_name = name.partition(" ")[0]
-    options = argparse.Namespace(
-        since_last=since_last, list=True, output=folder / "export", deployments=None, gap=None, label_type=None
-    )
+    options = argparse.Namespace(since_last=since_last, list=True, output=folder / "export", timezone=UTC)
+    vars(options).update(dict.fromkeys(("label_type", "deployments", "gap", "metadata", "media_url")))
     export = Export(cast("Any", None), Filter("incoming"), options, str, lambda _: results(rows))
     chosen = FORMATS[format_name]
     path = folder / "export"
     if chosen.contents:
         path.mkdir()
     started = time.perf_counter()
-    chosen.write(results(rows), path, export)
+    chosen.write(results(rows, captured=format_name in _CAPTURED), path, export)
     seconds = time.perf_counter() - started
     files = path.rglob("*") if path.is_dir() else [path]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,0 +1,158 @@
+"""Rows of ``media.csv`` and ``observations.csv``.
+
+A photo is one row of media and one observation of the level ``media``. An event is one observation of the level
+``event`` for each deployment of its photos, nearly always one; GBIF takes these.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mimetypes
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from tools.export.formats.camtrap_dp.zones import written
+from tools.export.label_types import LabelType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from storage.query.events import Event
+    from storage.results.record import Record
+    from storage.reviews.join import ReviewedRow
+    from tools.export.formats.camtrap_dp.deployments import Deployment
+
+_MEDIA_TYPES = {
+    "mpo": "image/jpeg",
+    "jpeg2000": "image/jp2",
+    "ico": "image/vnd.microsoft.icon",
+}
+_MEDIA_TYPE = re.compile(r"(image|video|audio)/.+")
+_UNKNOWN_TYPE = "image/unknown"
+_REFUSED_IN_PATHS = re.compile(r"\.\.|[\x00-\x1f\x7f\u0085\u2028\u2029]")  # by the schema's pattern, and line ends
+_UNCLASSIFIED = "unclassified"
+HUMAN, MACHINE = "human", "machine"
+"""The values of ``classificationMethod``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How labels and files are named in the tables.
+
+    Attributes:
+        type_of: The type of a label.
+        scientific: Scientific names by label in lower case; a label without one is its own name.
+        media_url: What precedes the names of public images; ``None`` for relative paths.
+    """
+
+    type_of: Callable[[str], LabelType]
+    scientific: Mapping[str, str]
+    media_url: str | None
+
+    def scientific_name(self, label: str) -> str:
+        """The name for the column ``scientificName``."""
+        return self.scientific.get(label.lower(), label)
+
+    def path(self, record: Record) -> str:
+        """The column ``filePath``."""
+        if self.media_url is not None:
+            return f"{self.media_url.rstrip('/')}/{quote(record.blob_name)}"
+        # The container's name comes first, so that no path begins with a dot or a slash.
+        path = f"{record.container}/{record.blob_name}"
+        return _REFUSED_IN_PATHS.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), path)
+
+
+def carried_text(row: ReviewedRow, deployment: Deployment, taken: datetime, names: Names) -> str:
+    """All that the rows of a photo need once its event is known, as one text."""
+    record = row.record
+    media_id = hashlib.sha256(f"{record.container}/{record.blob_name}".encode()).hexdigest()[:32]
+    problem = ": ".join(filter(None, (record.reason, record.detail))) if row.label is None else ""
+    media = {
+        "mediaID": media_id,
+        "deploymentID": deployment.identifier,
+        "timestamp": written(taken),
+        "filePath": names.path(record),
+        "filePublic": "false" if names.media_url is None else "true",
+        "fileName": record.blob_name.rpartition("/")[2],
+        "fileMediatype": _media_type(record),
+        "mediaComments": problem,
+    }
+    return json.dumps({"media": media, "observation": _classification(row, names)})
+
+
+def media_observation(carried: Mapping[str, Any], event: Event, start: datetime, end: datetime) -> dict[str, Any]:
+    """The observation of one photo."""
+    media_id, deployment_id = carried["media"]["mediaID"], carried["media"]["deploymentID"]
+    return {
+        "observationID": f"{media_id}-media",
+        "deploymentID": deployment_id,
+        "mediaID": media_id,
+        **_event_cells(event, start, end),
+        "observationLevel": "media",
+        **carried["observation"],
+    }
+
+
+def event_observation(
+    deployment_id: str, event: Event, span: tuple[datetime, datetime], names: Names
+) -> dict[str, Any]:
+    """The observation of an event in one deployment, without an identifier.
+
+    Args:
+        deployment_id: Which deployment.
+        event: The event.
+        span: Its start and end on the clock of that deployment's camera.
+        names: How labels are named.
+    """
+    return {
+        "deploymentID": deployment_id,
+        **_event_cells(event, *span),
+        "observationLevel": "event",
+        **_label_cells(event.label, event.score, names),
+    }
+
+
+def _event_cells(event: Event, start: datetime, end: datetime) -> dict[str, str]:
+    return {"eventID": event.event_id, "eventStart": written(start), "eventEnd": written(end)}
+
+
+def _classification(row: ReviewedRow, names: Names) -> dict[str, Any]:
+    """The cells of a photo's label: a reviewer's, else the model's."""
+    cells = _label_cells(row.label, row.score, names)
+    if row.label is None:
+        return cells
+    if row.newest is not None and row.is_human:
+        method, by, at = HUMAN, row.newest.reviewed_by, row.newest.reviewed_at
+        cells["classificationProbability"] = None
+    else:
+        method, by, at = MACHINE, f"{row.record.model} {row.record.model_version}", row.record.classified_at
+    return {
+        **cells,
+        "classificationMethod": method,
+        "classifiedBy": by,
+        "classificationTimestamp": written(at.astimezone(UTC)),
+    }
+
+
+def _label_cells(label: str | None, score: float | None, names: Names) -> dict[str, Any]:
+    if label is None:
+        return {"observationType": _UNCLASSIFIED}
+    label_type = names.type_of(label)
+    return {
+        "observationType": str(label_type),
+        "scientificName": names.scientific_name(label) if label_type is LabelType.ANIMAL else "",
+        # The mean of many scores may be above 1 by a rounding error.
+        "classificationProbability": None if score is None else min(max(score, 0.0), 1.0),
+        "observationTags": f"label:{label.replace('|', '/')}",
+    }
+
+
+def _media_type(record: Record) -> str:
+    if record.format is not None:
+        return _MEDIA_TYPES.get(record.format, f"image/{record.format}")
+    guessed = mimetypes.guess_type(record.blob_name)[0] or ""
+    return guessed if _MEDIA_TYPE.fullmatch(guessed) else _UNKNOWN_TYPE
