@@ -88,5 +88,5 @@ def refused_blob(
     return RefusedBlobError(
         FailureReason.UNREADABLE,
         f"Storage does not return {printable(name)} ({answer}), while it returns others: look at the blob's encryption"
-        " key, its access control list and its kind, then run again.",
+        " key, its access control list and its kind, then redrive it.",
     )

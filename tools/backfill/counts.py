@@ -7,6 +7,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from storage.refusals import FailureReason
 from storage.results.record import Status
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ class Counts:
         enqueued: Put on ``classify-requests``.
         pending: Images that were found to need work.
         rejected_earlier: Of ``skipped``, those that an earlier run or the app rejected.
-        failed_earlier: Of ``skipped``, those that cannot be read yet: they are still in the archive tier.
+        failed_earlier: Of ``skipped``, those that storage refused earlier, and that nothing has changed since.
+        archived: Of ``failed`` and ``failed_earlier``, those in the archive tier.
+        unreadable: Of these two, those that storage refuses for another reason.
         damaged_earlier: Of ``skipped``, those that an earlier run or the app classified by a part.
         problems: The first images that were not classified, also in earlier runs.
 
@@ -66,6 +69,8 @@ class Counts:
         self.rejected_earlier = 0
         self.failed_earlier = 0
         self.damaged_earlier = 0
+        self.archived = 0
+        self.unreadable = 0
         self.problems: list[Problem] = []
         self._report = report
         self._lock = threading.Lock()
@@ -96,6 +101,7 @@ class Counts:
                 self._keep(Problem.of(record))
             if record is not None and record.status is Status.FAILED:
                 self.failed_earlier += 1
+                self._count_refused(record.reason)
                 self._keep(Problem.of(record))
             self.damaged_earlier += record is not None and record.damaged
 
@@ -115,6 +121,7 @@ class Counts:
                 self.rejected += 1
             else:
                 self.failed += 1
+                self._count_refused(problem.reason)
             self._keep(problem)
             self._report(problem)
 
@@ -130,6 +137,7 @@ class Counts:
             self.listed, self.pending, self.failed = 0, self.classified + self.rejected, 0
             self.skipped, self.rejected_earlier = -(self.classified + self.rejected), -self.rejected
             self.damaged_earlier, self.failed_earlier = -self.damaged, 0
+            self.archived, self.unreadable = 0, 0
 
     def images_per_s(self) -> float:
         """Return the rate of the last half minute."""
@@ -153,6 +161,10 @@ class Counts:
             "failed_earlier": self.failed_earlier,
             "damaged": self.damaged,
         }
+
+    def _count_refused(self, reason: str | None) -> None:
+        self.archived += reason == FailureReason.ARCHIVED
+        self.unreadable += reason == FailureReason.UNREADABLE
 
     def _keep(self, problem: Problem) -> None:
         if len(self.problems) < MAX_PROBLEMS and problem.image not in {kept.image for kept in self.problems}:

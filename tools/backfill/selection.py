@@ -99,11 +99,18 @@ class Selection:
             return None
         if not same_etag(record.etag, blob.etag):
             return Reason.CHANGED
-        if blob.is_archived and record.reason == FailureReason.ARCHIVED:
-            return None  # nothing changed: a rehydrated blob keeps its ETag and leaves the tier
+        if self._is_still_refused(blob, record):
+            return None
         if record.status is Status.FAILED:
             return Reason.FAILED
         return Reason.MODEL if record.model_version != self.model_version else Reason.FORCED
+
+    def _is_still_refused(self, blob: Listed, record: Record) -> bool:
+        """Whether storage refused this content and nothing in the listing says that it would not refuse it again."""
+        if record.reason == FailureReason.ARCHIVED:
+            return blob.is_archived  # a rehydrated blob keeps its ETag and leaves the tier
+        is_forced = self.redo_before is not None and record.classified_at < self.redo_before
+        return record.reason == FailureReason.UNREADABLE and not is_forced
 
 
 def pending(found: Iterable[Found], counts: Counts, limit: int | None, stopping: threading.Event) -> Iterator[Found]:

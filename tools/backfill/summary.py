@@ -36,10 +36,13 @@ def print_summary(counts: Counts, settings: Settings, args: argparse.Namespace, 
         print(fitted(f"{rejected:,} rejected{earlier}: python -m tools query --status rejected"))
     if counts.damaged:
         print(fitted(f"{counts.damaged:,} classified by a part of the picture: python -m tools query --damaged"))
-    if counts.failed_earlier:
-        print(fitted(f"{counts.failed_earlier:,} skipped, still in the archive tier: rehydrate them, then run again"))
-    if counts.failed:
-        print(fitted(f"{counts.failed:,} failed; the next run retries them: python -m tools query --status failed"))
+    if counts.archived:
+        print(fitted(f"{counts.archived:,} in the archive tier: rehydrate them, then run this command again"))
+    if counts.unreadable:
+        remedy = "give the app access to them, then: python -m tools redrive --reason unreadable"
+        print(fitted(f"{counts.unreadable:,} refused by storage: {remedy}"))
+    if retried := counts.failed + counts.failed_earlier - counts.archived - counts.unreadable:
+        print(fitted(f"{retried:,} failed; the next run retries them: python -m tools query --status failed"))
     if args.dry_run:
         print(fitted("This was a dry run: it changed nothing."))
     elif counts.done:

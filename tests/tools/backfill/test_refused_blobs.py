@@ -83,6 +83,35 @@ def test_an_archived_blob_is_skipped_until_it_leaves_the_tier(
     assert reasons(account) == {"new.jpg": "classified", "old.jpg": "classified"}
 
 
+def test_an_unreadable_blob_is_skipped_until_it_is_redriven_or_uploaded_again(
+    account: Account, refusals: Refusals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(account, "a/locked.jpg", "a/secret.jpg", "b/1.jpg")
+    refusals.concerns, refusals.status = lambda path: "/a/" in path, 409
+    refusals.code = "BlobUsesCustomerSpecifiedEncryption"
+    assert backfill(capsys)[0] == 1
+    refusals.count = 0
+    code, summary = backfill(capsys)
+    assert (code, summary["skipped"], summary["failed"], summary["failed_earlier"]) == (1, 3, 0, 2)
+    assert refusals.count == 0, "storage was not asked again"
+    assert main(["backfill"]) == 1
+    assert "2 refused by storage: give the app access to them, then: python -m tools redrive --reason unreadable" in (
+        " ".join(capsys.readouterr().out.split())
+    )
+    refusals.concerns = lambda path: path.endswith("secret.jpg")
+    account.clients.blobs.get_blob_client(account.settings.incoming_container, "a/locked.jpg").upload_blob(
+        photo(), overwrite=True
+    )
+    code, summary = backfill(capsys)
+    assert (summary["classified"], summary["failed_earlier"]) == (1, 1)
+    assert main(["redrive", "--reason", "unreadable", "--dry-run"]) == 0
+    assert "a/secret.jpg" in capsys.readouterr().out
+    refusals.concerns = lambda _path: False
+    code, summary = backfill(capsys, "--force", "--prefix", "a/s")
+    assert (code, summary["classified"], summary["failed_earlier"]) == (0, 1, 0)
+    assert set(reasons(account).values()) == {"classified"}
+
+
 def test_a_refusal_of_the_account_stops_at_once(
     account: Account, refusals: Refusals, capsys: pytest.CaptureFixture[str]
 ) -> None:
