@@ -158,7 +158,9 @@ TABLE: dict[str, set[str]] = {
     },
     "tools.export": {"inference", "storage", "tools.account", "tools.query", "tools.terminal"},
     "tools.report": {"inference", "storage", "tools.account", "tools.query", "tools.svg", "tools.terminal"},
-    "tools.review": {"inference", "storage", "tools.account", "tools.terminal"},
+    "tools.review": {
+        *("inference", "storage", "tools.account", "tools.export", "tools.query", "tools.report", "tools.terminal"),
+    },
     "tools.trust": {"inference", "storage", "tools.account", "tools.export", "tools.query", "tools.terminal"},
     "tools.reconcile": {"storage", "tools.account", "tools.terminal"},
     "tools.redrive": {

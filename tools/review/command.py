@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import argparse
 
-from tools.review import import_reviews
+from tools.review import import_reviews, make
 
 _COMMANDS = {
+    "make": (make, "write photos as a page on which people correct labels, or as tasks for Label Studio"),
     "import": (import_reviews, "write the corrections of a file to the table of reviews"),
 }
 
@@ -25,7 +26,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.configure(command)
-    parser.epilog = "example:\n  python -m tools review import corrections.json --by 'Ana Pires'"
+    parser.epilog = (
+        "examples:\n"
+        "  python -m tools review make --per-label 20 -o review.html\n"
+        "  python -m tools review import corrections.json --by 'Ana Pires'"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -31,6 +31,7 @@ _KEYS = {
     "Escape": 27,
     "Tab": 9,
     "End": 35,
+    "Home": 36,
 }
 
 
@@ -99,22 +100,20 @@ class Page:
 
     def click(self, selector: str) -> None:
         """Click the centre of the first matching element, which must not be covered."""
-        found = json.dumps(selector)
-        self.value(f"document.querySelector({found}).scrollIntoView({{block: 'center', behavior: 'instant'}})")
-        self.value("new Promise(requestAnimationFrame)")
-        x, y = self.value(
-            f"(() => {{ const box = document.querySelector({found}).getClientRects()[0];"
-            " return [box.x + box.width / 2, box.y + box.height / 2]; })()"
-        )
-        hit = f"document.querySelector({found}).contains(document.elementFromPoint({x}, {y}))"
-        assert self.value(hit), f"{selector} is covered by something else"
+        x, y = self._centre(selector)
         for kind in ("mousePressed", "mouseReleased"):
             self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
+    def tap(self, selector: str) -> None:
+        """Touch the centre of the first matching element, which must not be covered."""
+        x, y = self._centre(selector)
+        self.send("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+        self.send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
     def press(self, key: str) -> None:
-        """Press and release one key of ``_KEYS``."""
-        named = {"key": key, "code": key, "windowsVirtualKeyCode": _KEYS[key]}
-        text = {"text": "\r"} if key == "Enter" else {}
+        """Press and release one key: a character, or one of ``_KEYS``."""
+        named: dict[str, Any] = {"key": key, "code": key, "windowsVirtualKeyCode": _KEYS.get(key, ord(key[0]))}
+        text = {"text": "\r" if key == "Enter" else key} if key == "Enter" or len(key) == 1 else {}
         self.send("Input.dispatchKeyEvent", type="keyDown", **named, **text)
         self.send("Input.dispatchKeyEvent", type="keyUp", **named)
 
@@ -129,6 +128,18 @@ class Page:
     def screenshot(self) -> bytes:
         """Return the window's contents as PNG."""
         return base64.b64decode(self.send("Page.captureScreenshot")["data"])
+
+    def _centre(self, selector: str) -> tuple[float, float]:
+        found = json.dumps(selector)
+        self.value(f"document.querySelector({found}).scrollIntoView({{block: 'center', behavior: 'instant'}})")
+        self.value("new Promise(requestAnimationFrame)")
+        x, y = self.value(
+            f"(() => {{ const box = document.querySelector({found}).getClientRects()[0];"
+            " return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+        )
+        hit = f"document.querySelector({found}).contains(document.elementFromPoint({x}, {y}))"
+        assert self.value(hit), f"{selector} is covered by something else"
+        return x, y
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._unread:

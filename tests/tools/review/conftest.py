@@ -1,4 +1,4 @@
-"""What tests of reviews share: an account with rows, and imports into it."""
+"""What tests of reviews share: an account with rows and imports into it, and a browser with a page without answers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.programs import needed
 from tests.storage.samples import record, write_results
+from tests.tools.report.browser import browsing
+from tests.tools.review.pages import photos, write_page
 from tools.__main__ import main
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.tools.report.browser import Page
     from tools.account import Account
 
 
@@ -69,3 +74,21 @@ def review(name: str = "cat.jpg", reviewed: str | None = "cat", **changes: Any) 
     """One review of a file: of the content that ``samples.record`` is of."""
     at = "2026-11-20T12:00:00.250Z"
     return {"blob_name": name, "etag": "0x8DE1", "label": "cat", "reviewed_label": reviewed, "at": at, **changes}
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with browsing(needed("chromium"), tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+@pytest.fixture
+def page(browser: Page, tmp_path: Path) -> Page:
+    """Twelve photos without answers."""
+    path = write_page(tmp_path / "review.html", photos(12))
+    browser.messages.clear()
+    browser.requests.clear()
+    browser.open(path)
+    browser.value("localStorage.clear()")
+    browser.open(path)
+    return browser
