@@ -130,7 +130,7 @@ def write_page(account: Account, page: ReviewPage, path: Path, pixels: int, prog
 
     Args:
         account: The account of the photos.
-        page: Counts what is shown and what is missing.
+        page: Counts the photos shown and those left out.
         path: Of the file.
         pixels: The longest side of a photo.
         progress: Shows how many photos are done.
