@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""What tests of reviews share: an account with rows and imports into it, and a browser with a page without answers."""
-=======
-"""What the tests of the review page share: one browser, and a page without answers."""
->>>>>>> 9f0aea7 (Document the review page, and select its photos by review too)
+"""What tests of reviews share: an account with rows, imports into it, and a browser with a page without answers."""
 
 from __future__ import annotations
 
