@@ -25,7 +25,7 @@ from inference.errors import TransientError
 from storage.errors import translate
 from storage.etags import bare_etag, quoted_etag
 from storage.refusals import RefusedBlobError
-from tools.query.file_names import file_path
+from tools.query.file_names import FilePaths
 from tools.terminal import printable
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ class Downloads:
         self._stopping = threading.Event()
         self._pending: deque[Future[tuple[DownloadResult, str]]] = deque()
         self.counts: Counter[DownloadResult] = Counter()
+        self._paths = FilePaths(folder, _PARTIAL)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="download")
 
     def __enter__(self) -> Self:
@@ -110,10 +111,13 @@ class Downloads:
 
         Raises:
             ConfigurationError: Storage refused the request.
-            TransientError: The disk is full.
+            TransientError: The disk is full, or the folder cannot be read.
         """
         if path is None:
-            path = file_path(record.blob_name)
+            try:
+                path = self._paths.path(record.blob_name)
+            except OSError as error:
+                raise TransientError(f"{self._folder} cannot be read: {error.strerror}.") from error
             if str(path) != record.blob_name:
                 self._report(f"{printable(record.blob_name)} is saved as {path}.")
         if len(self._pending) >= _MAX_PENDING:

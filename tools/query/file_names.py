@@ -4,54 +4,114 @@ Blob names are untrusted: ``../../etc/passwd``, ``CON.jpg``, ``a?b.jpg``, 1,024 
 one part of a path. Characters that a file system would refuse or interpret are escaped as in a URL, ``%3F``; a part
 that is too long is cut and ends in a hash.
 
-The path of a blob depends on nothing but its name, so it is the same in every selection. A file gets a hash of the
-whole blob name where its plain name could be the name of another blob on some system: capitals (``A.JPG``, ``a.jpg``),
-decomposed accents, and a name without an extension, which could be a folder. A folder that looks like a file ends in ~.
-
     why?.jpg -> why%3F.jpg      100%.jpg -> 100%.jpg      a%20b.jpg -> a%2520b.jpg      ../x.jpg -> %2E%2E/x.jpg
-    IMG.JPG -> IMG~43b4d491658b.JPG      a.jpg/b.jpg -> a.jpg~/b~b31d8edae510.jpg
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import unicodedata
+from contextlib import suppress
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # learn.microsoft.com/windows/win32/fileio/naming-a-file; a % only where it would look like an escape.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\\/\ud800-\udfff]|%(?=[0-9A-Fa-f]{2})|[. ]+\Z')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)\s*(\.|$)", re.IGNORECASE)
 _EMPTY = "%2F"  # between two slashes; a part that really is %2F becomes %252F
-_MAX_BYTES = 254  # 255 of UTF-8 on Linux, elsewhere 255 UTF-16 units; one is left for the ~ of a folder
+_MAX_BYTES = 255  # of UTF-8 on Linux; elsewhere 255 UTF-16 units, which are never more
 _EXTENSION = re.compile(r"\.(?=[0-9]*[a-z])[a-z0-9]{1,10}\Z", re.IGNORECASE | re.ASCII)  # 2024.05.01 has none
 _HASHED = re.compile(r"~[0-9a-f]{12}(\.|\Z)", re.IGNORECASE)
 
 
-def file_path(blob_name: str) -> PurePosixPath:
-    """The relative path for a blob; different blobs get different paths, also where case does not count."""
-    *folders, name = blob_name.split("/")
-    parts = [safe_part(folder) for folder in folders]
-    marked = [f"{part}~" if _looks_like_a_file(part) else part for part in parts]
-    part = safe_part(name)
-    plain = (
-        marked == parts
-        and _as_seen(blob_name) == blob_name
-        and all(len(_safe(each).encode()) <= _MAX_BYTES for each in (*folders, name))
-        and not part.startswith(".")
-        and _EXTENSION.search(part)
-        and not _HASHED.search(part)
-    )
-    return PurePosixPath(*marked, part if plain else _with_hash(_safe(name), blob_name))
+class FilePaths:
+    """Gives each blob a path in a folder, the same one in every run and for any order of the blobs.
+
+    A part of a path is plain, ``IMG_1.JPG``, or marked with a hash of the blob's name, ``IMG_1~5ce2a9e84952.JPG``. It
+    is marked where the folder holds another name that some system takes for the same (it differs in case, or in the
+    composition of accents), and where a file has the name of a folder. Different blobs have different plain parts, so
+    an entry that is spelled as a plain part belongs to that blob. Thus the folder itself records which name is whose,
+    and a run that is killed leaves nothing to repair.
+
+    Keeps about 200 bytes for each file in the folders that it has looked into. Not thread-safe.
+
+    Args:
+        folder: The folder of the files; it need not exist.
+        reserved: A part that no path begins with.
+    """
+
+    def __init__(self, folder: Path, reserved: str) -> None:
+        self._folder = folder
+        self._reserved = reserved
+        self._entries: dict[PurePosixPath, _Entries] = {}
+
+    def path(self, blob_name: str) -> PurePosixPath:
+        """The relative path for a blob. It is the blob's own from now on, also if no file is written."""
+        *folders, name = blob_name.split("/")
+        path = PurePosixPath()
+        for end, part in enumerate(folders, 1):
+            path /= self._part(path, part, "/".join(folders[:end]) + "/", is_folder=True)
+        return path / self._part(path, name, blob_name, is_folder=False)
+
+    def _part(self, parent: PurePosixPath, name: str, whole_name: str, *, is_folder: bool) -> str:
+        entries = self._entries.get(parent)
+        if entries is None:
+            entries = self._entries[parent] = self._read(parent)
+        plain, marked = _plain_part(name), _with_hash(_safe(name), whole_name)
+        for part in (plain, marked):
+            if part is not None and part in (entries.folders if is_folder else entries.files):
+                return part
+        part = marked if plain is None or _as_seen(plain) in entries.seen else plain
+        entries.add(part, is_folder=is_folder)
+        return part
+
+    def _read(self, parent: PurePosixPath) -> _Entries:
+        entries = _Entries()
+        if not parent.parts:
+            entries.seen.add(_as_seen(self._reserved))
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._folder / parent) as found:
+            for each in found:
+                if parent.parts or each.name != self._reserved:
+                    # Some file systems give accents back in another composition than they got.
+                    entries.add(unicodedata.normalize("NFC", each.name), is_folder=each.is_dir())
+        return entries
 
 
-def _looks_like_a_file(part: str) -> bool:
-    seen = _as_seen(part)
-    return bool(_EXTENSION.search(seen) or _HASHED.search(seen))
+class _Entries:
+    """The files and folders of one folder.
+
+    Attributes:
+        files: Names of files as they are spelled.
+        folders: Likewise of folders.
+        seen: All names as file systems compare them.
+    """
+
+    def __init__(self) -> None:
+        self.files: set[str] = set()
+        self.folders: set[str] = set()
+        self.seen: set[str] = set()
+
+    def add(self, name: str, *, is_folder: bool) -> None:
+        (self.folders if is_folder else self.files).add(name)
+        self.seen.add(_as_seen(name))
+
+
+def _plain_part(name: str) -> str | None:
+    """The part without a mark; ``None`` where it would be too long, look marked, or come back in another spelling."""
+    part = _safe(name)
+    is_stable = unicodedata.is_normalized("NFC", part) and len(part.encode()) <= _MAX_BYTES
+    return part if is_stable and not _HASHED.search(part) else None
 
 
 def _as_seen(name: str) -> str:
     """The name as a file system compares it that ignores case, accent composition and invisible marks."""
+    if name.isascii():
+        return name.lower()
     visible = "".join(each for each in name if unicodedata.category(each) != "Cf")
     folded = unicodedata.normalize("NFC", visible).upper().casefold()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", folded).casefold())
@@ -115,6 +175,7 @@ def _with_hash(part: str, raw: str) -> str:
     if not stem or not _EXTENSION.search(part):
         stem, dot, extension = part, "", ""
     suffix = f"~{hashlib.sha256(raw.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}{dot}{extension}"
+    stem = unicodedata.normalize("NFC", stem)  # as it comes back from every file system
     kept = stem.encode()[: _MAX_BYTES - len(suffix.encode())].decode("utf-8", "ignore")
     return f"{kept}{suffix}"
 

@@ -10,12 +10,14 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import unicodedata
 from contextlib import suppress
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -28,12 +30,10 @@ from storage.reviews.review import REVIEW_COLUMNS
 from tests.storage.samples import AWKWARD_NAMES, NOON, FixedClassifier, record, rejected, write_results
 from tests.waiting import DEADLINE_SECONDS
 from tools.__main__ import main
-from tools.query.file_names import file_path, safe_part
+from tools.query.file_names import FilePaths, safe_part
 from tools.query.output import columns_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tools.account import Account
 
 HOSTILE = {
@@ -290,7 +290,7 @@ class TestDownload:
         )
         assert {path.name for path in tmp_path.iterdir()} == {"photos"}
         assert f"{len(names)} downloaded; in {folder}." in err
-        assert re.search(r"CON\.jpg is saved as %43ON~[0-9a-f]{12}\.jpg\.", err)
+        assert "CON.jpg is saved as %43ON.jpg." in err
         folded = [unicodedata.normalize("NFC", str(path)).casefold() for path in files]
         assert len(set(folded)) == len(folded)
         assert not (folder / ".partial").exists()
@@ -309,6 +309,44 @@ class TestDownload:
         assert "2 downloaded, " in err
         assert (tmp_path / "a+b.jpg").read_bytes() == b"a+b.jpg"
         assert not abandoned.parent.exists()
+
+    def test_each_image_is_downloaded_once_by_any_mixture_of_selections(
+        self, account: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        """The images of each pair would be one file on some system; their labels differ."""
+        container = account.settings.incoming_container
+        account.clients.blobs.create_container(container)
+        pairs = [
+            ("img_1.jpg", "IMG_1.JPG"),
+            ("lab/x.jpg", "lab"),
+            ("Lab/x.jpg", "LAB/x.jpg"),
+            ("cafe\u0301.jpg", "caf\u00e9.jpg"),
+            ("DSC_0001.JPG", "Site 3/DSC_0001.JPG"),
+        ]
+        for pair in pairs:
+            for name, label in zip(pair, ("a", "b"), strict=True):
+                account.clients.blobs.get_blob_client(container, name).upload_blob(name.encode())
+                classify_blob(account.stores, FixedClassifier(label), Image(container, name))
+
+        def download(*options: str) -> tuple[dict[str, str], str]:
+            _, err = run_query(capsys, *options, "--download", str(tmp_path))
+            files = [path for path in tmp_path.rglob("*") if path.is_file()]
+            paths = {path.read_bytes().decode(): path.relative_to(tmp_path).as_posix() for path in files}
+            assert len(paths) == len(files)
+            return paths, err.splitlines()[-1]
+
+        first, summary = download("--label", "a")
+        assert summary.startswith("5 downloaded; ")
+        both, summary = download("--label", "b")
+        assert summary.startswith("5 downloaded; ")
+        for options in ((), ("--label", "a"), ("--label", "b"), ("--folder", "lab")):
+            again, summary = download(*options)
+            assert again == both
+            assert re.match(r"\d+ there already; ", summary)
+        assert both == {**both, **first}
+        assert both.keys() == {name for pair in pairs for name in pair}
+        assert {"img_1.jpg", "caf\u00e9.jpg", *pairs[-1]} <= {name for name, path in both.items() if name == path}
+        assert len({unicodedata.normalize("NFC", path).casefold() for path in both.values()}) == len(both)
 
     def test_an_image_that_is_gone_or_changed_is_reported(
         self, photos: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path
@@ -330,31 +368,33 @@ class TestDownload:
         assert err.startswith(f"{tmp_path / 'file'} cannot be written")
 
 
-class TestFileNames:
+class TestFilePaths:
     @pytest.mark.parametrize(
         ("name", "path"),
         [
             ("site a/cat.jpg", "site a/cat.jpg"),
+            ("Site A/IMG_1.JPG", "Site A/IMG_1.JPG"),
             ("why?.jpg", "why%3F.jpg"),
             ("100%.jpg", "100%.jpg"),
             ("a%20b.jpg", "a%2520b.jpg"),
             ("../x.jpg", "%2E%2E/x.jpg"),
-            ("/etc/passwd", "%2F/etc/passwd~"),
-            ("C:\\x.jpg", "C%3A%5Cx~.jpg"),
-            ("nul", "%6Eul~"),
-            ("Com1.tar.gz", "%43om1.tar~.gz"),
-            ("dots...", "dots%2E%2E%2E~"),
+            ("/etc/passwd", "%2F/etc/passwd"),
+            ("C:\\x.jpg", "C%3A%5Cx.jpg"),
+            ("nul", "%6Eul"),
+            ("Com1.tar.gz", "%43om1.tar.gz"),
+            ("dots...", "dots%2E%2E%2E"),
             ("a//b.jpg", "a/%2F/b.jpg"),
-            ("end ", "end%20~"),
-            ("IMG_1.JPG", "IMG_1~.JPG"),
-            ("lab/a", "lab/a~"),
-            ("lab/a.jpg/b.jpg", "lab/a.jpg~/b~.jpg"),
-            ("2024.05.01/a.jpg", "2024.05.01/a.jpg"),
-            (".partial/x.jpg", ".partial~/x~.jpg"),
+            ("end ", "end%20"),
+            ("lab/a.jpg/b.jpg", "lab/a.jpg/b.jpg"),
+            (".partial/x.jpg", ".partial~/x.jpg"),
+            (".PARTIAL/x.jpg", ".PARTIAL~/x.jpg"),
+            ("caf\u00e9.jpg", "caf\u00e9.jpg"),
+            ("cafe\u0301.jpg", "caf\u00e9~.jpg"),
         ],
     )
-    def test_names_that_a_system_would_refuse_are_escaped(self, name: str, path: str) -> None:
-        assert re.sub("~[0-9a-f]{12}", "~", str(file_path(name))) == path
+    def test_only_names_that_a_system_would_refuse_are_changed(self, tmp_path: Path, name: str, path: str) -> None:
+        (tmp_path / ".partial").mkdir()
+        assert re.sub("~[0-9a-f]{12}", "~", str(FilePaths(tmp_path, ".partial").path(name))) == path
 
     def test_a_long_part_keeps_its_extension(self) -> None:
         part = safe_part("\u661f" * 400 + ".jpeg")
@@ -365,18 +405,41 @@ class TestFileNames:
     blob_names = st.text(
         st.sampled_from("aA\u00e9e\u0301./\\% :C~") | st.characters(codec="utf-8"), min_size=1, max_size=20
     )
+    runs = st.lists(st.lists(st.tuples(st.integers(0, 7), st.booleans()), max_size=8), max_size=5)
 
-    @given(names=st.lists(blob_names, max_size=8, unique=True))
-    @example(names=["a.jpg", "A.JPG", "a.JPG"])
-    @example(names=["a.jpg", "a.jpg/b.jpg", "a.jpg~/b.jpg", str(file_path("a")) + "/b.jpg", "a"])
-    @example(names=["caf\u00e9", "cafe\u0301"])
-    @example(names=["a", "a/b", "A/b", "a/b/c"])
-    @example(names=[".partial/x", ".Partial"])
-    def test_different_blobs_get_different_files_on_every_system(self, names: list[str]) -> None:
-        paths = {name: file_path(name) for name in names}
-        folded = [unicodedata.normalize("NFC", str(path)).casefold() for path in paths.values()]
+    @settings(max_examples=50)
+    @given(names=st.lists(blob_names, min_size=1, max_size=8, unique=True), runs=runs)
+    @example(names=["a.jpg", "A.JPG", "a.JPG"], runs=[[(1, True)], [(0, False), (2, True)], [(0, True)]])
+    @example(names=["a.jpg", "A.jpg"], runs=[[(0, False), (1, True)], [(1, True)]])
+    @example(names=["a.jpg", "A.jpg", "A~c88c8fcaab74.jpg"], runs=[[(2, True)], [(0, True), (1, True)]])
+    @example(names=["a.jpg", "a.jpg/b.jpg", "A.jpg/b.jpg"], runs=[[(2, True)], [(0, True), (1, True)]])
+    @example(names=["caf\u00e9", "cafe\u0301", "CAF\u00c9/b"], runs=[[(1, True)], [(2, True)], [(0, True)]])
+    @example(names=["a", "a/b", "A/b", "a/b/c", "a/B"], runs=[[(3, False)], [(1, True)], [(4, True)]])
+    @example(names=[".partial/x", ".Partial"], runs=[])
+    @example(names=["x" * 255 + ".jpg", "X" * 255 + ".jpg", "\u0958" * 340], runs=[[(1, True)]])
+    def test_different_blobs_get_different_files_on_every_system(
+        self, names: list[str], runs: list[list[tuple[int, bool]]]
+    ) -> None:
+        """Each run asks for some blobs in some order, and may be killed before it has written a file."""
+        with tempfile.TemporaryDirectory() as folder:
+            written: dict[str, PurePosixPath] = {}
+            for run in [*runs, [(number, True) for number in range(len(names))]]:
+                paths = FilePaths(Path(folder), ".partial")
+                for number, is_written in run:
+                    name = names[number % len(names)]
+                    path = paths.path(name)
+                    assert written.setdefault(name, path) == path
+                    (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
+                    if is_written or (Path(folder) / path).exists():
+                        (Path(folder) / path).write_text(name, encoding="utf-8")
+                    else:
+                        del written[name]
+            assert {path.relative_to(folder) for path in Path(folder).rglob("*") if path.is_file()} == {
+                Path(path) for path in written.values()
+            }
+        folded = [unicodedata.normalize("NFC", str(path)).casefold() for path in written.values()]
         assert len(set(folded)) == len(names)
-        for path in paths.values():
+        for path in written.values():
             assert not path.is_absolute()
             assert not {".", ".."} & set(path.parts)
             assert path.parts[0].casefold() != ".partial"
