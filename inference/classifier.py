@@ -211,9 +211,21 @@ def load(  # noqa: PLR0913 - what decides an answer
     """
     models = [load_model(Path(folder), intra_op_threads=intra_op_threads) for folder in folders]
     path = Path(decision) if decision is not None else Path(folders[0]) / DECISION_FILE
-    rules = None
-    if decision is not None or path.is_file():
-        from inference.decision.rules import load_rules  # most folders have none
-
-        rules = load_rules(path, models[0].spec.labels, one_is_true=models[0].spec.one_is_true)
+    rules = read_rules(path, models[0].spec) if decision is not None or path.is_file() else None
     return Classifier(models, top_k=top_k, min_score=min_score, limits=limits, admission=admission, decision=rules)
+
+
+def read_rules(path: Path, spec: ModelSpec) -> Decision:
+    """Read a ``decision.json`` for a model.
+
+    Args:
+        path: The file.
+        spec: The model, whose labels it names.
+
+    Raises:
+        ModelError: The file is missing, or cannot be used with this model.
+        TransientError: It cannot be read for now.
+    """
+    from inference.decision.rules import load_rules  # most models have none
+
+    return load_rules(path, spec.labels, one_is_true=spec.one_is_true)

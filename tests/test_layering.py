@@ -157,6 +157,9 @@ TABLE: dict[str, set[str]] = {
         "tools.times",
     },
     "tools.export": {"inference", "storage", "tools.account", "tools.query", "tools.terminal"},
+    "tools.decide": {
+        *("inference", "storage", "tools.account", "tools.export", "tools.interrupt", "tools.query", "tools.terminal"),
+    },
     "tools.report": {"inference", "storage", "tools.account", "tools.query", "tools.svg", "tools.terminal"},
     "tools.review": {
         *("inference", "storage", "tools.account", "tools.export", "tools.query", "tools.report", "tools.terminal"),

@@ -27,6 +27,7 @@ COMMANDS = {
     "chaos": "test the app on this machine under storage faults, host kills and concurrent overwrites",
     "classify": "classify local files and folders, without storage",
     "cost": "estimate what classifying photos costs on Azure, from CPU time measured on this machine",
+    "decide": "decide labels again by a changed decision.json, without reading an image",
     "demo": "render sample photos, upload them to a local stack and print their rows",
     "dev": "run Azurite and the dev host for Storage Explorer or azcopy",
     "doctor": "check settings, storage, model and machine, and suggest fixes",

@@ -25,15 +25,17 @@ class RowProgress:
 
     Args:
         as_json: Print JSON lines on stdout instead of text on stderr.
+        stage: What happens to the rows, in a word.
 
     Attributes:
         rows: The number of rows read.
         seconds: Since the start.
     """
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool, stage: str = "") -> None:
         self.rows = 0
         self._as_json = as_json
+        self._stage = stage
         self._started = time.monotonic()
         console = Console(stderr=True, highlight=False)
         self._is_live = console.is_terminal and not as_json
@@ -74,9 +76,12 @@ class RowProgress:
     def _show(self) -> None:
         rate = self.rows / max(self.seconds, 1e-9)
         if self._as_json:
-            event = {"event": "progress", "rows": self.rows, "rows_per_s": round(rate, 1)}
+            stage = {"stage": self._stage} if self._stage else {}
+            event = {"event": "progress", **stage, "rows": self.rows, "rows_per_s": round(rate, 1)}
             print(json.dumps(event), flush=True)
-        elif self._is_live:
-            self._view.update(self._task, description=f"{self.rows:,} rows, {rate:,.0f} rows/s")
+            return
+        text = f"{self.rows:,} rows{f' {self._stage}' if self._stage else ''}, {rate:,.0f} rows/s"
+        if self._is_live:
+            self._view.update(self._task, description=text)
         else:
-            self.report(f"{self.rows:,} rows, {rate:,.0f} rows/s")
+            self.report(text)
