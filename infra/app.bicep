@@ -37,6 +37,8 @@ param topK int
 param minScore string
 param damagedImages string
 param tagImages string
+param notifyQueue string
+param notifyLabels string
 param maximumInstanceCount int
 param alwaysReadyInstances int
 param instanceMemoryMB int
@@ -137,6 +139,8 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     MIN_SCORE: minScore
     DAMAGED_IMAGES: damagedImages
     TAG_IMAGES: tagImages
+    NOTIFY_QUEUE: notifyQueue
+    NOTIFY_LABELS: notifyLabels
     // Explicit, not derived: containers do not all show their limit in the same way. 384 MiB a core, two at least.
     DECODE_BUDGET_MIB: '768'
     RETRY_DELAYS_SECONDS: '60,300,900,1800,3600'

@@ -63,6 +63,12 @@ param damagedImages string = 'reject'
 @description('yes writes each result as index tags on the image, and lets the person who deploys do so too.')
 param tagImages string = 'no'
 
+@description('A queue in the image account that gets a message for each result; empty sends none.')
+param notifyQueue string = ''
+
+@description('With notifyQueue: only results with one of these labels, with commas between; empty for every result.')
+param notifyLabels string = ''
+
 @minValue(1)
 @maxValue(1000)
 @description('The app never runs on more instances than this: the bound of the bill, and of the load on storage.')
@@ -138,6 +144,7 @@ module imageContents 'images/contents.bicep' = {
     deadLetterContainer: deadLetterContainer
     resultsTable: resultsTable
     requestsQueue: requestsQueue
+    notifyQueue: notifyQueue
   }
   dependsOn: [group, imageStorage]
 }
@@ -238,6 +245,8 @@ module app 'app.bicep' = {
     minScore: minScore
     damagedImages: damagedImages
     tagImages: tagImages
+    notifyQueue: notifyQueue
+    notifyLabels: notifyLabels
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyInstances: alwaysReadyInstances
     instanceMemoryMB: instanceMemoryMB
@@ -280,4 +289,6 @@ output REQUESTS_QUEUE string = requestsQueue
 output MODEL_DIR string = modelDir
 output MODEL_BLOB string = modelBlob
 output TAG_IMAGES string = tagImages
+output NOTIFY_QUEUE string = notifyQueue
+output NOTIFY_LABELS string = notifyLabels
 output BLOB_TRIGGER_SOURCE string = 'EventGrid'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
@@ -125,3 +126,19 @@ def matching(pattern: re.Pattern[str], expected: str) -> Parser[str]:
         return text
 
     return Parser(parse, expected)
+
+
+def comma_separated() -> Parser[frozenset[str]]:
+    """Accept texts with commas between, as the fields of one line of CSV; none where the setting is empty."""
+
+    def parse(text: str) -> frozenset[str]:
+        try:
+            lines = list(csv.reader([text], skipinitialspace=True, strict=True))
+        except csv.Error:
+            raise ValueError from None
+        fields = [field.strip() for line in lines for field in line]
+        if not all(fields):
+            raise ValueError
+        return frozenset(fields)
+
+    return Parser(parse, 'a,b and so on; one that holds a comma in quotes: "a, b"')

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from inference.capture.name_pattern import NamePattern
 from storage.blob_folder import CONTAINER, BlobFolder
 from storage.errors import SettingsError
-from storage.setting import ConnectionSetting, Parser, Setting, matching, one_of, optional, whole, yes_or_no
+from storage.setting import (
+    ConnectionSetting,
+    Parser,
+    Setting,
+    comma_separated,
+    matching,
+    one_of,
+    optional,
+    whole,
+    yes_or_no,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,6 +41,7 @@ REJECT_DAMAGED, CLASSIFY_DAMAGED = "reject", "classify"
 _TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,55}")  # a table's name has at most 63 characters, and "reviews" is appended
 # A queue's name has at most 63 characters, and "-refused" is appended; the host knows poison queues by their end.
 _QUEUE = re.compile(r"(?=.{3,55}\Z)[a-z0-9](-?[a-z0-9])*(?<!-poison)(?<!-refused)")
+_NOTIFY_QUEUE = re.compile(r"(?=.{3,63}\Z)[a-z0-9](-?[a-z0-9])*")
 _MAX_HIDDEN_SECONDS = 7 * 24 * 3600  # the queue service hides a message for a week at most
 
 
@@ -208,6 +219,17 @@ class Settings:
         "([acting on results](act.md#tags)).",
         "no",
     )
+    notify_queue: str | None = _setting(
+        "NOTIFY_QUEUE",
+        optional(matching(_NOTIFY_QUEUE, "a queue name: 3 to 63 lower-case letters, digits and single dashes")),
+        "The queue of `ImageStorage` that gets a message for each result ([acting on results](act.md#messages)).",
+    )
+    notify_labels: frozenset[str] = _setting(
+        "NOTIFY_LABELS",
+        comma_separated(),
+        "With `NOTIFY_QUEUE`: only results with one of these labels get a message. By default every result does, "
+        "rejected and failed ones too.",
+    )
     reconcile_schedule: str = _setting(
         "RECONCILE_SCHEDULE",
         Parser(str, "an NCRONTAB expression with seconds, or a time span"),
@@ -261,6 +283,14 @@ class Settings:
             yield (
                 "INCOMING_CONTAINER and RESULTS_CONTAINER are the same container, so each sidecar would be classified "
                 "again, for ever: give RESULTS_CONTAINER a name of its own"
+            )
+        host_queues = ("azure-webjobs-", "webjobs-blobtrigger-poison", f"{self.requests_queue}-")
+        if self.notify_queue and (
+            self.notify_queue == self.requests_queue or self.notify_queue.startswith(host_queues)
+        ):
+            yield (
+                "NOTIFY_QUEUE names a queue of the app or of the host, which would take the messages for requests: "
+                "give it a name of its own"
             )
         written = {self.incoming_container, self.results_container}
         if self.decision_blob is not None and self.decision_blob.container in written:

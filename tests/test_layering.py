@@ -100,20 +100,17 @@ TABLE: dict[str, set[str]] = {
         *("azure.core", "azure.storage", "inference.errors", "storage.errors", "storage.etags", "storage.keys"),
         *("storage.listing", "storage.refusals", "storage.results"),
     },
+    "storage.pipeline.messages": {"inference.errors", "storage.results"},
+    "storage.pipeline.queue": {
+        *("azure.core", "azure.storage", "storage.clients", "storage.errors", "storage.pipeline.messages"),
+    },
     "storage.actions": {
         *("azure.core", "azure.storage", "inference.errors", "storage.clients", "storage.errors", "storage.etags"),
-        *("storage.results", "storage.settings"),
+        *("storage.pipeline.queue", "storage.results", "storage.settings"),
     },
     "storage.pipeline": {
-        *("azure.core", "azure.storage", "inference.errors", "inference.predictions", "storage.errors"),
-        *(
-            "inference.capture",
-            "storage.actions",
-            "storage.blobs",
-            "storage.clients",
-            "storage.refusals",
-            "storage.results",
-        ),
+        *("inference.errors", "inference.predictions", "inference.capture", "storage.actions", "storage.blobs"),
+        *("storage.pipeline.messages", "storage.pipeline.queue", "storage.refusals", "storage.results"),
     },
     "storage.query": {
         *("azure.data", "inference.errors", "storage.etags", "storage.keys", "storage.listing", "storage.tables"),

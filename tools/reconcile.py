@@ -28,6 +28,7 @@ _MEANING = {
     "index_removed": "index rows removed that no row has",
     "pruned": "deleted images whose results were removed",
     "tagged": "images whose index tags were written (TAG_IMAGES)",
+    "notified": "results whose message was sent (NOTIFY_QUEUE)",
 }
 
 

@@ -25,7 +25,7 @@ resource appBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 // Storage Queue Data Contributor: the host reads the queue of requests and both poison queues and writes the poison ones;
-// the app queues failed requests again.
+// the app queues failed requests again, and sends messages about results.
 resource appQueues 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: account
   name: guid(account.id, appPrincipalId, '974c5e8b-45b9-4653-ba55-5f855dd0fb88')

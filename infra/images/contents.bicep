@@ -7,6 +7,9 @@ param deadLetterContainer string
 param resultsTable string
 param requestsQueue string
 
+@description('The queue of messages about results; empty for none.')
+param notifyQueue string
+
 resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
   name: accountName
 }
@@ -72,6 +75,13 @@ resource requestsRefused 'Microsoft.Storage/storageAccounts/queueServices/queues
 resource uploadsPoison 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
   parent: queues
   name: 'webjobs-blobtrigger-poison'
+}
+
+// Messages about results: another program reads them, and needs a role of its own, such as Storage Queue Data Message
+// Processor. The app's role on the account lets it send.
+resource notifications 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = if (!empty(notifyQueue)) {
+  parent: queues
+  name: notifyQueue
 }
 
 resource rows 'Microsoft.Storage/storageAccounts/tableServices/tables@2023-05-01' = {

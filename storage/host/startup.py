@@ -87,6 +87,7 @@ class Startup:
         yield from self._memory()
         yield from self._events()
         yield from self._times()
+        yield from self._actions()
 
     def _fields(self) -> dict[str, object]:
         limits, settings = self.limits, self.settings
@@ -197,4 +198,11 @@ class Startup:
                 "queues.messageEncoding is base64: the host moves a message that is not Base64 to a poison queue, and "
                 "no function ever receives it.",
                 'Set "messageEncoding": "none" in host.json, as the app reads Base64 itself.',
+            )
+
+    def _actions(self) -> Iterator[ConfigWarning]:
+        if self.settings.notify_labels and self.settings.notify_queue is None:
+            yield ConfigWarning(
+                "NOTIFY_LABELS names labels, but NOTIFY_QUEUE names no queue: no message is sent.",
+                "Set NOTIFY_QUEUE, or remove NOTIFY_LABELS.",
             )

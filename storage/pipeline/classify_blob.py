@@ -70,6 +70,7 @@ def classify_blob(
             if blob is None:
                 if existing:
                     remove_superseded(stores.results, existing)
+                    stores.actions.after_duplicate(stores.results, row)
                 return delivery.finished(Outcome.DUPLICATE, existing)
             if blob.is_directory or is_sidecar(image.blob_name, blob.content):
                 return delivery.finished(Outcome.IGNORED)
@@ -97,12 +98,13 @@ def classify_blob(
             row,
             redo_before=redo_before,
             is_current_model=stores.is_current_model,
+            notifier=stores.actions.notifications,
         )
     if committed is None:
         return delivery.finished(Outcome.SUPERSEDED)
     kept_other = committed.model_version != record.model_version
     finished = delivery.finished(Outcome.DUPLICATE if kept_other else Outcome.COMMITTED, committed)
-    stores.actions.after_commit(committed, tag_count=tag_count)
+    stores.actions.after_commit(stores.results, committed, tag_count=tag_count)
     return finished
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from storage.pipeline.messages import Request
 
 _DEFAULT = Queues()
-_NEVER_EXPIRES = -1  # the default time to live of seven days would lose a request that waits through a long outage
+_NEVER_EXPIRES = -1  # the default time to live of seven days would lose a message that waits through a long outage
 _NOT_IN_XML = re.compile("[^\\t\\n\\r\\u0020-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
 
@@ -51,7 +51,7 @@ class RequestQueue:
             ConfigurationError: Storage refused the request.
         """
         for part in request.parts():
-            _send(self._queue, part.to_json(), delay_seconds)
+            send_text(self._queue, part.to_json(), delay_seconds=delay_seconds)
 
     def approximate_message_count(self) -> int:
         """About how many requests there are, invisible ones included.
@@ -91,10 +91,21 @@ class RefusedQueue:
             text = ""
         if not text or _NOT_IN_XML.search(text):
             text = b64encode(body).decode()
-        _send(self._queue, text, 0)
+        send_text(self._queue, text)
 
 
-def _send(queue: QueueClient, text: str, delay_seconds: int) -> None:
+def send_text(queue: QueueClient, text: str, *, delay_seconds: int = 0) -> None:
+    """Put a text on a queue, where it never expires; create the queue if it is missing.
+
+    Args:
+        queue: The queue; its policy encodes the text.
+        text: Up to 64 KiB when it is encoded.
+        delay_seconds: How long it stays invisible, 0 to 604,800.
+
+    Raises:
+        TransientError: Storage failed; the caller must keep the work.
+        ConfigurationError: Storage refused the request.
+    """
     with translate_errors(f"sending to the queue {queue.queue_name}"):
         try:
             queue.send_message(text, visibility_timeout=delay_seconds, time_to_live=_NEVER_EXPIRES)

@@ -170,10 +170,11 @@ def give_up(stores: Stores, image: Image, error: str) -> Record | None:
         blob_last_modified=info.last_modified,
         content_length=info.content_length,
     )
-    committed = commit(stores.results, stores.source, record, row)
+    committed = commit(stores.results, stores.source, record, row, notifier=stores.actions.notifications)
     if committed is not None and committed.status is Status.FAILED:
         logger.error("image_failed image=%s error=%s do=redrive", _json(image), error)
-        stores.actions.after_commit(committed)
+    if committed is not None:
+        stores.actions.after_commit(stores.results, committed)
     return committed
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Finding(NamedTuple):
-    """One inconsistency: ``missing``, ``stale``, ``repaired``, ``index_removed``, ``pruned`` or ``tagged``."""
+    """One inconsistency: its event is the name of its count in ``Summary``."""
 
     event: str
     image: str
@@ -30,6 +30,7 @@ class Summary:
             there is no container.
         tagged: Images whose index tags were written because they differed from the row; ``None`` without
             ``TAG_IMAGES``.
+        notified: Results whose message was due and was sent; ``None`` without ``NOTIFY_QUEUE``.
     """
 
     images: int = 0
@@ -42,6 +43,7 @@ class Summary:
     pruned: int = 0
     coverage: float | None = 1.0
     tagged: int | None = None
+    notified: int | None = None
 
     def count(self, finding: Finding) -> None:
         """Count a finding under its event."""

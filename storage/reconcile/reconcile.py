@@ -17,7 +17,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
 from inference.errors import ClassificationError
@@ -87,7 +87,10 @@ class Reconciliation:
             TransientError: Storage failed for now; completed steps stay.
             ConfigurationError: Storage refused the request.
         """
-        summary = Summary(tagged=None if self.stores.actions.tags is None else 0)
+        actions = self.stores.actions
+        summary = Summary(
+            tagged=None if actions.tags is None else 0, notified=None if actions.notifications is None else 0
+        )
         with_blob = BucketHashes()
         for request in self._requests(self._lost(summary, with_blob)):
             self._send(request, summary)
@@ -98,7 +101,7 @@ class Reconciliation:
             self._rewrite(image, summary)
         for finding in self._repaired(mismatches):
             self._report(finding, summary)
-        for finding in self._tagged():
+        for finding in chain(self._tagged(), self._notified()):
             self._report(finding, summary)
         return summary
 
@@ -123,6 +126,24 @@ class Reconciliation:
             return Finding("tagged", record.blob_name) if is_tagged else None
 
         yield from _check(differing_tags(self.stores, self.container), check)
+
+    def _notified(self) -> Iterator[Finding]:
+        """Send the messages that rows mark as due, and yield the findings."""
+        notifications = self.stores.actions.notifications
+        if notifications is None:
+            return
+
+        def check(record: Record) -> Finding | None:
+            is_sent = self.dry_run or notifications.send_due(self.stores.results, record.image)
+            return Finding("notified", record.blob_name) if is_sent else None
+
+        newest = self.stores.now() - timedelta(seconds=self.grace_seconds)
+        due = (
+            record
+            for record in all_records(self.stores.results)
+            if record.notify_due and record.container == self.container and record.classified_at <= newest
+        )
+        yield from _check(due, check)
 
     @property
     def _repair(self) -> Repair:

@@ -17,9 +17,12 @@ from storage.results.record import Image, IndexRow, Status
 from storage.results.serialization import to_entity
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from storage.keys import RowKeys
     from storage.pipeline.stores import Stores
     from storage.results.record import Record
+    from storage.results.store import Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Repair:
             return True
         if written is not None and _is_later_outcome(written, row.record):
             # Undoing it could undo an attempt that is still running; finishing it repeats that attempt's own steps.
-            commit(self.stores.results, self.stores.source, written, row, redo_before=written.classified_at)
+            self._commit(written, row, redo_before=written.classified_at)
             return True
         try:
             self.stores.results.write_sidecar(_with_scores(row.record, written), sidecar)
@@ -77,7 +80,7 @@ class Repair:
             return False
         if not self.stores.source.is_current(image, written.etag):
             return False
-        return self.dry_run or commit(self.stores.results, self.stores.source, written, row) is not None
+        return self.dry_run or self._commit(written, row) is not None
 
     def repair_index(self, image: Image) -> bool:
         """Write the index rows of the row that are missing or differ."""
@@ -123,6 +126,9 @@ class Repair:
             return False
         if self.dry_run:
             return True
+        notifications = self.stores.actions.notifications
+        if notifications and row and row.record and row.record.notify_due:
+            notifications.send(row.record)
         try:
             if sidecar is not None:
                 results.delete_sidecar(image, sidecar.etag)
@@ -147,6 +153,10 @@ class Repair:
             return False
         return self.stores.results.read_row(record.image) is None and self.prune_deleted(record.image)
 
+    def _commit(self, record: Record, row: Stored | None, redo_before: datetime | None = None) -> Record | None:
+        notifier = self.stores.actions.notifications
+        return commit(self.stores.results, self.stores.source, record, row, redo_before=redo_before, notifier=notifier)
+
     def _index_keys_of_row(self, image: Image) -> set[RowKeys]:
         row = self.stores.results.read_row(image)
         return row.record.index_keys() if row and row.record else set()
@@ -168,7 +178,7 @@ class Repair:
 
 def same_outcome(one: Record, other: Record) -> bool:
     """Whether two records agree. What each keeps of races may differ, and a row may hold fewer predictions."""
-    one, other = (replace(record, superseded=(), shared=False) for record in (one, other))
+    one, other = (replace(record, superseded=(), shared=False, notify_due=False) for record in (one, other))
     return to_entity(one) == to_entity(other)
 
 

@@ -21,7 +21,7 @@ from storage.results.index_rows import index_rows
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from storage.results.commit import ResultStore
+    from storage.results.commit import Notifier, ResultStore
     from storage.results.record import Image, Record
     from storage.results.store import Stored
 
@@ -41,6 +41,7 @@ def amend(
     etag: str,
     change: Callable[[Record], Record | None],
     found: Found | None = None,
+    notifier: Notifier | None = None,
 ) -> Record | None:
     """Change columns of the outcome of one content.
 
@@ -50,6 +51,7 @@ def amend(
         etag: Of the content that the change is about.
         change: Returns the changed record, of the same attempt; ``None`` to leave it.
         found: The result where it was read already, however long ago: writes are conditional on it.
+        notifier: Decides whether a changed label marks the row for a message, and sends the one that the row still owes.
 
     Returns:
         The record that was written; ``None`` where the outcome is of another content, another attempt is at work, or
@@ -75,7 +77,7 @@ def amend(
         try:
             if amended != written:
                 results.write_sidecar(amended, sidecar)
-            _write_index_and_row(results, amended, row, row.record)
+            _write_index_and_row(results, _marked(amended, row.record, notifier), row, row.record)
         except ConflictError:
             continue
         return amended
@@ -96,6 +98,15 @@ def _write_index_and_row(results: ResultStore, amended: Record, row: Stored, rep
         for address in amended.index_keys() - kept:
             results.delete_index_row(address)
         raise
+
+
+def _marked(amended: Record, replaced: Record, notifier: Notifier | None) -> Record:
+    """The record as the row keeps it: a new label is a new result, any other change leaves the mark as it is."""
+    if notifier is None or amended.label == replaced.label:
+        return replace(amended, notify_due=replaced.notify_due)
+    if replaced.notify_due:
+        notifier.send(replaced)
+    return replace(amended, notify_due=notifier.matches(amended))
 
 
 def _naming_leftovers(changed: Record, written: Record | None, row: Record) -> Record:

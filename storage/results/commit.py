@@ -56,6 +56,13 @@ class Source(Protocol):
     def is_current(self, image: Image, etag: str) -> bool: ...  # noqa: D102 - documented by SourceBlobs
 
 
+class Notifier(Protocol):
+    """What the protocol asks of messages about results (see ``storage.actions.notifications``)."""
+
+    def matches(self, record: Record) -> bool: ...  # noqa: D102 - documented by Notifications
+    def send(self, record: Record) -> None: ...  # noqa: D102
+
+
 def is_done(record: Record, etag: str, model_version: str, redo_before: datetime | None = None) -> bool:
     """Whether a stored record is the outcome for this content and model, so that there is nothing to do.
 
@@ -85,6 +92,7 @@ def commit(  # noqa: PLR0913 - the two ports, the record, and what decides betwe
     *,
     redo_before: datetime | None = None,
     is_current_model: IsCurrentModel = _unknown,
+    notifier: Notifier | None = None,
 ) -> Record | None:
     """Make a record the outcome for its image.
 
@@ -95,6 +103,7 @@ def commit(  # noqa: PLR0913 - the two ports, the record, and what decides betwe
         row: The row as it was read before the image was read; ``None`` when there was none.
         redo_before: Outcomes older than this are replaced even for the same content; aware UTC.
         is_current_model: Whether a model version is the one to classify with now; ``None`` where it is not known.
+        notifier: Decides whether the row is marked for a message, and sends the one that a replaced row still owes.
 
     Returns:
         The committed record: this one, or the equivalent one of an attempt that was first, or that of another model if
@@ -129,7 +138,7 @@ def commit(  # noqa: PLR0913 - the two ports, the record, and what decides betwe
         except ConflictError:
             sidecar = results.read_sidecar(image)
         else:
-            return _write_index_and_row(results, to_write, row)
+            return _write_index_and_row(results, to_write, row, notifier)
 
 
 def finish_interrupted(results: ResultStore, image: Image, row: Stored | None) -> None:
@@ -230,18 +239,23 @@ def _write_sidecar(results: ResultStore, record: Record, replaced: Stored | None
             raise
 
 
-def _write_index_and_row(results: ResultStore, record: Record, row: Stored | None) -> Record | None:
+def _write_index_and_row(
+    results: ResultStore, record: Record, row: Stored | None, notifier: Notifier | None = None
+) -> Record | None:
     """Steps 2 and 3 for the record in the sidecar. ``row`` was read before the sidecar was seen to hold the record."""
     image = record.image
     for index_row in index_rows(record):
         results.write_index_row(index_row)
     _remove(results, record.superseded)
     index_keys = record.index_keys()
+    marked = replace(record, notify_due=notifier is not None and notifier.matches(record))
     while True:
         if row and row.record:
             _remove(results, row.record.index_keys() - index_keys)
+            if notifier and row.record.notify_due and not same_attempt(row.record, record):
+                notifier.send(row.record)
         try:
-            results.write_row(record, row)
+            results.write_row(marked, row)
         except ConflictError:
             row = results.read_row(image)
         else:

@@ -1,6 +1,6 @@
 """The rows of the index table that lead to a result. Each holds every column of it, so it answers a query alone.
 
-Left out are the two columns that only attempts at the same image read: they change while the result stays.
+Left out are the columns that only attempts at the same image read: they change while the result stays.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_LEFT_OUT = ("PartitionKey", "RowKey", "superseded", "shared")
+_LEFT_OUT = ("PartitionKey", "RowKey", "superseded", "shared", "notify_due")
 
 
 def index_rows(record: Record) -> tuple[IndexRow, ...]:

@@ -103,6 +103,7 @@ class Record:
         answers: One answer per model where several were asked, else empty. A row keeps them without predictions.
         superseded: Index rows that a replaced attempt may still write (see ``commit``).
         shared: More than one attempt writes this outcome, so one of them may still be running when another is done.
+        notify_due: The message about this result (``NOTIFY_QUEUE``) may not have been sent. Of the row alone.
     """
 
     container: str
@@ -146,6 +147,7 @@ class Record:
     answers: tuple[Answer, ...] = ()
     superseded: tuple[keys.RowKeys, ...] = ()
     shared: bool = False
+    notify_due: bool = False
 
     def __post_init__(self) -> None:
         if self.score is not None and not math.isfinite(self.score):

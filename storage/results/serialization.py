@@ -53,6 +53,7 @@ SUMMARY_COLUMNS = (
 _TIMES = frozenset({"classified_at", "blob_last_modified"})
 _INT32 = 2**31  # the SDK refuses a larger int without a tag; a delay of 25 days in milliseconds is one
 _OWN_FORMS = frozenset({"predictions", "scores", "answers", "superseded"})
+_ROW_ONLY = frozenset({"notify_due"})  # changes while the result, and so the sidecar, stays
 _SCALARS = tuple(field.name for field in fields(Record) if field.name not in _OWN_FORMS)
 _FLAGS = frozenset(field.name for field in fields(Record) if field.default is False)
 _REQUIRED = frozenset(field.name for field in fields(Record) if field.default is MISSING)
@@ -62,7 +63,7 @@ _SIDECAR_START = re.compile(rb'\{\s*"schema_version"\s*:')  # as ``to_sidecar`` 
 # What values of unexpected types raise while they are read.
 _DEFECTS = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 _READABLE_VERSIONS = frozenset({1, SCHEMA_VERSION})
-_NOT_SHOWN = frozenset({"scores", "answers", "superseded", "shared"})
+_NOT_SHOWN = frozenset({"scores", "answers", "superseded", "shared", "notify_due"})
 
 COLUMNS = tuple(
     "top_k" if field.name == "predictions" else field.name for field in fields(Record) if field.name not in _NOT_SHOWN
@@ -146,6 +147,8 @@ def to_sidecar(record: Record) -> bytes:
         document["superseded"] = record.superseded
     if not record.shared:
         del document["shared"]
+    for name in _ROW_ONLY:
+        del document[name]
     if scores := score_vector.to_json(record.scores):
         document["scores"] = scores
     return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2).encode()
@@ -160,7 +163,8 @@ def from_sidecar(content: bytes) -> Record:
     """
     try:
         document = json.loads(content)
-        values = {name: document[name] if name in _REQUIRED else document.get(name) for name in _SCALARS}
+        names = [name for name in _SCALARS if name not in _ROW_ONLY]
+        values = {name: document[name] if name in _REQUIRED else document.get(name) for name in names}
         for name in _TIMES:
             values[name] = datetime.fromisoformat(values[name]) if values[name] else None
         lists = (document["predictions"], document.get("answers", ()), document.get("superseded", ()))

@@ -179,6 +179,8 @@ def test_an_output_that_is_also_an_input_has_the_same_meaning() -> None:
         "REQUESTS_QUEUE",
         "MODEL_DIR",
         "TAG_IMAGES",
+        "NOTIFY_QUEUE",
+        "NOTIFY_LABELS",
         "MODEL_BLOB",
     }
 

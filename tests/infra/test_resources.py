@@ -53,7 +53,7 @@ def names_of(kind: str) -> set[str]:
     """Return the names of containers, queues or tables with main.bicep's defaults."""
     known = MAIN.params | MAIN.variables
     found = [each for each in CONTENTS.resources.values() if each.type.endswith(f"/{kind}")]
-    return {evaluate(each.body["name"], known) for each in found}
+    return {evaluate(each.body["name"], known) for each in found} - {""}  # an empty name: its condition does not hold
 
 
 def accounts() -> list[Resource]:
@@ -65,6 +65,11 @@ def test_the_containers_queues_and_tables_are_those_of_the_code() -> None:
     settings = Settings.from_environ({name: str(each) for name, each in SETTINGS.items()})
     assert names_of("containers") == {settings.incoming_container, settings.results_container, "models", "dead-letters"}
     assert settings.requests_queue == messages.QUEUE
+    assert settings.notify_queue is None
+    assert (
+        "resource notifications 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = if (!empty("
+        in (CONTENTS.path.read_text(encoding="utf-8"))
+    )
     assert names_of("queues") == {
         *(messages.QUEUE, messages.POISON_QUEUE, messages.BLOB_POISON_QUEUE, messages.REFUSED_QUEUE)
     }

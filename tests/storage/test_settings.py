@@ -45,6 +45,16 @@ def test_a_connection_string_alone_is_enough() -> None:
         ("DECODE_BUDGET_MIB", "512", "decode_budget_mib", 512),
         ("RETRY_DELAYS_SECONDS", "1, 2,3", "retry_delays_seconds", (1, 2, 3)),
         ("BLOB_TRIGGER_SOURCE", "EventGrid", "blob_trigger_source", "EventGrid"),
+        ("TAG_IMAGES", "yes", "tag_images", True),
+        ("NOTIFY_QUEUE", "foxes", "notify_queue", "foxes"),
+        ("NOTIFY_QUEUE", "", "notify_queue", None),
+        ("NOTIFY_LABELS", "", "notify_labels", frozenset()),
+        (
+            "NOTIFY_LABELS",
+            'fox, red deer,"tench, fish"',
+            "notify_labels",
+            {"fox", "red deer", "tench, fish"},
+        ),
     ],
 )
 def test_a_setting_is_read(name: str, value: str, attribute: str, expected: Any) -> None:
@@ -67,6 +77,9 @@ def test_a_setting_is_read(name: str, value: str, attribute: str, expected: Any)
         ("REQUESTS_QUEUE", "a--b"),
         ("REQUESTS_QUEUE", "requests-poison"),
         ("REQUESTS_QUEUE", "requests-refused"),
+        ("NOTIFY_QUEUE", "Foxes"),
+        ("NOTIFY_LABELS", "fox,,wolf"),
+        ("NOTIFY_LABELS", '"fox'),
         ("TOP_K", "0"),
         ("TOP_K", "many"),
         ("TOP_K", "2.5"),
@@ -180,3 +193,18 @@ def test_a_token_is_never_sent_in_the_clear_and_every_bad_uri_is_named() -> None
 
 def test_clients_for_an_identity_are_made_without_a_request() -> None:
     connect(read_connection(IDENTITY, "ImageStorage")).close()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "classify-requests",
+        "classify-requests-poison",
+        "classify-requests-refused",
+        "webjobs-blobtrigger-poison",
+        "azure-webjobs-blobtrigger-abc",
+    ],
+)
+def test_messages_do_not_go_to_a_queue_of_the_app_or_the_host(name: str) -> None:
+    with pytest.raises(SettingsError, match=r"NOTIFY_QUEUE names a queue of the app or of the host.+a name of its own"):
+        settings(NOTIFY_QUEUE=name)

@@ -11,7 +11,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from storage.errors import SDK_ERRORS
 from storage.pipeline.messages import Queues
-from tools.doctor.actions import check_tags
+from tools.doctor.actions import check_notifications, check_tags
 from tools.doctor.findings import ok, problem, warning
 from tools.doctor.queues import NO_RETRIES, check_internal_queues, check_queues
 from tools.failures.causes import address, explain_failure
@@ -36,10 +36,15 @@ def check_account(clients: Clients, connection: Connection, settings: Settings) 
     """Check the containers, queues and tables that the app uses in its own account."""
     incoming, results = settings.incoming_container, settings.results_container
     queues = Queues(settings.requests_queue)
+    notify = partial(check_notifications, clients, settings.notify_queue) if settings.notify_queue else list
     tags = partial(check_tags, clients, incoming) if settings.tag_images else list
     checks: list[tuple[str, str, Callable[[], list[Finding]]]] = [
         ("blobs", clients.blobs.url, lambda: [*_containers(clients, incoming, results), *tags()]),
-        ("queues", clients.queues.url, lambda: [_readable(clients), *check_queues(clients, queues, incoming)]),
+        (
+            "queues",
+            clients.queues.url,
+            lambda: [_readable(clients), *check_queues(clients, queues, incoming), *notify()],
+        ),
         ("tables", clients.tables.url, lambda: _tables(clients, settings.results_table, settings.index_table)),
     ]
     return _run_parallel(checks, connection)

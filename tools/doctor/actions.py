@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from azure.core.exceptions import ResourceNotFoundError
+
 from inference.errors import ConfigurationError
 from storage.actions.index_tags import IndexTags
 from tools.doctor.findings import ok, problem, warning
+from tools.doctor.queues import NO_RETRIES
 
 if TYPE_CHECKING:
     from storage.clients import Clients
@@ -28,3 +31,15 @@ def check_tags(clients: Clients, container: str) -> list[Finding]:
             )
         ]
     return [ok("tags", f"Index tags of the container {container} can be read.")]
+
+
+def check_notifications(clients: Clients, name: str) -> list[Finding]:
+    """Count the messages about results that wait to be read."""
+    try:
+        properties = clients.queues.get_queue_client(name).get_queue_properties(**NO_RETRIES)
+    except ResourceNotFoundError as error:
+        if not getattr(error, "error_code", None):  # another kind of server
+            raise
+        return [ok("queues", f"The queue {name} (NOTIFY_QUEUE) does not exist yet: the first message creates it.")]
+    count = int(properties.approximate_message_count or 0)
+    return [ok("queues", f"{name} (NOTIFY_QUEUE) holds {count:,} messages about results for another program.")]

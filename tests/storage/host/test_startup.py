@@ -51,6 +51,13 @@ def found(startup: Startup) -> list[str]:
     return [warning.problem for warning in startup.warnings()]
 
 
+def test_labels_without_a_queue_are_a_warning() -> None:
+    (warning,) = (each for each in start(settings={"NOTIFY_LABELS": "fox"}).warnings() if "NOTIFY" in each.problem)
+    assert warning.remedy == "Set NOTIFY_QUEUE, or remove NOTIFY_LABELS."
+    with_queue = start(settings={"NOTIFY_LABELS": "fox", "NOTIFY_QUEUE": "foxes"})
+    assert not [each for each in found(with_queue) if "NOTIFY" in each]
+
+
 class TestLine:
     def test_is_one_line_of_distinct_fields(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.conftest import Names
     from tools.account import Account
     from tools.azurite.azurite import Azurite
 
@@ -94,6 +95,18 @@ def test_index_tags_are_checked_where_images_are_tagged(
     account.clients.blobs.create_container(account.settings.incoming_container)
     (found,) = sentences(findings(capsys), "ok", "tags")
     assert found == f"Index tags of the container {account.settings.incoming_container} can be read."
+
+
+def test_waiting_messages_about_results_are_counted(
+    account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, names: Names
+) -> None:
+    name = names.queue("foxes")
+    monkeypatch.setenv("NOTIFY_QUEUE", name)
+    missing = f"The queue {name} (NOTIFY_QUEUE) does not exist yet: the first message creates it."
+    assert missing in sentences(findings(capsys), "ok", "queues")
+    account.clients.queues.create_queue(name).send_message("fox")
+    expected = f"{name} (NOTIFY_QUEUE) holds 1 messages about results for another program."
+    assert expected in sentences(findings(capsys), "ok", "queues")
 
 
 @pytest.mark.parametrize(
