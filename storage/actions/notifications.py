@@ -37,7 +37,7 @@ class Notifications:
     Attributes:
         clients: Pooled clients of the image account.
         queue_name: The queue.
-        labels: Only results with one of these labels match; without labels every result does, whatever its status.
+        labels: Only results with one of these labels match; without labels every result, failed ones too.
     """
 
     clients: Clients

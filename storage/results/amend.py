@@ -35,12 +35,13 @@ class Found(NamedTuple):
     sidecar: Stored | None
 
 
-def amend(
+def amend(  # noqa: PLR0913 - the result, the change, and the ports
     results: ResultStore,
     image: Image,
     etag: str,
     change: Callable[[Record], Record | None],
     found: Found | None = None,
+    *,
     notifier: Notifier | None = None,
 ) -> Record | None:
     """Change columns of the outcome of one content.
@@ -51,7 +52,7 @@ def amend(
         etag: Of the content that the change is about.
         change: Returns the changed record, of the same attempt; ``None`` to leave it.
         found: The result where it was read already, however long ago: writes are conditional on it.
-        notifier: Decides whether a changed label marks the row for a message, and sends the one that the row still owes.
+        notifier: Decides whether a changed label marks the row for a message; sends the one that the row still owes.
 
     Returns:
         The record that was written; ``None`` where the outcome is of another content, another attempt is at work, or

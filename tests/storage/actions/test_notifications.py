@@ -1,4 +1,4 @@
-"""Messages about results: after the commit, at least once, with one id, whatever dies or is refused in between."""
+"""Messages about results: after the commit, at least once, with one id, where a process dies or a queue refuses."""
 
 from __future__ import annotations
 
@@ -204,6 +204,29 @@ class TestAProcessThatDies:
         assert scene.row().notify_due
         assert scene.classify() is Outcome.DUPLICATE
         self.assert_sent(scene, copies)
+
+
+def test_a_label_that_is_changed_later_is_another_result(scene: Scene) -> None:
+    scene.classify("cat")
+    results, image, notifier = scene.account.results, scene.account.image(), scene.stores().actions.notifications
+
+    def change(label: str, version: str) -> None:
+        etag = scene.row().etag
+        decided = amend(
+            results, image, etag, lambda it: replace(it, label=label, decision_version=version), notifier=notifier
+        )
+        assert decided is not None
+        scene.stores().actions.after_commit(results, decided)
+
+    change("fox", "d1")
+    (first,) = scene.messages()
+    assert (first["label"], first["decision_version"]) == ("fox", "d1")
+    change("fox", "d2")
+    assert scene.messages() == [], "the label stays"
+    change("cat", "d3")
+    change("fox", "d4")
+    (second,) = scene.messages()
+    assert second["id"] != first["id"]
 
 
 class TestAQueueThatRefuses:
