@@ -18,13 +18,14 @@ from storage.query.lookup import RowLookup
 from storage.reviews.store import Change, ReviewStore, batches
 from tools.account import open_account
 from tools.review.corrections import read_corrections
+from tools.review.label_studio_export import read_export
 from tools.review.labels import Labels
 from tools.review.progress import ImportProgress
 from tools.review.values import EntryError, read_json
 from tools.terminal import fitted, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from storage.results.record import Record
     from storage.reviews.review import Content, Review
@@ -43,15 +44,23 @@ _NUMBERS = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="the file that a review page saved")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="the file that a review page saved, or Label Studio's export as JSON"
+    )
     parser.add_argument("--by", required=True, type=_reviewer, metavar="NAME", help="the reviewer's name")
+    parser.add_argument(
+        "--annotator",
+        metavar="ID",
+        help="read only the annotations of this person, by id or e-mail address in Label Studio",
+    )
     parser.add_argument("--json", action="store_true", help="print progress and summary as JSON lines")
     parser.epilog = (
         "A review belongs to the content that the reviewer saw: another upload under the same name has none. A later\n"
         "review by the same reviewer replaces the earlier one. Importing a file twice changes nothing.\n"
         "Exit 0: done. 1: some reviews of the file were refused. 2: misuse, or no file of corrections.\n\n"
-        "example:\n"
-        "  python -m tools review import corrections.json --by 'Ana Pires'"
+        "examples:\n"
+        "  python -m tools review import corrections.json --by 'Ana Pires'\n"
+        "  python -m tools review import project-1.json --annotator 7 --by 'Ana Pires'"
     )
 
 
@@ -61,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     counts: Counter[str] = Counter()
     labels = Labels()
     with open_account() as account:
-        items = list(_accepted(document, account.settings.incoming_container, args.by, counts))
+        items = list(_accepted(_read(document, account.settings.incoming_container, args), counts))
         work = list(batches(items))
         counts["repeated"] = len(items) - sum(map(len, work))
         store = ReviewStore(account.clients.tables, account.settings.reviews_table)
@@ -83,11 +92,19 @@ def run(args: argparse.Namespace) -> int:
     return 1 if counts["refused"] else 0
 
 
-def _accepted(document: Any, container: str, reviewer: str, counts: Counter[str]) -> Iterator[Item]:
-    """Yield the reviews that can be imported; report the others."""
+def _read(document: Any, container: str, args: argparse.Namespace) -> Iterator[Item | EntryError]:
+    if isinstance(document, list):
+        return read_export(document, container, args.by, args.annotator)
     if not isinstance(document, dict):
         raise ConfigurationError("This is no file of corrections: it holds no JSON object, as review pages save.")
-    for each in read_corrections(document, container, reviewer):
+    if args.annotator is not None:
+        raise ConfigurationError("--annotator selects people of Label Studio, and this file is not its export.")
+    return read_corrections(document, container, args.by)
+
+
+def _accepted(items: Iterable[Item | EntryError], counts: Counter[str]) -> Iterator[Item]:
+    """Yield the reviews that can be imported; report the others."""
+    for each in items:
         counts["reviews"] += 1
         if not isinstance(each, EntryError):
             yield each
