@@ -54,7 +54,7 @@ def read_export(
 
 
 def _annotations(task: Any) -> list[dict[str, Any] | None]:
-    """The annotations of a task that were submitted; ``None`` for what is no annotation."""
+    """The annotations of a task that were submitted; ``None`` in place of anything else."""
     annotations = task.get("annotations") if isinstance(task, dict) else None
     if not isinstance(annotations, list):
         return [None]
@@ -65,7 +65,7 @@ def _annotations(task: Any) -> list[dict[str, Any] | None]:
 def _item(task: Any, annotation: dict[str, Any] | None, container: str, reviewer: str) -> Item:
     data = task.get("data") if isinstance(task, dict) else None
     if annotation is None or not isinstance(data, dict):
-        raise EntryError("it is no task of Label Studio's format JSON; other formats leave out what is needed")
+        raise EntryError("it is no task of Label Studio's format JSON; other formats lack its parts")
     if not {"container", "blob_name", "etag"} <= data.keys():
         raise EntryError("its data does not name the photo's content: make tasks with review make")
     if text_of(data, "container") != container:

@@ -108,7 +108,7 @@ def test_what_is_no_review_of_a_photo_is_refused_alone(importing: Importing) -> 
     assert importing.err.splitlines()[:4] == [
         "Task 1 (cat.jpg) is refused: it is of another container.",
         "Task 2 (cat.jpg) is refused: it has 2 choices, and a photo has one label.",
-        "Task 3 is refused: it is no task of Label Studio's format JSON; other formats leave out what is needed.",
+        "Task 3 is refused: it is no task of Label Studio's format JSON; other formats lack its parts.",
         "Task 4 is refused: its data does not name the photo's content: make tasks with review make.",
     ]
 
