@@ -52,7 +52,13 @@ def command_module(name: str) -> ModuleType:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        return _run(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:  # also while a command's module is being imported, which takes seconds on a busy machine
+        return 130
+
+
+def _run(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tools",
         description="Run, test and query the image classifier from a terminal.",
@@ -82,8 +88,6 @@ def main(argv: list[str] | None = None) -> int:
         return _report(error, args.debug, 2)
     except ClassificationError as error:
         return _report(error, args.debug, 1)
-    except KeyboardInterrupt:
-        return 130
     except OSError as error:
         if not _is_closed_pipe(error):
             raise

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from inference.errors import ModelError
 from tools.__main__ import main
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 MISSING = ["model", "inspect", "no-such-folder"]
 
@@ -28,3 +33,14 @@ def test_without_debug_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) 
 def test_a_file_with_the_name_of_an_option_is_still_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["model", "inspect", "--", "--debug"]) == 2
     assert "--debug" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_a_command_is_imported_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_name: str) -> ModuleType:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tools.__main__.command_module", interrupted)
+    assert main(MISSING) == 130
+    assert capsys.readouterr().err == ""
