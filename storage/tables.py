@@ -16,6 +16,7 @@ from storage.errors import translate_errors
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from azure.core.paging import ItemPaged
     from azure.data.tables import TableClient
 
     from storage.keys import RowKeys
@@ -86,23 +87,19 @@ class TableReader:
         """A reader of the same table, with the same counter and another condition."""
         return TableReader(self._table, self._select, self._counter, condition)
 
-    def pages(self, span: Span | None = None) -> Iterator[Entities]:
+    def pages(self, span: Span | None = None, first_page: int = PAGE) -> Iterator[Entities]:
         """Yield the entities of a range page by page, in key order. An empty page need not be the last one.
 
         Args:
             span: The range; ``None`` is the whole table.
+            first_page: The most entities of the first page, at most ``PAGE``.
 
         Raises:
             TransientError: Storage failed for now.
             ConfigurationError: Storage refused the request.
         """
-        options: dict[str, Any] = {"select": self._select, "results_per_page": PAGE}
-        text, values = self._filter(span)
-        if text:
-            found = self._table.query_entities(text, parameters=values, **options)
-        else:
-            found = self._table.list_entities(**options)
-        pages = found.by_page()
+        size = first_page
+        pages = self._query(span, size).by_page()
         while True:
             with translate_errors(f"reading the table {self._table.table_name}"):
                 try:
@@ -115,6 +112,11 @@ class TableReader:
             if page is None:
                 return
             yield page
+            if size != PAGE:
+                size, token = PAGE, pages.continuation_token  # type: ignore[attr-defined] # of the iterator's class
+                if token is None:
+                    return
+                pages = self._query(span, size).by_page(token)
 
     def point(self, address: RowKeys) -> Mapping[str, Any] | None:
         """The entity at an address, regardless of the condition; ``None`` where there is none.
@@ -130,6 +132,13 @@ class TableReader:
                 return None
             finally:
                 self._counter.add()
+
+    def _query(self, span: Span | None, page_size: int) -> ItemPaged[Any]:
+        text, values = self._filter(span)
+        options: dict[str, Any] = {"select": self._select, "results_per_page": page_size}
+        if text:
+            return self._table.query_entities(text, parameters=values, **options)
+        return self._table.list_entities(**options)
 
     def _filter(self, span: Span | None) -> tuple[str, dict[str, Any]]:
         """The OData filter of a range and the condition, with its parameters."""

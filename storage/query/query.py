@@ -12,7 +12,7 @@ from __future__ import annotations
 import heapq
 from dataclasses import replace
 from datetime import timedelta
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from typing import TYPE_CHECKING, Any
 
 from storage.etags import same_etag
@@ -22,7 +22,7 @@ from storage.query.lookup import RowLookup
 from storage.query.plan import Kind, plan
 from storage.results.index_rows import from_index_entity, has_every_column
 from storage.results.serialization import from_any_entity
-from storage.tables import RequestCounter, TableReader
+from storage.tables import PAGE, RequestCounter, TableReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from storage.results.record import Record
     from storage.tables import Span
 
+_FIRST_PAGE = 100  # rows: a page of a thousand takes half a second of CPU, in the service and here
 # Index rows whose rows are read together: few at first, so that the first answers appear at once.
 _FIRST_BATCH = 16
 _MAX_BATCH = 1000
@@ -86,7 +87,8 @@ class Query:
         """
         if self._plan.in_index:
             return self._rows_of_index(limit)
-        records = (record for entity in self._entities() if (record := from_any_entity(entity)) is not None)
+        entities = self._entities(_first_page(limit))
+        records = (record for entity in entities if (record := from_any_entity(entity)) is not None)
         return islice(records, limit)
 
     def count(self, limit: int | None = None) -> int:
@@ -99,26 +101,31 @@ class Query:
         needs_rows = self._plan.in_index and (self._verify or not self._filter.first_index_columns_are_enough)
         return sum(1 for _ in (self.records(limit) if needs_rows else islice(self._entities(), limit)))
 
-    def _entities(self) -> Iterator[Mapping[str, Any]]:
-        """Yield the matching entities of the planned table, streams merged by RowKey: in the index that is by time."""
+    def _entities(self, first_page: int = PAGE) -> Iterator[Mapping[str, Any]]:
+        """Yield the matching entities of the planned table, streams merged by RowKey: in the index that is by time.
+
+        A small first page appears sooner. Several streams have none: it could cost a request for each of them.
+        """
         if self.kind is Kind.POINT:
             (((partition, _, row, _),),) = self._plan.streams
             entity = self._planned.point(RowKeys(partition, row or ""))
             return iter([entity] if entity is not None and self._filter.matches(entity) else [])
         matches = self._matches_index_row if self._plan.in_index else self._filter.matches
-        streams = [filter(matches, self._stream(spans)) for spans in self._plan.streams]
+        first_page = first_page if len(self._plan.streams) == 1 else PAGE
+        streams = [filter(matches, self._stream(spans, first_page)) for spans in self._plan.streams]
         return streams[0] if len(streams) == 1 else heapq.merge(*streams, key=lambda entity: entity["RowKey"])
 
     def _matches_index_row(self, entity: Mapping[str, Any]) -> bool:
         """Whether a result matches; of an index row with few columns, whether it may."""
         return (self._filter.matches if has_every_column(entity) else self._filter.matches_index_row)(entity)
 
-    def _stream(self, spans: Sequence[Span]) -> Iterator[Mapping[str, Any]]:
-        return chain.from_iterable(chain.from_iterable(map(self._planned.pages, spans)))
+    def _stream(self, spans: Sequence[Span], first_page: int) -> Iterator[Mapping[str, Any]]:
+        sizes = chain([first_page], repeat(PAGE))
+        return chain.from_iterable(chain.from_iterable(map(self._planned.pages, spans, sizes)))
 
     def _rows_of_index(self, limit: int | None) -> Iterator[Record]:
         """Yield the results of the matching index rows, in the same order."""
-        index_rows = self._entities()
+        index_rows = self._entities(_first_page(limit))
         size, left = _FIRST_BATCH, limit
         with RowLookup(self._rows) as lookup:
             while left is None or left > 0:
@@ -157,6 +164,10 @@ class Query:
             and same_etag(record.etag, str(index_row.get("etag")))
             and RowKeys(index_row["PartitionKey"], index_row["RowKey"]) in record.index_keys()
         )
+
+
+def _first_page(limit: int | None) -> int:
+    return _FIRST_PAGE if limit is None else min(limit, _FIRST_PAGE)
 
 
 def _address(index_row: Mapping[str, Any]) -> RowKeys:

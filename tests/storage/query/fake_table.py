@@ -82,7 +82,7 @@ class FakeTable(TableReader):
         found = position < len(self._addresses) and self._addresses[position] == address
         return self._entity(address) if found else None
 
-    def pages(self, span: Span | None = None) -> Iterator[Entities]:
+    def pages(self, span: Span | None = None, first_page: int = TABLE_PAGE) -> Iterator[Entities]:
         assert span is not None
         first = RowKeys(span.first_partition, span.first_row or "")
         last = service_order(RowKeys(span.last_partition, span.last_row or ""))

@@ -41,6 +41,7 @@ class PagingService(BaseAdapter):
         asked: The path of every request.
         empty_every: One in so many pages of a query is empty and not the last; 0 for never. Counted by query, so that
             the result does not depend on how the threads of a lookup interleave.
+        given: How many entities all pages together had.
         patience: How many entities are scanned for one page; the real service stops after five seconds.
     """
 
@@ -51,6 +52,7 @@ class PagingService(BaseAdapter):
         self.empty_every = 3
         self._given: dict[tuple[str, str], int] = {}
         self._giving = threading.Lock()
+        self.given = 0
         self.patience = 1_000_000
 
     def put(self, table: str, entities: Iterable[Mapping[str, Any]]) -> None:
@@ -121,6 +123,7 @@ class PagingService(BaseAdapter):
                 ):
                     found.append(_written(entity))
                 start += 1
+        self.given += len(found)
         headers = {}
         if start < end:
             headers = {"NextPartitionKey": keys[start][0], "NextRowKey": keys[start][1]}

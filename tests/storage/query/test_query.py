@@ -360,6 +360,15 @@ class TestFiftyThousandRows:
             next(query_of(**parts).records())
             assert len(service.asked) <= most, parts
 
+    def test_the_first_rows_do_not_wait_for_a_thousand(self, service: PagingService, query_of: Any) -> None:
+        service.empty_every = 0
+        for parts in ({}, {"folder": "site 07"}, {"label": "cat"}, {"status": Status.CLASSIFIED}):
+            service.asked.clear()
+            service.given = 0
+            next(query_of(**parts).records())
+            assert (len(service.asked), service.given) == (1, 100), parts
+        service.empty_every = 3
+
     def test_a_folder_is_read_and_no_other(self, service: PagingService, query_of: Any) -> None:
         assert sum(1 for _ in query_of(folder="site 07").records()) == 1000
         assert len(service.asked) <= 2

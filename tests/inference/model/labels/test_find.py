@@ -48,7 +48,7 @@ def test_the_label_file_with_the_right_number_is_used(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_does_not_hide_another_one(tmp_path: Path) -> None:
     """Which of two usual names is read first does not matter; where no file can be read, the first refusal counts."""
     for broken, whole in (("labels_txt", "classes_txt"), ("classes_txt", "labels_txt")):
-        files = {broken: "a\n\0", whole: LINES}
+        files = {broken: "a\n\nb", whole: LINES}
         path = folder(tmp_path / broken, graph(), model_json=MODEL_JSON, **files)
         assert classifier.load(path).spec.labels == ("red", "green", "blue")
         (path / whole.replace("_", ".")).unlink()
