@@ -74,9 +74,10 @@ def run(args: argparse.Namespace) -> int:
         decisions, of_app = _decisions(account, args.decision)
         code = _Command(args, account, row_filter, decisions, stopping).run()
     if of_app != decisions.version and not args.dry_run:
+        named = f"other rules, version {of_app}" if of_app else "no rules"
         _report(
-            f"The settings name other rules, version {of_app or 'none'}, and the app uses those for uploads: put these "
-            f"rules, version {decisions.version or 'none'}, into DECISION_BLOB or the model's folder."
+            f"The settings name {named}, so the app decides uploads otherwise: put these rules, version "
+            f"{decisions.version}, into DECISION_BLOB or the model's folder."
         )
     return code
 

@@ -30,7 +30,7 @@ from tools.doctor.deployment import (
     check_settings,
 )
 from tools.doctor.findings import Level, problem
-from tools.doctor.models import check_model
+from tools.doctor.models import check_decision, check_model
 from tools.doctor.probe import probe
 from tools.doctor.shared_access_signature import check_sas
 from tools.failures.first_request import FirstRequestSession
@@ -98,10 +98,12 @@ def _findings(args: argparse.Namespace) -> Iterator[Finding]:
         yield from check_sas(account.settings.image_storage, datetime.now(UTC))
         yield from check_account(account.clients, account.settings.image_storage, account.settings)
         yield from _host_account(environ)
-        finding, version = check_model(account.settings, account.clients)
+        finding, model = check_model(account.settings, account.clients)
         yield finding
+        if model:
+            yield from check_decision(account.settings, account.clients, model)
         if args.probe:
-            yield from probe(account, version, args.wait)
+            yield from probe(account, model.model.version if model else None, args.wait)
 
 
 def _host_account(environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import uuid
 from base64 import b64encode
@@ -19,6 +20,7 @@ from storage.pipeline.messages import BLOB_POISON_QUEUE, POISON_QUEUE, QUEUE, RE
 from storage.results.record import Image
 from storage.settings import APP_ROOT, Settings
 from tests.storage.samples import FixedClassifier
+from tests.tools.decide.results import result, write
 from tools.__main__ import main
 from tools.azurite.azurite import ACCOUNT_KEY
 from tools.doctor import deployment
@@ -332,6 +334,25 @@ def test_a_separate_host_account_is_checked(
     monkeypatch.setenv("AzureWebJobsStorage", connection_string_to(blob=nowhere, queue=nowhere, table=nowhere))
     found = findings(capsys, code=1)
     assert "AzureWebJobsStorage cannot be used for blobs" in sentences(found, "problem", "blobs")[0]
+
+
+def test_results_of_other_rules_are_a_warning(
+    account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scores = [0.5, 0.25, *[0.03125] * 8]
+    write(account, *(result(account, f"{n}.jpg", scores) for n in range(3)))
+    assert [each for each in findings(capsys) if each["about"] == "decision"] == []
+    folder = shutil.copytree(APP_ROOT / "models" / "shapes", tmp_path / "shapes")
+    (folder / "decision.json").write_text('{"min_score": 0.6}')
+    monkeypatch.setenv("MODEL_DIR", str(folder))
+    (text,) = sentences(findings(capsys), "warning", "decision")
+    assert "3 of the newest 3 results" in text
+    assert main(["decide"]) == 0
+    capsys.readouterr()
+    (text,) = sentences(findings(capsys), "ok", "decision")
+    monkeypatch.setenv("MIN_SCORE", "0.5")
+    (text,) = sentences(findings(capsys), "warning", "decision")
+    assert "MIN_SCORE has no effect" in text
 
 
 def test_a_model_that_cannot_be_used_is_a_problem(
