@@ -21,10 +21,11 @@ from storage.etags import bare_etag, same_etag
 from storage.keys import content_prefix, image_keys
 from storage.query.lookup import RowLookup
 from storage.reviews.review import REVIEW_COLUMNS, Content, Review, from_any_entity
-from storage.tables import PAGE, Span
+from storage.tables import PAGE, Condition, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from storage.results.record import Record
     from storage.tables import TableReader
@@ -125,7 +126,7 @@ def reviewed_rows(reviews: TableReader, rows: TableReader, container: str) -> It
     """Yield the result of each image whose present content has a review, by folder and name.
 
     Args:
-        reviews: The reviews table.
+        reviews: The reviews table. With a condition, only the reviews that meet it are in the rows.
         rows: The results table.
         container: The incoming container.
 
@@ -146,6 +147,11 @@ def reviewed_rows(reviews: TableReader, rows: TableReader, container: str) -> It
                     continue
                 if fitting := [review for content, review in of_image if same_etag(content.etag, record.etag)]:
                     yield ReviewedRow(record, _newest_first(fitting))
+
+
+def written_since(time: datetime) -> Condition:
+    """The condition of reviews that were imported at this time or later; aware. It reads every review in storage."""
+    return Condition("Timestamp ge @written", {"written": time})
 
 
 def reviews_of(content: Content, reviews: TableReader) -> tuple[Review, ...]:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 from storage.query.plan import Kind, plan
 from storage.query.query import Query
 from storage.results.record import Record
-from storage.reviews.join import reviewed_rows, span_of, with_reviews
+from storage.reviews.join import reviewed_rows, span_of, with_reviews, written_since
 from storage.tables import RequestCounter, TableReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
     from azure.data.tables import TableServiceClient
 
@@ -119,6 +120,15 @@ class ReviewedQuery:
         if planned.kind is Kind.RANGE and not planned.in_index:
             spans = [span for stream in planned.streams for span in stream]
         return with_reviews(records, self._reviews, spans, few=planned.kind is Kind.POINT)
+
+    def reviewed_since(self, time: datetime) -> Iterator[ReviewedRow]:
+        """Yield the results of the container with a review that was imported at this time or later, with those reviews.
+
+        Raises:
+            TransientError: Storage failed for now.
+            ConfigurationError: Storage refused the request.
+        """
+        return reviewed_rows(self._reviews.where(written_since(time)), self._rows, self._filter.container)
 
     def selects(self, row: ReviewedRow) -> bool:
         """Whether a result belongs to the selection."""

@@ -10,13 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from inference.errors import ConfigurationError
 from storage.query.events import DEFAULT_GAP
+from storage.reviews.query import Selection
 from tools.export.formats import coco, csv_file, image_folder, megadetector, parquet_days, parquet_file, xlsx_file
 from tools.export.formats.camtrap_dp.write import CONTENTS as PACKAGE_CONTENTS
 from tools.export.formats.camtrap_dp.write import PackageOptions
 from tools.export.formats.camtrap_dp.write import write as write_package
 from tools.export.label_types import label_types
 from tools.query.download import Downloads
+from tools.query.reviews import reviewed_query
 
 if TYPE_CHECKING:
     import argparse
@@ -78,8 +81,14 @@ def _parquet(rows: Rows, path: Path, export: Export) -> Numbers:
     if not _continues_days(export.options):
         parquet_file.write(rows, path)
         return None
+    if export.options.selection is not None:
+        raise ConfigurationError(
+            f"A folder of --since-last holds reviewed and other images: leave out --{export.options.selection}, and "
+            "select by the columns reviewed_label and label where you read it."
+        )
+    reviewed_since = reviewed_query(export.account, export.row_filter).reviewed_since
     since_last = export.options.since_last
-    return parquet_days.update(path, export.row_filter, export.rows, since_last=since_last)
+    return parquet_days.update(path, export.row_filter, export.rows, reviewed_since, since_last=since_last)
 
 
 def _continues_days(options: argparse.Namespace) -> bool:
@@ -87,11 +96,22 @@ def _continues_days(options: argparse.Namespace) -> bool:
 
 
 def _image_folder(rows: Rows, path: Path, export: Export) -> Numbers:
+    label_of = _label_of(export)
     if export.options.list:
-        return image_folder.write_lists(rows, path, export.report)
+        return image_folder.write_lists(rows, path, label_of, export.report)
     account = export.account
     downloads = Downloads(account.clients.blobs, account.stores.source, path, export.report)
-    return image_folder.copy(rows, path, downloads)
+    return image_folder.copy(rows, path, label_of, downloads)
+
+
+def _coco(rows: Rows, path: Path, export: Export) -> Numbers:
+    return coco.write(rows, path, _label_of(export))
+
+
+def _label_of(export: Export) -> Callable[[ReviewedRow], str | None]:
+    """The label for training. With --reviewed only a person's: where the reviewer is unsure, there is none."""
+    only_human = export.options.selection is Selection.REVIEWED
+    return lambda row: row.label if row.is_human or not only_human else None
 
 
 def _megadetector(rows: Rows, path: Path, export: Export) -> Numbers:
@@ -118,7 +138,7 @@ FORMATS: Mapping[str, Format] = {
     "csv": Format(_plain(csv_file.write)),
     "xlsx": Format(_plain(xlsx_file.write)),
     "parquet": Format(_parquet, options=("since_last",), continues=_continues_days),
-    "coco": Format(_plain(coco.write)),
+    "coco": Format(_coco),
     "megadetector": Format(_megadetector, options=("label_type",)),
     "camtrap-dp": Format(
         _camtrap_dp,

@@ -13,28 +13,34 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from storage.results.record import Record
     from storage.reviews.join import ReviewedRow
 
 
-def write(rows: Iterable[ReviewedRow], path: Path) -> dict[str, int]:
-    """Write one file, and return the numbers of images, categories and rows left out."""
+def write(rows: Iterable[ReviewedRow], path: Path, label_of: Callable[[ReviewedRow], str | None]) -> dict[str, int]:
+    """Write one file, and return the numbers of images, categories and rows left out.
+
+    Args:
+        rows: The rows.
+        path: The file.
+        label_of: The label of a row; ``None`` leaves it out.
+    """
     labels: dict[str, int] = {}
     images = left_out = 0
     # Annotations follow all images, and have category ids that are known at the end.
     with path.open("w", encoding="ascii") as file, tempfile.TemporaryFile("w+", dir=path.parent) as spool:
         file.write('{\n"info": {"description": "Labels of whole images by a classifier"},\n"images": [')
         for row in rows:
-            record = row.record
-            if row.label is None or not record.width or not record.height:
+            record, name = row.record, label_of(row)
+            if name is None or not record.width or not record.height:
                 left_out += 1
                 continue
             images += 1
             file.write(f"{_separator(images)}{json.dumps(_image(record, images))}")
-            label = labels.setdefault(row.label, len(labels))
+            label = labels.setdefault(name, len(labels))
             print(json.dumps([label, record.width, record.height, row.score]), file=spool)
         ids = {labels[label]: number for number, label in enumerate(sorted(labels), start=1)}
         file.write('\n],\n"annotations": [')

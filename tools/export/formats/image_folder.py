@@ -32,12 +32,15 @@ _PARTIAL = ".partial"  # of ``Downloads``
 _MAX_PENDING_LINES = 10_000
 
 
-def copy(rows: Iterable[ReviewedRow], folder: Path, downloads: Downloads) -> dict[str, int]:
+def copy(
+    rows: Iterable[ReviewedRow], folder: Path, label_of: Callable[[ReviewedRow], str | None], downloads: Downloads
+) -> dict[str, int]:
     """Download the image of each row that has a label, and return the numbers by result.
 
     Args:
-        rows: The rows; the label is that of the newest review, else the model's.
+        rows: The rows.
         folder: The folder of ``downloads``.
+        label_of: The label of a row; ``None`` leaves it out.
         downloads: Copies a blob unless its content is there already.
 
     Raises:
@@ -50,10 +53,11 @@ def copy(rows: Iterable[ReviewedRow], folder: Path, downloads: Downloads) -> dic
     with downloads:
         earlier = {each.name for each in folder.iterdir() if each.is_dir() and each.name != _PARTIAL}
         for row in rows:
-            if row.label is None:
+            name = label_of(row)
+            if name is None:
                 left_out += 1
                 continue
-            label = labels.part(row.label)
+            label = labels.part(name)
             used.add(label)
             path = PurePosixPath(label, file_name(row.record))
             moved += _move_from_other_label(folder, path, earlier)
@@ -67,12 +71,18 @@ def copy(rows: Iterable[ReviewedRow], folder: Path, downloads: Downloads) -> dic
     return {**results, "moved": moved, "labels": len(used), "left_out": left_out}
 
 
-def write_lists(rows: Iterable[ReviewedRow], folder: Path, report: Callable[[str], object]) -> dict[str, int]:
+def write_lists(
+    rows: Iterable[ReviewedRow],
+    folder: Path,
+    label_of: Callable[[ReviewedRow], str | None],
+    report: Callable[[str], object],
+) -> dict[str, int]:
     """Write ``LABEL.txt`` with the blob names of each label, a line each, for ``azcopy copy --list-of-files``.
 
     Args:
-        rows: The rows; one without a label is left out, and so is a name that no line can hold.
+        rows: The rows; a name that no line can hold is left out.
         folder: An empty folder.
+        label_of: The label of a row; ``None`` leaves it out.
         report: Called with a sentence for a name that is left out.
     """
     labels = FileNames(reserved=_PARTIAL)
@@ -80,14 +90,14 @@ def write_lists(rows: Iterable[ReviewedRow], folder: Path, report: Callable[[str
     lines = left_out = 0
     found: set[str] = set()
     for row in rows:
-        name = row.record.blob_name
-        if row.label is None:
+        name, label = row.record.blob_name, label_of(row)
+        if label is None:
             left_out += 1
         elif len(name.splitlines()) > 1 or name.endswith("\n"):
             report(f"{printable(name)} is left out: its name is more than one line.")
             left_out += 1
         else:
-            pending[labels.part(row.label)].append(name)
+            pending[labels.part(label)].append(name)
             lines += 1
             if lines % _MAX_PENDING_LINES == 0:
                 found |= pending.keys()

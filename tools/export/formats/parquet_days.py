@@ -7,6 +7,8 @@ newest day in the folder, and replaces the files of those days. The two days are
 committed after its ``classified_at``. An image that was classified again has left its earlier day, so its old row is
 removed from that day's file: the folder holds each image once, as the table does.
 
+A review is imported after its image was classified, so the days of newly reviewed images are read again too.
+
 A row that changes without being classified again (``backfill --facts``) or is removed (``reconcile --prune``) changes
 no later day. A run that reads everything takes that in. Such a run happens by itself where the columns, or the version
 of the decision, are no longer those of the last run.
@@ -54,7 +56,12 @@ _SUFFIX = ".parquet"
 
 
 def update(
-    folder: Path, row_filter: Filter, read: Callable[[Filter], Iterator[ReviewedRow]], *, since_last: bool
+    folder: Path,
+    row_filter: Filter,
+    read: Callable[[Filter], Iterator[ReviewedRow]],
+    reviewed_since: Callable[[datetime], Iterator[ReviewedRow]],
+    *,
+    since_last: bool,
 ) -> dict[str, int]:
     """Bring the folder up to date, and return the numbers of files that were written, changed and removed.
 
@@ -64,6 +71,7 @@ def update(
         folder: Created if it is missing.
         row_filter: Which rows to keep; the same in every run.
         read: Reads the rows of a filter.
+        reviewed_since: Reads the rows with a review that was imported at a time or later.
         since_last: Read the days since the last run, if there was one; otherwise everything.
 
     Raises:
@@ -79,6 +87,8 @@ def update(
         everything = replace(_unfiltered(row_filter), since=since or _BEGINNING)
         try:
             run.write_days(read(everything))
+            for day in _reviewed_days(reviewed_since, since):
+                run.write_days(read(replace(everything, since=day, until=day + timedelta(days=1))))
         except _NewDecisionError:
             since, run = None, _Run(folder, row_filter, None)
             run.write_days(read(replace(everything, since=_BEGINNING)))
@@ -227,6 +237,16 @@ def _open_folder(folder: Path, row_filter: Filter) -> _State:
 
 def _in_words(filters: dict[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in filters.items() if name != "container") or "none"
+
+
+def _reviewed_days(
+    reviewed_since: Callable[[datetime], Iterator[ReviewedRow]], since: datetime | None
+) -> list[datetime]:
+    """The days before ``since`` whose images have newer reviews; aware, at midnight."""
+    if since is None:
+        return []
+    days = {row.record.classified_at.astimezone(UTC).date() for row in reviewed_since(since)}
+    return [datetime.combine(day, time_of_day(), UTC) for day in sorted(days) if day < since.date()]
 
 
 def _unfiltered(row_filter: Filter) -> Filter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from storage.reviews.join import ReviewedRow
@@ -21,7 +22,8 @@ def test_an_image_has_its_label_on_the_full_frame(tmp_path: Path) -> None:
     records = [
         record(name, label=labels[number % 3], width=number + 1, taken_at=taken_at) for number, name in enumerate(names)
     ]
-    numbers = write(map(ReviewedRow, [*records, rejected(), record("unmeasured.jpg", width=None)]), path)
+    rows = map(ReviewedRow, [*records, rejected(), record("unmeasured.jpg", width=None)])
+    numbers = write(rows, path, attrgetter("label"))
     assert numbers == {"images": len(names), "categories": 3, "left_out": 2}
     document = json.loads(path.read_bytes())
     assert [category["name"] for category in document["categories"]] == sorted(labels)
@@ -40,6 +42,6 @@ def test_an_image_has_its_label_on_the_full_frame(tmp_path: Path) -> None:
 
 def test_no_row_is_a_valid_document(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
-    write([], path)
+    write([], path, attrgetter("label"))
     document = json.loads(path.read_bytes())
     assert (document["images"], document["annotations"], document["categories"]) == ([], [], [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from storage.pipeline.classify_blob import classify_blob
@@ -86,7 +87,8 @@ def test_lists_hold_the_names_of_each_label(tmp_path: Path) -> None:
     reports: list[str] = []
     names = list(AWKWARD_NAMES.values())
     rows = [record(name, label="cat" if number % 2 else "a/b") for number, name in enumerate(names)]
-    numbers = write_lists(map(ReviewedRow, [*rows, rejected(), record("two\nlines.jpg")]), tmp_path, reports.append)
+    given = map(ReviewedRow, [*rows, rejected(), record("two\nlines.jpg")])
+    numbers = write_lists(given, tmp_path, attrgetter("label"), reports.append)
     whole = {name for name in names if len(name.splitlines()) == 1}
     written = {path.name: path.read_text(encoding="utf-8").split("\n") for path in tmp_path.iterdir()}
     assert {path: set(lines) - {""} for path, lines in written.items()} == {

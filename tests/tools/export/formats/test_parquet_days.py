@@ -13,7 +13,7 @@ import pytest
 from inference.errors import ConfigurationError
 from storage.query.plan import Filter
 from storage.reviews.join import ReviewedRow
-from tests.storage.samples import record
+from tests.storage.samples import record, review
 from tools.export.formats import parquet_days
 from tools.export.formats.parquet_days import STATE, update
 from tools.export.formats.parquet_file import write
@@ -33,6 +33,7 @@ class Table:
 
     def __init__(self) -> None:
         self.rows: dict[str, Record] = {}
+        self.new_reviews: list[str] = []
         self.read: list[str] = []
 
     def put(self, name: str, days_ago: int, **changes: object) -> None:
@@ -42,9 +43,14 @@ class Table:
     def reviewed(self, row_filter: Filter) -> Iterator[ReviewedRow]:
         assert row_filter.since is not None
         for row in sorted(self.rows.values(), key=lambda row: row.classified_at, reverse=True):
-            if row.classified_at >= row_filter.since:
+            if row.classified_at >= row_filter.since and (
+                row_filter.until is None or row.classified_at < row_filter.until
+            ):
                 self.read.append(row.blob_name)
-                yield ReviewedRow(row)
+                yield ReviewedRow(row, (review("fox"),) if row.blob_name in self.new_reviews else ())
+
+    def reviewed_since(self, _time: datetime) -> Iterator[ReviewedRow]:
+        return (ReviewedRow(self.rows[name], (review("fox"),)) for name in self.new_reviews)
 
 
 def days(folder: Path) -> dict[int, dict[str, str]]:
@@ -67,7 +73,7 @@ def table() -> Table:
 
 def run(folder: Path, table: Table, row_filter: Filter = ALL, *, since_last: bool = True) -> dict[str, int]:
     table.read.clear()
-    return update(folder, row_filter, table.reviewed, since_last=since_last)
+    return update(folder, row_filter, table.reviewed, table.reviewed_since, since_last=since_last)
 
 
 def test_a_second_run_reads_only_the_last_days(table: Table, tmp_path: Path) -> None:
@@ -99,6 +105,16 @@ def test_so_does_one_that_no_longer_matches_the_filter(table: Table, tmp_path: P
     table.put("a", 0, label="dog")
     run(tmp_path, table, cats)
     assert days(tmp_path) == {9: {"b": "cat"}, 8: {"c": "cat"}, 0: {"d": "cat"}}
+
+
+def test_the_days_of_new_reviews_are_read_again(table: Table, tmp_path: Path) -> None:
+    run(tmp_path, table)
+    table.new_reviews = ["a", "d"]
+    assert run(tmp_path, table) == {"files_written": 2, "files_changed": 0, "files_removed": 0}
+    assert sorted(table.read) == ["a", "b", "d"], "c is of another day"
+    with duckdb.connect() as database:
+        question = f"SELECT blob_name, reviewed_label FROM read_parquet('{tmp_path}/*.parquet') ORDER BY 1"
+        assert database.execute(question).fetchall() == [("a", "fox"), ("b", None), ("c", None), ("d", "fox")]
 
 
 def test_another_filter_is_refused(table: Table, tmp_path: Path) -> None:
