@@ -17,11 +17,13 @@ from inference.errors import PermanentError, Reason
 from storage.pipeline.classify_blob import classify_blob
 from storage.results.record import Image
 from tests.storage.samples import AWKWARD_NAMES, FixedClassifier
+from tests.tools.review.pages import SHOWN, saved
 from tools.__main__ import main
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.tools.report.browser import Page
     from tools.account import Account
 
 
@@ -145,6 +147,7 @@ def test_a_filter_makes_the_sample_chosen_and_per_label_takes_some_of_each(accou
     assert made("--label", "dog") == ("chosen", {"a/dog"})
     assert made("--folder", "b") == ("chosen", {"b/hen"})
     assert made("--since", "1h")[0] == "chosen"
+    assert made("--unreviewed") == ("chosen", {"a/cat", "a/dog", "b/hen"})
     assert made("--status", "classified") == ("random", {"a/cat", "a/dog", "b/hen"})
     assert made("--per-label", "2") == ("random", {"a/cat", "a/dog", "b/hen"})
     data, photos = read(path)
@@ -213,6 +216,34 @@ def test_the_models_labels_are_offered_where_a_row_is_its_answer(
     monkeypatch.setenv("MODEL_DIR", str(tmp_path / "no model"))
     assert main(["review", "make", "-o", str(path)]) == 0
     assert re.search(r"The labels of .*no model are left out: .* does not exist\.", capsys.readouterr().err)
+
+
+def test_answers_given_in_a_browser_reach_the_query(
+    account: Account, browser: Page, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for at, name in enumerate(("a b/<1>.jpg", "a b/2.jpg", "3.jpg", "4.jpg")):
+        classified(account, name, content=photo((40 + at, 40)))
+    path = tmp_path / "review.html"
+    assert main(["review", "make", "-o", str(path)]) == 0
+    browser.open(path)
+    expected = {}
+    for label in ("cat", "wildcat", None):
+        expected[browser.value(SHOWN)] = label
+        browser.press({"cat": "1", "wildcat": "/", None: "u"}[label])
+        if label == "wildcat":
+            browser.type(label)
+            browser.press("Enter")
+    (tmp_path / "made.json").write_text(json.dumps(saved(browser, tmp_path)))
+    assert main(["review", "import", str(tmp_path / "made.json"), "--by", "Ana"]) == 0
+    capsys.readouterr()
+    assert main(["query", "--reviewed", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {row["blob_name"]: row["reviewed_label"] for row in rows} == expected
+    assert {row["reviewed_by"] for row in rows} == {"Ana"}
+    assert main(["review", "make", "--disagree", "-o", str(path)]) == 0
+    data, photos = read(path)
+    assert data["corrections"]["sample"] == "chosen"
+    assert photos.keys() == {name for name, label in expected.items() if label == "wildcat"}
 
 
 def test_an_empty_account_is_a_page_and_nothing_is_created(account: Account, tmp_path: Path) -> None:

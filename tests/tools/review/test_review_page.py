@@ -184,9 +184,12 @@ def test_keys_that_mean_something_else_answer_nothing(page: Page) -> None:
 def test_a_clicked_button_does_not_answer_the_next_photo(page: Page) -> None:
     """After a click the button would keep the focus, and Enter would press it again."""
     page.click("#choices li:nth-child(2) button")
+    page.click("#unsure")
     page.press("Enter")
     page.press("Home")
     assert page.value(PRESSED) == ["badger"]
+    page.press("ArrowRight")
+    assert page.value(PRESSED) == ["unsure"]
     page.press("ArrowRight")
     assert page.value(PRESSED) == ["fox"]
 
