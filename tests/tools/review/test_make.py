@@ -177,7 +177,9 @@ def test_awkward_names_are_on_the_page_and_in_the_tasks_unchanged(account: Accou
         assert link.path[1:] == task["data"]["blob_name"]
 
 
-def test_a_task_holds_the_prediction_in_label_studios_form(account: Account, tmp_path: Path) -> None:
+def test_a_task_holds_the_prediction_in_label_studios_form_and_comes_back(
+    account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     classified(account, "a.jpg")
     path = tmp_path / "tasks.json"
     assert main(["review", "make", "--format", "label-studio", "--label", "cat", "-o", str(path)]) == 0

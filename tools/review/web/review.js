@@ -9,7 +9,7 @@ const photos = [...document.querySelectorAll(".about")].map(parse);
 const pictures = document.querySelectorAll(".photo"); // as text: a picture is decoded when it is near the one shown
 const labels = page.labels.map(([label, shown]) => ({ label, shown, folded: fold(shown) }));
 const shownLabels = new Map([...photos.flatMap((photo) => photo.choices), ...page.labels].map(([label, shown]) => [label, shown]));
-const [stage, choices, query, found, notice] = ["stage", "choices", "query", "found", "notice"].map(byId);
+const [stage, picture, choices, query, found, notice] = ["stage", "picture", "choices", "query", "found", "notice"].map(byId);
 
 function create(tag, className, ...children) {
   const element = document.createElement(tag);
@@ -68,6 +68,7 @@ function writeLog() {
 function answer(label) {
   if (answers.get(current)?.label !== label) log.push([current, label, new Date().toISOString()]);
   replay();
+  if (isKept) notice.hidden = true;
   const next = nextUnanswered();
   const given = `${display(label)}.`;
   if (next === null) {
@@ -155,7 +156,8 @@ const formatScore = (score) => (score === null ? "" : score.toFixed(2));
 
 function draw() {
   const photo = photos[current];
-  byId("picture").replaceChildren(image(current));
+  picture.replaceChildren(image(current));
+  picture.classList.remove("zoomed");
   const caption = [create("bdi", "", photo.name)];
   if (photo.taken_at) caption.push(create("span", "", photo.taken_at));
   if (photo.decoded_fraction !== null) {
@@ -241,7 +243,10 @@ function closeSearch() {
 }
 
 query.addEventListener("input", search);
-query.addEventListener("focus", search);
+query.addEventListener("focus", () => {
+  search();
+  if (matchMedia("(max-width: 46rem)").matches) byId("search").scrollIntoView(); // a phone's keyboard covers half of it
+});
 query.addEventListener("blur", closeSearch);
 query.addEventListener("keydown", (event) => {
   if (event.isComposing) return; // Enter completes a character of another script
@@ -264,6 +269,17 @@ function move(to) {
   if (photos[to] && to !== current) show(to);
 }
 
+/** Show the photo three times as large around the pointer, or as a whole again. */
+function zoom() {
+  picture.classList.toggle("zoomed");
+}
+
+function pan(event) {
+  const box = picture.getBoundingClientRect();
+  const [x, y] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+  picture.firstElementChild.style.transformOrigin = `${x * 100}% ${y * 100}%`;
+}
+
 const accept = () => answer(answers.has(current) ? answers.get(current).label : photos[current].choices[0][0]);
 const moves = {
   ArrowLeft: () => move(current - 1),
@@ -271,7 +287,7 @@ const moves = {
   Home: () => move(0),
   End: () => move(photos.length - 1),
 };
-const once = { Enter: accept, u: () => answer(null), z: undo, "/": () => query.focus() };
+const once = { Enter: accept, u: () => answer(null), z: undo, "/": () => query.focus(), "+": zoom };
 
 function handleKey(event) {
   const isPlain = !event.ctrlKey && !event.metaKey && !event.altKey;
@@ -306,6 +322,11 @@ function start() {
   choices.addEventListener("click", (event) => {
     const chosen = event.target.closest("button");
     if (chosen) answer(chosen.dataset.label);
+  });
+  picture.addEventListener("pointermove", pan);
+  picture.addEventListener("click", (event) => {
+    pan(event);
+    zoom();
   });
   byId("unsure").addEventListener("click", () => answer(null));
   byId("back").addEventListener("click", () => move(current - 1));
