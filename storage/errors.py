@@ -67,7 +67,8 @@ def translate(error: Exception, action: str) -> ClassificationError:
     cause = " ".join(str(part) for part in (status, error_code(error)) if part) or type(error).__name__
     if isinstance(error, ClientAuthenticationError) or status in REFUSED_STATUSES:
         return ConfigurationError(
-            f"{action} was refused by storage ({cause}): check the connection settings and the roles of this identity."
+            f"{action} was refused by storage ({cause}): check the connection settings and the roles of this identity; "
+            "`python -m tools doctor` names the fault."
         )
     return TransientError(f"{action} failed for now ({cause}).")
 

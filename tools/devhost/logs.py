@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from inference.errors import printable
 from tools.devhost.invoker import CURRENT
 
 if TYPE_CHECKING:
@@ -53,11 +54,14 @@ class _CategoryFilter(logging.Filter):
 
 
 class _Formatter(logging.Formatter):
-    """``time LEVEL [function invocation] text``. Lines after a line break are indented: no text can forge a line."""
+    """``time LEVEL [function invocation] text``, with control characters escaped.
+
+    Lines after a line break are indented: no text can forge a line, nor steer the terminal or turn its direction.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         invocation = CURRENT.get()
         who = f"[{invocation.function} {invocation.id[:8]}] " if invocation else ""
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        text = "\n    ".join(super().format(record).splitlines())
+        text = "\n    ".join(printable(line) for line in super().format(record).splitlines())
         return f"{moment}.{record.msecs:03.0f}Z {record.levelname:<7} {who}{text}"
