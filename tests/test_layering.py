@@ -158,6 +158,10 @@ TABLE: dict[str, set[str]] = {
         *("inference", "storage", "tools.account", "tools.export", "tools.interrupt", "tools.query", "tools.terminal"),
     },
     "tools.report": {"inference", "storage", "tools.account", "tools.query", "tools.svg", "tools.terminal"},
+    "tools.sort": {
+        *("inference", "storage", "tools.account", "tools.export.progress", "tools.interrupt", "tools.query"),
+        "tools.terminal",
+    },
     "tools.review": {
         *("inference", "storage", "tools.account", "tools.export", "tools.query", "tools.report", "tools.terminal"),
     },

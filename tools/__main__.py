@@ -40,6 +40,7 @@ COMMANDS = {
     "redrive": "queue failed or rejected images again",
     "report": "write the results as one HTML page with charts and thumbnails",
     "review": "let people correct labels, and import their corrections",
+    "sort": "copy images into folders by label, within the account",
     "trust": "state how far to trust each label, from reviews of a random sample",
 }
 
