@@ -37,6 +37,20 @@ class LongWork(Future[None]):
         return None
 
 
+def listener_of(
+    account: Account, names: Names, prepare: Callable[[QueueMessage], Callable[[], Future[None]]]
+) -> QueueListener:
+    return QueueListener(
+        account=account,
+        queue_name=names.queue(),
+        poison=account.queue(names.queue("poison")),
+        prepare=prepare,
+        end_host=lambda: None,
+        options=QueueOptions(),
+        visibility_seconds=VISIBILITY_SECONDS,
+    )
+
+
 def test_the_message_of_a_function_that_outlasts_it_is_hidden_again_at_each_half_time(
     azurite: Azurite, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -51,15 +65,7 @@ def test_the_message_of_a_function_that_outlasts_it_is_hidden_again_at_each_half
         begun.append(message.content)
         return lambda: work
 
-    listener = QueueListener(
-        account=account,
-        queue_name=queue.queue_name,
-        poison=account.queue(names.queue("poison")),
-        prepare=prepare,
-        end_host=lambda: None,
-        options=QueueOptions(),
-        visibility_seconds=VISIBILITY_SECONDS,
-    )
+    listener = listener_of(account, names, prepare)
     update: Any = listener.queue.update_message
 
     def counted(*message: Any, visibility_timeout: int) -> QueueMessage:
@@ -78,3 +84,29 @@ def test_the_message_of_a_function_that_outlasts_it_is_hidden_again_at_each_half
     assert begun == ["a"]
     assert work.waits == [VISIBILITY_SECONDS / 2] * 5
     assert hidden == [VISIBILITY_SECONDS] * 4
+
+
+def test_a_queue_that_is_deleted_under_a_running_function_is_no_outage_of_the_account(
+    azurite: Azurite, names: Names, caplog: pytest.LogCaptureFixture
+) -> None:
+    account = Account("Storage", {"Storage": azurite.connection_string})
+    queue, work = account.queue(names.queue()), LongWork()
+    queue.create_queue()
+    queue.send_message("a")
+
+    def prepare(_message: QueueMessage) -> Callable[[], Future[None]]:
+        queue.delete_queue()
+        return lambda: work
+
+    listener = listener_of(account, names, prepare)
+    thread = Thread(target=listener.run)
+    thread.start()
+
+    def events() -> set[str]:
+        return {record.getMessage().split()[0] for record in caplog.records if record.levelname == "WARNING"}
+
+    until(lambda: {"queue_restored", "message_not_deleted"} <= events(), "both warnings")
+    listener.stop()
+    thread.join()
+    assert queue.get_queue_properties().name == queue.queue_name
+    assert "storage_unavailable" not in events()
