@@ -17,17 +17,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from inference.errors import ConfigurationError
 from inference.resources.memory import return_freed_memory
-from storage.query.query import Query
 from storage.results.record import Status
+from storage.reviews.query import Selection
 from tools.account import open_account
 from tools.query.filters import add_filters, read_filter
 from tools.query.names import nothing_matches, understood
+from tools.query.reviews import add_review_filters, reviewed_query
 from tools.report.gallery import MAX_IMAGES, MAX_THUMBNAIL_BYTES, Gallery
 from tools.report.page import Report
+from tools.report.reviewed import ReviewSums, data_uri
 from tools.report.sampling import EvenSample, by_label
 from tools.report.summary import Summary
 from tools.report.text import counted
-from tools.report.thumbnails import MissingThumbnail, open_thumbnailer, size_within
+from tools.report.thumbnails import MissingThumbnail, ThumbnailSize, open_thumbnailer, size_within
 
 if TYPE_CHECKING:
     import argparse
@@ -36,9 +38,18 @@ if TYPE_CHECKING:
     from storage.query.plan import Filter
 
 
+_SELECTIONS = {
+    Selection.REVIEWED: "reviewed images",
+    Selection.UNREVIEWED: "images without a review",
+    Selection.DISAGREE: "images on which reviewers and model, or several reviewers, differ",
+}
+_OF_DIFFERING = ThumbnailSize(256, 20_000)
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     add_filters(parser)
+    add_review_filters(parser)
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("report.html"), metavar="FILE", help="write to FILE (report.html)"
     )
@@ -52,13 +63,13 @@ def run(args: argparse.Namespace) -> int:
     with _atomic_file(args.output) as file, open_account() as account, _progress(console) as progress:
         created_at = datetime.now(UTC)
         query_filter = understood(read_filter(args, account.settings.incoming_container), account)
-        records = Query(account.clients.tables, account.settings.results_table, query_filter).records()
-        summary, sample = Summary(), EvenSample(MAX_IMAGES, by_label)
+        summary, sample, reviewed = Summary(), EvenSample(MAX_IMAGES, by_label), ReviewSums()
         reading = progress.add_task("Reading rows", total=None)
-        for record in records:
-            summary.add(record)
-            if record.status is Status.CLASSIFIED:
-                sample.add(record)
+        for row in reviewed_query(account, query_filter, args.selection).rows():
+            summary.add(row.record)
+            reviewed.add(row)
+            if row.record.status is Status.CLASSIFIED:
+                sample.add(row.record)
             progress.advance(reading)
         progress.update(reading, total=summary.images)
         if not summary.images:
@@ -67,7 +78,10 @@ def run(args: argparse.Namespace) -> int:
         thumbnail_size = size_within(MAX_THUMBNAIL_BYTES, len(gallery.records))
         made = open_thumbnailer(account, thumbnail_size).thumbnails(gallery.records)
         thumbnails = list(progress.track(made, description="Making thumbnails", total=len(gallery.records)))
-        report = Report(query_filter.container, _in_words(query_filter), created_at, summary, gallery)
+        differing = [row.record for row in reviewed.differing]
+        reviewed.pictures = list(map(data_uri, open_thumbnailer(account, _OF_DIFFERING).thumbnails(differing)))
+        words = _in_words(query_filter, args.selection)
+        report = Report(query_filter.container, words, created_at, summary, gallery, reviewed)
         file.write_text(report.render(thumbnails), encoding="utf-8")
         size = file.stat().st_size
     missing = Counter(str(each) for each in thumbnails if isinstance(each, MissingThumbnail))
@@ -81,8 +95,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _in_words(query_filter: Filter) -> list[str]:
-    """Describe each condition of the filter for the page."""
+def _in_words(query_filter: Filter, selection: Selection | None) -> list[str]:
+    """Describe each condition of filter and selection for the page."""
     conditions = {
         "image": query_filter.image,
         "folder": query_filter.folder,
@@ -94,6 +108,7 @@ def _in_words(query_filter: Filter) -> list[str]:
         "model": query_filter.model,
     }
     words = [f"{name} {value}" for name, value in conditions.items() if value is not None]
+    words += [] if selection is None else [_SELECTIONS[selection]]
     return [*words, "damaged pictures"] if query_filter.damaged else words
 
 

@@ -5,12 +5,13 @@ The content security policy allows only the page's own style and script, by hash
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.results.record import Status
 from tools.report import sections
+from tools.report.reviewed import ReviewSums
 from tools.report.templates import csp_hash, templates
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Report:
         created_at: Aware.
         summary: Sums over all images found.
         gallery: The images shown as thumbnails.
+        reviewed: Sums over the reviews of all images found.
     """
 
     container: str
@@ -43,6 +45,7 @@ class Report:
     created_at: datetime
     summary: Summary
     gallery: Gallery
+    reviewed: ReviewSums = field(default_factory=ReviewSums)
 
     def render(self, thumbnails: Iterable[bytes | MissingThumbnail]) -> str:
         """Render the page.
@@ -63,6 +66,7 @@ class Report:
                 labels=sections.labels(self.summary),
                 overview=sections.overview(self.summary),
                 problems=sections.problems(self.summary),
+                reviewed=self.reviewed,
                 latencies=sections.latencies(self.summary),
                 gallery=self.gallery.json(thumbnails),
                 style=style,

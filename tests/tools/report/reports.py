@@ -10,14 +10,17 @@ from PIL import Image
 
 from inference.predictions import Prediction
 from storage.results.record import Record, Status
+from storage.reviews.join import ReviewedRow
 from tools.report.gallery import MAX_IMAGES, Gallery
 from tools.report.page import Report
+from tools.report.reviewed import ReviewSums, data_uri
 from tools.report.sampling import EvenSample, by_label
 from tools.report.summary import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from storage.reviews.review import Review
     from tools.report.thumbnails import MissingThumbnail
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -75,12 +78,15 @@ def page_about(
     *,
     filters: tuple[str, ...] = (),
     container: str = "incoming",
+    reviews: Callable[[Record], tuple[Review, ...]] = lambda _: (),
 ) -> str:
     """The page, made as the command makes it."""
-    summary, sample = Summary(), EvenSample(MAX_IMAGES, by_label)
+    summary, sample, reviewed = Summary(), EvenSample(MAX_IMAGES, by_label), ReviewSums()
     for record in records:
         summary.add(record)
+        reviewed.add(ReviewedRow(record, reviews(record)))
         if record.status is Status.CLASSIFIED:
             sample.add(record)
     gallery = Gallery(sample.records())
-    return Report(container, filters, NOON, summary, gallery).render(map(picture, gallery.records))
+    reviewed.pictures = [data_uri(picture(row.record)) for row in reviewed.differing]
+    return Report(container, filters, NOON, summary, gallery, reviewed).render(map(picture, gallery.records))

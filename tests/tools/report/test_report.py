@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.results.record import Status
+from tests.storage.samples import review
 from tests.tools.report.reports import NOON, outcome, outcomes, page_about
 from tools.report.charts import periods
 from tools.report.gallery import MAX_IMAGES, MAX_THUMBNAIL_BYTES, Gallery
@@ -88,7 +89,8 @@ def everywhere(text: str) -> str:
     """A page with one text in every place for text from outside."""
     good = outcome(text, label=text, format=text, model=text, model_version=text)
     bad = outcome(text, status=Status.REJECTED, reason=text, detail=text, model=text, model_version=text)
-    return page_about([good, bad], filters=(f"label {text}",), container=text)
+    found = (review("other", reviewed_by=text), review(text, reviewed_by=f"{text} "))
+    return page_about([good, bad], filters=(f"label {text}",), container=text, reviews=lambda _: found)
 
 
 def elements(page: Reader) -> list[tuple[str, set[str]]]:
