@@ -81,7 +81,8 @@ def effective_size(parts: Sequence[Part]) -> float:
     reviewed = [part for part in parts if part.reviewed]
     if not reviewed:
         return 0.0
-    return sum(part.size for part in reviewed) / max(part.size / part.reviewed for part in reviewed)
+    size = sum(part.size for part in reviewed) / max(part.size / part.reviewed for part in reviewed)
+    return round(size, 6)  # 59 reviews of equal weight are 59, and not a little less
 
 
 def reviews_needed(share: float, misses: int, confidence: float = CONFIDENCE) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tools.trust.tally import Review, Tally
 
 _MISSES_ALLOWED = (2, 1, 0)  # at the first threshold; one chance error there would end the sequence with nothing
+_LEAST_GROWTH = 0.2  # of a sample that is large enough but had bad luck
 _SHARE_AT_START = 2 / 3  # of the reviews at most, so that thresholds remain to be tested
 
 
@@ -76,27 +77,27 @@ def more_reviews(tally: Tally, label: str, precision: float) -> int | None:
         A number of at least 0; ``None`` if no share of the reviews, taken from the highest score down, is as precise as
         requested: then more reviews are not expected to help.
     """
-    reviews = sorted(tally.reviews.get(label, ()), key=lambda review: -review.score)
-    unreviewed = tally.images[label] - len(reviews)
+    reviews, images = len(tally.reviews.get(label, ())), tally.images[label]
     sizes: list[int] = []
-    misses = 0
-    for count, review in enumerate(reviews, 1):
-        misses += not review.right
-        if misses / count < 1 - precision:
-            scale = len(reviews) / count
-            limit = min(sizes, default=tally.images[label])
-            sizes.append(math.ceil(scale * _sample_size(misses / count, precision, limit / scale)))
+    for cut in tally.cuts(label, _right):
+        reviewed = sum(part.reviewed for part in cut.parts)
+        misses = reviewed - sum(part.hits for part in cut.parts)
+        if misses < reviewed * (1 - precision):
+            passing = reviewed / reviews
+            limit = min(sizes, default=images)
+            sizes.append(math.ceil(_sample_size(misses / reviewed, precision, limit * passing) / passing))
     least = reviews_needed(precision, 0)
-    if not sizes and len(reviews) >= least:
+    if not sizes and reviews >= least:
         return None
-    return min(unreviewed, max(0, min(sizes, default=least) - len(reviews)))
+    return min(images - reviews, max(min(sizes, default=least) - reviews, math.ceil(reviews * _LEAST_GROWTH)))
 
 
-def _sample_size(misses: float, precision: float, limit: float) -> float:
-    """About the smallest sample that proves a precision with this share of misses; not above ``limit``."""
-    size = reviews_needed(precision, 0)
-    while size < limit and reviews_needed(precision, round(misses * size)) > size:
-        size = math.ceil(size * 1.05)
+def _sample_size(share: float, precision: float, limit: float) -> float:
+    """About the smallest sample that proves a precision although this share of it is wrong; at most ``limit``."""
+    misses, size = 0, reviews_needed(precision, 0)
+    while size < limit and round(share * size) > misses:
+        misses = max(misses + 1, round(misses * 1.02))
+        size = reviews_needed(precision, misses)
     return min(size, limit)
 
 
