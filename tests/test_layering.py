@@ -165,7 +165,10 @@ TABLE: dict[str, set[str]] = {
     "tools.review": {
         *("inference", "storage", "tools.account", "tools.export", "tools.query", "tools.report", "tools.terminal"),
     },
-    "tools.trust": {"inference", "storage", "tools.account", "tools.export", "tools.query", "tools.terminal"},
+    "tools.trust": {
+        *("inference", "storage", "tools.account", "tools.export", "tools.query", "tools.report", "tools.review"),
+        "tools.terminal",
+    },
     "tools.reconcile": {"storage", "tools.account", "tools.terminal"},
     "tools.redrive": {
         *("inference", "storage", "tools.account", "tools.devhost", "tools.failures", "tools.internal_queue"),
@@ -187,7 +190,7 @@ TABLE: dict[str, set[str]] = {
         *("inference", "storage", "tools.azurite", "tools.devhost", "tools.process_stats", "tools.sample_photos"),
         *("tools.backfill", "tools.classify", "tools.svg", "tools.webjobs"),
     },
-    "tools.maintainer": {"inference", "storage", "tools.azurite", "tools.sample_photos"},
+    "tools.maintainer": {"inference", "storage", "tools.azurite", "tools.sample_photos", "tools.trust"},
 }
 # In one folder, without `__init__` and `__main__`: about as many names as a reader takes in at once.
 FLAT_MODULES = 13

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 _PIXELS = (64, 4096)
 _SEEDS = 1 << 32
-_MAX_PHOTOS = 5_000  # on one page; browsers refuse texts of some hundred megabytes
+MAX_PHOTOS = 5_000
+"""On one page; browsers refuse texts of some hundred megabytes."""
 _BYTES_PER_PIXEL = 0.5  # at most, of the square that a photo fits into; most photos take 0.1
 _DEFAULT_OUTPUT = {"html": "review.html", "label-studio": "tasks.json"}
 
@@ -47,12 +48,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, metavar="FILE", help="write to FILE (review.html, or tasks.json for Label Studio)"
     )
     parser.add_argument("--format", choices=tuple(_DEFAULT_OUTPUT), default="html", help="what to write (html)")
-    parser.add_argument("--limit", type=_count, default=500, metavar="N", help="draw at most N photos (500)")
-    parser.add_argument("--per-label", type=_count, metavar="N", help="draw at most N photos of each label")
+    parser.add_argument("--limit", type=count_of, default=500, metavar="N", help="draw at most N photos (500)")
+    parser.add_argument("--per-label", type=count_of, metavar="N", help="draw at most N photos of each label")
     parser.add_argument(
-        "--pixels", type=_pixels, default=1024, metavar="N", help="longest side of a photo on the page (1024)"
+        "--pixels", type=pixels_of, default=1024, metavar="N", help="longest side of a photo on the page (1024)"
     )
-    parser.add_argument("--seed", type=_seed, metavar="N", help="repeat the draw that printed this seed")
+    parser.add_argument("--seed", type=seed_of, metavar="N", help="repeat the draw that printed this seed")
     parser.add_argument("--json", action="store_true", help="print the summary as a JSON line")
     add_filters(parser)
     add_review_filters(parser)
@@ -69,22 +70,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the page or the tasks, then the summary; 1 if storage failed for a photo."""
-    if args.format == "html" and args.limit > _MAX_PHOTOS:
-        raise ConfigurationError(f"--limit is {args.limit:,}, but a page holds at most {_MAX_PHOTOS:,}: make several.")
+    if args.format == "html" and args.limit > MAX_PHOTOS:
+        raise ConfigurationError(f"--limit is {args.limit:,}, but a page holds at most {MAX_PHOTOS:,}: make several.")
     console = Console(stderr=True, highlight=False)
     started = time.monotonic()
     output = args.output or Path(_DEFAULT_OUTPUT[args.format])
     return_freed_memory()  # safe here: the process runs nothing else
-    with complete_file(output) as path, open_account() as account, _progress(console) as progress:
+    with complete_file(output) as path, open_account() as account, photo_progress(console) as progress:
         row_filter = understood(read_filter(args, account.settings.incoming_container), account)
         labels = LabelChoices()
         drawn = _draw(account, row_filter, labels, args, progress)
         if not drawn.records:
             console.print(nothing_matches(account, row_filter), markup=False, soft_wrap=True)
-        for folder in account.settings.model_dirs if drawn.records else ():
-            if problem := labels.add_model(folder):
-                console.print(problem, markup=False, soft_wrap=True)
-        page = ReviewPage(row_filter.container, datetime.now(UTC), drawn, labels.all())
+        page = new_page(account, drawn, labels, console)
         if args.format == "html":
             write_page(account, page, path, args.pixels, progress)
         else:
@@ -125,6 +123,14 @@ def _draw(
     )
 
 
+def new_page(account: Account, drawn: Draw, labels: LabelChoices, console: Console) -> ReviewPage:
+    """The page of a draw, which offers the labels of the app's models too. A model that cannot be read is reported."""
+    for folder in account.settings.model_dirs if drawn.records else ():
+        if problem := labels.add_model(folder):
+            console.print(problem, markup=False, soft_wrap=True)
+    return ReviewPage(account.settings.incoming_container, datetime.now(UTC), drawn, labels.all())
+
+
 def write_page(account: Account, page: ReviewPage, path: Path, pixels: int, progress: Progress) -> None:
     """Read the photos of a page from storage and write it.
 
@@ -142,7 +148,7 @@ def write_page(account: Account, page: ReviewPage, path: Path, pixels: int, prog
         page.write(file, progress.track(pictures, description="Preparing photos", total=len(records)))
 
 
-def _progress(console: Console) -> Progress:
+def photo_progress(console: Console) -> Progress:
     """Show progress on a terminal, and nothing elsewhere."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
@@ -157,15 +163,18 @@ def _in_words(summary: dict[str, Any]) -> str:
     return f"{counted(summary['photos'], 'photo')}{left_out}; {how}; {summary['bytes'] / 1e6:.1f} MB."
 
 
-def _count(text: str) -> int:
+def count_of(text: str) -> int:
+    """Read the number of photos of an option."""
     return _whole(text, 1, 10_000_000, "a number of photos")
 
 
-def _pixels(text: str) -> int:
+def pixels_of(text: str) -> int:
+    """Read the longest side of a photo of an option."""
     return _whole(text, *_PIXELS, "a number of pixels")
 
 
-def _seed(text: str) -> int:
+def seed_of(text: str) -> int:
+    """Read the seed of an option."""
     return _whole(text, 0, _SEEDS - 1, "a seed")
 
 

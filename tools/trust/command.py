@@ -12,20 +12,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inference.errors import ConfigurationError
 from storage.query.plan import Filter
-from storage.query.query import Query
-from storage.reviews.join import span_of, with_reviews
-from storage.tables import TableReader
 from tools.account import open_account
 from tools.export.progress import RowProgress
 from tools.query.names import nothing_matches
-from tools.terminal import fitted, printable
+from tools.terminal import fitted
+from tools.trust import drawing
 from tools.trust.decision import write_thresholds
 from tools.trust.estimate import estimate
 from tools.trust.intervals import CONFIDENCE, reviews_needed
 from tools.trust.output import names, percent, print_trust, to_json
-from tools.trust.reading import read_findings
+from tools.trust.reading import choose_model, read_findings, rows_with_reviews
 
 if TYPE_CHECKING:
     from tools.account import Account
@@ -49,6 +46,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--write-decision", type=Path, metavar="FILE", help="write the thresholds to a decision.json, new or existing"
     )
     parser.add_argument("--json", action="store_true", help="print progress and summary as JSON lines")
+    commands = parser.add_subparsers(dest="trust_command", title="subcommand", metavar="[draw]")
+    summary = "make the review page of a random sample, stratified by label and score"
+    draw = commands.add_parser(
+        "draw",
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    drawing.configure(draw)
     parser.epilog = (
         "Only a random sample can speak for photos that no person has seen. Reviews of photos that people chose, and\n"
         "reviews of another label or model than the row's, do not count. A reviewer who is unsure confirms nothing.\n"
@@ -56,6 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Exit 0: done. 1: no random sample, so nothing can be stated, or no threshold for --write-decision.\n"
         "2: misuse.\n\n"
         "examples:\n"
+        "  python -m tools trust draw -o review.html\n"
         "  python -m tools trust\n"
         "  python -m tools trust --precision 0.99 --write-decision decision.json"
     )
@@ -63,6 +70,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the statements, and write the thresholds if requested."""
+    if args.trust_command == "draw":
+        return drawing.run(args)
     reviews_needed(args.precision, 0)  # a missing library is reported before the rows are read
     with open_account() as account, RowProgress(as_json=args.json) as progress:
         model, findings = _read(account, args.model, progress)
@@ -82,29 +91,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _read(account: Account, requested: str | None, progress: RowProgress) -> tuple[Model | None, Findings | None]:
-    """The requested model, or the one with most rows, with its rows; nothing where there is no classified row.
-
-    Raises:
-        ConfigurationError: No row has the requested model.
-    """
-    container, table = account.settings.incoming_container, account.settings.results_table
-    reviews = TableReader(account.clients.tables.get_table_client(account.settings.reviews_table))
-    records = progress.counted(Query(account.clients.tables, table, Filter(container)).records())
-    found = read_findings(with_reviews(records, reviews, [span_of(container)]))
-    matching = {model: each for model, each in found.items() if requested in {None, model.name, model.version}}
-    if found and not matching:
-        models = ", ".join(f"{model.name} {model.version}" for model in found)
-        raise ConfigurationError(f"No photo was classified by {printable(str(requested))}, but by {printable(models)}.")
-    model = max(matching, key=lambda each: matching[each].tally.images.total(), default=None)
-    others = sum(each.tally.images.total() for each in found.values())
+    """The chosen model and its rows; nothing where there is no classified row."""
+    found = read_findings(rows_with_reviews(account, progress.counted))
+    images = {model: findings.tally.images.total() for model, findings in found.items()}
+    model = choose_model(images, requested)
     if model is None:
         return None, None
-    others -= matching[model].tally.images.total()
-    if others:
+    if others := sum(images.values()) - images[model]:
         progress.report(
             f"{others:,} photos were classified by another model, so they do not count: choose it with --model."
         )
-    return model, matching[model]
+    return model, found[model]
 
 
 def _no_sample(findings: Findings, precision: float) -> str:

@@ -48,14 +48,19 @@ class Sample(NamedTuple):
     records: list[Record]
     sizes: Mapping[Stratum, int]
 
+    @property
+    def images(self) -> int:
+        """How many images the strata hold together."""
+        return sum(self.sizes.values())
+
 
 def stratum_of(label: str, score: float) -> Stratum:
     """The stratum of an image by its label and its score in [0, 1]."""
     return Stratum(label, bisect_right(BANDS, score))
 
 
-def draw(records: Iterable[Record], per_label: int, seed: int) -> Sample:
-    """Draw a sample of a stream of any length, at random and without replacement.
+class StratifiedSample:
+    """Draws a sample of a stream of any length, at random and without replacement. Not thread-safe.
 
     Each image has a rank, a keyed hash of its name and ETag, and a stratum keeps its lowest ranks (bottom-k sampling;
     Cohen and Kaplan, Summarizing data using bottom-k sketches, PODC 2007). So the same seed gives the same sample, in
@@ -63,32 +68,51 @@ def draw(records: Iterable[Record], per_label: int, seed: int) -> Sample:
     stratum.
 
     Args:
-        records: Rows of the results table; those without a label or a score are left out.
         per_label: Images of each label, at least 1; a few more where bands are rounded up, and all images of a label
             that has fewer.
         seed: Decides which images are drawn.
     """
-    sizes: Counter[Stratum] = Counter()
-    kept: defaultdict[Stratum, list[tuple[int, str, Record]]] = defaultdict(list)  # heaps, the highest rank first
-    for record in records:
+
+    def __init__(self, per_label: int, seed: int) -> None:
+        self._per_label, self._seed = per_label, seed
+        self._sizes: Counter[Stratum] = Counter()
+        self._kept: defaultdict[Stratum, list[_Entry]] = defaultdict(list)  # heaps, the highest rank first
+
+    def add(self, record: Record) -> None:
+        """Add a row of the results table, or leave it out; rows without a label or a score do not count."""
         if record.status is not Status.CLASSIFIED or record.label is None or record.score is None:
-            continue
+            return
         stratum = stratum_of(record.label, record.score)
-        sizes[stratum] += 1
-        heap, entry = kept[stratum], (-_rank(record, seed), record.blob_name, record)
-        if len(heap) < per_label:
+        self._sizes[stratum] += 1
+        heap, entry = self._kept[stratum], (-_rank(record, self._seed), record.blob_name, record)
+        if len(heap) < self._per_label:
             heapq.heappush(heap, entry)
         elif entry[:2] > heap[0][:2]:
             heapq.heapreplace(heap, entry)
-    images = Counter[str]()
-    for stratum, size in sizes.items():
-        images[stratum.label] += size
-    chosen: list[tuple[int, str, Record]] = []
-    for stratum, heap in kept.items():
-        share = -(-per_label * sizes[stratum] // images[stratum.label])
-        chosen += heapq.nlargest(share, heap, key=lambda entry: entry[:2])
-    chosen.sort(key=lambda entry: entry[:2], reverse=True)
-    return Sample([record for _, _, record in chosen], sizes)
+
+    def drawn(self) -> Sample:
+        """The sample of the rows added so far."""
+        images = Counter[str]()
+        for stratum, size in self._sizes.items():
+            images[stratum.label] += size
+        chosen: list[Record] = []
+        for stratum, heap in self._kept.items():
+            share = -(-self._per_label * self._sizes[stratum] // images[stratum.label])
+            chosen += (entry[2] for entry in heapq.nlargest(share, heap, key=lambda entry: entry[:2]))
+        # By ranks of another seed: those that decided the draw are lower in a large stratum, which would come first.
+        chosen.sort(key=lambda record: (_rank(record, ~self._seed), record.blob_name))
+        return Sample(chosen, self._sizes)
+
+
+def draw(records: Iterable[Record], per_label: int, seed: int) -> Sample:
+    """Draw a sample of some rows: see ``StratifiedSample``."""
+    sample = StratifiedSample(per_label, seed)
+    for record in records:
+        sample.add(record)
+    return sample.drawn()
+
+
+_Entry = tuple[int, str, "Record"]
 
 
 def _rank(record: Record, seed: int) -> int:
