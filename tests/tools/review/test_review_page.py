@@ -130,15 +130,34 @@ def test_nothing_is_lost_when_the_tab_closes(page: Page, tmp_path: Path) -> None
     assert page.value(COUNT) == "0 of 11 reviewed"
 
 
-def test_a_browser_that_keeps_nothing_is_named_and_the_answers_can_be_saved(page: Page, tmp_path: Path) -> None:
+def test_two_tabs_show_the_same_answers(page: Page) -> None:
+    page.press("2")
+    other = json.dumps(
+        {"log": [[0, "badger", "2026-11-29T12:00:00Z"], [1, None, "2026-11-29T12:00:01Z"]], "current": 2}
+    )
+    page.value(f"localStorage.setItem(storageKey, {json.dumps(other)})")
+    page.value("dispatchEvent(new StorageEvent('storage', {key: storageKey}))")  # as a browser tells the other tabs
+    assert page.value(COUNT) == "2 of 12 reviewed"
+    page.press("Enter")
+    assert len(page.value("JSON.parse(localStorage.getItem(storageKey)).log")) == 3
+
+
+def test_a_browser_that_keeps_nothing_asks_before_answers_are_lost(page: Page, tmp_path: Path) -> None:
     refuse = "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('', 'SecurityError'); }})"
+    asks = (
+        "(() => { const leaving = new Event('beforeunload', {cancelable: true});"
+        " dispatchEvent(leaving); return leaving.defaultPrevented; })()"
+    )
     script = page.send("Page.addScriptToEvaluateOnNewDocument", source=refuse)["identifier"]
     try:
         page.open(tmp_path / "review.html")
+        assert "keeps no answers" in page.value("document.getElementById('notice').textContent")
+        assert not page.value(asks)
         page.press("2")
         page.press("Enter")
-        assert "keeps no answers" in page.value("document.getElementById('notice').textContent")
+        assert page.value(asks)
         reviews = saved(page, tmp_path)["reviews"]
+        assert not page.value(asks)
     finally:
         page.send("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
     assert [each["reviewed_label"] for each in reviews] == ["badger", "fox"]
