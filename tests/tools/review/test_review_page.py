@@ -136,7 +136,9 @@ def test_two_tabs_show_the_same_answers(page: Page) -> None:
         {"log": [[0, "badger", "2026-11-29T12:00:00Z"], [1, None, "2026-11-29T12:00:01Z"]], "current": 2}
     )
     page.value(f"localStorage.setItem(storageKey, {json.dumps(other)})")
-    page.value("dispatchEvent(new StorageEvent('storage', {key: storageKey}))")  # as a browser tells the other tabs
+    page.value(
+        "dispatchEvent(new StorageEvent('storage', {key: storageKey}))"
+    )  # which a browser sends to the other tabs
     assert page.value(COUNT) == "2 of 12 reviewed"
     page.press("Enter")
     assert len(page.value("JSON.parse(localStorage.getItem(storageKey)).log")) == 3
