@@ -112,7 +112,8 @@ class _Command:
         counts = Counts()
         complete = False
         try:
-            self._run(Run(self.decisions, counts, self.stopping, self._print_failure))
+            actions = self.account.stores.actions
+            self._run(Run(self.decisions, counts, self.stopping, self._print_failure, actions))
             complete = not self.stopping.is_set()
         finally:  # also before an error is reported
             self._print_summary(counts, time.monotonic() - started, complete=complete)

@@ -11,11 +11,12 @@ import pickle
 import tempfile
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import IO, TYPE_CHECKING, TypeVar
 
 from inference.errors import TransientError
+from storage.actions.after_commit import Actions
 from storage.results.amend import amend
 from storage.results.transactions import BatchedResults
 from tools.decide.decisions import Change, Counts, Decisions, Left
@@ -44,12 +45,14 @@ class Run:
         counts: Of this run.
         stopping: Set to begin no more rows.
         on_failure: Called with an image that failed, and the sentence.
+        actions: Act on each result whose label changes.
     """
 
     decisions: Decisions
     counts: Counts
     stopping: threading.Event
     on_failure: Callable[[Image, str], object]
+    actions: Actions = field(default_factory=Actions)
 
     def read(self, results: Results, rows: Iterable[Stored], keep: IO[bytes] | None) -> None:
         """Read the sidecars of the rows to decide, count what changes, and write each row to ``keep``.
@@ -109,7 +112,11 @@ class Run:
         assert record is not None  # see ``Decisions.read``
         try:
             with results.participating():
-                amended = amend(results, record.image, record.etag, self.decisions.decide, change.found)
+                notifier = self.actions.notifications
+                decide = self.decisions.decide
+                amended = amend(results, record.image, record.etag, decide, change.found, notifier=notifier)
+                if amended is not None and amended.label != change.before:
+                    self.actions.after_commit(results, amended)
         except TransientError as error:
             return error
         return str(amended.label) if amended else None

@@ -168,7 +168,7 @@ class _Sorting:
             print(json.dumps(summary), flush=True)
             return
         for label, number in by_number:
-            print(fitted(f"{number:>11,}  {folder_of(label)}/"))
+            print(fitted(f"{number:>11,}  {printable(folder_of(label))}/"))
         for result, words in _WORDS.items():
             if self.counts[result]:
                 print(fitted(f"{self.counts[result]:>11,}  {words}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from tests.conftest import Names
     from tools.account import Account
 
 BALL, CONE = SPEC.labels[:2]
@@ -260,3 +262,24 @@ def test_an_account_without_results_gets_none(empty_account: Account, capsys: py
         for each in empty_account.clients.tables.list_tables()
         if each.name == empty_account.settings.results_table
     ] == []
+
+
+def test_a_changed_label_is_acted_on(
+    account: Account, rules: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, names: Names
+) -> None:
+    incoming = account.clients.blobs.get_container_client(account.settings.incoming_container)
+    for name, best in (("ball.jpg", 0), ("cone.jpg", 1)):
+        etag = str(incoming.upload_blob(name, b"").get_blob_properties().etag).strip('"')
+        write(account, replace(result(account, name, other(best)), etag=etag))
+    queue = names.queue("spheres")
+    monkeypatch.setenv("TAG_IMAGES", "yes")
+    monkeypatch.setenv("NOTIFY_QUEUE", queue)
+    monkeypatch.setenv("NOTIFY_LABELS", f"sphere,{CONE}")
+    rules.write_text(json.dumps({"labels": {BALL: {"as": "sphere"}}}))
+    assert decide(rules, capsys)[0] == 0
+    (message,) = account.clients.queues.get_queue_client(queue).receive_messages()
+    sent = json.loads(base64.b64decode(message.content))
+    assert (sent["blob_name"], sent["label"]) == ("ball.jpg", "sphere")
+    assert sent["decision_version"]
+    assert incoming.get_blob_client("ball.jpg").get_blob_tags()["label"] == "sphere"
+    assert incoming.get_blob_client("cone.jpg").get_blob_tags() == {}, "its label stays"
