@@ -63,5 +63,5 @@ class _Formatter(logging.Formatter):
         invocation = CURRENT.get()
         who = f"[{invocation.function} {invocation.id[:8]}] " if invocation else ""
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        text = "\n    ".join(printable(line) for line in super().format(record).splitlines())
+        text = "\n    ".join(printable(line) for line in super().format(record).split("\n"))
         return f"{moment}.{record.msecs:03.0f}Z {record.levelname:<7} {who}{text}"
