@@ -132,11 +132,15 @@ class Checker:
             answer = self._classifier.classify(content)
         except PermanentError as error:
             return name, Expected(etag, len(content), {"status": "rejected", "reason": str(error.reason)})
+        decided = {"label": answer.label, "label_index": answer.label_index, "score": answer.score}
+        if answer.decision and answer.scores:
+            decided = {
+                **answer.decision.decide(answer.scores, name)._asdict(),
+                "decision_version": answer.decision.version,
+            }
         columns = {
             "status": "classified",
-            "label": answer.label,
-            "label_index": answer.label_index,
-            "score": answer.score,
+            **decided,
             "width": answer.image.width,
             "height": answer.image.height,
             "format": answer.image.format,
@@ -157,6 +161,7 @@ class Checker:
             "label": None,
             "label_index": None,
             "score": None,
+            "decision_version": None,
             "reason": None,
             **expected.columns,
         }

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ from inference.classifier import load
 from storage.settings import APP_ROOT, DEFAULTS
 from tools.azurite.azurite import ACCOUNT, ACCOUNT_KEY, connection_string, running
 from tools.chaos.checker import Checker
+from tools.chaos.commands.decisions import Decisions
+from tools.chaos.commands.run_command import run_command
 from tools.chaos.faults import FaultKind, SeededFaults, ThrottledPeriods, refusing
 from tools.chaos.host_process import host_environment, running_host
 from tools.chaos.idle import IdleDetector
@@ -51,7 +53,6 @@ _REFUSED_PATHS = {
     f"/{ACCOUNT}/{INCOMING}/{prefix}": kind for prefix, kind in ((LOCKED, FaultKind.LOCKED), (DENIED, FaultKind.DENIED))
 }
 _MAX_PRINTED = 20
-_TOOL_ATTEMPTS = 5
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +72,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="upload the images over M minutes (one per 1,000 images, with webjobs one per 100)",
     )
+    parser.add_argument(
+        "--decisions",
+        action="store_true",
+        help="change DECISION_BLOB every few seconds, apply each change by `decide`, and kill half of these runs",
+    )
     parser.add_argument("--event-grid", action="store_true", help="queue an event per upload instead of polling")
     parser.add_argument("--log", type=Path, metavar="FILE", help="keep the host's log in FILE")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
@@ -84,7 +90,8 @@ def run(args: argparse.Namespace) -> int:
         log = args.log or Path(scratch) / "host.log"
         log.write_bytes(b"")
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds every ``with``, so that the host is stopped
-        report = _ChaosRun(args.host, args.images, args.seed, minutes * 60, args.event_grid, log).report()
+        chaos = _ChaosRun(args.host, args.images, args.seed, minutes * 60, args.event_grid, args.decisions, log)
+        report = chaos.report()
     if args.json:
         print(json.dumps(report, ensure_ascii=False), flush=True)
     else:
@@ -99,6 +106,7 @@ class _ChaosRun:
     seed: int
     seconds: float
     event_grid: bool
+    decisions: bool
     log: Path
 
     def report(self) -> dict[str, Any]:
@@ -123,9 +131,11 @@ class _ChaosRun:
             with fault_proxy(azurite.ports, select_fault) as proxy_ports:
                 environ = host_environment(connection_string(proxy_ports), event_grid=self.event_grid)
                 environ |= {"RETRY_DELAYS_SECONDS": _RETRY_DELAYS[self.host]}
+                decisions = Decisions(direct, environ, self.seed) if self.decisions else None
                 with self._running_host(environ) as host:
                     _progress(f"{self.images:,} images in {self.seconds:.0f} s; killing the host again and again ...")
-                    workload.run()
+                    with decisions.changing() if decisions else nullcontext():
+                        workload.run()
                     _progress(f"All images are uploaded; {idle.backlog():,} deliveries are left ...")
                     if not is_real:
                         idle.wait_until_nearly_idle()
@@ -136,16 +146,18 @@ class _ChaosRun:
                     _progress("Kills have stopped; waiting until no work is left ...")
                     idle.wait_until_idle()
                     seconds_until_idle = time.monotonic() - start
+                    decided = decisions.apply() if decisions else 0
                     _progress("Checking ...")
                     missed = idle.unqueued_blobs()
                     explained = missed | {step.names[0] for step in steps if step.action is Action.EDIT}
                     uploaded = {name for step in steps if step.content_seed for name in step.names}
-                    checker = _checker(direct)
+                    checker = _checker(direct, decisions)
                     first = checker.check(uploaded)
                     reconciled = _reconcile(environ)
                     idle.wait_until_idle()
                     redriven = _redrive(environ) if is_real else 0
                     idle.wait_until_idle()
+                    decided += decisions.apply() if decisions else 0
                     second = checker.check(uploaded)
                     pruned = _reconcile(environ, "--prune")
                     third = checker.check(uploaded)
@@ -162,6 +174,9 @@ class _ChaosRun:
                         "throttled": throttled.calls,
                         "kills": host.kills,
                         "worker_kills": host.worker_kills,
+                        "decisions": decisions.changes if decisions else 0,
+                        "decision_kills": decisions.kills if decisions else 0,
+                        "decided_at_last": decided,
                         "crashes": host.crashes,
                         "host_ended": dict(Counter(host.exits)),
                         "events": dict(sorted(host.count_events().items())),
@@ -183,12 +198,14 @@ class _ChaosRun:
         return run(environ, self.log, self.seed)
 
 
-def _checker(connection: str) -> Checker:
+def _checker(connection: str, decisions: Decisions | None) -> Checker:
+    with decisions.file() if decisions else nullcontext() as file:
+        classifier = load(APP_ROOT / DEFAULTS["MODEL_DIR"], decision=file)
     return Checker(
         connection,
         incoming=INCOMING,
         results=RESULTS,
-        classifier=load(APP_ROOT / DEFAULTS["MODEL_DIR"]),
+        classifier=classifier,
         max_bytes=MAX_BYTES,
         ignored_prefix=COPIED,
         refused={LOCKED: "unreadable", DENIED: "unreadable", ARCHIVED: "archived"},
@@ -197,24 +214,13 @@ def _checker(connection: str) -> Checker:
 
 def _reconcile(environ: dict[str, str], *options: str) -> dict[str, Any]:
     """Run ``python -m tools reconcile`` through the proxy, and return its summary."""
-    summary = _run_tool(environ, "reconcile", "--json", *options)
+    summary = run_command(environ, "reconcile", *options)
     return {name: summary[name] for name in ("missing", "stale", "repaired", "index_removed", "pruned")}
 
 
 def _redrive(environ: dict[str, str]) -> int:
     """Run ``python -m tools redrive`` for the ``failed`` rows of images whose worker was killed five times."""
-    return int(_run_tool(environ, "redrive", "--json")["enqueued"])
-
-
-def _run_tool(environ: dict[str, str], *arguments: str) -> dict[str, Any]:
-    """Run a command through the proxy, and return its summary."""
-    command = [sys.executable, "-m", "tools", *arguments]
-    for _ in range(_TOOL_ATTEMPTS):  # it may fail under the faults; an operator or the timer would run it again
-        done = subprocess.run(command, cwd=APP_ROOT, env=environ, capture_output=True, encoding="utf-8", check=False)
-        if done.returncode == 0:
-            summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-            return summary
-    raise SystemExit(f"{arguments[0]} failed: {done.stderr}")
+    return int(run_command(environ, "redrive")["enqueued"])
 
 
 def _findings(result: CheckResult) -> dict[str, Any]:

@@ -163,7 +163,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=_JSON | st.fixed_dictionaries({}, optional=dict.fromkeys(["labels", "allow", "parents"], _JSON)))
 def test_any_json_is_read_or_refused(tmp_path: Path, content: object) -> None:
     """What the schema refuses is refused; what the reader accepts, the schema accepts."""

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -44,6 +45,8 @@ class Shelf:
         changed_at: Set for copied files.
         error: Raised by each check.
         broken: Versions that cannot be loaded.
+    broken_decisions: Files that cannot be used.
+        broken_decisions: Files that cannot be used.
         fetch_error: Raised by each fetch.
         load_error: Raised by each load.
         loaded: Every version a load was tried of.
@@ -55,6 +58,7 @@ class Shelf:
     changed_at: datetime | None = None
     error: Exception | None = None
     broken: set[str] = field(default_factory=set)
+    broken_decisions: set[Path] = field(default_factory=set)
     fetch_error: Exception | None = None
     load_error: Exception | None = None
     loaded: list[str] = field(default_factory=list)
@@ -73,8 +77,10 @@ class Shelf:
             raise self.fetch_error
         return Path(version.version)
 
-    def load(self, *folders: Path) -> FixedClassifier:
+    def load(self, *folders: Path, decision: Path | None = None) -> FixedClassifier:
         names = ";".join(str(folder) for folder in folders)
+        if decision in self.broken_decisions:
+            raise ModelError(f"{decision} is broken.")
         self.loaded.append(names)
         assert self.gate.wait(DEADLINE_SECONDS)
         if self.load_error is not None:
@@ -419,3 +425,34 @@ class TestIsCurrent:
         assert both.is_current("1;a") is True
         second.version = "b"
         assert both.is_current("1;a") is False
+
+
+def test_a_decision_is_loaded_with_the_model_and_is_no_part_of_its_version(
+    shelf: Shelf, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    rules = Shelf("a")
+    models = HotSwapModel(
+        [shelf], shelf.load, decision=cast(Any, rules), refresh_seconds=60, clock=clock, now=clock.now
+    )
+    assert version(models) == "1"
+
+    for changed, loads in (("b", 2), ("c", 3)):
+        rules.version = changed
+        if changed == "c":
+            shelf.broken_decisions.add(Path("c", "decision.json"))
+        assert models.is_current("1"), "the model did not change"
+        clock.seconds += 61
+        models.current()
+        rested(models)
+        assert (models.is_current("1"), version(models)) == (True, "1")
+        assert len(shelf.loaded) == min(loads, 2), "the broken decision ends before the model counts as loaded"
+    assert "model_refused" in caplog.text
+    assert str(rules) in caplog.text, "the place of the decision, instead of its copy here"
+
+    shelf.version = "2"
+    assert models.is_current("1") is False
+    rules.version = "d"
+    clock.seconds += 61
+    models.current()
+    rested(models)
+    assert version(models) == "2"

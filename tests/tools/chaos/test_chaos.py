@@ -430,11 +430,14 @@ def test_a_short_run_ends_with_one_correct_row_per_image(tmp_path: Path, capsys:
     """Without polling: after a kill, the scanner's lease would add half a minute."""
     log = tmp_path / "host.log"
     options = {"--images": "24", "--seed": "4", "--minutes": "0.1", "--log": str(log)}
-    code = main(["chaos", "--event-grid", "--json", *(word for option in options.items() for word in option)])
+    code = main(
+        ["chaos", "--event-grid", "--decisions", "--json", *(word for option in options.items() for word in option)]
+    )
     report = cast(dict[str, Any], json.loads(capsys.readouterr().out))
     assert code == 0, f"{report}\n{log.read_text()[-4000:]}"
     assert report["passed"] is True
     assert report["kills"] >= 1
+    assert report["decisions"] >= 1
     assert sum(report["faults"].values()) > 0
     assert report["images"] >= 12
     assert report["statuses"].keys() <= {"classified", "rejected"}
