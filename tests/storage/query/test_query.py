@@ -204,6 +204,20 @@ def test_a_limit_limits_the_requests_too(scene: Scene) -> None:
     assert scene.query(status=Status.CLASSIFIED).count(5) == 5
 
 
+def test_times_within_a_second_are_compared_exactly_without_the_index(account: Account) -> None:
+    """The emulator compares them as text, in which ``00Z`` is later than ``00.5Z``."""
+    times = [MIDNIGHT + timedelta(microseconds=each) for each in (-1, 0, 1, 500_000, 1_000_000)]
+    write_results(
+        account.results,
+        *(record(f"a/{at}.jpg", container=account.incoming, classified_at=time) for at, time in enumerate(times)),
+    )
+    for since in times:
+        for until in times:
+            in_folder = Filter(account.incoming, folder="a", since=since, until=until)
+            found = {each.classified_at for each in Query(account.clients.tables, account.table, in_folder).records()}
+            assert found == {time for time in times if since <= time < until}
+
+
 def test_a_wrong_index_row_is_skipped_where_it_is_verified(account: Account) -> None:
     true = record("a.jpg", container=account.incoming)
     write_results(account.results, true)
