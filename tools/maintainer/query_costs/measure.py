@@ -55,6 +55,11 @@ class Cost(NamedTuple):
     first_row_seconds: float
     seconds: float
 
+    def line(self) -> str:
+        """Return the line of the table."""
+        counts = f"{self.rows:,} | {self.requests:,}"
+        return f"| `{self.question or 'no filter'}` | {counts} | {self.first_row_seconds:.2f} | {self.seconds:.2f} |"
+
 
 def costs(tables: TableServiceClient, table: str, records: Sequence[Record]) -> Iterator[Cost]:
     """Ask every question.
@@ -111,8 +116,7 @@ def main() -> None:
         found = []
         for cost in costs(clients.tables, _TABLE, records):
             found.append(cost)
-            row = (cost.rows, cost.requests, f"{cost.first_row_seconds:.2f}", f"{cost.seconds:.2f}")
-            print(f"| `{cost.question}` | {' | '.join(map(str, row))} |", flush=True)
+            print(cost.line(), flush=True)
         clients.close()
     if options.json:
         document = {
