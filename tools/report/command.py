@@ -23,6 +23,8 @@ from tools.account import open_account
 from tools.query.filters import add_filters, read_filter
 from tools.query.names import nothing_matches, understood
 from tools.query.reviews import add_review_filters, reviewed_query
+from tools.report.drift.section import ChangePhotos, drift
+from tools.report.drift.tally import Tally
 from tools.report.gallery import MAX_IMAGES, MAX_THUMBNAIL_BYTES, Gallery
 from tools.report.page import Report
 from tools.report.reviewed import ReviewSums, data_uri
@@ -43,7 +45,7 @@ _SELECTIONS = {
     Selection.UNREVIEWED: "images without a review",
     Selection.DISAGREE: "images on which reviewers and model, or several reviewers, differ",
 }
-_OF_DIFFERING = ThumbnailSize(256, 20_000)
+_OF_EXAMPLES = ThumbnailSize(256, 20_000)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -63,13 +65,14 @@ def run(args: argparse.Namespace) -> int:
     with _atomic_file(args.output) as file, open_account() as account, _progress(console) as progress:
         created_at = datetime.now(UTC)
         query_filter = understood(read_filter(args, account.settings.incoming_container), account)
-        summary, sample, reviewed = Summary(), EvenSample(MAX_IMAGES, by_label), ReviewSums()
+        summary, sample, reviewed, tally = Summary(), EvenSample(MAX_IMAGES, by_label), ReviewSums(), Tally()
         reading = progress.add_task("Reading rows", total=None)
         for row in reviewed_query(account, query_filter, args.selection).rows():
             summary.add(row.record)
             reviewed.add(row)
             if row.record.status is Status.CLASSIFIED:
                 sample.add(row.record)
+                tally.add(row.record)
             progress.advance(reading)
         progress.update(reading, total=summary.images)
         if not summary.images:
@@ -79,9 +82,21 @@ def run(args: argparse.Namespace) -> int:
         made = open_thumbnailer(account, thumbnail_size).thumbnails(gallery.records)
         thumbnails = list(progress.track(made, description="Making thumbnails", total=len(gallery.records)))
         differing = [row.record for row in reviewed.differing]
-        reviewed.pictures = list(map(data_uri, open_thumbnailer(account, _OF_DIFFERING).thumbnails(differing)))
+        reviewed.pictures = list(map(data_uri, open_thumbnailer(account, _OF_EXAMPLES).thumbnails(differing)))
+        changes = ChangePhotos(tally)
+        if changes.found:
+            for row in progress.track(
+                reviewed_query(account, query_filter, args.selection).rows(), description="Weeks"
+            ):
+                if row.record.status is Status.CLASSIFIED:
+                    changes.add(row.record)
+        showing = changes.records()
+        pictures = map(data_uri, open_thumbnailer(account, _OF_EXAMPLES).thumbnails(showing))
+        weeks = drift(tally, changes, {record.image: each for record, each in zip(showing, pictures, strict=True)})
         words = _in_words(query_filter, args.selection)
-        report = Report(query_filter.container, words, created_at, summary, gallery, reviewed)
+        report = Report(
+            query_filter.container, words, created_at, summary, gallery, reviewed, weeks if sample.rows else None
+        )
         file.write_text(report.render(thumbnails), encoding="utf-8")
         size = file.stat().st_size
     missing = Counter(str(each) for each in thumbnails if isinstance(each, MissingThumbnail))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
+    from tools.report.drift.section import Drift
     from tools.report.gallery import Gallery
     from tools.report.summary import Summary
     from tools.report.thumbnails import MissingThumbnail
@@ -38,6 +39,7 @@ class Report:
         summary: Sums over all images found.
         gallery: The images shown as thumbnails.
         reviewed: Sums over the reviews of all images found.
+        drift: The section about weeks; ``None`` without a classified image.
     """
 
     container: str
@@ -46,6 +48,7 @@ class Report:
     summary: Summary
     gallery: Gallery
     reviewed: ReviewSums = field(default_factory=ReviewSums)
+    drift: Drift | None = None
 
     def render(self, thumbnails: Iterable[bytes | MissingThumbnail]) -> str:
         """Render the page.
@@ -67,6 +70,7 @@ class Report:
                 overview=sections.overview(self.summary),
                 problems=sections.problems(self.summary),
                 reviewed=self.reviewed,
+                drift=self.drift,
                 latencies=sections.latencies(self.summary),
                 gallery=self.gallery.json(thumbnails),
                 style=style,

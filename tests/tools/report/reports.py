@@ -11,6 +11,8 @@ from PIL import Image
 from inference.predictions import Prediction
 from storage.results.record import Record, Status
 from storage.reviews.join import ReviewedRow
+from tools.report.drift.section import ChangePhotos, drift
+from tools.report.drift.tally import Tally
 from tools.report.gallery import MAX_IMAGES, Gallery
 from tools.report.page import Report
 from tools.report.reviewed import ReviewSums, data_uri
@@ -81,12 +83,21 @@ def page_about(
     reviews: Callable[[Record], tuple[Review, ...]] = lambda _: (),
 ) -> str:
     """The page, made as the command makes it."""
-    summary, sample, reviewed = Summary(), EvenSample(MAX_IMAGES, by_label), ReviewSums()
+    summary, sample, reviewed, tally = Summary(), EvenSample(MAX_IMAGES, by_label), ReviewSums(), Tally()
+    records = list(records)
     for record in records:
         summary.add(record)
         reviewed.add(ReviewedRow(record, reviews(record)))
         if record.status is Status.CLASSIFIED:
             sample.add(record)
+            tally.add(record)
+    changes = ChangePhotos(tally)
+    for record in records:
+        if record.status is Status.CLASSIFIED:
+            changes.add(record)
+    weeks = drift(tally, changes, {record.image: data_uri(picture(record)) for record in changes.records()})
     gallery = Gallery(sample.records())
     reviewed.pictures = [data_uri(picture(row.record)) for row in reviewed.differing]
-    return Report(container, filters, NOON, summary, gallery, reviewed).render(map(picture, gallery.records))
+    return Report(container, filters, NOON, summary, gallery, reviewed, weeks if sample.rows else None).render(
+        map(picture, gallery.records)
+    )
