@@ -38,6 +38,7 @@ _PIXELS = (64, 4096)
 _SEEDS = 1 << 32
 MAX_PHOTOS = 5_000
 """On one page; browsers refuse texts of some hundred megabytes."""
+_DEFAULT_PHOTOS = 500
 _BYTES_PER_PIXEL = 0.5  # at most, of the square that a photo fits into; most photos take 0.1
 _DEFAULT_OUTPUT = {"html": "review.html", "label-studio": "tasks.json"}
 
@@ -48,7 +49,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, metavar="FILE", help="write to FILE (review.html, or tasks.json for Label Studio)"
     )
     parser.add_argument("--format", choices=tuple(_DEFAULT_OUTPUT), default="html", help="what to write (html)")
-    parser.add_argument("--limit", type=count_of, default=500, metavar="N", help="draw at most N photos (500)")
+    parser.add_argument(
+        "--limit", type=count_of, metavar="N", help="draw at most N photos in total (500; with --per-label 5000)"
+    )
     parser.add_argument("--per-label", type=count_of, metavar="N", help="draw at most N photos of each label")
     parser.add_argument(
         "--pixels", type=pixels_of, default=1024, metavar="N", help="longest side of a photo on the page (1024)"
@@ -70,6 +73,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the page or the tasks, then the summary; 1 if storage failed for a photo."""
+    args.limit = args.limit or (MAX_PHOTOS if args.per_label else _DEFAULT_PHOTOS)
     if args.format == "html" and args.limit > MAX_PHOTOS:
         raise ConfigurationError(f"--limit is {args.limit:,}, but a page holds at most {MAX_PHOTOS:,}: make several.")
     console = Console(stderr=True, highlight=False)
@@ -81,7 +85,11 @@ def run(args: argparse.Namespace) -> int:
         labels = LabelChoices()
         drawn = _draw(account, row_filter, labels, args, progress)
         if not drawn.records:
-            console.print(nothing_matches(account, row_filter), markup=False, soft_wrap=True)
+            _print_line(console, nothing_matches(account, row_filter))
+        if args.per_label and (wanted := sum(min(args.per_label, rows) for rows in drawn.rows.values())) > args.limit:
+            console.print(
+                f"--per-label {args.per_label:,} asks for {wanted:,} photos: --limit {args.limit:,} leaves fewer."
+            )
         page = new_page(account, drawn, labels, console)
         if args.format == "html":
             write_page(account, page, path, args.pixels, progress)
@@ -101,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"event": "summary", **summary, "seconds": round(time.monotonic() - started, 3)}), flush=True)
     else:
-        console.print(_in_words(summary), markup=False, soft_wrap=True)
+        _print_line(console, _in_words(summary))
         print(output)
     return 1 if page.missing[MissingThumbnail.UNREACHABLE] else 0
 
@@ -127,7 +135,7 @@ def new_page(account: Account, drawn: Draw, labels: LabelChoices, console: Conso
     """The page of a draw, which offers the labels of the app's models too. A model that cannot be read is reported."""
     for folder in account.settings.model_dirs if drawn.records else ():
         if problem := labels.add_model(folder):
-            console.print(problem, markup=False, soft_wrap=True)
+            _print_line(console, problem)
     return ReviewPage(account.settings.incoming_container, datetime.now(UTC), drawn, labels.all())
 
 
@@ -152,6 +160,10 @@ def photo_progress(console: Console) -> Progress:
     """Show progress on a terminal, and nothing elsewhere."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def _print_line(console: Console, text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)
 
 
 def _in_words(summary: dict[str, Any]) -> str:

@@ -89,8 +89,9 @@ class ReviewPage:
 
     def _data(self, content_id: str) -> Markup:
         """The block about the page as a whole, for the script."""
+        drawn = Counter(map(self.draw.stratum_of, self.draw.records))
         strata = [
-            {**stratum._asdict(), "rows": rows, "shown": self.shown[stratum]}
+            {**stratum._asdict(), "rows": rows, "drawn": drawn[stratum], "shown": self.shown[stratum]}
             for stratum, rows in sorted(self.draw.rows.items(), key=str)
         ]
         corrections = {

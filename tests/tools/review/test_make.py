@@ -114,6 +114,7 @@ def test_the_page_holds_each_photo_upright_and_counts_those_that_are_left_out(
         "score_from": None,
         "score_to": None,
         "rows": 5,
+        "drawn": 5,
         "shown": 2,
     }
     assert photos.keys() == {"plain.jpg", "turned.jpg"}
@@ -131,7 +132,9 @@ def test_the_page_holds_each_photo_upright_and_counts_those_that_are_left_out(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_filter_makes_the_sample_chosen_and_per_label_takes_some_of_each(account: Account, tmp_path: Path) -> None:
+def test_a_filter_makes_the_sample_chosen_and_per_label_takes_some_of_each(
+    account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for at in range(4):
         classified(account, f"a/cat{at}.jpg")
         classified(account, f"a/dog{at}.jpg", "dog")
@@ -156,6 +159,9 @@ def test_a_filter_makes_the_sample_chosen_and_per_label_takes_some_of_each(accou
         *(("cat", 4, 2), ("dog", 4, 2), ("hen", 1, 1)),
     ]
     assert [label for label, _ in data["labels"]] == ["cat", "dog", "hen"]
+    assert capsys.readouterr().err.count("leaves fewer") == 0
+    made("--per-label", "2", "--limit", "4")
+    assert "--per-label 2 asks for 5 photos: --limit 4 leaves fewer." in capsys.readouterr().err
 
 
 def test_awkward_names_are_on_the_page_and_in_the_tasks_unchanged(account: Account, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_a_random_sample_states_its_strata_and_how_it_was_drawn(browser: Page, t
     browser.press("Enter")
     made = saved(browser, tmp_path)
     assert made["sample"] == "random"
-    assert made["strata"] == [{"label": None, "score_from": None, "score_to": None, "rows": 3, "shown": 3}]
+    assert made["strata"] == [{"label": None, "score_from": None, "score_to": None, "rows": 3, "drawn": 3, "shown": 3}]
     assert made["seed"] == 0
 
 
@@ -234,6 +234,13 @@ def test_a_thousand_photos_decode_only_those_nearby(browser: Page, tmp_path: Pat
     assert browser.value(SHOWN) == "site/0010.jpg"
     assert browser.value("images.size") <= 7
     assert browser.value("document.querySelectorAll('img').length") == 1
+
+
+def test_a_file_that_was_cut_off_says_so(browser: Page, tmp_path: Path) -> None:
+    path = write_page(tmp_path / "review.html", photos(12))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    browser.open(path)
+    assert "the file is incomplete: copy it again" in browser.value("document.body.innerText")
 
 
 def test_a_page_without_photos_says_so(browser: Page, tmp_path: Path) -> None:
