@@ -86,9 +86,12 @@ def run(args: argparse.Namespace) -> int:
         drawn = _draw(account, row_filter, labels, args, progress)
         if not drawn.records:
             _print_line(console, nothing_matches(account, row_filter))
-        if args.per_label and (wanted := sum(min(args.per_label, rows) for rows in drawn.rows.values())) > args.limit:
+        if (
+            args.per_label
+            and (requested := sum(min(args.per_label, rows) for rows in drawn.rows.values())) > args.limit
+        ):
             console.print(
-                f"--per-label {args.per_label:,} asks for {wanted:,} photos: --limit {args.limit:,} leaves fewer."
+                f"--per-label {args.per_label:,} asks for {requested:,} photos: --limit {args.limit:,} leaves fewer."
             )
         page = new_page(account, drawn, labels, console)
         if args.format == "html":
