@@ -48,7 +48,15 @@ def test_other_commands_leave_reviews_as_they_are(
     etags = {name: upload(importing, name) for name in ("a.png", "b.png")}
     importing.run(*(review(name, "fox", etag=etag) for name, etag in etags.items()))
     stored = importing.stored()
-    for command in (["backfill", "--force"], ["backfill", "--facts"], ["redrive", "--label", "cat"], ["reconcile"]):
+    rules = tmp_path / "decision.json"
+    rules.write_text('{"min_score": 0.9999}')
+    for command in (
+        ["backfill", "--force"],
+        ["backfill", "--facts"],
+        ["redrive", "--label", "cat"],
+        ["reconcile"],
+        ["decide", "--decision", str(rules)],
+    ):
         assert main(command) == 0
         assert importing.stored() == stored, command
     label, model_version, *reviewed = answer(importing, "a.png")
@@ -105,22 +113,21 @@ def test_a_killed_import_is_completed_by_the_next(importing: Importing) -> None:
     assert len(importing.stored()) == 30
 
 
-def test_two_imports_at_once_lose_nothing(importing: Importing, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("before", [(), (review("cat.jpg", "cat"),)], ids=["new", "replaced"])
+def test_two_imports_at_once_lose_nothing(
+    before: tuple[Any, ...], importing: Importing, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another import writes between this one's reading and writing: the conditional write notices."""
     from storage.reviews.store import ReviewStore
 
     write = ReviewStore._write
-    others = [review("cat.jpg", "dog", at="2026-11-20T12:00:01Z"), review("bat.jpg", "bat")]
 
     def late(store: ReviewStore, operations: Any) -> bool:
         monkeypatch.setattr(ReviewStore, "_write", write)
-        importing.run(*others)
+        importing.run(review("cat.jpg", "dog", at="2026-11-20T12:00:02Z"))
         return write(store, operations)
 
-    importing.run(review("cat.jpg"))
+    importing.run(*before)
     monkeypatch.setattr(ReviewStore, "_write", late)
-    importing.run(review("cat.jpg", "fox", at="2026-11-20T12:00:00.500Z"), review("bat.jpg", "wren"))
-    assert {entity["blob_name"]: entity["reviewed_label"] for entity in importing.stored()} == {
-        "cat.jpg": "dog",
-        "bat.jpg": "bat",
-    }
+    assert importing.run(review("cat.jpg", "fox", at="2026-11-20T12:00:01Z"))["outdated"] == 1
+    assert [entity["reviewed_label"] for entity in importing.stored()] == ["dog"]
