@@ -29,8 +29,10 @@ def print_trust(model: Model, findings: Findings, trust: Trust, precision: float
     )
     _print(f"Each range and each threshold holds with {percent(CONFIDENCE)} confidence, taken by itself.")
     if trust.overall is not None:
-        part = "" if trust.covered == 1 else f" of the labels with reviews ({percent(trust.covered)} of the photos)"
-        _print(f"All labels: {_shares(trust.overall)} are right{part}.")
+        labels = "All labels"
+        if trust.covered < 1:
+            labels = f"Labels with reviews, {percent(trust.covered)} of the photos"
+        _print(f"{labels}: {_shares(trust.overall)} are right.")
     for each in trust.labels:
         if each.reviewed or (not each.images and each.corrected.estimate):
             print()
@@ -81,6 +83,9 @@ def _print_label(each: LabelTrust, precision: float) -> None:
         unsure = f", {each.unsure:,} unsure" if each.unsure else ""
         _print(f"  right: {_shares(each.precision)} ({each.right:,} of {each.reviewed:,}{unsure})")
         _print(f"  {_threshold(each, precision)}")
+    if each.label == UNKNOWN:
+        _print("  no label to trust; each counts for the label that a reviewer gave")
+        return
     low, estimate, high = (round(number) for number in each.corrected)
     _print(f"  photos that really show it: about {estimate:,} ({low:,} to {high:,})")
 
@@ -104,7 +109,7 @@ def _remarks(findings: Findings, trust: Trust) -> Iterator[str]:
         needed = sum(each.more or 0 for each in missing)
         yield (
             f"No random review of {names([each.label for each in missing])}: about {needed:,} are needed if all are "
-            "right. Draw them: python -m tools trust draw"
+            "right. Until then, the ranges of photos above allow for any label there. Draw: python -m tools trust draw"
         )
     if chosen := findings.chosen.total():
         yield (
@@ -121,6 +126,8 @@ def _remarks(findings: Findings, trust: Trust) -> Iterator[str]:
 
 
 def _shares(found: Interval) -> str:
+    if found.low == found.high:
+        return f"{percent(found.estimate)}"
     high = f"{math.ceil(found.high * 1000 - 1e-9) / 10:g} %"
     return f"{round(found.estimate * 100, 1):g} % ({percent(found.low)} to {high})"
 
