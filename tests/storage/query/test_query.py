@@ -283,6 +283,12 @@ def test_an_index_row_of_version_1_leads_to_its_row(account: Account) -> None:
         query = Query(account.clients.tables, account.table, Filter(account.incoming, **parts))
         assert by_name(list(query.records())) == [new, old], parts
         assert query.count() == 2
+    others: list[dict[str, Any]] = [
+        *({"model": "other"}, {"reason": "empty"}, {"damaged": True}, {"camera": "HC600"}, {"taken_since": NOON})
+    ]
+    for parts in others:
+        query = Query(account.clients.tables, account.table, Filter(account.incoming, label="cat", **parts))
+        assert (list(query.records()), query.count()) == ([], 0), parts
 
 
 def test_a_row_of_another_program_is_skipped(account: Account) -> None:

@@ -114,6 +114,18 @@ def test_row_and_sidecar_come_back_from_storage_unchanged(time_zone: str, outcom
         assert type(stored.record.content_length) is int
 
 
+@pytest.mark.parametrize("length", [2**31 - 1, 2**31, 2**62])
+def test_numbers_of_more_than_31_bits_come_back(account: Account, length: int) -> None:
+    """The service refuses a number that does not fit the type it is sent with."""
+    account.results.write_row(record(content_length=length), None)
+    (entity,) = account.clients.tables.get_table_client(account.table).list_entities()
+    assert getattr(entity["content_length"], "value", entity["content_length"]) == length
+    stored = account.results.read_row(record().image)
+    assert stored is not None
+    assert stored.record is not None
+    assert stored.record.content_length == length
+
+
 def test_names_of_all_kinds_come_back_from_row_sidecar_and_index(account: Account) -> None:
     names = [*AWKWARD_NAMES.values(), "\U0001f431" * 500 + ".jpg", "n" * 1024, "d/" * 400 + "x" * 200]
     expected = set()

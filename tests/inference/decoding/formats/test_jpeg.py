@@ -126,6 +126,15 @@ def test_a_straight_edge_on_a_border_of_units_is_no_damage(options: dict[str, ob
     assert decode_image(content, needed).image
 
 
+@pytest.mark.parametrize("unit", [8, 16])
+def test_a_step_of_the_brightness_is_found_at_its_own_row_of_units(unit: int) -> None:
+    pixels = np.random.default_rng(1).integers(90, 100, (12 * unit, 640, 3), np.uint8)
+    assert find_steps(pixels, unit).tolist() == []
+    pixels[5 * unit :] += 40
+    pixels[9 * unit :] -= 40
+    assert find_steps(pixels, unit).tolist() == [5, 9]
+
+
 def in_separate_scans(factors: list[tuple[int, int]]) -> tuple[bytes, NDArray[np.float64]]:
     """A JPEG with these sampling factors, one scan for each component, and the colours that it should have."""
     across, down = max(h for h, _ in factors), max(v for _, v in factors)
