@@ -155,6 +155,12 @@ def test_a_decision_counts_with_its_own_label_and_score() -> None:
     assert (event.label, event.score) == ("cat", 0.75)
 
 
+def test_of_equal_labels_of_a_row_the_best_counts() -> None:
+    twice = (Prediction("cat", 0, 0.5), Prediction("dog", 1, 0.25), Prediction("cat", 2, 0.125))
+    ((event, _),) = found([photo("a", 0, predictions=twice)])
+    assert (event.label, event.score) == ("cat", 0.5)
+
+
 def test_of_two_outcomes_of_an_image_the_later_counts_in_either_order() -> None:
     old = photo("a", 0, predictions=(Prediction("cat", 0, 0.5),))
     new = photo("a", 0, predictions=(Prediction("dog", 0, 0.5),), classified_at=NOON + timedelta(seconds=1))

@@ -44,7 +44,7 @@ def results(rows: int, *, captured: bool = False) -> Iterator[ReviewedRow]:
     """
     for number in range(rows):
         day = number * _DAYS // rows
-        taken = NOON - timedelta(minutes=number // 300, seconds=10 * (number // 100 % 3))
+        taken = NOON - timedelta(minutes=5 * (number // 300), seconds=10 * (number // 100 % 3))
         facts = {"taken_at": f"{taken:%Y-%m-%dT%H:%M:%S}", "camera_serial": f"SN {number % 100}", **_PLACE}
         yield ReviewedRow(
             record(

@@ -132,6 +132,11 @@ def test_types_of_labels_are_categories_and_blank_is_no_detection(tmp_path: Path
     }
 
 
+def test_a_blank_name_gets_one(tmp_path: Path) -> None:
+    document = written([record(label=" ", predictions=())], tmp_path)
+    assert document["classification_categories"] == {"0": "unnamed"}
+
+
 def test_a_decision_stands_alone(tmp_path: Path) -> None:
     document = written([record(label="mammal", decision_version="1")], tmp_path)
     assert document["classification_categories"] == {"0": "mammal"}

@@ -84,40 +84,43 @@ def carried_text(row: ReviewedRow, deployment: Deployment, taken: datetime, name
     return json.dumps({"media": media, "observation": _classification(row, names)})
 
 
-def media_observation(carried: Mapping[str, Any], event: Event, start: datetime, end: datetime) -> dict[str, Any]:
-    """The observation of one photo."""
-    media_id, deployment_id = carried["media"]["mediaID"], carried["media"]["deploymentID"]
+def event_cells(event: Event, deployment: Deployment) -> dict[str, str]:
+    """The cells of every observation of an event in a deployment, on the clock of its camera."""
+    return {
+        "deploymentID": deployment.identifier,
+        "eventID": event.event_id,
+        "eventStart": written(deployment.time_of(event.start)),
+        "eventEnd": written(deployment.time_of(event.end)),
+    }
+
+
+def media_observation(carried: Mapping[str, Any], of_event: Mapping[str, str]) -> dict[str, Any]:
+    """The observation of one photo; ``of_event`` is from ``event_cells``."""
+    media_id = carried["media"]["mediaID"]
     return {
         "observationID": f"{media_id}-media",
-        "deploymentID": deployment_id,
         "mediaID": media_id,
-        **_event_cells(event, start, end),
+        **of_event,
         "observationLevel": "media",
         **carried["observation"],
     }
 
 
-def event_observation(
-    deployment_id: str, event: Event, span: tuple[datetime, datetime], names: Names
-) -> dict[str, Any]:
-    """The observation of an event in one deployment, without an identifier.
+def event_observation(event: Event, number: int, of_event: Mapping[str, str], names: Names) -> dict[str, Any]:
+    """The observation of an event in one deployment, without the cells of who classified it.
 
     Args:
-        deployment_id: Which deployment.
         event: The event.
-        span: Its start and end on the clock of that deployment's camera.
+        number: Of the deployment among those of the event's photos, from 1.
+        of_event: From ``event_cells``.
         names: How labels are named.
     """
     return {
-        "deploymentID": deployment_id,
-        **_event_cells(event, *span),
+        "observationID": f"{event.event_id}-event" + (f"-{number}" if number > 1 else ""),
+        **of_event,
         "observationLevel": "event",
         **_label_cells(event.label, event.score, names),
     }
-
-
-def _event_cells(event: Event, start: datetime, end: datetime) -> dict[str, str]:
-    return {"eventID": event.event_id, "eventStart": written(start), "eventEnd": written(end)}
 
 
 def _classification(row: ReviewedRow, names: Names) -> dict[str, Any]:
@@ -145,7 +148,7 @@ def _label_cells(label: str | None, score: float | None, names: Names) -> dict[s
     return {
         "observationType": str(label_type),
         "scientificName": names.scientific_name(label) if label_type is LabelType.ANIMAL else "",
-        # The mean of many scores may be above 1 by a rounding error.
+        # A decision's sum of scores may be above 1 by a rounding error.
         "classificationProbability": None if score is None else min(max(score, 0.0), 1.0),
         "observationTags": f"label:{label.replace('|', '/')}",
     }

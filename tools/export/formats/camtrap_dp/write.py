@@ -19,6 +19,7 @@ from tools.export.formats.camtrap_dp.rows import (
     MACHINE,
     Names,
     carried_text,
+    event_cells,
     event_observation,
     media_observation,
 )
@@ -26,7 +27,7 @@ from tools.terminal import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from datetime import datetime, timedelta, tzinfo
+    from datetime import timedelta, tzinfo
     from pathlib import Path
 
     from storage.query.events import Event
@@ -97,6 +98,7 @@ def write(rows: Iterable[ReviewedRow], folder: Path, options: PackageOptions) ->
                 "TAKEN_AT_FROM_NAME."
             )
         deployment_rows = deployments.rows(options.template)
+        options.report("All rows are read; the tables are written by camera and time.")
         with ExitStack() as files:
             tables = _Tables(folder, files, deployments, names)
             for event, photos in sorter.events():
@@ -132,21 +134,19 @@ class _Tables:
     def add(self, event: Event, photos: Iterable[str]) -> None:
         """Write the rows of an event."""
         self.events += 1
-        newest: dict[str, dict[str, tuple[str, str]]] = {}  # time and name of who classified, by deployment and method
+        parts: dict[str, _Part] = {}  # by deployment
         for text in photos:
             carried = json.loads(text)
-            deployment_id, observation = carried["media"]["deploymentID"], carried["observation"]
+            deployment_id = carried["media"]["deploymentID"]
+            if deployment_id not in parts:
+                parts[deployment_id] = _Part(event_cells(event, self._deployments.named(deployment_id)))
+            part = parts[deployment_id]
             self._media.writerow(carried["media"])
             self.media += 1
-            self._observe(media_observation(carried, event, *self._span(event, deployment_id)))
-            of_deployment = newest.setdefault(deployment_id, {})
-            if method := observation.get("classificationMethod"):
-                answer = observation["classificationTimestamp"], observation["classifiedBy"]
-                of_deployment[method] = max(answer, of_deployment.get(method, answer))
-        for number, (deployment_id, by_method) in enumerate(newest.items(), 1):
-            identifier = f"{event.event_id}-event" + (f"-{number}" if number > 1 else "")
-            of_event = event_observation(deployment_id, event, self._span(event, deployment_id), self._names)
-            self._observe({"observationID": identifier, **of_event, **_by(by_method)})
+            self._observe(media_observation(carried, part.cells))
+            part.add(carried["observation"])
+        for number, part in enumerate(parts.values(), 1):
+            self._observe(event_observation(event, number, part.cells, self._names) | part.by())
             self.event_observations += 1
 
     def _observe(self, observation: Mapping[str, Any]) -> None:
@@ -154,20 +154,32 @@ class _Tables:
         if name := observation.get("scientificName"):
             self.taxa.add(name)
 
-    def _span(self, event: Event, deployment_id: str) -> tuple[datetime, datetime]:
-        """Start and end of an event on the clock of a deployment's camera."""
-        deployment = self._deployments.named(deployment_id)
-        return deployment.time_of(event.start), deployment.time_of(event.end)
 
+class _Part:
+    """The photos of an event in one deployment: the cells of their event, and who classified them.
 
-def _by(newest: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
-    """Who classified an event: people where they reviewed every classified photo, else the model."""
-    method = MACHINE if MACHINE in newest else HUMAN
-    if method not in newest:
-        return {}
-    at, by = newest[method]
-    cells: dict[str, Any] = {"classificationMethod": method, "classifiedBy": by, "classificationTimestamp": at}
-    return cells if method == MACHINE else {**cells, "classificationProbability": None}
+    Args:
+        cells: From ``event_cells``.
+    """
+
+    def __init__(self, cells: Mapping[str, str]) -> None:
+        self.cells = cells
+        self._newest: dict[str, tuple[str, str]] = {}  # time and name, by method
+
+    def add(self, observation: Mapping[str, str]) -> None:
+        """Take the observation of a photo into account."""
+        if method := observation.get("classificationMethod"):
+            answer = observation["classificationTimestamp"], observation["classifiedBy"]
+            self._newest[method] = max(answer, self._newest.get(method, answer))
+
+    def by(self) -> dict[str, Any]:
+        """Who classified the event: people where they reviewed every classified photo, else the model."""
+        method = MACHINE if MACHINE in self._newest else HUMAN
+        if method not in self._newest:
+            return {}
+        at, by = self._newest[method]
+        cells: dict[str, Any] = {"classificationMethod": method, "classifiedBy": by, "classificationTimestamp": at}
+        return cells if method == MACHINE else {**cells, "classificationProbability": None}
 
 
 def _table(path: Path, columns: Sequence[str], files: ExitStack) -> csv.DictWriter[str]:

@@ -173,8 +173,8 @@ def test_the_user_s_taxa_and_project_replace_the_defaults(tmp_path: Path) -> Non
     assert found["document"]["taxonomic"] == [taxon]
     assert found["document"]["contributors"] == contributors
     assert found["document"]["project"] | project == found["document"]["project"]
-    assert found["reports"] == []
-    assert len(package(tmp_path, [photo("a/1.jpg")])["reports"]) == 2
+    assert len(found["reports"]) == 1
+    assert len(package(tmp_path, [photo("a/1.jpg")])["reports"]) == 3
 
 
 @pytest.mark.parametrize(
@@ -250,6 +250,15 @@ def test_an_event_in_two_deployments_is_an_observation_in_each(tmp_path: Path) -
     of_event = [each for each in found["observations"] if each["observationLevel"] == "event"]
     assert [each["deploymentID"] for each in of_event] == ["a", "b"]
     assert len({each["eventID"] for each in of_event}) == 1
+
+
+def test_a_sum_of_scores_above_one_is_a_probability(tmp_path: Path) -> None:
+    found = package(tmp_path, [photo("a/1.jpg", score=1.0000001, decision_version="1")])
+    assert {each["classificationProbability"] for each in found["observations"]} == {"1.0"}
+
+
+def test_a_folder_whose_name_stands_for_no_value_is_a_deployment(tmp_path: Path) -> None:
+    assert package(tmp_path, [photo("NA/1.jpg")])["deployments"][0]["deploymentID"] == "folder NA"
 
 
 def test_a_row_that_comes_twice_is_one_image(tmp_path: Path) -> None:
