@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 from azure.core.exceptions import ResourceNotFoundError
 
 from inference.errors import ConfigurationError
+from inference.predictions import UNKNOWN
 from storage.actions.index_tags import IndexTags
 from tools.doctor.findings import ok, problem, warning
 from tools.doctor.queues import NO_RETRIES
+from tools.terminal import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from inference.classifier import Classifier
     from storage.clients import Clients
     from tools.doctor.findings import Finding
 
@@ -43,3 +48,11 @@ def check_notifications(clients: Clients, name: str) -> list[Finding]:
         return [ok("queues", f"The queue {name} (NOTIFY_QUEUE) does not exist yet: the first message creates it.")]
     count = int(properties.approximate_message_count or 0)
     return [ok("queues", f"{name} (NOTIFY_QUEUE) holds {count:,} messages about results for another program.")]
+
+
+def check_labels(labels: frozenset[str], model: Classifier) -> Iterator[Finding]:
+    """Check that results can have the labels of NOTIFY_LABELS; a decision.json may make others, so none is checked."""
+    unknown = sorted(labels - {UNKNOWN, *model.spec.labels})
+    if unknown and model.decision is None:
+        names = ", ".join(map(printable, unknown))
+        yield warning("settings", f"NOTIFY_LABELS names labels that the model does not have: {names}. Correct them.")

@@ -22,6 +22,7 @@ from storage.settings import APP_ROOT
 from tools.account import open_account
 from tools.devhost.settings import load_settings
 from tools.doctor.account import check_account, check_host_account, check_shared_account
+from tools.doctor.actions import check_labels
 from tools.doctor.deployment import (
     check_config_warnings,
     check_host_json,
@@ -102,6 +103,7 @@ def _findings(args: argparse.Namespace) -> Iterator[Finding]:
         yield finding
         if model:
             yield from check_decision(account.settings, account.clients, model)
+            yield from check_labels(account.settings.notify_labels, model)
         if args.probe:
             yield from probe(account, model.model.version if model else None, args.wait)
 

@@ -19,7 +19,7 @@ from tools.account import open_account
 from tools.export.progress import RowProgress
 from tools.interrupt import INTERRUPTED, stop_requested
 from tools.query.filters import add_filters, read_filter
-from tools.query.names import understood
+from tools.query.names import nothing_matches, understood
 from tools.query.reviews import add_review_filters, reviewed_query
 from tools.sort.copies import Copies, Done, Result
 from tools.sort.places import folder_of, place_of
@@ -78,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
                 with Copies(account.clients.blobs, args.to, stopping) as copies:
                     sorting.copy(rows, copies)
                 complete = not stopping.is_set()
+                if complete and not progress.rows:
+                    progress.report(nothing_matches(account, row_filter))
             finally:  # also before an error is reported
                 sorting.complete = complete
     sorting.print_summary()

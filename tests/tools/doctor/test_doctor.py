@@ -107,6 +107,9 @@ def test_waiting_messages_about_results_are_counted(
     missing = f"The queue {name} (NOTIFY_QUEUE) does not exist yet: the first message creates it."
     assert missing in sentences(findings(capsys), "ok", "queues")
     account.clients.queues.create_queue(name).send_message("fox")
+    monkeypatch.setenv("NOTIFY_LABELS", "cube, Cube,unknown")
+    (typing_error,) = sentences(findings(capsys), "warning", "settings")
+    assert typing_error == "NOTIFY_LABELS names labels that the model does not have: Cube. Correct them."
     expected = f"{name} (NOTIFY_QUEUE) holds 1 messages about results for another program."
     assert expected in sentences(findings(capsys), "ok", "queues")
 

@@ -140,6 +140,15 @@ def test_a_dry_run_copies_nothing_and_prints_the_folders(scene: Scene, capsys: p
     )
 
 
+def test_a_selection_without_images_has_a_sentence(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    scene.add("1.jpg")
+    scene.sort("--label", "wolf")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "meets every filter" in captured.err
+    assert scene.copies() == {}
+
+
 def test_each_image_without_a_copy_is_named(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("gone.jpg", "changed.jpg", "archived.jpg", "occupied.jpg", "fine.jpg"):
         scene.add(name)
