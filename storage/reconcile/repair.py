@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from storage.errors import ConflictError
 from storage.etags import same_etag
-from storage.results.commit import commit
+from storage.results.amend import amend
+from storage.results.commit import commit, same_attempt
 from storage.results.index_rows import index_rows
 from storage.results.record import Image, IndexRow, Status
 from storage.results.serialization import to_entity
@@ -41,7 +42,7 @@ class Repair:
     dry_run: bool = False
 
     def repair_sidecar(self, image: Image) -> bool:
-        """Make the sidecar agree with the row, or finish the attempt that died between sidecar and row.
+        """Make the sidecar agree with the row, or finish the attempt or decision that died between sidecar and row.
 
         Images whose blob has newer content (another attempt is due) or is deleted are left alone. So is a sidecar
         in the archive tier, which cannot be compared. A sidecar that is written from the row has the scores of all
@@ -58,9 +59,7 @@ class Repair:
             return False
         if self.dry_run:
             return True
-        if written is not None and _is_later_outcome(written, row.record):
-            # Undoing it could undo an attempt that is still running; finishing it repeats that attempt's own steps.
-            self._commit(written, row, redo_before=written.classified_at)
+        if written is not None and self._finish(written, row, row.record):
             return True
         try:
             self.stores.results.write_sidecar(_with_scores(row.record, written), sidecar)
@@ -91,11 +90,15 @@ class Repair:
             return bool(missing)
         for index_row in missing:
             self.stores.results.write_index_row(index_row)
-        # An attempt that writes another outcome has removed these index rows, or will: they must not come back.
-        kept = self._kept_index_keys(image)
+        # An attempt that writes another outcome has removed these index rows, or will: they must not come back. A
+        # decision has written some of them with its own columns, or will.
+        kept = self._kept_index_rows(image)
         for index_row in missing:
-            if index_row.keys not in kept:
+            latest = kept.get(index_row.keys)
+            if latest is None:
                 self.stores.results.delete_index_row(index_row.keys)
+            elif latest.canonical_text() != index_row.canonical_text():
+                self.stores.results.write_index_row(latest)
         return True
 
     def remove_false_index_row(self, index_row: IndexRow) -> bool:
@@ -153,6 +156,20 @@ class Repair:
             return False
         return self.stores.results.read_row(record.image) is None and self.prune_deleted(record.image)
 
+    def _finish(self, written: Record, row: Stored, replaced: Record) -> bool:
+        """Finish the attempt or the decision that a sidecar shows, and return whether there is one.
+
+        Undoing it could undo one that is still running; finishing it repeats its own steps.
+        """
+        if _is_later_outcome(written, replaced):
+            self._commit(written, row, redo_before=written.classified_at)
+            return True
+        if not same_attempt(written, replaced) or written.decision_version == replaced.decision_version:
+            return False
+        notifier = self.stores.actions.notifications
+        amend(self.stores.results, written.image, written.etag, lambda record: record, notifier=notifier)
+        return True
+
     def _commit(self, record: Record, row: Stored | None, redo_before: datetime | None = None) -> Record | None:
         notifier = self.stores.actions.notifications
         return commit(self.stores.results, self.stores.source, record, row, redo_before=redo_before, notifier=notifier)
@@ -161,15 +178,19 @@ class Repair:
         row = self.stores.results.read_row(image)
         return row.record.index_keys() if row and row.record else set()
 
-    def _kept_index_keys(self, image: Image) -> set[RowKeys]:
-        """The index keys of the row that no attempt is about to remove.
+    def _kept_index_rows(self, image: Image) -> dict[RowKeys, IndexRow]:
+        """The index rows of the row that no attempt is about to remove, with the columns that the sidecar has.
 
         An attempt writes its sidecar, removes the index rows of the row that it replaces, and writes its row. So the
         sidecar is read after the index rows were written, and before the row.
         """
         sidecar = self.stores.results.read_sidecar(image)
-        index_keys = self._index_keys_of_row(image)
-        return index_keys & sidecar.record.index_keys() if sidecar and sidecar.record else index_keys
+        row = self.stores.results.read_row(image)
+        if row is None or row.record is None:
+            return {}
+        latest = sidecar.record if sidecar and sidecar.record else row.record
+        kept = row.record.index_keys()
+        return {index_row.keys: index_row for index_row in index_rows(latest) if index_row.keys in kept}
 
     def _is_written(self, expected: IndexRow) -> bool:
         written = self.stores.results.read_index_row(expected.keys)

@@ -20,7 +20,8 @@ from storage.models.hot_swap import hot_swap_model
 from storage.query.stored_rows import stored_rows
 from tools.account import open_account
 from tools.decide.decisions import Counts, Decisions, Left
-from tools.decide.run import Run, grouping_results, kept_changes, temporary_file
+from tools.decide.kept_rows import KeptRows
+from tools.decide.run import Run, grouping_results
 from tools.export.progress import RowProgress
 from tools.interrupt import INTERRUPTED, stop_requested
 from tools.query.filters import add_filters, read_filter
@@ -124,7 +125,7 @@ class _Command:
     def _run(self, run: Run) -> None:
         settings, clients = self.account.settings, self.account.clients
         rows = stored_rows(clients.tables, settings.results_table, self.row_filter)
-        with temporary_file() as keep:
+        with KeptRows() as keep:
             with RowProgress(as_json=self.args.json, stage="read") as progress:
                 run.read(self.account.stores.results, progress.counted(rows), None if self.args.dry_run else keep)
             if self.stopping.is_set():
@@ -136,7 +137,7 @@ class _Command:
                 return
             results = grouping_results(clients, table=settings.results_table, container=settings.results_container)
             with RowProgress(as_json=self.args.json, stage="written") as progress:
-                run.write(results, progress.counted(kept_changes(keep)))
+                run.write(results, progress.counted(keep))
 
     def _print_table(self, counts: Counts) -> None:
         """Print how many rows change from which label to which, the most first."""

@@ -1,19 +1,17 @@
 """Decides rows in two passes: one reads sidecars and shows what changes, the other writes.
 
-Between them the rows wait in a temporary file, each with its sidecar, so that each sidecar is read once. A row takes
-about 2 KB of disk, and 2 KB more for 1,000 labels. Every write is conditional on the ETag read, so an upload that came
-in between wins. The rows are the only checkpoint: one with this decision's version is not read again.
+Between them the rows wait in a temporary file, each with its sidecar, so that each sidecar is read once. Every write is
+conditional on the ETag read, so an upload that came in between wins. The rows are the only checkpoint: one with this
+decision's version is not read again.
 """
 
 from __future__ import annotations
 
-import pickle
-import tempfile
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import IO, TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from inference.errors import TransientError
 from storage.actions.after_commit import Actions
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from storage.clients import Clients
     from storage.results.record import Image
     from storage.results.store import Results, Stored
+    from tools.decide.kept_rows import KeptRows
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -54,7 +53,7 @@ class Run:
     on_failure: Callable[[Image, str], object]
     actions: Actions = field(default_factory=Actions)
 
-    def read(self, results: Results, rows: Iterable[Stored], keep: IO[bytes] | None) -> None:
+    def read(self, results: Results, rows: Iterable[Stored], keep: KeptRows | None) -> None:
         """Read the sidecars of the rows to decide, count what changes, and write each row to ``keep``.
 
         Raises:
@@ -68,7 +67,7 @@ class Run:
             elif isinstance(read, Change):
                 self.counts.labels[read.before, read.after] += 1
                 if keep is not None:
-                    pickle.dump(read, keep)
+                    keep.add(read)
             else:
                 self._fail(row, read)
 
@@ -130,22 +129,6 @@ class Run:
 def grouping_results(clients: Clients, *, table: str, container: str) -> BatchedResults:
     """Return results for ``Run.write``, which group the writes of its threads."""
     return BatchedResults(clients, table=table, container=container, max_waiting=_WRITERS * 4 // 5)
-
-
-def temporary_file() -> IO[bytes]:
-    """Return a file for the rows between the two passes; it has no name, and disappears with the process."""
-    return tempfile.TemporaryFile(prefix="decide-")
-
-
-def kept_changes(keep: IO[bytes]) -> Iterator[Change]:
-    """Yield what ``Run.read`` wrote."""
-    keep.seek(0)
-    while True:
-        try:
-            change: Change = pickle.load(keep)  # noqa: S301 - this process wrote the file, which has no name
-        except EOFError:
-            return
-        yield change
 
 
 def _on_threads(threads: int, work: Callable[[_In], _Out], items: Iterable[_In]) -> Iterator[tuple[_In, _Out]]:

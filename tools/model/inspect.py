@@ -9,9 +9,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inference.classifier import read_rules
 from inference.model.folder import load_model
 from inference.model.refusals import graph_start
 from inference.model.refusals.missing_values import DESCRIPTIONS, IncompleteModelError
+from inference.predictions import DECISION_FILE
 from tools.model.model_json import resolved_values
 from tools.terminal import printable
 
@@ -41,14 +43,17 @@ def run(args: argparse.Namespace) -> int:
         _print_incomplete(error, as_json=args.json)
         raise
     if args.json:
-        print(json.dumps(_document(model), indent=2))
+        print(json.dumps({**_document(model), "decision_version": _decision_version(args.folder, model)}, indent=2))
         return 0
     spec = model.spec
     print(f"{printable(spec.identity.name)}  version {spec.identity.version}")
     _print_graph(spec.graph, model.session, _start(model))
     if model.session.exact_int8:
         print("int8     exact on every CPU (session.x64quantprecision=1)")
-    print(f"labels   {len(spec.labels)}: {printable(_first_and_last(spec.labels))}\n")
+    print(f"labels   {len(spec.labels)}: {printable(_first_and_last(spec.labels))}")
+    if decision := _decision_version(args.folder, model):
+        print(f"rules    {DECISION_FILE}, version {decision}")
+    print()
     _print_table([(key, _short(value), printable(source)) for key, value, source in resolved_values(spec)])
     return 0
 
@@ -94,6 +99,16 @@ def _print_table(rows: list[tuple[str, str, str]]) -> None:
     width = max((len(value) for _, value, _ in rows), default=0)
     for key, value, source in rows:
         print(f"{key:<{names}} {value:<{width}}  {source}")
+
+
+def _decision_version(folder: Path, model: LoadedModel) -> str | None:
+    """The version of the ``decision.json`` in the folder, if there is one.
+
+    Raises:
+        ModelError: It cannot be used.
+    """
+    path = folder / DECISION_FILE
+    return read_rules(path, model.spec).version if path.is_file() else None
 
 
 def _document(model: LoadedModel) -> dict[str, Any]:

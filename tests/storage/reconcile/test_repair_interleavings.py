@@ -178,11 +178,11 @@ MUTANTS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "lets index rows of a replaced row come back": (
         "a repair of the index while the image is overwritten",
-        {"if index_row.keys not in kept:": "if False:"},
+        {"if latest is None:": "latest = latest or index_row\n            if False:"},
     ),
     "asks only the row whether its index rows stay": (
         "a repair of the index while the image is overwritten",
-        {" & sidecar.record.index_keys() if sidecar and sidecar.record else index_keys": ""},
+        {"latest = sidecar.record if sidecar and sidecar.record else row.record": "latest = row.record"},
     ),
     "replaces the sidecar that it finds": (
         "a repair of the sidecar while the image is overwritten",

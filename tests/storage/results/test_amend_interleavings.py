@@ -11,7 +11,7 @@ import pytest
 
 from storage.pipeline import classify_blob
 from storage.pipeline.stores import Stores
-from storage.reconcile.repair import Repair
+from storage.reconcile import repair
 from storage.results import amend, commit
 from tests.storage.fakes import MemoryAccount, MemoryResults, MemorySource
 from tests.storage.results import scenarios
@@ -40,6 +40,12 @@ pytestmark = pytest.mark.usefixtures("nothing_but_answers")
 
 def by(*versions: str) -> Callable[[Record], bool]:
     return lambda record: record.decision_version in versions
+
+
+def repairing(stores: Stores) -> object:
+    """The steps of ``reconcile`` for an image whose sidecar or index rows look wrong."""
+    made = repair.Repair(stores)
+    return made.repair_sidecar(IMAGE), made.repair_index(IMAGE)
 
 
 class Killed(MemoryResults):
@@ -114,6 +120,12 @@ ALL = [
         classified=("0x1",),
     ),
     Scenario(
+        "a decision and a repair by reconcile",
+        (Delivery("decide", deciding("1")), Delivery("repair", repairing, faults=0)),
+        classified=("0x1",),
+        expected=by("1"),
+    ),
+    Scenario(
         "a decision between two first deliveries",
         (
             Delivery("A", classifying(), faults=0),
@@ -142,7 +154,7 @@ def search(scenario: Scenario) -> Search:
             assert address in superseded_keys(account), "an index row that nothing names"
             results.delete_index_row(cast(Any, address))
         if scenario.name == "a decision between two first deliveries":
-            Repair(Stores(cast(Any, MemorySource(account)), cast(Any, results))).repair_index(IMAGE)
+            repair.Repair(Stores(cast(Any, MemorySource(account)), cast(Any, results))).repair_index(IMAGE)
         scenario.check(account)
 
     return scenario.search(check).run()
@@ -181,6 +193,16 @@ MUTANTS: dict[str, tuple[str, ModuleType, dict[str, str]]] = {
         amend,
         {"results.write_row(amended, row)": "results.write_row(amended, results.read_row(amended.image))"},
     ),
+    "repairs the sidecar of a decision that has not ended": (
+        "a decision and a repair by reconcile",
+        repair,
+        {"        if not same_attempt(written, replaced) or": "        if True or"},
+    ),
+    "repairs index rows with the columns of the earlier label": (
+        "a decision and a repair by reconcile",
+        repair,
+        {"                self.stores.results.write_index_row(latest)": "                pass"},
+    ),
     "takes a decision that has not ended for a finished result": (
         "a decision and the classification of new content",
         commit,
@@ -196,6 +218,8 @@ def test_the_search_detects_a_protocol_that(
     broken = mutant(module, changes)
     if module is amend:
         monkeypatch.setattr(scenarios, "amend", broken.amend)
+    elif module is repair:
+        monkeypatch.setattr(repair, "Repair", broken.Repair)
     else:
         monkeypatch.setattr(classify_blob, "commit", broken.commit)
     with pytest.raises(BrokenGuaranteeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import subprocess
 import sys
@@ -251,6 +252,22 @@ def test_rules_that_cannot_be_used_change_nothing(
     captured = capsys.readouterr()
     assert (captured.out, captured.err.count("\n")) == ("", 1)
     assert part in captured.err
+    assert stored(account, ["a.jpg"]) == before
+
+
+def test_a_full_disk_changes_nothing_and_is_one_sentence(
+    account: Account, rules: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(account, result(account, "a.jpg", FEW))
+    before = stored(account, ["a.jpg"])
+    rules.write_text('{"allow": {"": []}}')
+
+    def full(*_args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tools.decide.kept_rows.pickle.dump", full)
+    assert main(["decide", "--decision", str(rules)]) == 2
+    assert "No space left on device): free its disk, set TMPDIR" in capsys.readouterr().err
     assert stored(account, ["a.jpg"]) == before
 
 

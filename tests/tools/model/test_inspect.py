@@ -26,6 +26,16 @@ def test_prints_every_value_and_its_source(tmp_path: Path) -> None:
     assert all(value["source"] for value in report["facts"].values())
 
 
+def test_reads_the_decision_of_the_folder(colours: Path) -> None:
+    (colours / "decision.json").write_text('{"min_score": 0.5}')
+    run = run_model("inspect", colours)
+    assert "rules    decision.json, version " in run.stdout
+    (colours / "decision.json").write_text('{"min_score": 2}')
+    run = run_model("inspect", colours, "--json")
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "from 0 to 1" in run.stderr
+
+
 def test_prints_a_table(colours: Path) -> None:
     run = run_model("inspect", colours)
     assert run.returncode == 0
