@@ -14,11 +14,7 @@ import os
 import re
 import unicodedata
 from contextlib import suppress
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 # learn.microsoft.com/windows/win32/fileio/naming-a-file; a % only where it would look like an escape.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\\/\ud800-\udfff]|%(?=[0-9A-Fa-f]{2})|[. ]+\Z')
@@ -38,7 +34,7 @@ class FilePaths:
     an entry that is spelled as a plain part belongs to that blob. Thus the folder itself records which name is whose,
     and a run that is killed leaves nothing to repair.
 
-    Keeps about 200 bytes for each file in the folders that it has looked into. Not thread-safe.
+    Keeps about 250 bytes for each file in the folders that it has looked into. Not thread-safe.
 
     Args:
         folder: The folder of the files; it need not exist.
@@ -77,8 +73,10 @@ class FilePaths:
         with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._folder / parent) as found:
             for each in found:
                 if parent.parts or each.name != self._reserved:
+                    # A link to nothing, or to itself, is no folder; `is_dir` alone raises for the latter.
+                    is_folder = each.is_dir(follow_symlinks=False) or (each.is_symlink() and Path(each).is_dir())
                     # Some file systems give accents back in another composition than they got.
-                    entries.add(unicodedata.normalize("NFC", each.name), is_folder=each.is_dir())
+                    entries.add(unicodedata.normalize("NFC", each.name), is_folder=is_folder)
         return entries
 
 

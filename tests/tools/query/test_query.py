@@ -396,6 +396,17 @@ class TestFilePaths:
         (tmp_path / ".partial").mkdir()
         assert re.sub("~[0-9a-f]{12}", "~", str(FilePaths(tmp_path, ".partial").path(name))) == path
 
+    @pytest.mark.skipif(os.name == "nt", reason="links need a privilege")
+    def test_entries_that_other_programs_left_are_kept(self, tmp_path: Path) -> None:
+        (tmp_path / "loop").symlink_to("loop")
+        (tmp_path / "site").write_text("a person's file")
+        (tmp_path / "IMG_1.JPG").mkdir()
+        paths = FilePaths(tmp_path, ".partial")
+        for name in ("loop/x.jpg", "site/x.jpg", "IMG_1.JPG"):
+            path = paths.path(name)
+            assert "~" in path.parts[0]
+            assert not (tmp_path / path.parts[0]).exists()
+
     def test_a_long_part_keeps_its_extension(self) -> None:
         part = safe_part("\u661f" * 400 + ".jpeg")
         assert len(part.encode()) <= 255
