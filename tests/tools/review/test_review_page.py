@@ -19,6 +19,8 @@ def test_keys_answer_each_photo_once(page: Page, tmp_path: Path) -> None:
     assert page.value(CHOICES) == ["fox", "badger", "Mäusebussard", "empty"]
     page.press("Enter")
     page.press("2")
+    announced = page.value("document.getElementById('status').textContent")
+    assert announced == "badger. Photo 3 of 12: fox 0.30."
     page.press("u")
     page.press("9")  # there is no ninth label
     assert page.value(SHOWN) == "site/0003.jpg"
