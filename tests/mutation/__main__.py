@@ -1,4 +1,4 @@
-"""Puts small faults into modules, one at a time, and runs the mirrored tests: a fault that they pass is printed.
+"""Puts small faults into modules, one at a time, and runs the tests of that folder: a fault that they pass is printed.
 
     python -m tests.mutation storage/results inference/postprocess.py --sample 50 --seed 1
 
