@@ -128,14 +128,15 @@ def _records(batch: Sequence[Item], rows: RowLookup) -> dict[Content, Record]:
 
 
 def _completed(item: Item, records: dict[Content, Record]) -> Item:
-    """The review with the score and the model of the label that the reviewer saw, if that is still the row's."""
+    """The review with the score and the model of the answer that the reviewer saw, if that can still be the row's."""
     content, review = item
     record = records.get(content)
-    if record is None or not same_etag(record.etag, content.etag) or record.label != review.label:
+    if record is None or not same_etag(record.etag, content.etag):
+        return item
+    if record.label != review.label or review.model_version not in {None, record.model_version}:
         return item
     score = record.score if review.score is None else review.score
-    model, version = review.model or record.model, review.model_version or record.model_version
-    return content, replace(review, score=score, model=model, model_version=version)
+    return content, replace(review, score=score, model=record.model, model_version=record.model_version)
 
 
 def _count(counts: Counter[str], written: Sequence[Written], records: dict[Content, Record]) -> None:

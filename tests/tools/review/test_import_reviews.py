@@ -35,6 +35,16 @@ def test_a_review_is_stored_with_what_the_reviewer_saw(importing: Importing) -> 
     assert entity["reviewed_at"].isoformat() == "2026-11-20T12:00:00.250000+00:00"
 
 
+def test_the_answer_of_another_model_is_not_taken_from_the_row(importing: Importing) -> None:
+    importing.rows("cat.jpg", "dog.jpg")
+    importing.run(review("cat.jpg", label="dog"), review("dog.jpg", score=0.5, model_version="old"))
+    columns = ("label", "score", "model", "model_version")
+    assert {entity["blob_name"]: [entity.get(name) for name in columns] for entity in importing.stored()} == {
+        "cat.jpg": ["dog", None, None, None],
+        "dog.jpg": ["cat", 0.5, None, "old"],
+    }
+
+
 def test_a_second_import_changes_nothing(importing: Importing) -> None:
     importing.rows(*AWKWARD_NAMES.values())
     reviews = [review(name) for name in AWKWARD_NAMES.values()]
