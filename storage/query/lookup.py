@@ -45,7 +45,9 @@ _LAST_SAFE = "\ud7ff"
 
 
 class RowLookup:
-    """Reads rows of the results table by address. Not thread-safe; a context manager that ends its own threads.
+    """Reads rows of the results table by address; a context manager that ends its own threads.
+
+    ``records_one_by_one`` is thread-safe, ``records`` is not.
 
     Args:
         rows: The results table.

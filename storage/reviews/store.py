@@ -6,12 +6,13 @@ so an import that was stopped is completed by running it again.
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
@@ -25,6 +26,7 @@ from storage.tables import Span, TableReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from types import TracebackType
 
     from azure.data.tables import TableServiceClient
 
@@ -76,7 +78,7 @@ class _Existing:
 
 
 class ReviewStore:
-    """The reviews table of one account. Not thread-safe.
+    """The reviews table of one account. Thread-safe; a context manager that ends its own threads.
 
     Args:
         tables: A pooled client of the account.
@@ -87,6 +89,14 @@ class ReviewStore:
         self._table = tables.get_table_client(table)
         self._reader = TableReader(self._table)
         self._is_there = False
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="reviews")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: object, _error: BaseException | None, _trace: TracebackType | None) -> None:
+        self._pool.shutdown(cancel_futures=True)
 
     def write(self, batch: Sequence[Item]) -> list[Written]:
         """Write up to ``BATCH`` reviews by one reviewer of images in one folder, and return the effect of each.
@@ -100,8 +110,7 @@ class ReviewStore:
         """
         self._create_table()
         for _ in range(_TRIES):
-            with ThreadPoolExecutor(_THREADS, thread_name_prefix="reviews") as pool:
-                existing = list(pool.map(lambda item: self._existing(*item), batch))
+            existing = list(self._pool.map(lambda item: self._existing(*item), batch))
             changes = [_change(review, found.own) for (_, review), found in zip(batch, existing, strict=True)]
             if self._write(list(_operations(batch, existing, changes))):
                 return [
@@ -113,10 +122,11 @@ class ReviewStore:
         )
 
     def _create_table(self) -> None:
-        if not self._is_there:
-            with translate_errors(f"creating the table {self._table.table_name}"), suppress(ResourceExistsError):
-                self._table.create_table()
-            self._is_there = True
+        with self._lock:
+            if not self._is_there:
+                with translate_errors(f"creating the table {self._table.table_name}"), suppress(ResourceExistsError):
+                    self._table.create_table()
+                self._is_there = True
 
     def _existing(self, content: Content, review: Review) -> _Existing:
         partition, prefix = content_prefix(*content)

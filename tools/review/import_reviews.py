@@ -7,6 +7,8 @@ import json
 import sys
 import unicodedata
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,14 +27,16 @@ from tools.review.values import EntryError, read_json
 from tools.terminal import fitted, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from storage.results.record import Record
     from storage.reviews.review import Content, Review
     from storage.reviews.store import Written
+    from tools.account import Account
 
     Item = tuple[Content, Review]
 
+_BATCHES_AT_ONCE = 8
 _MAX_NAME = 256  # characters
 _MAX_REFUSALS_SHOWN = 20
 _ALWAYS_SHOWN = ("reviews", "added")
@@ -73,16 +77,14 @@ def run(args: argparse.Namespace) -> int:
         items = list(_accepted(_read(document, account.settings.incoming_container, args), counts))
         work = list(batches(items))
         counts["repeated"] = len(items) - sum(map(len, work))
-        store = ReviewStore(account.clients.tables, account.settings.reviews_table)
         with (
             ImportProgress(sum(map(len, work)), as_json=args.json) as progress,
-            RowLookup(account.stores.results.row_reader()) as rows,
+            closing(_written(account, work)) as batches_written,
         ):
-            for batch in work:
-                records = _records(batch, rows)
-                _count(counts, store.write([_completed(item, records) for item in batch]), records)
-                labels.add([review for _, review in batch], records.values())
-                progress.advance(len(batch))
+            for written, records in batches_written:
+                _count(counts, written, records)
+                labels.add([each.review for each in written], records.values())
+                progress.advance(len(written))
         for folder in account.settings.model_dirs if labels.new else ():
             labels.add_model(folder)
     counts["new_labels"] = len(labels.new)
@@ -114,6 +116,33 @@ def _accepted(items: Iterable[Item | EntryError], counts: Counter[str]) -> Itera
             print(fitted(str(each), sys.stderr), file=sys.stderr)
     if counts["refused"] > _MAX_REFUSALS_SHOWN:
         print(f"{counts['refused'] - _MAX_REFUSALS_SHOWN:,} more reviews are refused.", file=sys.stderr)
+
+
+def _written(
+    account: Account, work: Sequence[Sequence[Item]]
+) -> Generator[tuple[Sequence[Written], dict[Content, Record]]]:
+    """Write the batches, several at once because each of few reviews waits for storage most of the time."""
+    with (
+        RowLookup(account.stores.results.row_reader()) as rows,
+        ReviewStore(account.clients.tables, account.settings.reviews_table) as store,
+        _batch_threads() as pool,
+    ):
+
+        def write(batch: Sequence[Item]) -> tuple[Sequence[Written], dict[Content, Record]]:
+            records = _records(batch, rows)
+            return store.write([_completed(item, records) for item in batch]), records
+
+        yield from pool.map(write, work)
+
+
+@contextmanager
+def _batch_threads() -> Iterator[ThreadPoolExecutor]:
+    """Yield threads for batches; when the import stops early, the batches that have not begun are left out."""
+    pool = ThreadPoolExecutor(_BATCHES_AT_ONCE, thread_name_prefix="import")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _records(batch: Sequence[Item], rows: RowLookup) -> dict[Content, Record]:

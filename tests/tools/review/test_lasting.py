@@ -107,9 +107,10 @@ def test_a_killed_import_is_completed_by_the_next(importing: Importing) -> None:
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert len(importing.stored()) == 12, "two folders of six"
+    before = len(importing.stored())
+    assert before in {0, 6, 12}, "a folder's six reviews are written together"
     summary = importing.run_file(path)
-    assert (summary["added"], summary["unchanged"]) == (18, 12)
+    assert (summary["added"], summary.get("unchanged", 0)) == (30 - before, before)
     assert len(importing.stored()) == 30
 
 
