@@ -46,31 +46,30 @@ class Interval(NamedTuple):
 def interval(parts: Sequence[Part], confidence: float = CONFIDENCE) -> Interval:
     """The share of hits in all images, with limits that leave the same chance of error at each side.
 
-    A part whose images were all reviewed is known exactly. A part without a review may hold any share: the limits allow
-    for that, and the estimate assumes the share of the others.
+    Reviewed images are known, so no limit contradicts them. A part without a review may hold any share: the limits
+    allow for that, and the estimate assumes the share of the others.
 
     Args:
-        parts: Strata; at least one has a review.
-        confidence: Of the two-sided interval, in (0, 1); a single limit holds with ``(1 + confidence) / 2``.
+        parts: Strata with their exact sizes; at least one has a review.
+        confidence: Of the two-sided interval, in (0, 1).
 
     Raises:
         ConfigurationError: scipy is not installed.
     """
     total = sum(part.size for part in parts)
-    known = sum(part.hits for part in parts if part.reviewed >= part.size) / total
-    unreviewed = sum(part.size for part in parts if not part.reviewed) / total
-    sampled = [part for part in parts if 0 < part.reviewed < part.size]
-    share = sum(part.size for part in sampled) / total
-    low, estimate, high = _of_sample(sampled, (1 - confidence) / 2) if sampled else (0.0, 0.0, 0.0)
-    best = (known + share * estimate) / (1 - unreviewed)
-    lowest = max(0.0, known + share * low)
-    highest = min(1.0, known + share * high + unreviewed)
-    return Interval(lowest, min(max(best, lowest), highest), highest)
+    low, estimate, high = _limits(parts, (1 - confidence) / 2)
+    low = max(low, sum(part.hits for part in parts) / total)
+    high = min(high, 1 - sum(part.reviewed - part.hits for part in parts) / total)
+    return Interval(low, min(max(estimate, low), high), high)
 
 
 def lower_limit(parts: Sequence[Part], confidence: float = CONFIDENCE) -> float:
-    """The share of hits that the population has at least, with this one-sided confidence."""
-    return interval(parts, 2 * confidence - 1).low
+    """The share of hits that the population has at least, with this one-sided confidence. Sizes may be estimates.
+
+    Raises:
+        ConfigurationError: scipy is not installed.
+    """
+    return _limits(parts, 1 - confidence).low
 
 
 def effective_size(parts: Sequence[Part]) -> float:
@@ -107,6 +106,18 @@ def reviews_needed(share: float, misses: int, confidence: float = CONFIDENCE) ->
         middle = (low + high) // 2
         low, high = (middle, high) if tail(middle - misses, misses + 1, share) > 1 - confidence else (low, middle)
     return high
+
+
+def _limits(parts: Sequence[Part], tail: float) -> Interval:
+    """Limits of which each is wrong with this chance. A part whose images were all reviewed is known exactly."""
+    total = sum(part.size for part in parts)
+    known = sum(part.hits for part in parts if part.reviewed >= part.size) / total
+    unreviewed = sum(part.size for part in parts if not part.reviewed) / total
+    sampled = [part for part in parts if 0 < part.reviewed < part.size]
+    share = sum(part.size for part in sampled) / total
+    low, estimate, high = _of_sample(sampled, tail) if sampled else (0.0, 0.0, 0.0)
+    best = (known + share * estimate) / (1 - unreviewed)
+    return Interval(max(0.0, known + share * low), best, min(1.0, known + share * high + unreviewed))
 
 
 def _of_sample(parts: Sequence[Part], tail: float) -> Interval:

@@ -99,7 +99,8 @@ def _threshold(each: LabelTrust, precision: float) -> str:
     if each.more is None:
         return f"no threshold reaches {percent(precision)}: not even its surest photos are right that often"
     if each.more == each.images - each.reviewed:
-        return f"no threshold is proven for {percent(precision)} yet: review the other {each.more:,} photos too"
+        rest = f"the other {each.more:,} photos" if each.more > 1 else "the last photo"
+        return f"no threshold is proven for {percent(precision)} yet: review {rest} too"
     return f"no threshold is proven for {percent(precision)} yet: about {each.more:,} more random reviews are needed"
 
 

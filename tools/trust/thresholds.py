@@ -52,18 +52,20 @@ def promise(tally: Tally, label: str, precision: float) -> Promise | None:
     reviews = tally.reviews.get(label, [])
     if not reviews:
         return None
-    complete = len(reviews) == tally.images[label]  # then every precision is known, and chance decides nothing
-    start = 1 if complete else _first_size(effective_size(tally.parts(label, _right)), precision)
+    complete = len(reviews) == tally.images[label]  # then chance decides nothing, and no threshold ends the sequence
+    start = _first_size(effective_size(tally.parts(label, _right)), precision)
     chosen = None
     for cut in tally.cuts(label, _right):
-        if effective_size(cut.parts) < start or lower_limit(_all_right(cut.parts)) < precision:
-            continue  # too few reviews above, for any answers
-        if lower_limit(cut.parts) >= precision:
-            reviewed = sum(part.reviewed for part in cut.parts)
-            right = sum(part.hits for part in cut.parts)
-            chosen = Promise(cut.threshold, cut.images / tally.images[label], reviewed, right)
-        elif not complete:
-            break
+        reviewed = sum(part.reviewed for part in cut.parts)
+        right = sum(part.hits for part in cut.parts)
+        if right < precision * cut.images:  # else it is certain: so many of all images above were reviewed
+            if effective_size(cut.parts) < start or lower_limit(_all_right(cut.parts)) < precision:
+                continue  # too few reviews above, for any answers
+            if lower_limit(cut.parts) < precision:
+                if complete:
+                    continue
+                break
+        chosen = Promise(cut.threshold, cut.images / tally.images[label], reviewed, right)
     return chosen
 
 

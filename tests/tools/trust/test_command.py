@@ -101,7 +101,7 @@ def test_precision_threshold_and_counts_of_a_label(trusting: Trusting) -> None:
     assert (found["images"], found["sample"]) == (400, {"random": 160, "chosen": 0, "outdated": 0})
     exact = binomtest(118, 120).proportion_ci(0.95, "exact")
     assert found["labels"]["fox"]["precision"] == pytest.approx(
-        {"low": exact.low, "estimate": 118 / 120, "high": exact.high}
+        {"low": exact.low, "estimate": 118 / 120, "high": 298 / 300}  # two of the 300 are known to be wrong
     )
     assert found["labels"]["fox"]["threshold"] is None  # two errors in 120 do not prove 95 %: that takes 124
     assert 1 <= found["labels"]["fox"]["more_reviews"] < 60

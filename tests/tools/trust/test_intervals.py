@@ -67,6 +67,11 @@ def test_a_part_that_was_reviewed_whole_is_known() -> None:
     assert mixed.high == 1
 
 
+def test_no_limit_contradicts_the_reviews() -> None:
+    assert interval([Part(10, 9, 9)]) == pytest.approx((0.9, 1, 1))
+    assert interval([Part(10, 9, 0)]) == pytest.approx((0, 0, 0.1))
+
+
 def test_no_error_among_few_heavy_reviews_is_little_evidence() -> None:
     """The worst case is exact: all errors in the stratum of which ten images were seen."""
     found = interval([Part(500, 10, 10), Part(500, 490, 490)])

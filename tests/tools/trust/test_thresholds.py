@@ -60,7 +60,7 @@ def test_one_stratum_gives_what_binomial_tests_give(seed: int) -> None:
         Review("fox", rng.choice([0.951, 0.995, 1.0, rng.uniform(0.95, 1)]), rng.choice(["owl", *["fox"] * 40]))
         for _ in range(rng.randint(0, 260))
     ]
-    found = promise(tally_of(reviews, [0.97], 1_000_000), "fox", precision)
+    found = promise(tally_of(reviews, [review.score for review in reviews], 1000), "fox", precision)
     assert (found and (found.threshold, found.reviewed, found.right)) == by_hand(reviews, precision)
 
 
@@ -93,6 +93,17 @@ def test_photos_without_a_review_above_the_threshold_weaken_the_promise() -> Non
 def test_a_label_reviewed_whole_has_the_lowest_threshold_that_is_precise() -> None:
     reviews = [Review("fox", 0.99, "owl"), *[Review("fox", 0.9, "fox")] * 19, *[Review("fox", 0.4, "owl")] * 5]
     assert promise(tally_of(reviews), "fox", 0.95) == Promise(0.9, 0.8, 20, 19)
+
+
+def test_a_label_reviewed_almost_whole_is_certain() -> None:
+    """19 right of 20 photos are 95 %, whether the last one is right or not."""
+    reviews = [Review("lynx", 0.9, "lynx")] * 19
+    tally = Tally()
+    tally.add("lynx", 0.9, 20)
+    for review in reviews:
+        tally.add_review(review)
+    assert promise(tally, "lynx", 0.95) == Promise(0.9, 1.0, 19, 19)
+    assert promise(tally, "lynx", 0.96) is None
 
 
 def test_the_number_of_reviews_still_needed() -> None:
