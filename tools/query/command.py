@@ -25,6 +25,7 @@ from tools.query.names import nothing_matches, understood
 from tools.query.output import FORMATS
 from tools.query.reviews import add_review_filters, reviewed_query
 from tools.query.similar import add_similarity, added_column, equal_images, similar_images
+from tools.terminal import fitted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -164,7 +165,7 @@ def _rows(account: Account, query: ReviewedQuery, args: argparse.Namespace) -> I
 
 
 def _print_message(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(fitted(text, sys.stderr), file=sys.stderr, flush=True)
 
 
 def _positive(text: str) -> int:

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from storage.query.plan import Filter
 from storage.query.query import Query
 from storage.tables import TableReader
-from tools.terminal import printable
+from tools.terminal import fitted, printable
 
 if TYPE_CHECKING:
     from tools.account import Account
@@ -40,7 +40,8 @@ def understood(row_filter: Filter, account: Account) -> Filter:
         if not _has_row(account, Filter(container, **as_given)) and _has_row(account, Filter(container, **corrected)):
             where = f"names are inside the container {container}"
             meant = printable(name or "") or '""'
-            print(f"--{option} {printable(given)} is read as {meant}: {where}.", file=sys.stderr, flush=True)
+            sentence = f"--{option} {printable(given)} is read as {meant}: {where}."
+            print(fitted(sentence, sys.stderr), file=sys.stderr, flush=True)
             row_filter = replace(row_filter, **corrected)
     return row_filter
 

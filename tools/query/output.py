@@ -90,7 +90,8 @@ class Csv:
 class Table:
     """One line for each row, as wide as the terminal; without a terminal nothing is cut.
 
-    A narrow terminal shows shorter answers and the end of a long name; a narrower one shows no time, then no status.
+    A narrow terminal shows shorter answers and the end of a long name; a narrower one leaves out the time, then the
+    status, then the score.
     """
 
     def __init__(self, added_column: str | None = None) -> None:
@@ -102,7 +103,7 @@ class Table:
         if sys.stdout.isatty():
             if self._console.width < _WIDE_TERMINAL:
                 self._cells[_ANSWER] = _NARROW_ANSWER
-            for column in (_TIME, _STATUS):
+            for column in (_TIME, _STATUS, _SCORE):
                 if self._left_for_name() < _MIN_NAME:
                     del self._cells[column]
             self._name_cells = max(_MIN_NAME, self._left_for_name())
@@ -130,7 +131,7 @@ class Table:
             _TIME: Text(f"{time:%Y-%m-%d %H:%M:%S}", "dim"),
             _STATUS: status,
             _ANSWER: Text(shortened(answer, self._cells[_ANSWER])),
-            _SCORE: Text(f"{score:>{self._cells[_SCORE]}}"),
+            _SCORE: Text(f"{score:>{_CELLS[_SCORE]}}"),
         }
 
     def _name(self, name: str) -> str:

@@ -31,7 +31,7 @@ from tests.storage.samples import AWKWARD_NAMES, NOON, FixedClassifier, record, 
 from tests.waiting import DEADLINE_SECONDS
 from tools.__main__ import main
 from tools.query.file_names import FilePaths, safe_part
-from tools.query.output import columns_of
+from tools.query.output import Table, columns_of
 
 if TYPE_CHECKING:
     from tools.account import Account
@@ -154,6 +154,27 @@ class TestOutput:
         assert max(map(cell_len, lines)) <= columns
         assert all(line.isprintable() for line in lines)
         assert any(re.search("  \u2026\u661f+\\.jpg$", line) for line in lines)
+
+    @pytest.mark.parametrize("columns", [40, 52, 60, 80, 200])
+    @pytest.mark.parametrize("added", [None, "distance"])
+    def test_every_width_has_one_line_for_each_row(
+        self, monkeypatch: pytest.MonkeyPatch, columns: int, added: str | None
+    ) -> None:
+        class Terminal(io.StringIO):
+            def isatty(self) -> bool:
+                return True
+
+        monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setenv("TERM", "xterm")
+        table = Table(added)
+        table.begin()
+        for name in (*HOSTILE, "x" * 1000):
+            table.show(ReviewedRow(record(name, label=name)), 12)
+        lines = re.sub(r"\x1b\[[\d;]*m", "", terminal.getvalue()).splitlines()
+        assert len(lines) == 1 + len(HOSTILE) + 1
+        assert max(map(cell_len, lines)) <= columns
+        assert all(line.isprintable() for line in lines)
 
     @pytest.mark.parametrize("options", [(), ("--json",), ("--format", "csv")], ids=["table", "jsonl", "csv"])
     def test_no_match_is_no_error_and_creates_nothing(
