@@ -1,8 +1,8 @@
 """Events: photos of one camera, each taken less than a gap after the one before. Computed from rows, never stored.
 
 Rows may come in any order and more than once. They are sorted by camera and time in a temporary SQLite database on
-disk, which takes about 300 bytes a row, so memory stays constant, however many photos one event has. Two runs over the
-same rows give the same events, because everything about an event follows from its sorted photos.
+disk, which takes about 400 bytes a row and the carried text, so memory stays constant, however many photos one event
+has. Two runs over the same rows give the same events, because everything about an event follows from its sorted photos.
 """
 
 from __future__ import annotations

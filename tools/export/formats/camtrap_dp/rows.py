@@ -12,7 +12,7 @@ import mimetypes
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from tools.export.formats.camtrap_dp.zones import written
@@ -44,11 +44,13 @@ class Names:
     """How labels and files are named in the tables.
 
     Attributes:
+        container: Where the images are.
         type_of: The type of a label.
         scientific: Scientific names by label in lower case; a label without one is its own name.
         media_url: What precedes the names of public images; ``None`` for relative paths.
     """
 
+    container: str
     type_of: Callable[[str], LabelType]
     scientific: Mapping[str, str]
     media_url: str | None
@@ -57,31 +59,100 @@ class Names:
         """The name for the column ``scientificName``."""
         return self.scientific.get(label.lower(), label)
 
-    def path(self, record: Record) -> str:
+    def path(self, blob_name: str) -> str:
         """The column ``filePath``."""
         if self.media_url is not None:
-            return f"{self.media_url.rstrip('/')}/{quote(record.blob_name)}"
+            return f"{self.media_url.rstrip('/')}/{quote(blob_name)}"
         # The container's name comes first, so that no path begins with a dot or a slash.
-        path = f"{record.container}/{record.blob_name}"
+        path = f"{self.container}/{blob_name}"
         return _REFUSED_IN_PATHS.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), path)
 
 
-def carried_text(row: ReviewedRow, deployment: Deployment, taken: datetime, names: Names) -> str:
-    """All that the rows of a photo need once its event is known, as one text."""
-    record = row.record
-    media_id = hashlib.sha256(f"{record.container}/{record.blob_name}".encode()).hexdigest()[:32]
-    problem = ": ".join(filter(None, (record.reason, record.detail))) if row.label is None else ""
-    media = {
-        "mediaID": media_id,
-        "deploymentID": deployment.identifier,
-        "timestamp": written(taken),
-        "filePath": names.path(record),
+class Photo(NamedTuple):
+    """A photo until its event is known, as little as its rows need: two million of them wait on disk.
+
+    Attributes:
+        timestamp: As the table has it; so are ``method``, ``classified_by`` and ``classified_at``.
+        problem: Why it has no label.
+        score: The model's for this label; ``None`` where a reviewer gave another.
+    """
+
+    blob_name: str
+    deployment_id: str
+    timestamp: str
+    media_type: str
+    problem: str
+    label: str | None
+    score: float | None
+    method: str
+    classified_by: str
+    classified_at: str
+
+    @classmethod
+    def from_row(cls, row: ReviewedRow, deployment: Deployment, taken: datetime) -> Photo:
+        """The photo of a result: classified by a reviewer, else by the model."""
+        record = row.record
+        if row.newest is not None and row.is_human:
+            method, by, at = HUMAN, row.newest.reviewed_by, row.newest.reviewed_at.astimezone(UTC)
+        else:
+            method, by, at = MACHINE, f"{record.model} {record.model_version}", record.classified_at
+        return cls(
+            blob_name=record.blob_name,
+            deployment_id=deployment.identifier,
+            timestamp=written(taken),
+            media_type=_media_type(record),
+            problem=": ".join(filter(None, (record.reason, record.detail))) if row.label is None else "",
+            label=row.label,
+            score=None if method == HUMAN else row.score,
+            method=method,
+            classified_by=by,
+            classified_at=written(at),
+        )
+
+    @classmethod
+    def from_text(cls, text: str) -> Photo:
+        """Read ``to_text``."""
+        return cls(*json.loads(text))
+
+    def to_text(self) -> str:
+        """The photo as JSON."""
+        return json.dumps(self, ensure_ascii=False)
+
+    def media_id(self, names: Names) -> str:
+        """``mediaID``: the same in every package."""
+        return hashlib.sha256(f"{names.container}/{self.blob_name}".encode()).hexdigest()[:32]
+
+
+def media_row(photo: Photo, names: Names) -> dict[str, str]:
+    """The row of a photo in ``media.csv``."""
+    return {
+        "mediaID": photo.media_id(names),
+        "deploymentID": photo.deployment_id,
+        "timestamp": photo.timestamp,
+        "filePath": names.path(photo.blob_name),
         "filePublic": "false" if names.media_url is None else "true",
-        "fileName": record.blob_name.rpartition("/")[2],
-        "fileMediatype": _media_type(record),
-        "mediaComments": problem,
+        "fileName": photo.blob_name.rpartition("/")[2],
+        "fileMediatype": photo.media_type,
+        "mediaComments": photo.problem,
     }
-    return json.dumps({"media": media, "observation": _classification(row, names)})
+
+
+def media_observation(photo: Photo, of_event: Mapping[str, str], names: Names) -> dict[str, Any]:
+    """The observation of one photo; ``of_event`` is from ``event_cells``."""
+    media_id = photo.media_id(names)
+    classified_by = {
+        "classificationMethod": photo.method,
+        "classifiedBy": photo.classified_by,
+        "classificationTimestamp": photo.classified_at,
+    }
+    return {
+        "observationID": f"{media_id}-media",
+        "mediaID": media_id,
+        **of_event,
+        "observationLevel": "media",
+        **_label_cells(photo.label, photo.score, names),
+        **(classified_by if photo.label is not None else {}),
+    }
 
 
 def event_cells(event: Event, deployment: Deployment) -> dict[str, str]:
@@ -91,18 +162,6 @@ def event_cells(event: Event, deployment: Deployment) -> dict[str, str]:
         "eventID": event.event_id,
         "eventStart": written(deployment.time_of(event.start)),
         "eventEnd": written(deployment.time_of(event.end)),
-    }
-
-
-def media_observation(carried: Mapping[str, Any], of_event: Mapping[str, str]) -> dict[str, Any]:
-    """The observation of one photo; ``of_event`` is from ``event_cells``."""
-    media_id = carried["media"]["mediaID"]
-    return {
-        "observationID": f"{media_id}-media",
-        "mediaID": media_id,
-        **of_event,
-        "observationLevel": "media",
-        **carried["observation"],
     }
 
 
@@ -120,24 +179,6 @@ def event_observation(event: Event, number: int, of_event: Mapping[str, str], na
         **of_event,
         "observationLevel": "event",
         **_label_cells(event.label, event.score, names),
-    }
-
-
-def _classification(row: ReviewedRow, names: Names) -> dict[str, Any]:
-    """The cells of a photo's label: a reviewer's, else the model's."""
-    cells = _label_cells(row.label, row.score, names)
-    if row.label is None:
-        return cells
-    if row.newest is not None and row.is_human:
-        method, by, at = HUMAN, row.newest.reviewed_by, row.newest.reviewed_at
-        cells["classificationProbability"] = None
-    else:
-        method, by, at = MACHINE, f"{row.record.model} {row.record.model_version}", row.record.classified_at
-    return {
-        **cells,
-        "classificationMethod": method,
-        "classifiedBy": by,
-        "classificationTimestamp": written(at.astimezone(UTC)),
     }
 
 

@@ -18,10 +18,11 @@ from tools.export.formats.camtrap_dp.rows import (
     HUMAN,
     MACHINE,
     Names,
-    carried_text,
+    Photo,
     event_cells,
     event_observation,
     media_observation,
+    media_row,
 )
 from tools.terminal import printable
 
@@ -78,7 +79,7 @@ def write(rows: Iterable[ReviewedRow], folder: Path, options: PackageOptions) ->
         TransientError: The disk for temporary files is full.
     """
     metadata = read_metadata(options.metadata)
-    names = Names(options.type_of, scientific_names(metadata), options.media_url)
+    names = Names(options.container, options.type_of, scientific_names(metadata), options.media_url)
     deployments = Deployments(_given(options), options.zone)
     left_out = 0
     with EventSorter(options.gap) as sorter:
@@ -90,7 +91,7 @@ def write(rows: Iterable[ReviewedRow], folder: Path, options: PackageOptions) ->
             deployment = deployments.of(record.blob_name)
             taken = deployment.time_of(record.taken_at or "")
             deployment.add(record, taken)
-            text = carried_text(row, deployment, taken, names)
+            text = Photo.from_row(row, deployment, taken).to_text()
             sorter.add(record, text, row.label if row.is_human else None)
         if sorter.is_empty:
             raise ConfigurationError(
@@ -136,15 +137,15 @@ class _Tables:
         self.events += 1
         parts: dict[str, _Part] = {}  # by deployment
         for text in photos:
-            carried = json.loads(text)
-            deployment_id = carried["media"]["deploymentID"]
-            if deployment_id not in parts:
-                parts[deployment_id] = _Part(event_cells(event, self._deployments.named(deployment_id)))
-            part = parts[deployment_id]
-            self._media.writerow(carried["media"])
+            photo = Photo.from_text(text)
+            if photo.deployment_id not in parts:
+                deployment = self._deployments.named(photo.deployment_id)
+                parts[photo.deployment_id] = _Part(event_cells(event, deployment))
+            part = parts[photo.deployment_id]
+            self._media.writerow(media_row(photo, self._names))
             self.media += 1
-            self._observe(media_observation(carried, part.cells))
-            part.add(carried["observation"])
+            self._observe(media_observation(photo, part.cells, self._names))
+            part.add(photo)
         for number, part in enumerate(parts.values(), 1):
             self._observe(event_observation(event, number, part.cells, self._names) | part.by())
             self.event_observations += 1
@@ -166,11 +167,11 @@ class _Part:
         self.cells = cells
         self._newest: dict[str, tuple[str, str]] = {}  # time and name, by method
 
-    def add(self, observation: Mapping[str, str]) -> None:
-        """Take the observation of a photo into account."""
-        if method := observation.get("classificationMethod"):
-            answer = observation["classificationTimestamp"], observation["classifiedBy"]
-            self._newest[method] = max(answer, self._newest.get(method, answer))
+    def add(self, photo: Photo) -> None:
+        """Take a photo into account."""
+        if photo.label is not None:
+            answer = photo.classified_at, photo.classified_by
+            self._newest[photo.method] = max(answer, self._newest.get(photo.method, answer))
 
     def by(self) -> dict[str, Any]:
         """Who classified the event: people where they reviewed every classified photo, else the model."""
