@@ -23,6 +23,9 @@ from tools.account import open_account
 from tools.query.filters import add_filters, read_filter
 from tools.query.names import nothing_matches, understood
 from tools.query.reviews import add_review_filters, reviewed_query
+from tools.report.compare.comparison import compare
+from tools.report.compare.section import with_pictures
+from tools.report.compare.sources import check_table, of_answers, of_tables
 from tools.report.drift.section import ChangePhotos, drift
 from tools.report.drift.tally import Tally
 from tools.report.gallery import MAX_IMAGES, MAX_THUMBNAIL_BYTES, Gallery
@@ -35,9 +38,12 @@ from tools.report.thumbnails import MissingThumbnail, ThumbnailSize, open_thumbn
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from storage.query.plan import Filter
+    from storage.results.record import Image, Record
+    from tools.account import Account
+    from tools.report.compare.sources import Pair
 
 
 _SELECTIONS = {
@@ -53,9 +59,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_filters(parser)
     add_review_filters(parser)
     parser.add_argument(
+        "--compare",
+        nargs="?",
+        const="",
+        metavar="TABLE",
+        help="compare the models of an app with several, or the results with those in another results table",
+    )
+    parser.add_argument(
         "-o", "--output", type=Path, default=Path("report.html"), metavar="FILE", help="write to FILE (report.html)"
     )
-    parser.epilog = "example:\n  python -m tools report --since 7d -o week.html"
+    parser.epilog = (
+        "examples:\n"
+        "  python -m tools report --since 7d -o week.html\n"
+        "  python -m tools report --compare candidateresults -o models.html"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -65,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
     with _atomic_file(args.output) as file, open_account() as account, _progress(console) as progress:
         created_at = datetime.now(UTC)
         query_filter = understood(read_filter(args, account.settings.incoming_container), account)
+        if args.compare:
+            check_table(account.clients.tables, args.compare, account.settings.results_table)
         summary, sample, reviewed, tally = Summary(), EvenSample(MAX_IMAGES, by_label), ReviewSums(), Tally()
         reading = progress.add_task("Reading rows", total=None)
         for row in reviewed_query(account, query_filter, args.selection).rows():
@@ -90,13 +109,15 @@ def run(args: argparse.Namespace) -> int:
             ):
                 if row.record.status is Status.CLASSIFIED:
                     changes.add(row.record)
-        showing = changes.records()
-        pictures = map(data_uri, open_thumbnailer(account, _OF_EXAMPLES).thumbnails(showing))
-        weeks = drift(tally, changes, {record.image: each for record, each in zip(showing, pictures, strict=True)})
+        weeks = drift(tally, changes, _pictures(account, changes.records()))
+        compared = None
+        if args.compare is not None:
+            comparisons = compare(_pairs(account, query_filter, args, progress))
+            showing = {pair.row.record.image: pair.row.record for each in comparisons for pair in each.differing}
+            compared = with_pictures(comparisons, _pictures(account, list(showing.values())))
         words = _in_words(query_filter, args.selection)
-        report = Report(
-            query_filter.container, words, created_at, summary, gallery, reviewed, weeks if sample.rows else None
-        )
+        shown_weeks = weeks if sample.rows else None
+        report = Report(query_filter.container, words, created_at, summary, gallery, reviewed, shown_weeks, compared)
         file.write_text(report.render(thumbnails), encoding="utf-8")
         size = file.stat().st_size
     missing = Counter(str(each) for each in thumbnails if isinstance(each, MissingThumbnail))
@@ -108,6 +129,18 @@ def run(args: argparse.Namespace) -> int:
     )
     print(args.output)
     return 0
+
+
+def _pictures(account: Account, records: Sequence[Record]) -> dict[Image, str]:
+    """The picture of each record as a data URI, or the reason that there is none."""
+    thumbnails = open_thumbnailer(account, _OF_EXAMPLES).thumbnails(records)
+    return {record.image: data_uri(each) for record, each in zip(records, thumbnails, strict=True)}
+
+
+def _pairs(account: Account, query_filter: Filter, args: argparse.Namespace, progress: Progress) -> Iterator[Pair]:
+    """The answers to compare, from another pass over the rows."""
+    rows = progress.track(reviewed_query(account, query_filter, args.selection).rows(), description="Comparing")
+    return of_tables(rows, account.clients.tables, args.compare) if args.compare else of_answers(rows)
 
 
 def _in_words(query_filter: Filter, selection: Selection | None) -> list[str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
+    from tools.report.compare.section import Compared
     from tools.report.drift.section import Drift
     from tools.report.gallery import Gallery
     from tools.report.summary import Summary
@@ -40,6 +41,7 @@ class Report:
         gallery: The images shown as thumbnails.
         reviewed: Sums over the reviews of all images found.
         drift: The section about weeks; ``None`` without a classified image.
+        comparisons: The section about several models; ``None`` where it was not asked for.
     """
 
     container: str
@@ -49,6 +51,7 @@ class Report:
     gallery: Gallery
     reviewed: ReviewSums = field(default_factory=ReviewSums)
     drift: Drift | None = None
+    comparisons: Sequence[Compared] | None = None
 
     def render(self, thumbnails: Iterable[bytes | MissingThumbnail]) -> str:
         """Render the page.
@@ -71,6 +74,7 @@ class Report:
                 problems=sections.problems(self.summary),
                 reviewed=self.reviewed,
                 drift=self.drift,
+                comparisons=self.comparisons,
                 latencies=sections.latencies(self.summary),
                 gallery=self.gallery.json(thumbnails),
                 style=style,
