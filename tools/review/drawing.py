@@ -94,7 +94,7 @@ def draw(records: Iterable[Record], stratum_of: Callable[[Record], Stratum], ter
     """
     sample = EvenSample(terms.limit, stratum_of, max_each=terms.per_stratum, seed=terms.seed)
     for record in records:
-        if record.status is Status.CLASSIFIED:
+        if record.status is Status.CLASSIFIED and record.label is not None:
             sample.add(record)
     # The index may hold two outcomes of an image while one is written.
     drawn = list({record.image: record for record in sample.records()}.values())

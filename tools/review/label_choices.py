@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from inference.errors import ClassificationError, printable
 from inference.model.folder import load_model
+from inference.predictions import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,7 +29,7 @@ class LabelChoices:
     def seen_in(self, records: Iterable[Record]) -> Iterator[Record]:
         """Yield the records, and collect their labels and models on the way."""
         for record in records:
-            if record.label is not None:
+            if record.label not in {None, UNKNOWN}:
                 self._add(record.label, 1)
             for each in record.predictions:
                 self._add(each.label, 0)

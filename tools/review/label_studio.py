@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from inference.predictions import UNKNOWN
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -41,6 +43,7 @@ def _task(record: Record, page: ReviewPage) -> dict[str, Any]:
     }
     prediction = {"model_version": record.model_version, "score": record.score, "result": [choices]}
     offered = dict.fromkeys([record.label, *(each.label for each in record.predictions), *page.labels[:_MAX_LABELS]])
+    offered.pop(UNKNOWN, None)  # no person means it as a label
     data = {
         "image": f"azure-blob://{record.container}/{record.blob_name}",
         "container": record.container,
@@ -50,4 +53,4 @@ def _task(record: Record, page: ReviewPage) -> dict[str, Any]:
         "sample": page.draw.sample,
         "labels": [{"value": label} for label in offered],
     }
-    return {"data": data, "predictions": [prediction]}
+    return {"data": data, "predictions": [] if record.label == UNKNOWN else [prediction]}

@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
+from inference.predictions import UNKNOWN
 from tools.report.page import WEB as REPORT_WEB
 from tools.report.templates import csp_hash, templates
 from tools.report.text import display_text
@@ -107,16 +108,18 @@ class ReviewPage:
 def _about(record: Record) -> dict[str, Any]:
     """What the page knows about one photo.
 
-    ``labels`` holds the row's label and then the best others, each with its score or ``null``.
+    ``choices`` holds the row's label and then the best others, each with its score. ``unknown`` is not among them: no
+    person means it as a label.
     """
-    label = record.label or ""
-    others = [(each.label, each.score) for each in record.predictions if each.label != label]
-    choices = [(label, record.score), *dict(others).items()][:_MAX_CHOICES]
+    guesses = [(each.label, each.score) for each in record.predictions]
+    scores = {record.label: record.score, **{label: score for label, score in guesses if label != record.label}}
+    choices = [(label, score) for label, score in scores.items() if label != UNKNOWN][:_MAX_CHOICES]
     return {
         "blob_name": record.blob_name,
         "name": display_text(record.blob_name),
         "etag": record.etag,
-        "choices": [[*_label(text), None if score is None else round(score, 4)] for text, score in choices],
+        "label": record.label,
+        "choices": [[*_label(label or ""), None if score is None else round(score, 4)] for label, score in choices],
         "score": record.score,
         "model": record.model,
         "model_version": record.model_version,

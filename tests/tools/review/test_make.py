@@ -17,8 +17,10 @@ from inference.errors import PermanentError, Reason
 from storage.pipeline.classify_blob import classify_blob
 from storage.results.record import Image
 from tests.storage.samples import AWKWARD_NAMES, FixedClassifier
+from tests.tools.report.reports import outcome
 from tests.tools.review.pages import SHOWN, saved
 from tools.__main__ import main
+from tools.review.label_choices import LabelChoices
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -299,3 +301,13 @@ def test_misuse_is_one_sentence(options: list[str], tmp_path: Path, capsys: pyte
     assert code == 2
     assert options[1].lstrip("-") in capsys.readouterr().err.splitlines()[-1].replace(",", "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_search_offers_a_bounded_number_of_labels() -> None:
+    labels = LabelChoices()
+    records = [outcome("a.jpg", label=label) for label in ("fox", "unknown", "x" * 201, "hare", "hare")]
+    records += [outcome("b.jpg", label=f"label {at}") for at in range(30_000)]
+    assert list(labels.seen_in(records)) == records
+    assert labels.all()[:2] == ["hare", "fox"]
+    assert len(labels.all()) == 25_000
+    assert not {"unknown", "x" * 201} & set(labels.all())

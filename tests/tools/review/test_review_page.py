@@ -6,6 +6,8 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from inference.predictions import Prediction
+from tests.tools.report.reports import outcome
 from tests.tools.review.pages import CHOICES, COUNT, FOCUS, FOUND, PRESSED, SHOWN, photos, saved, write_page
 
 if TYPE_CHECKING:
@@ -225,6 +227,25 @@ def test_a_click_enlarges_the_photo_where_it_is_clicked(page: Page) -> None:
     page.press("+")
     page.press("ArrowRight")
     assert page.value(scale) == 1
+
+
+def test_unknown_is_no_label_to_choose(browser: Page, tmp_path: Path) -> None:
+    """The model gave none. Accepted as the truth, it would become a class of the next training set."""
+    guesses = (Prediction("fox", 0, 0.3), Prediction("hare", 1, 0.2))
+    records = [
+        outcome("a.jpg", label="unknown", score=0.3, predictions=guesses),
+        outcome("b.jpg", label="unknown", score=0.4),
+    ]
+    browser.open(write_page(tmp_path / "unknown.html", records))
+    assert browser.value(CHOICES) == ["fox", "hare"]
+    browser.press("Enter")
+    assert browser.value(CHOICES) == []
+    browser.press("Enter")
+    assert browser.value(COUNT) == "1 of 2 reviewed"
+    browser.press("/")
+    assert browser.value(FOUND) == ["fox", "hare"]
+    (review,) = saved(browser, tmp_path)["reviews"]
+    assert (review["label"], review["reviewed_label"], review["score"]) == ("unknown", "fox", 0.3)
 
 
 def test_a_thousand_photos_decode_only_those_nearby(browser: Page, tmp_path: Path) -> None:

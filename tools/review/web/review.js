@@ -99,7 +99,7 @@ function undo() {
 
 function save() {
   const reviews = [...answers].sort(([one], [other]) => one - other).map(([at, { label, at: time }]) => {
-    const { blob_name, etag, score, model, model_version, choices: [[seen]] } = photos[at];
+    const { blob_name, etag, label: seen, score, model, model_version } = photos[at];
     return { blob_name, etag, label: seen, reviewed_label: label, at: time, score, model, model_version };
   });
   const file = new Blob([JSON.stringify({ ...page.corrections, reviews }, null, 1)], { type: "application/json" });
@@ -148,7 +148,7 @@ function show(at, before = "") {
   draw();
   writeLog();
   loadNear();
-  const [[, label, score]] = photos[at].choices;
+  const [, label, score] = photos[at].choices[0] ?? [null, "no label", null];
   say(`${before} Photo ${at + 1} of ${photos.length}: ${label} ${formatScore(score)}.`);
 }
 
@@ -280,7 +280,11 @@ function pan(event) {
   picture.firstElementChild.style.transformOrigin = `${x * 100}% ${y * 100}%`;
 }
 
-const accept = () => answer(answers.has(current) ? answers.get(current).label : photos[current].choices[0][0]);
+function accept() {
+  if (answers.has(current)) answer(answers.get(current).label);
+  else if (photos[current].choices.length) answer(photos[current].choices[0][0]);
+}
+
 const moves = {
   ArrowLeft: () => move(current - 1),
   ArrowRight: () => move(current + 1),
