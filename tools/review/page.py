@@ -111,15 +111,16 @@ def _about(record: Record) -> dict[str, Any]:
     ``choices`` holds the row's label and then the best others, each with its score. ``unknown`` is not among them: no
     person means it as a label.
     """
-    guesses = [(each.label, each.score) for each in record.predictions]
-    scores = {record.label: record.score, **{label: score for label, score in guesses if label != record.label}}
+    scores: dict[str, float | None] = {record.label or "": record.score}
+    for each in record.predictions:
+        scores.setdefault(each.label, each.score)
     choices = [(label, score) for label, score in scores.items() if label != UNKNOWN][:_MAX_CHOICES]
     return {
         "blob_name": record.blob_name,
         "name": display_text(record.blob_name),
         "etag": record.etag,
         "label": record.label,
-        "choices": [[*_label(label or ""), None if score is None else round(score, 4)] for label, score in choices],
+        "choices": [[*_label(label), None if score is None else round(score, 4)] for label, score in choices],
         "score": record.score,
         "model": record.model,
         "model_version": record.model_version,
