@@ -280,7 +280,7 @@ ROWS = st.builds(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.lists(ROWS, min_size=1, max_size=5, unique_by=lambda each: each.blob_name))
 def test_any_names_and_labels_give_a_valid_package(
     tmp_path_factory: pytest.TempPathFactory, records: list[Record]
