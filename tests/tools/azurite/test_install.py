@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,23 @@ class TestInstall:
         self._npm(elsewhere, monkeypatch, self.succeed)
         assert install.ensure_installed() == install.ensure_installed()
         assert len((elsewhere / "log").read_text().splitlines()) == 1
+
+    def test_a_person_sees_that_it_installs_before_it_does(
+        self, elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self._npm(elsewhere, monkeypatch, self.succeed)
+        before: list[str] = []
+        run = install._run
+
+        def observed(*given: Any, **named: Any) -> None:
+            before.append(capsys.readouterr().err)
+            run(*given, **named)
+
+        monkeypatch.setattr(install, "_run", observed)
+        install.ensure_installed()
+        install.ensure_installed()
+        assert before == [f"Installing Azurite {install.VERSION} into .azurite/ (once) ...\n"]
+        assert capsys.readouterr().err == ""
 
     def test_a_failure_reports_the_last_line_of_npm_and_leaves_no_files(
         self, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
