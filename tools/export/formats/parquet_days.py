@@ -7,7 +7,8 @@ newest day in the folder, and replaces the files of those days. The two days are
 committed after its ``classified_at``. An image that was classified again has left its earlier day, so its old row is
 removed from that day's file: the folder holds each image once, as the table does.
 
-A review is imported after its image was classified, so the days of newly reviewed images are read again too.
+A review is imported after its image was classified, so the days of newly reviewed images are read again too: each
+alone, or, as after a random sample, all from the first to the last.
 
 A row that changes without being classified again (``backfill --facts``) or is removed (``reconcile --prune``) changes
 no later day. A run that reads everything takes that in. Such a run happens by itself where the columns, or the version
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 STATE = "_export.json"
 LATENESS = timedelta(days=2)
+_MAX_SINGLE_DAYS = 10  # each is a query of its own, which reads the reviews once more
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)  # a filter by time brings the rows of each day together
 _DAY_FILE = re.compile(r"(\d{4}-\d\d-\d\d)\.parquet")
 _NAMES = tuple(each.name for each in fields(Record))
@@ -87,8 +89,8 @@ def update(
         everything = replace(_unfiltered(row_filter), since=since or _BEGINNING)
         try:
             run.write_days(read(everything))
-            for day in _reviewed_days(reviewed_since, since):
-                run.write_days(read(replace(everything, since=day, until=day + timedelta(days=1))))
+            for first, end in _reviewed_periods(reviewed_since, since):
+                run.write_days(read(replace(everything, since=first, until=end)))
         except _NewDecisionError:
             since, run = None, _Run(folder, row_filter, None)
             run.write_days(read(replace(everything, since=_BEGINNING)))
@@ -239,14 +241,17 @@ def _in_words(filters: dict[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in filters.items() if name != "container") or "none"
 
 
-def _reviewed_days(
+def _reviewed_periods(
     reviewed_since: Callable[[datetime], Iterator[ReviewedRow]], since: datetime | None
-) -> list[datetime]:
-    """The days before ``since`` whose images have newer reviews; aware, at midnight."""
+) -> list[tuple[datetime, datetime]]:
+    """Beginning and end of the days before ``since`` whose images have newer reviews; aware, at midnight."""
     if since is None:
         return []
-    days = {row.record.classified_at.astimezone(UTC).date() for row in reviewed_since(since)}
-    return [datetime.combine(day, time_of_day(), UTC) for day in sorted(days) if day < since.date()]
+    found = {row.record.classified_at.astimezone(UTC).date() for row in reviewed_since(since)}
+    days = [datetime.combine(day, time_of_day(), UTC) for day in sorted(found) if day < since.date()]
+    if len(days) > _MAX_SINGLE_DAYS:
+        return [(days[0], days[-1] + timedelta(days=1))]
+    return [(day, day + timedelta(days=1)) for day in days]
 
 
 def _unfiltered(row_filter: Filter) -> Filter:

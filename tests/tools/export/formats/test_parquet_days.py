@@ -107,14 +107,21 @@ def test_so_does_one_that_no_longer_matches_the_filter(table: Table, tmp_path: P
     assert days(tmp_path) == {9: {"b": "cat"}, 8: {"c": "cat"}, 0: {"d": "cat"}}
 
 
-def test_the_days_of_new_reviews_are_read_again(table: Table, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("single_days", "read"), [(10, ["a", "b", "d", "y"]), (1, ["a", "b", "c", "d", "y"])])
+def test_the_days_of_new_reviews_are_read_again(
+    single_days: int, read: list[str], table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet_days, "_MAX_SINGLE_DAYS", single_days)
+    table.put("y", 7)
+    table.put("z", 6)
     run(tmp_path, table)
-    table.new_reviews = ["a", "d"]
-    assert run(tmp_path, table) == {"files_written": 2, "files_changed": 0, "files_removed": 0}
-    assert sorted(table.read) == ["a", "b", "d"], "c is of another day"
+    table.new_reviews = ["a", "y", "d"]
+    assert run(tmp_path, table) == {"files_written": len(read) - 1, "files_changed": 0, "files_removed": 0}
+    assert sorted(table.read) == read, "z is later than the reviewed days"
     with duckdb.connect() as database:
         question = f"SELECT blob_name, reviewed_label FROM read_parquet('{tmp_path}/*.parquet') ORDER BY 1"
-        assert database.execute(question).fetchall() == [("a", "fox"), ("b", None), ("c", None), ("d", "fox")]
+        labels = dict(database.execute(question).fetchall())
+    assert labels == {"a": "fox", "b": None, "c": None, "d": "fox", "y": "fox", "z": None}
 
 
 def test_another_filter_is_refused(table: Table, tmp_path: Path) -> None:
