@@ -10,6 +10,7 @@ and name.
 from __future__ import annotations
 
 import heapq
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from itertools import chain, islice, repeat
@@ -113,7 +114,9 @@ class Query:
         matches = self._matches_index_row if self._plan.in_index else self._filter.matches
         first_page = first_page if len(self._plan.streams) == 1 else PAGE
         streams = [filter(matches, self._stream(spans, first_page)) for spans in self._plan.streams]
-        return streams[0] if len(streams) == 1 else heapq.merge(*streams, key=lambda entity: entity["RowKey"])
+        if len(streams) == 1:
+            return streams[0]
+        return heapq.merge(*_begun_together(streams), key=lambda entity: entity["RowKey"])
 
     def _matches_index_row(self, entity: Mapping[str, Any]) -> bool:
         """Whether a result matches; of an index row with few columns, whether it may."""
@@ -164,6 +167,15 @@ class Query:
             and same_etag(record.etag, str(index_row.get("etag")))
             and RowKeys(index_row["PartitionKey"], index_row["RowKey"]) in record.index_keys()
         )
+
+
+def _begun_together(streams: Sequence[Iterator[Mapping[str, Any]]]) -> list[Iterator[Mapping[str, Any]]]:
+    """The same streams, each with its first row read: merging needs them all, so their requests are sent at once."""
+    if not streams:
+        return []
+    with ThreadPoolExecutor(len(streams), thread_name_prefix="query") as pool:
+        begun = list(pool.map(lambda stream: list(islice(stream, 1)), streams))
+    return [chain(first, stream) for first, stream in zip(begun, streams, strict=True)]
 
 
 def _first_page(limit: int | None) -> int:

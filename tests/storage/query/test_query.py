@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from storage.results.store import Results
 from tests.conftest import Names
 from tests.storage.query.paging_service import PagingService
 from tests.storage.samples import AWKWARD_NAMES, NOON, record, rejected, write_results
+from tests.waiting import DEADLINE_SECONDS
 
 if TYPE_CHECKING:
     from azure.data.tables import TableServiceClient
@@ -387,6 +389,22 @@ class TestFiftyThousandRows:
             service.given = 0
             next(query_of(**parts).records())
             assert (len(service.asked), service.given) == (1, 100), parts
+        service.empty_every = 3
+
+    def test_the_ranges_of_a_period_are_asked_for_at_once(
+        self, service: PagingService, query_of: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """No request is answered before all three have arrived."""
+        send, together = service.send, threading.Barrier(3)
+
+        def send_when_all_are_here(request: Any, **options: Any) -> Any:
+            if len(service.asked) < 3:
+                together.wait(DEADLINE_SECONDS)
+            return send(request, **options)
+
+        service.empty_every = 0
+        monkeypatch.setattr(service, "send", send_when_all_are_here)
+        assert next(query_of(since=NOON - timedelta(days=3)).records()).classified_at == NOON
         service.empty_every = 3
 
     def test_a_folder_is_read_and_no_other(self, service: PagingService, query_of: Any) -> None:
