@@ -255,14 +255,14 @@ MUTANTS: dict[str, tuple[str, dict[str, str]]] = {
     "reads the row's ETag after it wrote the sidecar": (
         "an overwrite during the first delivery",
         {
-            "return _write_index_and_row(results, to_write, row)": (
-                "return _write_index_and_row(results, to_write, results.read_row(image))"
+            "return _write_index_and_row(results, to_write, row, notifier)": (
+                "return _write_index_and_row(results, to_write, results.read_row(image), notifier)"
             )
         },
     ),
     "overwrites a row that another attempt wrote meanwhile": (
         "an overwrite during the first delivery",
-        {"results.write_row(record, row)": "results.write_row(record, results.read_row(image))"},
+        {"results.write_row(marked, row)": "results.write_row(marked, results.read_row(image))"},
     ),
     "overwrites a sidecar that another attempt wrote meanwhile": (
         "an overwrite during the first delivery",
