@@ -1,9 +1,14 @@
-"""Makes review pages without storage, and reads them in a browser."""
+"""Makes review pages without storage, and reads them: in a browser, or with an HTML parser."""
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
+
+from PIL import Image
 
 from inference.predictions import Prediction
 from tests.tools.report.reports import NOON, outcome, thumbnail
@@ -61,3 +66,33 @@ def saved(page: Page, folder: Path) -> dict[str, Any]:
     content = path.read_text(encoding="utf-8")
     path.unlink()
     return dict(json.loads(content))
+
+
+class _Blocks(HTMLParser):
+    """Collects the contents of the page's data blocks with a parser of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks: list[tuple[str, str]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "script":
+            values = dict(attrs)
+            self.blocks.append((values.get("class") or values.get("id") or "", ""))
+
+    def handle_data(self, data: str) -> None:
+        if self.lasttag == "script" and self.blocks and data.strip():
+            name, before = self.blocks[-1]
+            self.blocks[-1] = (name, before + data)
+
+
+def read(path: Path) -> tuple[dict[str, Any], dict[str, tuple[dict[str, Any], Image.Image]]]:
+    """The page's own block, and what it holds of each photo by name."""
+    parser = _Blocks()
+    parser.feed(path.read_text(encoding="utf-8"))
+    of = {kind: [text for name, text in parser.blocks if name == kind] for kind in ("about", "photo", "data")}
+    abouts = map(json.loads, of["about"])
+    images = [Image.open(io.BytesIO(base64.b64decode(text))) for text in of["photo"]]
+    return json.loads(of["data"][0]), {
+        about["blob_name"]: (about, image) for about, image in zip(abouts, images, strict=True)
+    }

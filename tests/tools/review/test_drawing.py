@@ -1,4 +1,4 @@
-"""Which photos a review draws: the estimates of ``trust`` rest on it."""
+"""Which photos a review draws, on which the estimates of ``trust`` rest; and which labels it offers."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from storage.results.record import Status
 from tests.tools.report.reports import outcome
 from tools.review.drawing import Draw, Stratum, Terms, all_rows, draw, each_label
+from tools.review.label_choices import LabelChoices
 
 if TYPE_CHECKING:
     from random import Random
@@ -90,3 +91,13 @@ def test_chosen_photos_come_with_the_lowest_score_first_and_each_once() -> None:
     made = draw(twice, all_rows, Terms(10, None, 0, is_random=False))
     assert [each.blob_name for each in made.records] == ["a.jpg", "b.jpg"]
     assert made.sample == "chosen"
+
+
+def test_the_search_offers_a_bounded_number_of_labels() -> None:
+    labels = LabelChoices()
+    records = [outcome("a.jpg", label=label) for label in ("fox", "unknown", "x" * 201, "hare", "hare")]
+    records += [outcome("b.jpg", label=f"label {at}") for at in range(30_000)]
+    assert list(labels.seen_in(records)) == records
+    assert labels.all()[:2] == ["hare", "fox"]
+    assert len(labels.all()) == 25_000
+    assert not {"unknown", "x" * 201} & set(labels.all())

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import re
-from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlparse
 
 import pytest
@@ -17,10 +15,8 @@ from inference.errors import PermanentError, Reason
 from storage.pipeline.classify_blob import classify_blob
 from storage.results.record import Image
 from tests.storage.samples import AWKWARD_NAMES, FixedClassifier
-from tests.tools.report.reports import outcome
-from tests.tools.review.pages import SHOWN, saved
+from tests.tools.review.pages import SHOWN, read, saved
 from tools.__main__ import main
-from tools.review.label_choices import LabelChoices
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,36 +44,6 @@ def classified(
     container = account.settings.incoming_container
     account.clients.blobs.get_blob_client(container, name).upload_blob(content or photo(), overwrite=True)
     classify_blob(account.stores, FixedClassifier(label, error=error), Image(container, name))
-
-
-class _Blocks(HTMLParser):
-    """Collects the contents of the page's data blocks with a parser of its own."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.blocks: list[tuple[str, str]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "script":
-            values = dict(attrs)
-            self.blocks.append((values.get("class") or values.get("id") or "", ""))
-
-    def handle_data(self, data: str) -> None:
-        if self.lasttag == "script" and self.blocks and data.strip():
-            name, before = self.blocks[-1]
-            self.blocks[-1] = (name, before + data)
-
-
-def read(path: Path) -> tuple[dict[str, Any], dict[str, tuple[dict[str, Any], Pillow.Image]]]:
-    """The page's own block, and what it holds of each photo by name."""
-    parser = _Blocks()
-    parser.feed(path.read_text(encoding="utf-8"))
-    of = {kind: [text for name, text in parser.blocks if name == kind] for kind in ("about", "photo", "data")}
-    abouts = map(json.loads, of["about"])
-    images = [Pillow.open(io.BytesIO(base64.b64decode(text))) for text in of["photo"]]
-    return json.loads(of["data"][0]), {
-        about["blob_name"]: (about, image) for about, image in zip(abouts, images, strict=True)
-    }
 
 
 def test_the_page_holds_each_photo_upright_and_counts_those_that_are_left_out(
@@ -301,13 +267,3 @@ def test_misuse_is_one_sentence(options: list[str], tmp_path: Path, capsys: pyte
     assert code == 2
     assert options[1].lstrip("-") in capsys.readouterr().err.splitlines()[-1].replace(",", "")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_search_offers_a_bounded_number_of_labels() -> None:
-    labels = LabelChoices()
-    records = [outcome("a.jpg", label=label) for label in ("fox", "unknown", "x" * 201, "hare", "hare")]
-    records += [outcome("b.jpg", label=f"label {at}") for at in range(30_000)]
-    assert list(labels.seen_in(records)) == records
-    assert labels.all()[:2] == ["hare", "fox"]
-    assert len(labels.all()) == 25_000
-    assert not {"unknown", "x" * 201} & set(labels.all())
