@@ -64,6 +64,16 @@ def test_events_are_printed_in_every_format(account: Account, capsys: pytest.Cap
     assert [line.split() for line in lines] == [["2026-05-01T23:59:30", "70", "3", "cat", "0.75", "SN", "1"]]
 
 
+def test_each_order_of_rows_gives_the_same_events(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    """By name from the results table, newest capture first, and newest result first from the index."""
+    answers = []
+    for options in ((), ("--taken-since", "1980-01-01"), ("--since", "1980-01-01"), ("--verify",)):
+        assert main(["query", "--events", "--json", *options]) == 0
+        answers.append(capsys.readouterr().out)
+    assert len(answers[0].splitlines()) == 2
+    assert answers == answers[:1] * 4
+
+
 def test_the_gap_and_the_filters_decide(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     def count(*options: str) -> str:
         assert main(["query", "--events", "--count", *options]) == 0
