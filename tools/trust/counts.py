@@ -11,11 +11,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from tools.trust.intervals import interval
+from tools.trust.intervals import Part, interval
 
 if TYPE_CHECKING:
-    from tools.trust.intervals import Part
-    from tools.trust.tally import Review, Tally
+    from tools.trust.tally import Tally
 
 
 class Count(NamedTuple):
@@ -38,16 +37,15 @@ def corrected_counts(tally: Tally) -> dict[str, Count]:
     """
     answers = {review.answer for reviews in tally.reviews.values() for review in reviews}
     labels = sorted(tally.images.keys() | {answer for answer in answers if answer is not None})
-    return {label: _count(tally, label) for label in labels}
+    reviewed = [label for label, reviews in tally.reviews.items() if reviews]
+    return {label: _count(tally, label, reviewed) for label in labels}
 
 
-def _count(tally: Tally, label: str) -> Count:
-    def has_label(review: Review) -> bool:
-        return review.answer == label
-
-    own = _total(tally.parts(label, has_label), unreviewed=1)
-    others = (each for each in tally.images if each != label)
-    missed = _total([part for other in others for part in tally.parts(other, has_label)], unreviewed=0)
+def _count(tally: Tally, label: str, reviewed: list[str]) -> Count:
+    own = _total(tally.parts(label, label), unreviewed=1)
+    others = [part for other in reviewed if other != label for part in tally.parts(other, label)]
+    remaining = tally.images.total() - tally.images[label] - sum(part.size for part in others)
+    missed = _total([*others, *([Part(remaining, 0, 0)] if remaining else [])], unreviewed=0)
     estimate = own.estimate + missed.estimate
     below = math.hypot(own.estimate - own.low, missed.estimate - missed.low)
     above = math.hypot(own.high - own.estimate, missed.high - missed.estimate)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tools.trust.counts import Count
     from tools.trust.intervals import Interval
-    from tools.trust.tally import Review, Tally
+    from tools.trust.tally import Tally
     from tools.trust.thresholds import Promise
 
 
@@ -84,7 +84,7 @@ def precision_of(tally: Tally, label: str) -> Interval:
     Raises:
         ConfigurationError: scipy is not installed.
     """
-    return interval(tally.parts(label, _right))
+    return interval(tally.parts(label, label))
 
 
 def overall_precision(tally: Tally, labels: Iterable[str]) -> Interval:
@@ -93,7 +93,7 @@ def overall_precision(tally: Tally, labels: Iterable[str]) -> Interval:
     Raises:
         ConfigurationError: scipy is not installed.
     """
-    return interval([part for label in labels for part in tally.parts(label, _right)])
+    return interval([part for label in labels for part in tally.parts(label, label)])
 
 
 def _of_label(tally: Tally, label: str, precision: float, corrected: Count) -> LabelTrust:
@@ -104,14 +104,10 @@ def _of_label(tally: Tally, label: str, precision: float, corrected: Count) -> L
         label=label,
         images=tally.images[label],
         reviewed=len(reviews),
-        right=sum(map(_right, reviews)),
+        right=sum(review.right for review in reviews),
         unsure=sum(review.answer is None for review in reviews),
         precision=precision_of(tally, label) if is_statement and reviews else None,
         promise=promised,
         more=more_reviews(tally, label, precision) if is_statement and promised is None else None,
         corrected=corrected,
     )
-
-
-def _right(review: Review) -> bool:
-    return review.right

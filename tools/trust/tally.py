@@ -10,7 +10,7 @@ from tools.trust.intervals import Part
 from tools.trust.sampling import stratum_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 EDGES = (*(number / 100 for number in range(100)), *(number / 1000 for number in range(991, 1000)))
 """The thresholds that can be chosen: every hundredth, and every thousandth above 0.99, where sure models put most."""
@@ -63,6 +63,8 @@ class Tally:
         self.images: Counter[str] = Counter()
         self.reviews: defaultdict[str, list[Review]] = defaultdict(list)
         self._bands: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        self._reviewed: defaultdict[str, Counter[int]] = defaultdict(Counter)  # by band
+        self._answers: defaultdict[str, Counter[tuple[int, str | None]]] = defaultdict(Counter)  # by band and answer
         self._scores: defaultdict[str, Counter[tuple[int, int]]] = defaultdict(Counter)  # by position in EDGES, band
 
     def add(self, label: str, score: float, images: int = 1) -> None:
@@ -74,24 +76,28 @@ class Tally:
 
     def add_review(self, review: Review) -> None:
         """Add a reviewed image, which ``add`` counts too."""
+        band = stratum_of(review.label, review.score).band
         self.reviews[review.label].append(review)
+        self._reviewed[review.label][band] += 1
+        self._answers[review.label][band, review.answer] += 1
 
-    def parts(self, label: str, is_hit: Callable[[Review], bool]) -> list[Part]:
-        """The strata of one label, with the reviews that are hits."""
-        reviewed, hits = self._reviewed(label), Counter[int]()
-        for review in self.reviews.get(label, ()):
-            hits[_band(review)] += is_hit(review)
-        return [Part(size, reviewed[band], hits[band]) for band, size in self._bands[label].items()]
+    def parts(self, label: str, answer: str) -> list[Part]:
+        """The strata of the images that have a label; reviews with this answer are hits."""
+        reviewed, answers = self._reviewed[label], self._answers[label]
+        return [Part(size, reviewed[band], answers[band, answer]) for band, size in self._bands[label].items()]
 
-    def cuts(self, label: str, is_hit: Callable[[Review], bool]) -> Iterator[Cut]:
+    def cuts(self, label: str) -> Iterator[Cut]:
         """Cut one label at each of ``EDGES`` above which there are further reviews, the highest first.
+
+        Reviews that confirm the label are hits.
 
         A reviewed image stands for as many images as its whole stratum has per review. So the size of a stratum that
         the threshold cuts is estimated from its reviews (Särndal, Swensson and Wretman, Model Assisted Survey Sampling,
         1992, chapter 10); of a stratum without reviews the images are counted.
         """
         remaining = sorted(self.reviews.get(label, ()), key=lambda review: review.score)
-        reviewed, passing, hits, images = self._reviewed(label), Counter[int](), Counter[int](), Counter[int]()
+        reviewed = self._reviewed[label]
+        passing, hits, images = Counter[int](), Counter[int](), Counter[int]()
         counts = sorted(self._scores[label].items())
         for position, threshold in reversed(list(enumerate(EDGES))):
             if not remaining:
@@ -103,19 +109,12 @@ class Tally:
                 images[band] += count
             while remaining and remaining[-1].score >= threshold:
                 review = remaining.pop()
-                passing[_band(review)] += 1
-                hits[_band(review)] += is_hit(review)
+                band = stratum_of(label, review.score).band
+                passing[band] += 1
+                hits[band] += review.right
             sizes = {
                 band: size * passing[band] / reviewed[band] if reviewed[band] else images[band]
                 for band, size in self._bands[label].items()
             }
             parts = [Part(size, passing[band], hits[band]) for band, size in sizes.items() if size]
             yield Cut(threshold, images.total(), parts)
-
-    def _reviewed(self, label: str) -> Counter[int]:
-        """The number of reviews by band."""
-        return Counter(map(_band, self.reviews.get(label, ())))
-
-
-def _band(review: Review) -> int:
-    return stratum_of(review.label, review.score).band

@@ -15,7 +15,7 @@ from tools.trust.intervals import effective_size, lower_limit, reviews_needed
 
 if TYPE_CHECKING:
     from tools.trust.intervals import Part
-    from tools.trust.tally import Review, Tally
+    from tools.trust.tally import Tally
 
 _MISSES_ALLOWED = (2, 1, 0)  # at the first threshold; one chance error there would end the sequence with nothing
 _LEAST_GROWTH = 0.2  # of a sample that is large enough but had bad luck
@@ -53,9 +53,9 @@ def promise(tally: Tally, label: str, precision: float) -> Promise | None:
     if not reviews:
         return None
     complete = len(reviews) == tally.images[label]  # then chance decides nothing, and no threshold ends the sequence
-    start = _first_size(effective_size(tally.parts(label, _right)), precision)
+    start = _first_size(effective_size(tally.parts(label, label)), precision)
     chosen = None
-    for cut in tally.cuts(label, _right):
+    for cut in tally.cuts(label):
         reviewed = sum(part.reviewed for part in cut.parts)
         right = sum(part.hits for part in cut.parts)
         if right < precision * cut.images:  # else it is certain: so many of all images above were reviewed
@@ -81,7 +81,7 @@ def more_reviews(tally: Tally, label: str, precision: float) -> int | None:
     """
     reviews, images = len(tally.reviews.get(label, ())), tally.images[label]
     sizes: list[int] = []
-    for cut in tally.cuts(label, _right):
+    for cut in tally.cuts(label):
         reviewed = sum(part.reviewed for part in cut.parts)
         misses = reviewed - sum(part.hits for part in cut.parts)
         if misses < reviewed * (1 - precision):
@@ -111,7 +111,3 @@ def _first_size(reviews: float, precision: float) -> int:
     """How many reviews the first threshold must have: enough to allow some misses, if there are that many."""
     sizes = [reviews_needed(precision, misses) for misses in _MISSES_ALLOWED]
     return next((size for size in sizes if size <= _SHARE_AT_START * reviews), sizes[-1])
-
-
-def _right(review: Review) -> bool:
-    return review.right

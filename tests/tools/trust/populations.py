@@ -58,6 +58,8 @@ class Population:
     def review(self, tally: Tally, per_label: Mapping[str, int], rng: np.random.Generator) -> None:
         """Replace the tally's reviews by those of a new sample, each band's share rounded up."""
         tally.reviews.clear()
+        tally._reviewed.clear()
+        tally._answers.clear()
         for label, images in self.images.items():
             bands = np.searchsorted(BAND_EDGES, images.scores, side="right")
             for band in range(4):
