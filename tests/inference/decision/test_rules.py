@@ -91,7 +91,7 @@ def decisions(draw: st.DrawFn) -> dict[str, Any]:
     return content | ({"min_score": draw(score)} if draw(st.booleans()) else {})
 
 
-@settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     content=decisions(),
     scores=st.lists(st.sampled_from([0.0, 0.25, 1.0]) | st.floats(0, 1), min_size=len(LABELS), max_size=len(LABELS)),

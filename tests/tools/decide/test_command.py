@@ -78,7 +78,7 @@ def test_labels_follow_the_rules_and_only_them(
     account: Account, rules: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = account.settings
-    names = {name: f"{place % 3}/{name}" for place, name in enumerate(AWKWARD_NAMES.values())}.values()
+    names = {name: f"{place % 3}/{name}" for place, name in enumerate(list(AWKWARD_NAMES.values())[::2])}.values()
     others = {
         "rejected.txt": rejected("rejected.txt", container=settings.incoming_container),
         "old.jpg": result(account, "old.jpg", FEW, model_version="another"),
