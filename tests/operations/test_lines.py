@@ -190,7 +190,7 @@ def test_the_line_of_a_failure_cannot_be_forged(names: list[str]) -> None:
     request = Request("incoming", tuple(names))
     with pytest.MonkeyPatch.context() as patch, captured_rows() as rows:
         patch.setattr("storage.pipeline.retries.classify_blob", _unavailable)
-        patch.setattr("storage.pipeline.retries.commit", lambda _results, _source, record, _row: record)
+        patch.setattr("storage.pipeline.retries.commit", lambda _results, _source, record, _row, **_: record)
         retries.classify_request(request, SimpleNamespace)
         retries.classify_request(replace(request, attempt=1), SimpleNamespace)
     application_insights = insights(rows)
