@@ -55,8 +55,13 @@ class Population:
                 tally.add(label, float(score), int(count))
         return tally
 
-    def review(self, tally: Tally, per_label: Mapping[str, int], rng: np.random.Generator) -> None:
-        """Replace the tally's reviews by those of a new sample, each band's share rounded up."""
+    def review(
+        self, tally: Tally, per_label: Mapping[str, int], rng: np.random.Generator, *, even: bool = False
+    ) -> None:
+        """Replace the tally's reviews by those of a new sample.
+
+        Each band gets its share, rounded up; or, ``even``, the same number, so the reviews have very unequal weights.
+        """
         tally.reviews.clear()
         tally._reviewed.clear()
         tally._answers.clear()
@@ -64,7 +69,8 @@ class Population:
             bands = np.searchsorted(BAND_EDGES, images.scores, side="right")
             for band in range(4):
                 members = np.flatnonzero(bands == band)
-                size = min(len(members), int(np.ceil(per_label[label] * len(members) / len(bands))))
+                share = 1 / 4 if even else len(members) / len(bands)
+                size = min(len(members), int(np.ceil(per_label[label] * share)))
                 for each in rng.choice(members, size, replace=False):
                     tally.add_review(Review(label, float(images.scores[each]), self.names[images.truth[each]]))
 

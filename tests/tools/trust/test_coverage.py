@@ -45,14 +45,20 @@ POPULATIONS = {
 
 
 @pytest.mark.parametrize(
-    ("kind", "per_label"),
-    [("calibrated", FEW), ("uneven", FEW), ("nearly_perfect", MANY), ("uneven", MANY)],
+    ("kind", "per_label", "even"),
+    [
+        pytest.param("calibrated", FEW, False, id="calibrated-few"),
+        pytest.param("calibrated", FEW, True, id="calibrated-few-even"),
+        pytest.param("nearly_perfect", MANY, False, id="nearly-perfect-many"),
+        pytest.param("uneven", MANY, False, id="uneven-many"),
+        pytest.param("uneven", MANY, True, id="uneven-many-even"),
+    ],
 )
-def test_intervals_hold_the_truth(kind: str, per_label: dict[str, int]) -> None:
+def test_intervals_hold_the_truth(kind: str, per_label: dict[str, int], even: bool) -> None:  # noqa: FBT001
     truth = POPULATIONS[kind]
     tally, rng, misses = truth.tally(), np.random.default_rng(11), Counter[str]()
     for _ in range(SAMPLES):
-        truth.review(tally, per_label, rng)
+        truth.review(tally, per_label, rng, even=even)
         overall = overall_precision(tally, truth.names)
         misses["overall"] += not overall.low <= truth.overall_precision() <= overall.high
         counts = corrected_counts(tally)
