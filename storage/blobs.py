@@ -25,7 +25,7 @@ from inference.errors import ClassificationError, PermanentError, Reason, Transi
 from storage.errors import translate, translate_errors
 from storage.etags import bare_etag, quoted_etag, same_etag
 from storage.keys import folder_of
-from storage.listing import Listed, is_directory, list_folder, list_pages
+from storage.listing import Listed, folder_pages, is_directory, list_pages
 from storage.refusals import RefusedBlobError, refused_blob
 from storage.results.record import Image
 
@@ -324,7 +324,8 @@ class SourceBlobs:
         steps = refused.blob_name.split("/")
         for depth in range(min(len(steps) - 1, _LEVELS)):
             above = "".join(f"{step}/" for step in steps[:depth])
-            others = [name for name in list_folder(container, above) if name != f"{above}{steps[depth]}/"]
+            names = next(folder_pages(container, above), [])
+            others = [name for name in names if name != f"{above}{steps[depth]}/"]
             for name in dict.fromkeys([*others[:1], *others[len(others) // 2 :][:1], *others[-1:]]):
                 page = next(list_pages(container, prefix=name, page_size=_PROBES), [])
                 yield from (Image(refused.container, blob.name) for blob in page if blob.content_length)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob import BlobProperties
 
 from storage.errors import translate_errors
 from storage.etags import bare_etag
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from azure.storage.blob import BlobProperties, ContainerClient
+    from azure.storage.blob import ContainerClient
 
 _PAGE = 5000  # the most that one List Blobs request returns
 
@@ -82,28 +83,41 @@ def list_pages(
         yield listed
 
 
-def list_folder(container: ContainerClient, folder: str) -> list[str]:
-    """Return the first 5,000 names directly below a folder, in their order; subfolders end with a slash.
+def folder_pages(container: ContainerClient, folder: str) -> Iterator[list[str]]:
+    """Yield the names directly below a folder, page by page, without directory markers.
 
     Args:
-        container: The container.
+        container: The container; one that does not exist has no names.
         folder: Ends with a slash; empty for the names at the top.
+
+    Yields:
+        At most 5,000 names, whole: first those of subfolders, which end with a slash, then those of blobs.
 
     Raises:
         TransientError: Storage failed for now.
         ConfigurationError: Storage refused the request.
     """
-    with translate_errors(f"listing the container {container.container_name}"):
-        try:
-            pages = container.walk_blobs(name_starts_with=folder, delimiter="/", results_per_page=_PAGE).by_page()
-            return [str(each.name) for each in next(pages, ())]
-        except ResourceNotFoundError:
-            return []
+    found = container.walk_blobs(name_starts_with=folder, include=["metadata"], delimiter="/", results_per_page=_PAGE)
+    pages = found.by_page()
+    while True:
+        with translate_errors(f"listing the container {container.container_name}"):
+            try:
+                page = next(pages, None)
+                if page is None:
+                    return
+                names = [each.name for each in page if not (isinstance(each, BlobProperties) and _is_marker(each))]
+            except ResourceNotFoundError:
+                return
+        yield names
 
 
 def is_directory(metadata: Mapping[str, str | None]) -> bool:
     """Whether a blob's metadata mark a directory, as ADLS Gen2, blobfuse and azcopy write it for an empty blob."""
     return any(name.lower() == "hdi_isfolder" and (value or "").lower() == "true" for name, value in metadata.items())
+
+
+def _is_marker(blob: BlobProperties) -> bool:
+    return not blob.size and is_directory(blob.metadata or {})
 
 
 def _listed(blob: BlobProperties) -> Listed:
@@ -114,7 +128,7 @@ def _listed(blob: BlobProperties) -> Listed:
         blob.size,
         _md5(blob.content_settings),
         is_archived=str(blob.blob_tier or "") == ARCHIVE_TIER,
-        is_directory=not blob.size and is_directory(blob.metadata or {}),
+        is_directory=_is_marker(blob),
         metadata=blob.metadata or {},
         tags=blob.tags or {},
     )

@@ -1,4 +1,4 @@
-"""Reading source blobs on the emulator; rules that the memory account shares are in ``test_storage_contract``."""
+"""Reading and listing blobs on the emulator; rules that the memory account shares are in ``test_storage_contract``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from storage import blobs
 from storage.blobs import SourceBlobs, TooLargeError
 from storage.clients import connect
 from storage.connection import Connection
+from storage.listing import folder_pages
 from storage.results.record import Image
 from tests.storage.conftest import MAX_BYTES
 from tests.storage.samples import AWKWARD_NAMES
@@ -216,3 +217,24 @@ def test_bytes_of_two_contents_are_never_mixed(account: Account, open_account: C
     read = SourceBlobs(open_account.blobs, MAX_BYTES).read(account.image())
     assert read is not None
     assert set(read.content) == set(b"y")
+
+
+def test_a_folder_has_blobs_and_subfolders_but_no_directory_markers(account: Account) -> None:
+    container = account.clients.blobs.get_container_client(account.incoming)
+    for name in ("a/1.jpg", "a/b/2.jpg", "a/b/3.jpg", "a//4.jpg", "a/", "a.jpg", "A/5.jpg"):
+        container.upload_blob(name, b"x")
+    container.upload_blob("a/b", b"", metadata={"hdi_isfolder": "true"})
+    assert list(folder_pages(container, "a/")) == [["a//", "a/b/", "a/", "a/1.jpg"]]
+
+
+def test_awkward_names_are_listed_as_they_are(account: Account) -> None:
+    container = account.clients.blobs.get_container_client(account.incoming)
+    names = [name for name in AWKWARD_NAMES.values() if "\\" not in name]  # a client makes a slash of it
+    for name in names:
+        container.upload_blob(name, b"x")
+    tops = {name.partition("/")[0] + "/" if "/" in name else name for name in names}
+    assert {name for page in folder_pages(container, "") for name in page} == tops
+
+
+def test_a_container_that_does_not_exist_has_no_names(account: Account) -> None:
+    assert list(folder_pages(account.clients.blobs.get_container_client("missing"), "")) == []

@@ -48,7 +48,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     formats.add_argument("--json", dest="format", action="store_const", const="jsonl", help="same as --format jsonl")
     parser.add_argument("--count", action="store_true", help="print the number of rows instead of the rows")
     parser.add_argument(
-        "--download", type=Path, metavar="DIR", help="download the images; re-running skips files already there"
+        "--download",
+        type=Path,
+        metavar="DIR",
+        help="download the images; re-running skips files already there. Each folder of these images costs one "
+        "listing request for 5,000 names",
     )
     parser.add_argument(
         "--verify", action="store_true", help="confirm each answer of the index by its row, which costs more requests"

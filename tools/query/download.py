@@ -11,11 +11,13 @@ import hashlib
 import os
 import threading
 import time
+import unicodedata
 import uuid
 from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from azure.core import MatchConditions
@@ -24,8 +26,10 @@ from azure.core.exceptions import AzureError, ResourceModifiedError, ResourceNot
 from inference.errors import TransientError
 from storage.errors import translate
 from storage.etags import bare_etag, quoted_etag
+from storage.listing import folder_pages
 from storage.refusals import RefusedBlobError
-from tools.query.file_names import FilePaths
+from tools.query.file_names import PARTIAL, file_path
+from tools.query.siblings import Siblings
 from tools.terminal import printable
 
 if TYPE_CHECKING:
@@ -41,7 +45,6 @@ if TYPE_CHECKING:
 _THREADS = 16
 _MAX_PENDING = 4 * _THREADS
 _CHUNK_BYTES = 8 << 20  # in memory per file; the SDK retries each chunk by itself
-_PARTIAL = ".partial"
 _ABANDONED_SECONDS = 3600.0
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -78,14 +81,16 @@ class Downloads:
         self._stopping = threading.Event()
         self._pending: deque[Future[tuple[DownloadResult, str]]] = deque()
         self.counts: Counter[DownloadResult] = Counter()
-        self._paths = FilePaths(folder, _PARTIAL)
+        self._siblings = Siblings(
+            lambda container, below: folder_pages(service.get_container_client(container), below), report
+        )
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="download")
 
     def __enter__(self) -> Self:
-        partial = self._folder / _PARTIAL
+        unfinished = self._folder / PARTIAL
         try:
-            partial.mkdir(parents=True, exist_ok=True)
-            for left in partial.iterdir():
+            unfinished.mkdir(parents=True, exist_ok=True)
+            for left in unfinished.iterdir():
                 if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
                     left.unlink()
         except OSError as error:
@@ -100,7 +105,7 @@ class Downloads:
             self._stopping.set()
             self._pool.shutdown(cancel_futures=True)
             with suppress(OSError):  # it may hold a file of another run
-                (self._folder / _PARTIAL).rmdir()
+                (self._folder / PARTIAL).rmdir()
 
     def add(self, record: Record, path: PurePosixPath | None = None) -> None:
         """Start the download of a row's image. Blocks while many downloads are running.
@@ -111,13 +116,10 @@ class Downloads:
 
         Raises:
             ConfigurationError: Storage refused the request.
-            TransientError: The disk is full, or the folder cannot be read.
+            TransientError: The disk is full, or storage failed for now to list a folder of the image.
         """
         if path is None:
-            try:
-                path = self._paths.path(record.blob_name)
-            except OSError as error:
-                raise TransientError(f"{self._folder} cannot be read: {error.strerror}.") from error
+            path = file_path(record.blob_name, partial(self._siblings.colliding_below, record.container))
             if str(path) != record.blob_name:
                 self._report(f"{printable(record.blob_name)} is saved as {path}.")
         if len(self._pending) >= _MAX_PENDING:
@@ -145,14 +147,15 @@ class Downloads:
         try:
             if _is_there(path, record):
                 return DownloadResult.PRESENT, ""
-            partial = self._folder / _PARTIAL / uuid.uuid4().hex
+            unfinished = self._folder / PARTIAL / uuid.uuid4().hex
             try:
-                self._copy(record, partial)
-                os.utime(partial, ns=(_stamp(record), _stamp(record)))
+                self._copy(record, unfinished)
+                os.utime(unfinished, ns=(_stamp(record), _stamp(record)))
                 path.parent.mkdir(parents=True, exist_ok=True)
-                partial.replace(path)
+                _refuse_other_spelling(path, self._folder)
+                unfinished.replace(path)
             finally:
-                partial.unlink(missing_ok=True)
+                unfinished.unlink(missing_ok=True)
         except (ResourceNotFoundError, ResourceModifiedError):
             return DownloadResult.GONE, f"{name} is gone, or changed since it was classified."
         except RefusedBlobError as error:
@@ -200,6 +203,18 @@ def _is_there(path: Path, record: Record) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     return status.st_size == (record.content_length or 0) and status.st_mtime_ns // 1000 == _stamp(record) // 1000
+
+
+def _refuse_other_spelling(path: Path, folder: Path) -> None:
+    """Raise ``FileExistsError`` where the disk takes a file of another name for this one: a blob's that was deleted."""
+    while path.exists() and path != folder:
+        if _composed(path.name) not in {_composed(each.name) for each in path.parent.iterdir()}:
+            raise FileExistsError(errno.EEXIST, f"the disk has another spelling of {path}: move that away")
+        path = path.parent
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)  # some file systems give accents back in another composition
 
 
 def _stamp(record: Record) -> int:

@@ -10,11 +10,16 @@ that is too long is cut and ends in a hash.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import unicodedata
-from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable
+
+PARTIAL = ".partial"
+"""The folder of unfinished downloads; no part of a path has this name."""
 
 # learn.microsoft.com/windows/win32/fileio/naming-a-file; a % only where it would look like an escape.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"|?*\\/\ud800-\udfff]|%(?=[0-9A-Fa-f]{2})|[. ]+\Z')
@@ -25,85 +30,53 @@ _EXTENSION = re.compile(r"\.(?=[0-9]*[a-z])[a-z0-9]{1,10}\Z", re.IGNORECASE | re
 _HASHED = re.compile(r"~[0-9a-f]{12}(\.|\Z)", re.IGNORECASE)
 
 
-class FilePaths:
-    """Gives each blob a path in a folder, the same one in every run and for any order of the blobs.
+def file_path(blob_name: str, colliding_below: Callable[[str], Container[str] | None]) -> PurePosixPath:
+    """The relative path for a blob. Different blobs get different paths, also where case does not count.
 
-    A part of a path is plain, ``IMG_1.JPG``, or marked with a hash of the blob's name, ``IMG_1~5ce2a9e84952.JPG``. It
-    is marked where the folder holds another name that some system takes for the same (it differs in case, or in the
-    composition of accents), and where a file has the name of a folder. Different blobs have different plain parts, so
-    an entry that is spelled as a plain part belongs to that blob. Thus the folder itself records which name is whose,
-    and a run that is killed leaves nothing to repair.
-
-    Keeps about 250 bytes for each file in the folders that it has looked into. Not thread-safe.
+    A part of the path is plain, ``IMG_1.JPG``, or marked with a hash of the name, ``IMG_1~5ce2a9e84952.JPG``. It is
+    marked where its folder in the container holds another name that would be the same file or folder on some system,
+    and so is the other one. Where the names of a folder are unknown, it is marked if such a name could exist: if it has
+    capitals or decomposed accents, or is a file without an extension, or a folder with one.
 
     Args:
-        folder: The folder of the files; it need not exist.
-        reserved: A part that no path begins with.
+        blob_name: The name, with folders.
+        colliding_below: Returns what ``colliding`` returned for the names directly below a folder of the container,
+            or ``None`` where they are unknown. The folder ends with a slash; it is empty for the top.
     """
-
-    def __init__(self, folder: Path, reserved: str) -> None:
-        self._folder = folder
-        self._reserved = reserved
-        self._entries: dict[PurePosixPath, _Entries] = {}
-
-    def path(self, blob_name: str) -> PurePosixPath:
-        """The relative path for a blob. It is the blob's own from now on, also if no file is written."""
-        *folders, name = blob_name.split("/")
-        path = PurePosixPath()
-        for end, part in enumerate(folders, 1):
-            path /= self._part(path, part, "/".join(folders[:end]) + "/", is_folder=True)
-        return path / self._part(path, name, blob_name, is_folder=False)
-
-    def _part(self, parent: PurePosixPath, name: str, whole_name: str, *, is_folder: bool) -> str:
-        entries = self._entries.get(parent)
-        if entries is None:
-            entries = self._entries[parent] = self._read(parent)
-        plain, marked = _plain_part(name), _with_hash(_safe(name), whole_name)
-        for part in (plain, marked):
-            if part is not None and part in (entries.folders if is_folder else entries.files):
-                return part
-        part = marked if plain is None or _as_seen(plain) in entries.seen else plain
-        entries.add(part, is_folder=is_folder)
-        return part
-
-    def _read(self, parent: PurePosixPath) -> _Entries:
-        entries = _Entries()
-        if not parent.parts:
-            entries.seen.add(_as_seen(self._reserved))
-        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._folder / parent) as found:
-            for each in found:
-                if parent.parts or each.name != self._reserved:
-                    # A link to nothing, or to itself, is no folder; `is_dir` alone raises for the latter.
-                    is_folder = each.is_dir(follow_symlinks=False) or (each.is_symlink() and Path(each).is_dir())
-                    # Some file systems give accents back in another composition than they got.
-                    entries.add(unicodedata.normalize("NFC", each.name), is_folder=is_folder)
-        return entries
+    parts = []
+    *folders, name = blob_name.split("/")
+    above = ""
+    for folder in folders:
+        below = f"{above}{folder}/"
+        parts.append(_part(folder, below, colliding_below(above), is_folder=True))
+        above = below
+    return PurePosixPath(*parts, _part(name, blob_name, colliding_below(above), is_folder=False))
 
 
-class _Entries:
-    """The files and folders of one folder.
+def colliding(names: Iterable[str]) -> frozenset[str]:
+    """The names that more than one file or folder would have on some system, as that system compares them.
 
-    Attributes:
-        files: Names of files as they are spelled.
-        folders: Likewise of folders.
-        seen: All names as file systems compare them.
+    Args:
+        names: The names directly below one folder, without it; those of its subfolders end with a slash.
     """
-
-    def __init__(self) -> None:
-        self.files: set[str] = set()
-        self.folders: set[str] = set()
-        self.seen: set[str] = set()
-
-    def add(self, name: str, *, is_folder: bool) -> None:
-        (self.folders if is_folder else self.files).add(name)
-        self.seen.add(_as_seen(name))
+    seen: set[str] = set()
+    twice: set[str] = set()
+    for name in names:
+        part = _as_seen(_safe(name.removesuffix("/")))
+        (twice if part in seen else seen).add(part)
+    return frozenset(twice)
 
 
-def _plain_part(name: str) -> str | None:
-    """The part without a mark; ``None`` where it would be too long, look marked, or come back in another spelling."""
+def _part(name: str, whole_name: str, collisions: Container[str] | None, *, is_folder: bool) -> str:
     part = _safe(name)
-    is_stable = unicodedata.is_normalized("NFC", part) and len(part.encode()) <= _MAX_BYTES
-    return part if is_stable and not _HASHED.search(part) else None
+    seen = _as_seen(part)
+    if collisions is None:
+        plain = part == seen and bool(_EXTENSION.search(part)) != is_folder
+    else:
+        plain = seen not in collisions
+    # A name that looks marked is marked too, so that no plain part is another blob's marked one.
+    plain = plain and len(part.encode()) <= _MAX_BYTES and not _HASHED.search(seen) and seen != PARTIAL
+    return part if plain else _with_hash(part, whole_name)
 
 
 def _as_seen(name: str) -> str:

@@ -10,15 +10,13 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import unicodedata
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from azure.storage.blob import ContainerClient
 from rich.cells import cell_len
 
 from storage.pipeline.classify_blob import classify_blob
@@ -30,10 +28,11 @@ from storage.reviews.review import REVIEW_COLUMNS
 from tests.storage.samples import AWKWARD_NAMES, NOON, FixedClassifier, record, rejected, write_results
 from tests.waiting import DEADLINE_SECONDS
 from tools.__main__ import main
-from tools.query.file_names import FilePaths, safe_part
 from tools.query.output import Table, columns_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tools.account import Account
 
 HOSTILE = {
@@ -331,7 +330,7 @@ class TestDownload:
         assert (tmp_path / "a+b.jpg").read_bytes() == b"a+b.jpg"
         assert not abandoned.parent.exists()
 
-    def test_each_image_is_downloaded_once_by_any_mixture_of_selections(
+    def test_each_image_gets_one_name_in_any_mixture_of_selections(
         self, account: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path
     ) -> None:
         """The images of each pair would be one file on some system; their labels differ."""
@@ -341,33 +340,78 @@ class TestDownload:
             ("img_1.jpg", "IMG_1.JPG"),
             ("lab/x.jpg", "lab"),
             ("Lab/x.jpg", "LAB/x.jpg"),
+            ("Site 3/new/x.jpg", "Site 3/New"),
             ("cafe\u0301.jpg", "caf\u00e9.jpg"),
-            ("DSC_0001.JPG", "Site 3/DSC_0001.JPG"),
         ]
-        for pair in pairs:
+        plain = ("DSC_0001.JPG", "Site 3/DSC_0001.JPG")
+        for pair in (*pairs, plain):
             for name, label in zip(pair, ("a", "b"), strict=True):
                 account.clients.blobs.get_blob_client(container, name).upload_blob(name.encode())
                 classify_blob(account.stores, FixedClassifier(label), Image(container, name))
+        marker = account.clients.blobs.get_blob_client(container, "Site 3")
+        marker.upload_blob(b"", metadata={"hdi_isfolder": "true"})
 
-        def download(*options: str) -> tuple[dict[str, str], str]:
-            _, err = run_query(capsys, *options, "--download", str(tmp_path))
-            files = [path for path in tmp_path.rglob("*") if path.is_file()]
-            paths = {path.read_bytes().decode(): path.relative_to(tmp_path).as_posix() for path in files}
+        def download(folder: str, *options: str) -> tuple[dict[str, str], str]:
+            _, err = run_query(capsys, *options, "--download", str(tmp_path / folder))
+            files = [path for path in (tmp_path / folder).rglob("*") if path.is_file()]
+            paths = {path.read_bytes().decode(): path.relative_to(tmp_path / folder).as_posix() for path in files}
             assert len(paths) == len(files)
             return paths, err.splitlines()[-1]
 
-        first, summary = download("--label", "a")
-        assert summary.startswith("5 downloaded; ")
-        both, summary = download("--label", "b")
-        assert summary.startswith("5 downloaded; ")
+        only_a, summary = download("mixed", "--label", "a")
+        assert summary.startswith("6 downloaded; ")
+        only_b, _ = download("b", "--label", "b")
+        everything, _ = download("all")
+        assert everything == {**only_a, **only_b}
+        assert everything.keys() == {name for pair in (*pairs, plain) for name in pair}
+        assert {name for name, path in everything.items() if name == path} == set(plain)
+        assert len({unicodedata.normalize("NFC", path).casefold() for path in everything.values()}) == len(everything)
+        mixed, summary = download("mixed", "--label", "b")
+        assert mixed == everything
+        assert summary.startswith("6 downloaded; ")
         for options in ((), ("--label", "a"), ("--label", "b"), ("--folder", "lab")):
-            again, summary = download(*options)
-            assert again == both
+            again, summary = download("mixed", *options)
+            assert again == everything
             assert re.match(r"\d+ there already; ", summary)
-        assert both == {**both, **first}
-        assert both.keys() == {name for pair in pairs for name in pair}
-        assert {"img_1.jpg", "caf\u00e9.jpg", *pairs[-1]} <= {name for name, path in both.items() if name == path}
-        assert len({unicodedata.normalize("NFC", path).casefold() for path in both.values()}) == len(both)
+
+        account.clients.blobs.get_blob_client(container, "dsc_0001.jpg").upload_blob(b"newer")
+        classify_blob(account.stores, FixedClassifier("b"), Image(container, "dsc_0001.jpg"))
+        _, summary = download("all", "--label", "b")
+        assert summary == f"1 downloaded, 6 there already; in {tmp_path / 'all'}."
+        assert (tmp_path / "all" / "DSC_0001.JPG").read_bytes() == b"DSC_0001.JPG"
+        assert not (tmp_path / "all" / "dsc_0001.jpg").exists()
+
+    def test_each_folder_is_listed_once(
+        self, photos: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        listed: list[str] = []
+        real = ContainerClient.walk_blobs
+
+        def walk(self: ContainerClient, name_starts_with: str, **options: Any) -> Any:
+            listed.append(name_starts_with)
+            return real(self, name_starts_with, **options)
+
+        monkeypatch.setattr(ContainerClient, "walk_blobs", walk)
+        out, _ = run_query(capsys, "--json", "--download", str(tmp_path))
+        names = [json.loads(line)["blob_name"] for line in out.splitlines()]
+        above = {name[: each.end()] for name in names for each in re.finditer("/", name)}
+        assert sorted(listed) == sorted({"", *above})
+
+    def test_a_file_that_the_disk_takes_for_this_one_is_kept(
+        self, photos: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A disk that ignores case has `A+B.JPG`, whose blob was deleted since."""
+        (tmp_path / "a+b.jpg").write_bytes(b"of another blob")
+        real = Path.iterdir
+
+        def iterdir(path: Path) -> Iterator[Path]:
+            return (each.with_name(each.name.upper()) if each.name == "a+b.jpg" else each for each in real(path))
+
+        monkeypatch.setattr(Path, "iterdir", iterdir)
+        _, err = run_query(capsys, "--download", str(tmp_path), code=1)
+        assert "a+b.jpg could not be written: the disk has another spelling of" in " ".join(err.split())
+        assert ", 1 failed; in" in err
+        assert (tmp_path / "a+b.jpg").read_bytes() == b"of another blob"
 
     def test_an_image_that_is_gone_or_changed_is_reported(
         self, photos: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path
@@ -387,99 +431,6 @@ class TestDownload:
         (tmp_path / "file").touch()
         _, err = run_query(capsys, "--download", str(tmp_path / "file"), code=1)
         assert err.startswith(f"{tmp_path / 'file'} cannot be written")
-
-
-class TestFilePaths:
-    @pytest.mark.parametrize(
-        ("name", "path"),
-        [
-            ("site a/cat.jpg", "site a/cat.jpg"),
-            ("Site A/IMG_1.JPG", "Site A/IMG_1.JPG"),
-            ("why?.jpg", "why%3F.jpg"),
-            ("100%.jpg", "100%.jpg"),
-            ("a%20b.jpg", "a%2520b.jpg"),
-            ("../x.jpg", "%2E%2E/x.jpg"),
-            ("/etc/passwd", "%2F/etc/passwd"),
-            ("C:\\x.jpg", "C%3A%5Cx.jpg"),
-            ("nul", "%6Eul"),
-            ("Com1.tar.gz", "%43om1.tar.gz"),
-            ("dots...", "dots%2E%2E%2E"),
-            ("a//b.jpg", "a/%2F/b.jpg"),
-            ("end ", "end%20"),
-            ("lab/a.jpg/b.jpg", "lab/a.jpg/b.jpg"),
-            (".partial/x.jpg", ".partial~/x.jpg"),
-            (".PARTIAL/x.jpg", ".PARTIAL~/x.jpg"),
-            ("caf\u00e9.jpg", "caf\u00e9.jpg"),
-            ("cafe\u0301.jpg", "caf\u00e9~.jpg"),
-        ],
-    )
-    def test_only_names_that_a_system_would_refuse_are_changed(self, tmp_path: Path, name: str, path: str) -> None:
-        (tmp_path / ".partial").mkdir()
-        assert re.sub("~[0-9a-f]{12}", "~", str(FilePaths(tmp_path, ".partial").path(name))) == path
-
-    @pytest.mark.skipif(os.name == "nt", reason="links need a privilege")
-    def test_entries_that_other_programs_left_are_kept(self, tmp_path: Path) -> None:
-        (tmp_path / "loop").symlink_to("loop")
-        (tmp_path / "site").write_text("a person's file")
-        (tmp_path / "IMG_1.JPG").mkdir()
-        paths = FilePaths(tmp_path, ".partial")
-        for name in ("loop/x.jpg", "site/x.jpg", "IMG_1.JPG"):
-            path = paths.path(name)
-            assert "~" in path.parts[0]
-            assert not (tmp_path / path.parts[0]).exists()
-
-    def test_a_long_part_keeps_its_extension(self) -> None:
-        part = safe_part("\u661f" * 400 + ".jpeg")
-        assert len(part.encode()) <= 255
-        assert part.endswith(".jpeg")
-        assert part != safe_part("\u661f" * 401 + ".jpeg")
-
-    blob_names = st.text(
-        st.sampled_from("aA\u00e9e\u0301./\\% :C~") | st.characters(codec="utf-8"), min_size=1, max_size=20
-    )
-    runs = st.lists(st.lists(st.tuples(st.integers(0, 7), st.booleans()), max_size=8), max_size=5)
-
-    @settings(max_examples=50)
-    @given(names=st.lists(blob_names, min_size=1, max_size=8, unique=True), runs=runs)
-    @example(names=["a.jpg", "A.JPG", "a.JPG"], runs=[[(1, True)], [(0, False), (2, True)], [(0, True)]])
-    @example(names=["a.jpg", "A.jpg"], runs=[[(0, False), (1, True)], [(1, True)]])
-    @example(names=["a.jpg", "A.jpg", "A~c88c8fcaab74.jpg"], runs=[[(2, True)], [(0, True), (1, True)]])
-    @example(names=["a.jpg", "a.jpg/b.jpg", "A.jpg/b.jpg"], runs=[[(2, True)], [(0, True), (1, True)]])
-    @example(names=["caf\u00e9", "cafe\u0301", "CAF\u00c9/b"], runs=[[(1, True)], [(2, True)], [(0, True)]])
-    @example(names=["a", "a/b", "A/b", "a/b/c", "a/B"], runs=[[(3, False)], [(1, True)], [(4, True)]])
-    @example(names=[".partial/x", ".Partial"], runs=[])
-    @example(names=["x" * 255 + ".jpg", "X" * 255 + ".jpg", "\u0958" * 340], runs=[[(1, True)]])
-    def test_different_blobs_get_different_files_on_every_system(
-        self, names: list[str], runs: list[list[tuple[int, bool]]]
-    ) -> None:
-        """Each run asks for some blobs in some order, and may be killed before it has written a file."""
-        with tempfile.TemporaryDirectory() as folder:
-            written: dict[str, PurePosixPath] = {}
-            for run in [*runs, [(number, True) for number in range(len(names))]]:
-                paths = FilePaths(Path(folder), ".partial")
-                for number, is_written in run:
-                    name = names[number % len(names)]
-                    path = paths.path(name)
-                    assert written.setdefault(name, path) == path
-                    (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
-                    if is_written or (Path(folder) / path).exists():
-                        (Path(folder) / path).write_text(name, encoding="utf-8")
-                    else:
-                        del written[name]
-            assert {path.relative_to(folder) for path in Path(folder).rglob("*") if path.is_file()} == {
-                Path(path) for path in written.values()
-            }
-        folded = [unicodedata.normalize("NFC", str(path)).casefold() for path in written.values()]
-        assert len(set(folded)) == len(names)
-        for path in written.values():
-            assert not path.is_absolute()
-            assert not {".", ".."} & set(path.parts)
-            assert path.parts[0].casefold() != ".partial"
-            assert not any(
-                other.startswith(f"{unicodedata.normalize('NFC', str(path)).casefold()}/") for other in folded
-            )
-            assert all(len(part.encode()) <= 255 and part.rstrip(". ") == part for part in path.parts)
-            assert not set(str(path)) & set('<>:"|?*\\')
 
 
 def started(*options: str) -> subprocess.Popen[str]:

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from tools.query.download import DownloadResult
-from tools.query.file_names import FileNames, flat_name
+from tools.query.file_names import PARTIAL, FileNames, flat_name
 from tools.terminal import printable
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ _EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".ico"}
 )
 _OF_FORMAT = {"jpeg": "jpg", "mpo": "jpg", "tiff": "tif", "jpeg2000": "jp2", "heif": "heic"}
-_PARTIAL = ".partial"  # of ``Downloads``
 _MAX_PENDING_LINES = 10_000
 
 
@@ -47,11 +46,11 @@ def copy(
         ConfigurationError: Storage refused a request.
         TransientError: The disk is full.
     """
-    labels = FileNames(reserved=_PARTIAL)
+    labels = FileNames(reserved=PARTIAL)
     used: set[str] = set()
     moved = left_out = 0
     with downloads:
-        earlier = {each.name for each in folder.iterdir() if each.is_dir() and each.name != _PARTIAL}
+        earlier = {each.name for each in folder.iterdir() if each.is_dir() and each.name != PARTIAL}
         for row in rows:
             name = label_of(row)
             if name is None:
@@ -85,7 +84,7 @@ def write_lists(
         label_of: The label of a row; ``None`` leaves it out.
         report: Called with a sentence for a name that is left out.
     """
-    labels = FileNames(reserved=_PARTIAL)
+    labels = FileNames(reserved=PARTIAL)
     pending: defaultdict[str, list[str]] = defaultdict(list)
     lines = left_out = 0
     found: set[str] = set()
