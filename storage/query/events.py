@@ -95,7 +95,7 @@ class EventSorter:
         with _disk_errors():
             return self._database.execute("SELECT 1 FROM photos LIMIT 1").fetchone() is None
 
-    def add(self, record: Record, carried: str, reviewed_label: str | None = None) -> None:
+    def add(self, record: Record, carried: str, reviewed_label: str | None = None) -> bool:
         """Take a row. Of an image that comes twice with one capture time, the outcome classified last counts.
 
         Args:
@@ -103,13 +103,16 @@ class EventSorter:
             carried: A text that ``events`` gives back among those of the event.
             reviewed_label: A reviewer's label, which counts with the score 1 and in place of the row's.
 
+        Returns:
+            Whether it belongs to an event.
+
         Raises:
             TransientError: The disk for temporary files is full.
         """
         taken = wall_clock(record.taken_at)
         if taken is None:
             self.without_time += 1
-            return
+            return False
         scores = label_scores(record) if reviewed_label is None else {reviewed_label: 1.0}
         row = (
             json.dumps(camera_of(record)),
@@ -122,6 +125,7 @@ class EventSorter:
         )
         with _disk_errors():
             self._database.execute(_ADD, row)
+        return True
 
     def events(self) -> Iterator[tuple[Event, Iterator[str]]]:
         """Yield each event with the carried texts of its photos, by time and name.

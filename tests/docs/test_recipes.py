@@ -75,8 +75,9 @@ def run(page: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 
 def test_ecologist(account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert len(run("ecologists.md", capsys)) == 4
+    assert len(run("ecologists.md", capsys)) == 5
     assert len(Path("events.csv").read_text().splitlines()) == 2
+    assert Path("visits.xlsx").is_file()
     assert problems(tmp_path / "package") == []
     assert "Vulpes vulpes" in Path("package/observations.csv").read_text()
 

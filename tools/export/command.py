@@ -18,6 +18,7 @@ from tools.export.formats.camtrap_dp.options import add_options
 from tools.export.label_types import add_label_type
 from tools.export.progress import RowProgress
 from tools.export.registry import FORMATS, Export
+from tools.query.events import add_gap
 from tools.query.filters import add_filters, read_filter
 from tools.query.names import understood
 from tools.query.reviews import add_review_filters, reviewed_query
@@ -42,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", required=True, type=Path, metavar="PATH", help="the file or folder to write, by format"
     )
     parser.add_argument("--json", action="store_true", help="print progress and summary as JSON lines")
-    options = parser.add_argument_group("options of one format")
+    options = parser.add_argument_group("options of some formats")
     options.add_argument(
         "--since-last",
         action="store_true",
@@ -51,6 +52,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.add_argument(
         "--list", action="store_true", help="imagefolder: write the blob names by label instead of copying images"
     )
+    options.add_argument(
+        "--events",
+        action="store_true",
+        help="csv, xlsx, parquet: add the event of each image: its id, start, end, number of images, label and mean "
+        "score; rows without a capture time come first, the others by camera and time",
+    )
+    add_gap(options, "with --events, and camtrap-dp")
     add_label_type(options)
     add_options(options)
     add_filters(parser)
@@ -73,6 +81,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "examples:\n"
         "  python -m tools export --format xlsx -o week.xlsx --since 7d\n"
         "  python -m tools export --format parquet -o results --since-last\n"
+        "  python -m tools export --format csv -o visits.csv --events --gap 5m\n"
         "  python -m tools export --format imagefolder -o training --min-score 0.9"
     )
 
@@ -114,9 +123,10 @@ def _refuse_options_of_others(args: argparse.Namespace) -> None:
     Raises:
         ConfigurationError: There is one.
     """
-    for name, other in FORMATS.items():
-        for option in other.options:
-            given = getattr(args, option) not in (None, False)
-            if given and option not in FORMATS[args.format].options:
-                flag = f"--{option.replace('_', '-')}"
-                raise ConfigurationError(f"{flag} belongs to --format {name}, not to {args.format}.")
+    for option in dict.fromkeys(option for each in FORMATS.values() for option in each.options):
+        if getattr(args, option) not in (None, False) and option not in FORMATS[args.format].options:
+            *others, last = [name for name, each in FORMATS.items() if option in each.options]
+            takers = f"{', '.join(others)} or {last}" if others else last
+            raise ConfigurationError(
+                f"--{option.replace('_', '-')} belongs to --format {takers}, not to {args.format}."
+            )

@@ -8,15 +8,17 @@ each file in it complete.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inference.errors import ConfigurationError
-from storage.query.events import DEFAULT_GAP
+from storage.query.events import DEFAULT_GAP, EventSorter
 from storage.reviews.query import Selection
 from tools.export.formats import coco, csv_file, image_folder, megadetector, parquet_days, parquet_file, xlsx_file
 from tools.export.formats.camtrap_dp.write import CONTENTS as PACKAGE_CONTENTS
 from tools.export.formats.camtrap_dp.write import PackageOptions
 from tools.export.formats.camtrap_dp.write import write as write_package
+from tools.export.formats.event_columns import EventTable
+from tools.export.formats.table import Table, table_of
 from tools.export.label_types import label_types
 from tools.query.download import Downloads
 from tools.query.reviews import reviewed_query
@@ -60,7 +62,7 @@ class Format:
     Attributes:
         write: Writes the rows; returns numbers for the summary, if it has any.
         contents: Patterns of the names in the folder that it writes; empty where it writes one file.
-        options: Names of the options that only this format takes; each is ``None`` or false where it is not given.
+        options: Names of the options that not every format takes; each is ``None`` or false where it is not given.
         continues: Whether the command line asks to continue the folder of an earlier run.
     """
 
@@ -70,17 +72,30 @@ class Format:
     continues: Callable[[argparse.Namespace], bool] = lambda _: False
 
 
-def _plain(
-    write: Callable[[Rows, Path], Any],
-) -> Callable[[Rows, Path, Export], Numbers]:
-    """For a format without options."""
-    return lambda rows, path, _export: write(rows, path)
+def _table(write: Callable[[Table, Path], Numbers]) -> Callable[[Rows, Path, Export], Numbers]:
+    """For a format that takes a table: with ``--events`` each row has the columns of its event."""
+
+    def write_rows(rows: Rows, path: Path, export: Export) -> Numbers:
+        if not export.options.events:
+            if export.options.gap is not None:
+                raise ConfigurationError("--gap says which photos are one event: add --events.")
+            return write(table_of(rows), path)
+        with EventSorter(export.options.gap or DEFAULT_GAP) as sorter:
+            joined = EventTable(rows, sorter, export.report)
+            numbers = write(joined.table, path) or {}
+        return {**numbers, "events": joined.events, "without_event": sorter.without_time}
+
+    return write_rows
 
 
 def _parquet(rows: Rows, path: Path, export: Export) -> Numbers:
     if not _continues_days(export.options):
-        parquet_file.write(rows, path)
-        return None
+        return _table(parquet_file.write)(rows, path, export)
+    if export.options.events or export.options.gap is not None:
+        raise ConfigurationError(
+            "A folder of --since-last has a file for each day of classification, and the images of one event "
+            "may be in several: leave out --events and --gap, or write one file without --since-last."
+        )
     if export.options.selection is not None:
         raise ConfigurationError(
             f"A folder of --since-last holds reviewed and other images: leave out --{export.options.selection}, and "
@@ -134,10 +149,11 @@ def _camtrap_dp(rows: Rows, path: Path, export: Export) -> Numbers:
     return write_package(rows, path, package)
 
 
+_EVENTS = ("events", "gap")
 FORMATS: Mapping[str, Format] = {
-    "csv": Format(_plain(csv_file.write)),
-    "xlsx": Format(_plain(xlsx_file.write)),
-    "parquet": Format(_parquet, options=("since_last",), continues=_continues_days),
+    "csv": Format(_table(csv_file.write), options=_EVENTS),
+    "xlsx": Format(_table(xlsx_file.write), options=_EVENTS),
+    "parquet": Format(_parquet, options=("since_last", *_EVENTS), continues=_continues_days),
     "coco": Format(_coco),
     "megadetector": Format(_megadetector, options=("label_type",)),
     "camtrap-dp": Format(

@@ -47,8 +47,12 @@ class Output(Protocol):
 
 def columns_of(row: ReviewedRow) -> dict[str, Any]:
     """All columns of a row in their order, with the values of its sidecar and of its newest review."""
-    values = row_values(row).items()
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values}
+    return plain_values(row_values(row))
+
+
+def plain_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with each time as ISO 8601."""
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
 
 
 class JsonLines:

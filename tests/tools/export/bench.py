@@ -61,9 +61,11 @@ def results(rows: int, *, captured: bool = False) -> Iterator[ReviewedRow]:
 
 def measured(name: str, rows: int, folder: Path) -> dict[str, Any]:
     """Write the rows in this process."""
-    since_last = name == "parquet --since-last"
-    format_name = name.partition(" ")[0]
-    options = argparse.Namespace(since_last=since_last, list=True, output=folder / "export", timezone=UTC)
+    format_name, _, option = name.partition(" ")
+    since_last, events = option == "--since-last", option == "--events"
+    options = argparse.Namespace(
+        since_last=since_last, events=events, list=True, output=folder / "export", timezone=UTC
+    )
     vars(options).update(dict.fromkeys(("label_type", "deployments", "gap", "metadata", "media_url")))
     export = Export(cast("Any", None), Filter("incoming"), options, str, lambda _: results(rows))
     chosen = FORMATS[format_name]
@@ -71,7 +73,7 @@ def measured(name: str, rows: int, folder: Path) -> dict[str, Any]:
     if chosen.contents:
         path.mkdir()
     started = time.perf_counter()
-    chosen.write(results(rows, captured=format_name in _CAPTURED), path, export)
+    chosen.write(results(rows, captured=events or format_name in _CAPTURED), path, export)
     seconds = time.perf_counter() - started
     files = path.rglob("*") if path.is_dir() else [path]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -82,7 +84,7 @@ def main() -> None:
     """Measure each format and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", nargs="?", type=int, default=1_000_000)
-    parser.add_argument("formats", nargs="*", default=[*FORMATS, "parquet --since-last"])
+    parser.add_argument("formats", nargs="*", default=[*FORMATS, "parquet --since-last", "csv --events"])
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:

@@ -8,19 +8,17 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING
 
-from storage.reviews.columns import ROW_COLUMNS
-from tools.query.output import columns_of, spreadsheet_cell
+from tools.query.output import plain_values, spreadsheet_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
-    from storage.reviews.join import ReviewedRow
+    from tools.export.formats.table import Table
 
 
-def write(rows: Iterable[ReviewedRow], path: Path) -> None:
+def write(table: Table, path: Path) -> None:
     """Write one file, a line for each row."""
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         lines = csv.writer(file, lineterminator="\r\n")
-        lines.writerow(ROW_COLUMNS)
-        lines.writerows([spreadsheet_cell(value) for value in columns_of(row).values()] for row in rows)
+        lines.writerow(table.kinds)
+        lines.writerows([spreadsheet_cell(value) for value in plain_values(row).values()] for row in table.rows)

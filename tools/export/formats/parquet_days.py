@@ -38,6 +38,7 @@ from storage.reviews.columns import ROW_COLUMNS
 from tools.export.destination import complete_file
 from tools.export.formats.parquet_file import libraries
 from tools.export.formats.parquet_file import write as write_file
+from tools.export.formats.table import table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -160,7 +161,7 @@ class _Run:
             kept = self._kept(of_day)
             if (first := next(kept, None)) is not None:
                 with complete_file(self._path(day)) as path:
-                    write_file(chain([first], kept), path)
+                    write_file(table_of(chain([first], kept)), path)
                 self.written.add(day)
 
     def remove_old_rows(self, since: datetime | None) -> None:

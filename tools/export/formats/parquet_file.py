@@ -1,7 +1,7 @@
 """Parquet with types: times in UTC, whole numbers of 64 bits, texts of few values as dictionaries.
 
 ``taken_at`` stays text, because some cameras state an offset and most do not; ``taken_at_local`` is the same wall clock
-as a timestamp without zone. A row group holds 64 Ki rows.
+as a timestamp without zone. So it is with the start and end of events. A row group holds 64 Ki rows.
 """
 
 from __future__ import annotations
@@ -10,38 +10,37 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from inference.errors import ConfigurationError
-from storage.reviews.columns import ROW_COLUMNS, ROW_KINDS, row_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from storage.reviews.join import ReviewedRow
+    from tools.export.formats.table import Table
 
 # Texts with few different values; pandas reads them as categories.
 DICTIONARIES = frozenset(
     {
         *("container", "status", "label", "reason", "model", "model_version", "format", "color_profile"),
         *("taken_from", "camera_make", "camera_model", "camera_serial", "decision_version"),
-        *("reviewed_label", "reviewed_by"),
+        *("reviewed_label", "reviewed_by", "event_label"),
     }
 )
 _ROW_GROUP = 64 * 1024
 _BATCH = 4 * 1024  # rows that are Python objects at one time; in Arrow's form they take a tenth of that
-_LOCAL_TIME = {"taken_at": "taken_at_local"}
+_LOCAL_TIME = {name: f"{name}_local" for name in ("taken_at", "event_start", "event_end")}
 
 
-def write(rows: Iterable[ReviewedRow], path: Path) -> None:
+def write(table: Table, path: Path) -> None:
     """Write one file.
 
     Raises:
         ConfigurationError: pyarrow is not installed.
     """
     pyarrow, parquet = libraries()
-    schema = _schema(pyarrow)
+    schema = _schema(pyarrow, table)
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         batches, size = [], 0
-        for batch in _batches(rows, pyarrow, schema):
+        for batch in _batches(table, pyarrow, schema):
             batches.append(batch)
             size += batch.num_rows
             if size >= _ROW_GROUP:
@@ -65,7 +64,7 @@ def libraries() -> tuple[Any, Any]:
     return pa, pq
 
 
-def _schema(pyarrow: Any) -> Any:
+def _schema(pyarrow: Any, table: Table) -> Any:
     types = {
         "int": pyarrow.int64(),
         "float": pyarrow.float64(),
@@ -74,19 +73,19 @@ def _schema(pyarrow: Any) -> Any:
     }
     dictionary = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
     fields = []
-    for name in ROW_COLUMNS:
+    for name, kind in table.kinds.items():
         text = dictionary if name in DICTIONARIES else pyarrow.string()
-        fields.append((name, types.get(ROW_KINDS[name], text)))
+        fields.append((name, types.get(kind, text)))
         if name in _LOCAL_TIME:
             fields.append((_LOCAL_TIME[name], pyarrow.timestamp("ms")))
     return pyarrow.schema(fields)
 
 
-def _batches(rows: Iterable[ReviewedRow], pyarrow: Any, schema: Any) -> Iterator[Any]:
+def _batches(table: Table, pyarrow: Any, schema: Any) -> Iterator[Any]:
     columns: dict[str, list[Any]] = {name: [] for name in schema.names}
     size = 0
-    for row in rows:
-        values = row_values(row)
+    for row in table.rows:
+        values = dict(row)
         for text, local in _LOCAL_TIME.items():
             if text in values:
                 values[local] = _wall_clock(values[text])

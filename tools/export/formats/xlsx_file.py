@@ -10,13 +10,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from inference.errors import ConfigurationError
-from storage.reviews.columns import ROW_COLUMNS, ROW_KINDS, row_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from storage.reviews.join import ReviewedRow
+    from tools.export.formats.table import Table
 
 # support.microsoft.com/office/excel-specifications-and-limits-1672b34d-7043-467e-8e27-269d656771c3
 MAX_ROWS = 1_048_576
@@ -26,14 +25,15 @@ _FIRST_YEAR = 1900
 _WIDTHS = {
     **dict.fromkeys(("blob_name", "detail"), 40),
     **dict.fromkeys(("label", "reviewed_label", "classified_at", "blob_last_modified", "reviewed_at"), 20),
+    **dict.fromkeys(("event_id", "event_start", "event_end", "event_label"), 20),
 }
 
 
-def write(rows: Iterable[ReviewedRow], path: Path, *, max_rows: int = MAX_ROWS) -> dict[str, int]:
+def write(table: Table, path: Path, *, max_rows: int = MAX_ROWS) -> dict[str, int]:
     """Write one workbook, and return the number of sheets and of texts that were cut.
 
     Args:
-        rows: The rows.
+        table: The rows.
         path: The file; temporary files of the size of the uncompressed sheets are written beside it.
         max_rows: Of one sheet, its header included.
 
@@ -46,9 +46,9 @@ def write(rows: Iterable[ReviewedRow], path: Path, *, max_rows: int = MAX_ROWS) 
         raise ConfigurationError("The format xlsx needs XlsxWriter: pip install -r requirements-export.txt") from error
     workbook = xlsxwriter.Workbook(path, {"constant_memory": True, "tmpdir": str(path.parent)})
     workbook.use_zip64()  # a sheet may be larger than 4 GiB before it is compressed
-    sheets = _Sheets(workbook, max_rows)
+    sheets = _Sheets(workbook, table.kinds, max_rows)
     try:
-        for row in rows:
+        for row in table.rows:
             sheets.add(row)
     finally:
         sheets.close()
@@ -58,8 +58,9 @@ def write(rows: Iterable[ReviewedRow], path: Path, *, max_rows: int = MAX_ROWS) 
 class _Sheets:
     """Writes rows to one sheet after the other."""
 
-    def __init__(self, workbook: Any, max_rows: int) -> None:
+    def __init__(self, workbook: Any, kinds: Mapping[str, str], max_rows: int) -> None:
         self._workbook = workbook
+        self._kinds = kinds
         self._max_rows = max_rows
         self._plain = workbook.add_format()
         self._bold = workbook.add_format({"bold": True})
@@ -67,10 +68,10 @@ class _Sheets:
         self.number = self.cut = 0
         self._begin_sheet()
 
-    def add(self, row: ReviewedRow) -> None:
+    def add(self, row: Mapping[str, Any]) -> None:
         if self._row == self._max_rows:
             self._begin_sheet()
-        for column, value in enumerate(row_values(row).values()):
+        for column, value in enumerate(row.values()):
             if value is not None:
                 self._write(column, value)
         self._row += 1
@@ -85,14 +86,14 @@ class _Sheets:
         self.number += 1
         self._sheet = self._workbook.add_worksheet("Results" if self.number == 1 else f"Results {self.number}")
         self._sheet.freeze_panes(1, 0)
-        for column, name in enumerate(ROW_COLUMNS):
+        for column, (name, kind) in enumerate(self._kinds.items()):
             self._sheet.set_column(column, column, _WIDTHS.get(name, 12))
-            utc = ", UTC" if ROW_KINDS[name] == "datetime" else ""
+            utc = ", UTC" if kind == "datetime" else ""
             self._sheet.write_string(0, column, f"{name}{utc}", self._bold)
         self._row = 1
 
     def _end_sheet(self) -> None:
-        self._sheet.autofilter(0, 0, max(1, self._row - 1), len(ROW_COLUMNS) - 1)
+        self._sheet.autofilter(0, 0, max(1, self._row - 1), len(self._kinds) - 1)
 
     def _write(self, column: int, value: Any) -> None:
         if isinstance(value, bool):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from storage.results.record import Record
+    from tools.export.formats.table import Table as OneTable
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 ALL = Filter("incoming")
@@ -162,10 +163,10 @@ def test_a_run_that_stops_is_repeated(table: Table, tmp_path: Path, monkeypatch:
     with monkeypatch.context() as patched:
         written: list[Path] = []
 
-        def stop_at_the_second_day(rows: Iterator[ReviewedRow], path: Path) -> None:
+        def stop_at_the_second_day(of_day: OneTable, path: Path) -> None:
             if written:
                 raise KeyboardInterrupt
-            write(rows, path)
+            write(of_day, path)
             written.append(path)
 
         patched.setattr(parquet_days, "write_file", stop_at_the_second_day)

@@ -13,6 +13,7 @@ from storage.reviews.join import ReviewedRow
 from tests.storage.samples import AWKWARD_NAMES, record, rejected, review
 from tools.export.formats import parquet_file
 from tools.export.formats.parquet_file import DICTIONARIES, write
+from tools.export.formats.table import table_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +37,7 @@ def test_every_value_comes_back_with_its_type(tmp_path: Path) -> None:
         *(ReviewedRow(record(name, label=name)) for name in AWKWARD_NAMES.values()),
         ReviewedRow(rejected(damaged=True)),
     ]
-    write(rows, path)
+    write(table_of(rows), path)
     written = [{name: row[name] for name in ROW_COLUMNS} for row in rows_of(path)]
     assert written == [row_values(each) for each in rows]
     with duckdb.connect() as database:
@@ -52,7 +53,7 @@ def test_every_value_comes_back_with_its_type(tmp_path: Path) -> None:
 def test_the_time_of_capture_is_text_and_the_time_on_the_clock(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     texts = ["2026-05-01T06:30:00", "2026-05-01T06:30:00.250+02:00", "in spring", None]
-    write([ReviewedRow(record(taken_at=text)) for text in texts], path)
+    write(table_of([ReviewedRow(record(taken_at=text)) for text in texts]), path)
     assert [row["taken_at"] for row in rows_of(path)] == texts
     half_past = datetime(2026, 5, 1, 6, 30)  # noqa: DTZ001 - a camera's clock has no zone
     expected = [half_past, half_past.replace(microsecond=250_000), None, None]
@@ -61,7 +62,7 @@ def test_the_time_of_capture_is_text_and_the_time_on_the_clock(tmp_path: Path) -
 
 def test_texts_of_few_values_are_dictionaries(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
-    write([ReviewedRow(record())], path)
+    write(table_of([ReviewedRow(record())]), path)
     kinds = {field.name: str(field.type) for field in pq.read_schema(path)}
     assert {name for name, kind in kinds.items() if kind.startswith("dictionary")} == DICTIONARIES & set(ROW_COLUMNS)
     assert {"label", "status", "reason", "model"} <= DICTIONARIES
@@ -71,7 +72,7 @@ def test_rows_are_written_in_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(parquet_file, "_BATCH", 4)
     monkeypatch.setattr(parquet_file, "_ROW_GROUP", 8)
     path = tmp_path / "a.parquet"
-    write((ReviewedRow(record(f"{number}.jpg", label=f"label {number % 5}")) for number in range(21)), path)
+    write(table_of(ReviewedRow(record(f"{number}.jpg", label=f"label {number % 5}")) for number in range(21)), path)
     with duckdb.connect() as database:
         found = database.execute(f"SELECT DISTINCT row_group_id, row_group_num_rows FROM parquet_metadata('{path}')")
         assert sorted(found.fetchall()) == [(0, 8), (1, 8), (2, 5)]
@@ -82,5 +83,5 @@ def test_rows_are_written_in_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_no_row_is_an_empty_table(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
-    write([], path)
+    write(table_of([]), path)
     assert rows_of(path) == []

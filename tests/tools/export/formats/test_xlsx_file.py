@@ -13,9 +13,11 @@ import pytest
 from storage.reviews.columns import ROW_COLUMNS
 from storage.reviews.join import ReviewedRow
 from tests.storage.samples import NOON, record, rejected
+from tools.export.formats.table import table_of
 from tools.export.formats.xlsx_file import MAX_UNITS, write
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -39,7 +41,7 @@ HOSTILE = [
 ]
 
 
-def sheets_of(path: Path) -> list[list[dict[str, str]]]:
+def sheets_of(path: Path, columns: Iterable[str] = ROW_COLUMNS) -> list[list[dict[str, str]]]:
     """Cells of each sheet by the name of their column. No cell is a formula, and none a link."""
     sheets = []
     with zipfile.ZipFile(path) as archive:
@@ -57,13 +59,13 @@ def sheets_of(path: Path) -> list[list[dict[str, str]]]:
                 rows.append(cells)
             header = {column: text.removesuffix(", UTC") for column, text in rows[0].items()}
             sheets.append([{header[column]: text for column, text in cells.items()} for cells in rows[1:]])
-            assert list(header.values()) == list(ROW_COLUMNS)
+            assert list(header.values()) == list(columns)
     return sheets
 
 
 def test_every_text_comes_back_as_text(tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
-    write([ReviewedRow(record(name, label=name)) for name in HOSTILE], path)
+    write(table_of([ReviewedRow(record(name, label=name)) for name in HOSTILE]), path)
     (rows,) = sheets_of(path)
     assert [row["label"] for row in rows] == HOSTILE
     assert [row["blob_name"] for row in rows] == HOSTILE
@@ -71,7 +73,7 @@ def test_every_text_comes_back_as_text(tmp_path: Path) -> None:
 
 def test_numbers_and_times_are_no_texts(tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
-    write(map(ReviewedRow, [record(), rejected()]), path)
+    write(table_of(map(ReviewedRow, [record(), rejected()])), path)
     ((classified, refused),) = sheets_of(path)
     since_1900 = timedelta(days=float(classified["classified_at"]))
     assert abs(datetime(1899, 12, 30, tzinfo=UTC) + since_1900 - NOON) < timedelta(milliseconds=1)
@@ -81,7 +83,7 @@ def test_numbers_and_times_are_no_texts(tmp_path: Path) -> None:
 
 def test_a_full_sheet_is_followed_by_another(tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
-    numbers = write((ReviewedRow(record(f"{number}.jpg")) for number in range(5)), path, max_rows=3)
+    numbers = write(table_of(ReviewedRow(record(f"{number}.jpg")) for number in range(5)), path, max_rows=3)
     sheets = sheets_of(path)
     assert [[row["blob_name"] for row in rows] for rows in sheets] == [
         ["0.jpg", "1.jpg"],
@@ -95,7 +97,7 @@ def test_a_full_sheet_is_followed_by_another(tmp_path: Path) -> None:
 def test_a_long_text_is_cut_and_counted(text: str, tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
     records = [rejected(detail=text), rejected(detail="x" * MAX_UNITS), rejected(detail="\x07" * MAX_UNITS)]
-    assert write(map(ReviewedRow, records), path)["texts_cut"] == 1
+    assert write(table_of(map(ReviewedRow, records)), path)["texts_cut"] == 1
     ((cut, *whole),) = sheets_of(path)
     assert text.startswith(cut["detail"].removesuffix("…"))
     assert MAX_UNITS - 1 <= len(cut["detail"].encode("utf-16-le")) // 2 <= MAX_UNITS
@@ -104,5 +106,5 @@ def test_a_long_text_is_cut_and_counted(text: str, tmp_path: Path) -> None:
 
 def test_no_row_is_an_empty_table(tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
-    assert write([], path) == {"sheets": 1, "texts_cut": 0}
+    assert write(table_of([]), path) == {"sheets": 1, "texts_cut": 0}
     assert sheets_of(path) == [[]]

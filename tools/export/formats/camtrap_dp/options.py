@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.export.formats.camtrap_dp.zones import parse_zone
-from tools.query.events import add_gap
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -28,7 +27,6 @@ def add_options(group: argparse._ActionsContainer) -> None:
         metavar="ZONE",
         help="camtrap-dp: the zone of the cameras' clocks, such as +01:00 or Europe/Brussels",
     )
-    add_gap(group, "camtrap-dp")
     group.add_argument(
         "--metadata",
         type=Path,
