@@ -24,12 +24,13 @@ class Siblings:
 
     Args:
         pages: Yields the names directly below a folder of a container, as ``storage.listing.folder_pages`` does.
-        report: Called with a sentence for each folder whose names stay unknown.
+        report: Called with a sentence for each cause for which the names of a folder stay unknown.
     """
 
     def __init__(self, pages: Callable[[str, str], Iterable[list[str]]], report: Callable[[str], object]) -> None:
         self._pages = pages
         self._report = report
+        self._causes: set[str] = set()
         self._known: dict[tuple[str, str], frozenset[str] | None] = {}
 
     def colliding_below(self, container: str, folder: str) -> frozenset[str] | None:
@@ -50,14 +51,12 @@ class Siblings:
         try:
             return colliding(self._names(container, folder))
         except ConfigurationError as error:
-            cause = str(error)
+            cause = str(error)  # the same for each folder of a container that may not be listed
         except _TooManyError:
-            cause = f"it holds more than {MAX_NAMES:,} names."
-        where = f"The folder {printable(folder)}" if folder else "The top of the container"
-        self._report(
-            f"{where} is not compared name by name, so files get a hash in their name if it has capitals or no "
-            f"extension: {cause}"
-        )
+            cause = f"{printable(folder) or 'the top of the container'} holds more than {MAX_NAMES:,} names."
+        if cause not in self._causes:
+            self._causes.add(cause)
+            self._report(f"Names that might collide are marked with a hash, because {cause}")
         return None
 
     def _names(self, container: str, folder: str) -> Iterator[str]:
