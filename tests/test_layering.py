@@ -155,12 +155,11 @@ TABLE: dict[str, set[str]] = {
     },
     "tools.export": {"inference", "storage", "tools.account", "tools.query", "tools.terminal"},
     "tools.decide": {
-        *("inference", "storage", "tools.account", "tools.export", "tools.interrupt", "tools.query", "tools.terminal"),
+        *("inference", "storage", "tools.account", "tools.interrupt", "tools.query", "tools.terminal"),
     },
     "tools.report": {"inference", "storage", "tools.account", "tools.query", "tools.svg", "tools.terminal"},
     "tools.sort": {
-        *("inference", "storage", "tools.account", "tools.export.progress", "tools.interrupt", "tools.query"),
-        "tools.terminal",
+        *("inference", "storage", "tools.account", "tools.interrupt", "tools.query", "tools.terminal"),
     },
     "tools.review": {
         *("inference", "storage", "tools.account", "tools.export", "tools.query", "tools.report", "tools.terminal"),

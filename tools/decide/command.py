@@ -22,10 +22,10 @@ from tools.account import open_account
 from tools.decide.decisions import Counts, Decisions, Left
 from tools.decide.kept_rows import KeptRows
 from tools.decide.run import Run, grouping_results
-from tools.export.progress import RowProgress
 from tools.interrupt import INTERRUPTED, stop_requested
 from tools.query.filters import add_filters, read_filter
 from tools.query.names import understood
+from tools.query.progress import RowProgress
 from tools.terminal import fitted, printable
 
 if TYPE_CHECKING:

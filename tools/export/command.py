@@ -16,11 +16,11 @@ from tools.account import open_account
 from tools.export.destination import complete_file, complete_folder
 from tools.export.formats.camtrap_dp.options import add_options
 from tools.export.label_types import add_label_type
-from tools.export.progress import RowProgress
 from tools.export.registry import FORMATS, Export
 from tools.query.events import add_gap
 from tools.query.filters import add_filters, read_filter
 from tools.query.names import understood
+from tools.query.progress import RowProgress
 from tools.query.reviews import add_review_filters, reviewed_query
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ from tools.query.events import add_events, check_events, events_of, print_events
 from tools.query.filters import add_filters, read_filter
 from tools.query.names import nothing_matches, understood
 from tools.query.output import FORMATS
+from tools.query.progress import RowProgress
 from tools.query.reviews import add_review_filters, reviewed_query
 from tools.query.similar import add_similarity, added_column, equal_images, similar_images
 from tools.terminal import fitted
@@ -132,7 +133,9 @@ def _print_rows(account: Account, query: ReviewedQuery, args: argparse.Namespace
 def _answer_events(query: ReviewedQuery, args: argparse.Namespace) -> int:
     """Print the events, or their number; return 0 if there was no row."""
     with EventSorter(args.gap or DEFAULT_GAP) as sorter:
-        events = islice(events_of(query.rows(), sorter), args.limit)
+        with RowProgress(as_json=False, stage="read", only_live=True) as progress:
+            found = events_of(progress.counted(query.rows()), sorter)
+        events = islice(found, args.limit)
         if args.count:
             count = sum(1 for _ in events)
             _print_count(count, args)

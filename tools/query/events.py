@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from storage.reviews.join import ReviewedRow
 
 COLUMNS = ("event_id", "camera", "start", "end", "label", "score", "image_count", "images")
-_LABEL = 20  # terminal cells
+# Columns of the table with their widths in terminal cells; the camera takes the rest.
+_CELLS = {"start": 19, "seconds": 7, "images": 6, "label": 20, "score": 5}
+_GAP = "  "
+_NARROW_LABEL, _MIN_LABEL, _MIN_CAMERA = 12, 8, 12
 
 
 def add_gap(group: argparse._ActionsContainer, of: str) -> None:
@@ -114,26 +117,54 @@ class _Csv:
 
 
 class _Table:
-    """Lines that fit the terminal. Without a terminal nothing is cut."""
+    """Lines that fit the terminal; without a terminal no camera is cut.
+
+    A narrow terminal shows shorter labels; a narrower one leaves out the seconds, then the score, then the camera.
+    """
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
-        self._camera_cells = max(12, self._console.width - 63) if sys.stdout.isatty() else None
-        head = f"{'start':<19}  seconds  images  {'label':<{_LABEL}}  score  camera"
-        self._console.print(Text(head, style="bold"))
+        self._cells = dict(_CELLS)
+        self._camera_cells: int | None = None
+        self._has_camera = True
+        if sys.stdout.isatty():
+            self._fit()
+        self._line({name: name for name in _CELLS}, "camera", style="bold")
+
+    def _fit(self) -> None:
+        if self._left() < _MIN_CAMERA:
+            self._cells["label"] = _NARROW_LABEL
+        for column in ("seconds", "score"):
+            if self._left() < _MIN_CAMERA:
+                del self._cells[column]
+        self._has_camera = self._left() >= _MIN_CAMERA
+        if self._has_camera:
+            self._camera_cells = self._left()
+        else:
+            self._cells["label"] = max(_MIN_LABEL, self._cells["label"] + self._left() + len(_GAP))
+
+    def _left(self) -> int:
+        """Terminal cells for the camera."""
+        return self._console.width - sum(width + len(_GAP) for width in self._cells.values())
 
     def __call__(self, event: Event, images: Iterator[str]) -> None:
         del images
         first, last = wall_clock(event.start), wall_clock(event.end)
         seconds = 0 if first is None or last is None else round((last - first).total_seconds())
-        label = set_cell_size(shortened(printable(event.label or ""), _LABEL), _LABEL)
-        score = "" if event.score is None else f"{int(event.score * 100) / 100:.2f}"
-        camera = printable(event.camera)
-        self._console.print(
-            f"{printable(event.start)[:19]:<19}  {seconds:>7}  {event.image_count:>6}  {label}  {score:>5}  "
-            f"{camera if self._camera_cells is None else shortened(camera, self._camera_cells)}",
-            markup=False,
-        )
+        cells = {
+            "start": printable(event.start)[: _CELLS["start"]],
+            "seconds": f"{seconds:>7}",
+            "images": f"{event.image_count:>6}",
+            "label": printable(event.label or ""),
+            "score": "" if event.score is None else f"{int(event.score * 100) / 100:>5.2f}",
+        }
+        self._line(cells, printable(event.camera))
+
+    def _line(self, cells: Mapping[str, str], camera: str, style: str = "") -> None:
+        shown = [set_cell_size(shortened(cells[name], width), width) for name, width in self._cells.items()]
+        if self._has_camera:
+            shown.append(camera if self._camera_cells is None else shortened(camera, self._camera_cells))
+        self._console.print(Text(_GAP.join(shown), style=style))
         sys.stdout.flush()
 
 

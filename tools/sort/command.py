@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from inference.errors import ConfigurationError
 from storage.blob_folder import CONTAINER
 from tools.account import open_account
-from tools.export.progress import RowProgress
 from tools.interrupt import INTERRUPTED, stop_requested
 from tools.query.filters import add_filters, read_filter
 from tools.query.names import nothing_matches, understood
+from tools.query.progress import RowProgress
 from tools.query.reviews import add_review_filters, reviewed_query
 from tools.sort.copies import Copies, Done, Result
 from tools.sort.places import folder_of, place_of

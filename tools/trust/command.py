@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from storage.query.plan import Filter
 from tools.account import open_account
-from tools.export.progress import RowProgress
 from tools.query.names import nothing_matches
+from tools.query.progress import RowProgress
 from tools.terminal import fitted
 from tools.trust import drawing
 from tools.trust.decision import write_thresholds

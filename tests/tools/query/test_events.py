@@ -5,18 +5,32 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.cells import cell_len
 
 from inference.predictions import Prediction
+from storage.query.events import Event
 from tests.storage.samples import record, rejected, write_results
 from tools.__main__ import main
+from tools.query import progress
+from tools.query.events import print_events
 
 if TYPE_CHECKING:
     from tools.account import Account
 
 CAT, DOG = Prediction("cat", 0, 0.75), Prediction("=dog", 1, 0.875)
+
+
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture
@@ -84,6 +98,49 @@ def test_the_gap_and_the_filters_decide(account: Account, capsys: pytest.Capture
     assert count("--gap", "2h") == "1"
     assert count("--folder", "a", "--gap", "40s") == "3"
     assert count("--taken-since", "2026-05-02", "--json") == '{"count": 2}'
+
+
+@pytest.mark.parametrize(
+    ("columns", "head"),
+    [
+        (37, "start images label"),
+        (40, "start images label"),
+        (55, "start images label camera"),
+        (62, "start images label score camera"),
+        (80, "start seconds images label score camera"),
+    ],
+)
+def test_the_table_fits_the_terminal(monkeypatch: pytest.MonkeyPatch, columns: int, head: str) -> None:
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    wide = "\u661f" * 300
+    moment = "2026-05-01T10:00:00.250+02:00"
+    event = Event(
+        event_id="0", camera=wide, start=moment, end=moment, image_count=99_999, label=f"[b]\x1b[2J{wide}", score=0.5
+    )
+    empty = replace(event, label=None, score=None, camera="")
+    assert print_events([(event, iter(())), (empty, iter(()))], "table") == 2
+    lines = re.sub(r"\x1b\[[\d;]*m", "", terminal.getvalue()).splitlines()
+    assert lines[0].split() == head.split()
+    assert len(lines) == 3
+    assert max(map(cell_len, lines)) <= columns
+    assert all(line.isprintable() for line in lines)
+    assert "2026-05-01T10:00:00" in lines[1]
+    assert "[b]" in lines[1]
+
+
+@pytest.mark.parametrize("stream", [Terminal, io.StringIO])
+def test_progress_is_shown_on_a_terminal_alone(
+    account: Account, monkeypatch: pytest.MonkeyPatch, stream: type[io.StringIO]
+) -> None:
+    monkeypatch.setattr(progress, "_LIVE_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "_LINE_SECONDS", 0.0)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", stderr := stream())
+    assert main(["query", "--events"]) == 0
+    assert ("5 rows read" in stderr.getvalue()) is (stream is Terminal)
+    assert "1 image has no capture time" in stderr.getvalue()
 
 
 def test_images_without_a_time_are_no_missing_rows(account: Account, capsys: pytest.CaptureFixture[str]) -> None:

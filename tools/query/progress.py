@@ -1,4 +1,4 @@
-"""Shows how many rows an export has read: a live view on a terminal, lines in a log, or JSON lines."""
+"""Shows how many rows a command has read: a live view on a terminal, lines in a log, or JSON lines."""
 
 from __future__ import annotations
 
@@ -26,16 +26,18 @@ class RowProgress:
     Args:
         as_json: Print JSON lines on stdout instead of text on stderr.
         stage: What happens to the rows, in a word.
+        only_live: Without a terminal show nothing.
 
     Attributes:
         rows: The number of rows read.
         seconds: Since the start.
     """
 
-    def __init__(self, *, as_json: bool, stage: str = "") -> None:
+    def __init__(self, *, as_json: bool, stage: str = "", only_live: bool = False) -> None:
         self.rows = 0
         self._as_json = as_json
         self._stage = stage
+        self._only_live = only_live
         self._started = time.monotonic()
         console = Console(stderr=True, highlight=False)
         self._is_live = console.is_terminal and not as_json
@@ -74,6 +76,8 @@ class RowProgress:
             print(text, file=sys.stderr, flush=True)
 
     def _show(self) -> None:
+        if self._only_live and not self._is_live:
+            return
         rate = self.rows / max(self.seconds, 1e-9)
         if self._as_json:
             stage = {"stage": self._stage} if self._stage else {}
