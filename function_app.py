@@ -16,6 +16,8 @@ from storage.host import fast_start
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from storage.pipeline.shadow import Shadow
+
 with fast_start.imports():
     import azure.functions as func
 
@@ -35,7 +37,7 @@ with fast_start.imports():
     from storage.host.config import HostLimits
     from storage.host.early_logs import buffer_early_logs
     from storage.host.startup import Startup
-    from storage.models.hot_swap import hot_swap_model
+    from storage.models.hot_swap import HotSwapModel
     from storage.pipeline import messages
     from storage.pipeline.capture import capture_rules
     from storage.pipeline.classify_blob import classify_blob
@@ -69,9 +71,8 @@ clients = connect(settings.image_storage, max_blob_bytes=limits.max_bytes)
 
 
 # ---- model and stores
-def load(*folders: Path, **decision: Path) -> classifier.Classifier:
-    """Load the models, and the rules for their label; these replace ``MIN_SCORE``."""
-    loaded = classifier.load(
+def _load(*folders: Path, **decision: Path) -> classifier.Classifier:
+    return classifier.load(
         *folders,
         top_k=settings.top_k,
         min_score=settings.min_score,
@@ -80,13 +81,32 @@ def load(*folders: Path, **decision: Path) -> classifier.Classifier:
         intra_op_threads=INTRA_OP_THREADS,
         **decision,
     )
+
+
+def load(*folders: Path, **decision: Path) -> classifier.Classifier:
+    """Load the models, and the rules for their label; these replace ``MIN_SCORE``."""
+    loaded = _load(*folders, **decision)
     if loaded.decision is not None:
         level, min_score = (logging.INFO, "unset") if settings.min_score is None else (logging.WARNING, "replaced")
         logger.log(level, "decision_serving version=%s min_score=%s", loaded.decision.version, min_score)
     return loaded
 
 
-models = hot_swap_model(settings, clients.blobs, load)
+models = HotSwapModel.from_settings(settings, clients.blobs, load)
+
+
+def _shadow() -> Shadow | None:
+    """The candidate of ``SHADOW_MODEL_DIR`` or ``SHADOW_MODEL_BLOB``, loaded like the model; most apps have none."""
+    trial = settings.with_candidate()
+    if trial is None:
+        return None
+    from storage.models.candidate import CandidateModel
+    from storage.pipeline.shadow import Shadow
+
+    return Shadow(CandidateModel.from_settings(trial, clients.blobs, _load).ready, settings.shadow_share)
+
+
+shadow = _shadow()
 stores = Stores(
     SourceBlobs(clients.blobs, limits.max_bytes),
     Results(clients, table=settings.results_table, container=settings.results_container),
@@ -94,6 +114,7 @@ stores = Stores(
     keep_scores=settings.keep_scores,
     capture=capture_rules(settings.taken_at_from_name, keep_location=settings.keep_location),
     actions=chosen_actions(settings, clients),
+    shadow=shadow,
     is_current_model=models.is_current,
 )
 queues = messages.Queues(settings.requests_queue)
@@ -123,6 +144,8 @@ def _warm_model() -> classifier.Classifier | None:
 
 
 warm_model = _warm_model()
+if shadow:
+    shadow.warm()
 
 Startup(
     settings=settings,

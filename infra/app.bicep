@@ -33,6 +33,9 @@ param requestsQueue string
 param modelDir string
 param modelBlob string
 param decisionBlob string
+param shadowModelDir string
+param shadowModelBlob string
+param shadowShare string
 param topK int
 param minScore string
 param damagedImages string
@@ -135,6 +138,9 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     MODEL_DIR: modelDir
     MODEL_BLOB: modelBlob
     DECISION_BLOB: decisionBlob
+    SHADOW_MODEL_DIR: shadowModelDir
+    SHADOW_MODEL_BLOB: shadowModelBlob
+    SHADOW_SHARE: shadowShare
     TOP_K: string(topK)
     MIN_SCORE: minScore
     DAMAGED_IMAGES: damagedImages

@@ -47,6 +47,15 @@ param modelBlob string = ''
 @description('container/name of a decision.json in the image account, instead of one in the model folder.')
 param decisionBlob string = ''
 
+@description('Folder in the package of a candidate that answers a share of the images beside the model.')
+param shadowModelDir string = ''
+
+@description('container/prefix of the candidate in the image account, instead of shadowModelDir.')
+param shadowModelBlob string = ''
+
+@description('The share of the images that the candidate answers, 0 to 1. Empty is 0.1.')
+param shadowShare string = ''
+
 @minValue(1)
 @maxValue(1000)
 @description('Predictions kept per image.')
@@ -241,6 +250,9 @@ module app 'app.bicep' = {
     modelDir: modelDir
     modelBlob: modelBlob
     decisionBlob: decisionBlob
+    shadowModelDir: shadowModelDir
+    shadowModelBlob: shadowModelBlob
+    shadowShare: shadowShare
     topK: topK
     minScore: minScore
     damagedImages: damagedImages

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -152,6 +152,23 @@ class Settings:
         optional(Parser(_blob, "container/name")),
         "The `decision.json` in blob storage, on `ImageStorage`, instead of one in the model's folder.",
     )
+    shadow_model_dir: Path | None = _setting(
+        "SHADOW_MODEL_DIR",
+        optional(Parser(_folder, "a folder")),
+        "The folder of a candidate that answers a share of the images beside the model, for "
+        "[a trial](models.md#try-a-candidate). Label and score of the row stay those of the model.",
+    )
+    shadow_model_blob: BlobFolder | None = _setting(
+        "SHADOW_MODEL_BLOB",
+        optional(Parser(BlobFolder.parse, "container/prefix")),
+        "The candidate in blob storage, on `ImageStorage`, instead of `SHADOW_MODEL_DIR`.",
+    )
+    shadow_share: float = _setting(
+        "SHADOW_SHARE",
+        Parser(_score, "a number from 0 to 1"),
+        "The share of the images that the candidate answers. `0` leaves the candidate unloaded.",
+        "0.1",
+    )
     blob_trigger_source: str = _setting(
         "BLOB_TRIGGER_SOURCE",
         one_of("EventGrid", "LogsAndContainerScan"),
@@ -252,6 +269,14 @@ class Settings:
         """The table of people's reviews; created when the first ones are imported."""
         return f"{self.results_table}reviews"
 
+    def with_candidate(self) -> Settings | None:
+        """These settings with the candidate in place of the model, as after a swap; ``None`` without a trial."""
+        if not self.shadow_share or not (self.shadow_model_dir or self.shadow_model_blob):
+            return None
+        folders = (self.shadow_model_dir,) if self.shadow_model_dir else ()
+        blobs = (self.shadow_model_blob,) if self.shadow_model_blob else ()
+        return replace(self, model_dirs=folders, model_blobs=blobs)
+
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
         """Build settings from a mapping, such as ``os.environ``.
@@ -298,11 +323,15 @@ class Settings:
                 "DECISION_BLOB lies in INCOMING_CONTAINER or RESULTS_CONTAINER, where it would be taken for an image "
                 "or a result: give it a container of its own"
             )
-        if any(folder.container in written for folder in self.model_blobs or ()):
-            yield (
-                "MODEL_BLOB lies in INCOMING_CONTAINER or RESULTS_CONTAINER, where its files would be taken for images "
-                "or results: give it a container of its own"
-            )
+        shadow_blobs = (self.shadow_model_blob,) if self.shadow_model_blob else ()
+        for name, folders in (("MODEL_BLOB", self.model_blobs or ()), ("SHADOW_MODEL_BLOB", shadow_blobs)):
+            if any(folder.container in written for folder in folders):
+                yield (
+                    f"{name} lies in INCOMING_CONTAINER or RESULTS_CONTAINER, where its files would be taken for "
+                    "images or results: give it a container of its own"
+                )
+        if self.shadow_model_dir and self.shadow_model_blob:
+            yield "SHADOW_MODEL_DIR and SHADOW_MODEL_BLOB both name a candidate: remove one of them"
 
 
 SETTINGS: tuple[Setting[Any] | ConnectionSetting, ...] = tuple(each.metadata["setting"] for each in fields(Settings))

@@ -235,7 +235,7 @@ def test_an_hour_without_the_model(bench: Bench, model_dir: Path, monkeypatch: p
     """A missing model can be deployed within an hour: images wait, and none is rejected or failed."""
     away = model_dir.with_name("away")
     model_dir.rename(away)
-    models = bench.app.hot_swap_model(bench.app.settings, bench.app.clients.blobs, bench.app.load)
+    models = bench.app.HotSwapModel.from_settings(bench.app.settings, bench.app.clients.blobs, bench.app.load)
 
     class Deployed:
         """The folder comes back when the outage ends."""

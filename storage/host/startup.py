@@ -94,6 +94,7 @@ class Startup:
         model = {"model": json.dumps(self.model.name), "model_version": self.model.version} if self.model else {}
         return {
             **model,
+            **self._shadow(),
             "cpus": self.cpus,
             "intra_op_threads": self.intra_op_threads,
             **({"int8": "exact"} if self.exact_int8 else {}),
@@ -109,6 +110,13 @@ class Startup:
             "plan": json.dumps(limits.plan),
             **self.versions,
         }
+
+    def _shadow(self) -> dict[str, object]:
+        """The candidate on trial, where there is one."""
+        place = self.settings.shadow_model_blob or self.settings.shadow_model_dir
+        if self.settings.with_candidate() is None:
+            return {}
+        return {"shadow": json.dumps(str(place)), "shadow_share": self.settings.shadow_share}
 
     def _threads(self) -> Iterator[ConfigWarning]:
         limits = self.limits

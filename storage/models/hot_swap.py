@@ -12,7 +12,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 from inference.errors import ClassificationError, ConfigurationError, ModelError, ModelFileError, TransientError
 from inference.predictions import DECISION_FILE, ImageClassifier
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from azure.storage.blob import BlobServiceClient
 
+    from inference.predictions import ModelIdentity
     from storage.models.blob_models import ModelVersion
     from storage.settings import Settings
 
@@ -35,7 +36,7 @@ logger = logging.getLogger(__name__)
 # Copied files arrive one by one: while the last change is this recent, more may follow.
 _DEBOUNCE_SECONDS = 10.0
 
-_Model = TypeVar("_Model", bound=ImageClassifier)
+Loadable = TypeVar("Loadable", bound=ImageClassifier)
 
 
 class ModelSource(Protocol):
@@ -48,29 +49,12 @@ class ModelSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Loaded(Generic[_Model]):
+class _Loaded(Generic[Loadable]):
     versions: tuple[str, ...]
-    model: _Model
+    model: Loadable
 
 
-def hot_swap_model(settings: Settings, service: BlobServiceClient, load: Callable[..., _Model]) -> HotSwapModel[_Model]:
-    """Make the ``HotSwapModel`` of the models that the settings name. Nothing is loaded and no request is sent.
-
-    Args:
-        settings: ``MODEL_DIR`` or ``MODEL_BLOB``, ``DECISION_BLOB``, and how to follow blobs.
-        service: A pooled client of the images' account, which also has the models of blob storage.
-        load: Makes the classifier of the models' folders, and of the ``decision`` file where there is a blob of it.
-    """
-    cache = ModelCache(settings.model_cache_dir)
-    sources: list[ModelSource] = [LocalModel(folder) for folder in settings.model_dirs]
-    sources += [BlobModel(service, folder, cache) for folder in settings.model_blobs]
-    decision = DecisionBlob(service, settings.decision_blob, cache) if settings.decision_blob else None
-    follows = settings.model_blobs or decision
-    refresh_seconds = settings.model_refresh_seconds if follows else 0
-    return HotSwapModel(sources, load, decision=decision, refresh_seconds=refresh_seconds)
-
-
-class HotSwapModel(Generic[_Model]):
+class HotSwapModel(Generic[Loadable]):
     """Keeps one classifier of one or several models loaded, and replaces it when a source has a new version.
 
     The models and the decision are loaded together, because the decision names the first model's labels. Thread-safe.
@@ -87,7 +71,7 @@ class HotSwapModel(Generic[_Model]):
     def __init__(  # noqa: PLR0913 - the places, and what time it is
         self,
         sources: Sequence[ModelSource],
-        load: Callable[..., _Model],
+        load: Callable[..., Loadable],
         *,
         decision: DecisionBlob | None = None,
         refresh_seconds: float,
@@ -100,7 +84,7 @@ class HotSwapModel(Generic[_Model]):
         self._refresh_seconds = refresh_seconds
         self._clock = clock
         self._now = now
-        self._loaded: _Loaded[_Model] | None = None
+        self._loaded: _Loaded[Loadable] | None = None
         self._served: dict[str, tuple[str, ...]] = {}  # by the version in the model's identity
         self._refused: tuple[tuple[str, ...], str] | None = None
         self._last_error = ""
@@ -108,7 +92,24 @@ class HotSwapModel(Generic[_Model]):
         self._first_load = threading.Lock()
         self._refreshing = threading.Lock()
 
-    def current(self) -> _Model:
+    @classmethod
+    def from_settings(cls, settings: Settings, service: BlobServiceClient, load: Callable[..., Loadable]) -> Self:
+        """Follow the models that the settings name. Nothing is loaded and no request is sent.
+
+        Args:
+            settings: ``MODEL_DIR`` or ``MODEL_BLOB``, ``DECISION_BLOB``, and how to follow blobs.
+            service: A pooled client of the images' account, which also has the models of blob storage.
+            load: See ``HotSwapModel``.
+        """
+        cache = ModelCache(settings.model_cache_dir)
+        sources: list[ModelSource] = [LocalModel(folder) for folder in settings.model_dirs]
+        sources += [BlobModel(service, folder, cache) for folder in settings.model_blobs]
+        decision = DecisionBlob(service, settings.decision_blob, cache) if settings.decision_blob else None
+        follows = settings.model_blobs or decision
+        refresh_seconds = settings.model_refresh_seconds if follows else 0
+        return cls(sources, load, decision=decision, refresh_seconds=refresh_seconds)
+
+    def current(self) -> Loadable:
         """Return the model that serves. The first call fetches and loads it, and concurrent calls wait for that.
 
         A call never waits for a newer version: when a check is due, it starts a thread.
@@ -185,17 +186,11 @@ class HotSwapModel(Generic[_Model]):
                 return
             self._swap_in(self._load_versions(versions))
         except (TransientError, OSError, MemoryError) as error:
-            logger.warning("model_not_refreshed error=%s", str(error) or type(error).__name__)
+            self._log_not_refreshed(str(error) or type(error).__name__)
         except ClassificationError as error:
             if str(error) != self._last_error:  # once for each fault, not at each check
                 self._last_error = str(error)
-                serving = self._loaded.model.model if self._loaded else None
-                logger.error(  # noqa: TRY400 - the message is the whole explanation
-                    "model_refused at=%s error=%s keeps=%s do=publish_a_version_that_works",
-                    ";".join(str(source) for source in self._sources),
-                    error,
-                    f"{serving.name}:{serving.version}" if serving else None,
-                )
+                self._log_refused(";".join(str(source) for source in self._sources), error)
         finally:
             self._refreshing.release()
 
@@ -212,7 +207,7 @@ class HotSwapModel(Generic[_Model]):
         ages = [self._now() - version.changed_at for version in versions if version.changed_at is not None]
         return any(age < debounce for age in ages)
 
-    def _load_versions(self, versions: Sequence[ModelVersion]) -> _Loaded[_Model]:
+    def _load_versions(self, versions: Sequence[ModelVersion]) -> _Loaded[Loadable]:
         """Fetch and load; refuse versions whose content was refused before without loading them again.
 
         Only a fault of the content is remembered. A download that was damaged, a file that is missing from the cache, a
@@ -234,10 +229,20 @@ class HotSwapModel(Generic[_Model]):
             self._refused = (names, sentence)
             raise ModelError(sentence) from error
 
-    def _swap_in(self, loaded: _Loaded[_Model]) -> None:
+    def _swap_in(self, loaded: _Loaded[Loadable]) -> None:
         self._served[loaded.model.model.version] = loaded.versions[: len(self._models)]
         self._loaded = loaded
         self._last_error = ""
         self._next_check = self._clock() + self._refresh_seconds
-        model = loaded.model.model
-        logger.info("model_serving name=%r version=%s blob_version=%s", model.name, model.version, loaded.versions)
+        self._log_serving(loaded.model.model, loaded.versions)
+
+    def _log_serving(self, model: ModelIdentity, versions: tuple[str, ...]) -> None:
+        logger.info("model_serving name=%r version=%s blob_version=%s", model.name, model.version, versions)
+
+    def _log_not_refreshed(self, error: str) -> None:
+        logger.warning("model_not_refreshed error=%s", error)
+
+    def _log_refused(self, places: str, error: ClassificationError) -> None:
+        serving = self._loaded.model.model if self._loaded else None
+        keeps = f"{serving.name}:{serving.version}" if serving else None
+        logger.error("model_refused at=%s error=%s keeps=%s do=publish_a_version_that_works", places, error, keeps)

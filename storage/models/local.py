@@ -20,6 +20,9 @@ class LocalModel:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    def __str__(self) -> str:
+        return str(self._folder)
+
     def current_version(self) -> ModelVersion:
         """Return the version of the files. A missing folder has a version too, which the loader then refuses."""
         files = []

@@ -23,8 +23,8 @@ from storage.results.serialization import is_sidecar
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from inference.predictions import Classification, ImageClassifier
-    from storage.blobs import SourceInfo
+    from inference.predictions import Answer, Classification, ImageClassifier
+    from storage.blobs import SourceBlob, SourceInfo
     from storage.pipeline.stores import Stores
     from storage.results.record import Image
 
@@ -82,8 +82,9 @@ def classify_blob(
             else:
                 delivery.timings.decode_ms = classification.decode_ms
                 delivery.timings.inference_ms = classification.inference_ms
+                shadow = delivery.shadow(blob, model)
                 record = delivery.record(blob.info, Status.CLASSIFIED, classification.model)
-                record = _classified(record, classification, keep_scores=stores.keep_scores)
+                record = _classified(record, classification, shadow, keep_scores=stores.keep_scores)
                 facts = classification.image.capture
             record = replace(record, md5_mismatch=blob.md5_mismatch, content_md5=blob.content_md5)
             record = stores.capture.add(record, facts)
@@ -108,8 +109,8 @@ def classify_blob(
     return finished
 
 
-def _classified(record: Record, classification: Classification, *, keep_scores: bool) -> Record:
-    """The record with what the model and the rules for its label contribute."""
+def _classified(record: Record, classification: Classification, shadow: Answer | None, *, keep_scores: bool) -> Record:
+    """The record with what the model, the rules for its label, and a candidate on trial contribute."""
     image, scores, decision = classification.image, classification.scores, classification.decision
     record = replace(
         record,
@@ -118,6 +119,7 @@ def _classified(record: Record, classification: Classification, *, keep_scores: 
         score=classification.score,
         predictions=classification.predictions,
         answers=classification.answers,
+        shadow=shadow,
         scores=scores if keep_scores else None,
         width=image.width,
         height=image.height,
@@ -173,6 +175,14 @@ class _Delivery:
             queue_delay_ms=max(0, round((self._arrived - info.last_modified).total_seconds() * 1000)),
             duration_ms=round(self._elapsed_ms()),
         )
+
+    def shadow(self, blob: SourceBlob, model: ModelIdentity) -> Answer | None:
+        """The answer of a candidate on trial, where there is one and it is asked about this content."""
+        candidate = self._stores.shadow
+        if candidate is None or not candidate.chooses(self._image, blob.info.etag):
+            return None
+        with self.timings.measure("shadow_ms"):
+            return candidate.answer(self._image, blob.content, model)
 
     def without_content(self, error: TooLargeError | UnreadBlobError, model: ModelIdentity) -> Record:
         """The record of a blob whose bytes were not read."""

@@ -45,10 +45,11 @@ class Timings:
     read_ms: float | None = None
     decode_ms: float | None = None
     inference_ms: float | None = None
+    shadow_ms: float | None = None
     write_ms: float | None = None
 
     @contextmanager
-    def measure(self, stage: Literal["read_ms", "write_ms"]) -> Iterator[None]:
+    def measure(self, stage: Literal["read_ms", "shadow_ms", "write_ms"]) -> Iterator[None]:
         """Measure the block, also when it raises."""
         started = time.perf_counter()
         try:

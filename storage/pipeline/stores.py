@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from storage.blobs import SourceBlobs
+    from storage.pipeline.shadow import Shadow
     from storage.results.store import Results
 
 
@@ -29,6 +30,7 @@ class Stores:
         keep_scores: Whether sidecars hold the scores of all labels.
         capture: Which capture facts are kept.
         actions: Act on each result after its commit.
+        shadow: A candidate on trial, which answers a share of the images.
         is_current_model: Whether a model version is the one that its place names at this moment; ``None`` where that is
             not known, as with folders of this machine.
     """
@@ -40,4 +42,5 @@ class Stores:
     keep_scores: bool = True
     capture: CaptureRules = field(default_factory=CaptureRules)
     actions: Actions = field(default_factory=Actions)
+    shadow: Shadow | None = None
     is_current_model: Callable[[str], bool | None] = lambda _version: None

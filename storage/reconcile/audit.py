@@ -1,7 +1,8 @@
 """Compares rows with sidecars and index rows, with one pass over each, and names the images that may be inconsistent.
 
 No image is read by itself. The index rows of an image follow from its row. So does every byte of its sidecar but the
-scores, and a listing of the results container shows an MD5 of these bytes (``storage.results.sidecar_digest``).
+scores and the predictions of further models, and a listing of the results container shows an MD5 of these bytes
+(``storage.results.sidecar_digest``).
 """
 
 from __future__ import annotations

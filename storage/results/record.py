@@ -101,6 +101,8 @@ class Record:
         scores: The scores of all labels: float16, little endian, the position is the label index. Only the sidecar
             holds them, so a record that was read from a row has none, and two records are equal without them.
         answers: One answer per model where several were asked, else empty. A row keeps them without predictions.
+        shadow: What a candidate on trial answered (``SHADOW_MODEL_DIR``); absent where none was asked. A row keeps it
+            without predictions.
         superseded: Index rows that a replaced attempt may still write (see ``commit``).
         shared: More than one attempt writes this outcome, so one of them may still be running when another is done.
         notify_due: The message about this result (``NOTIFY_QUEUE``) may not have been sent. Of the row alone.
@@ -145,6 +147,7 @@ class Record:
     # The columns below are not shown by ``query``.
     scores: bytes | None = field(default=None, repr=False, compare=False)
     answers: tuple[Answer, ...] = ()
+    shadow: Answer | None = None
     superseded: tuple[keys.RowKeys, ...] = ()
     shared: bool = False
     notify_due: bool = False

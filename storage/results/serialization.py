@@ -52,7 +52,7 @@ SUMMARY_COLUMNS = (
 
 _TIMES = frozenset({"classified_at", "blob_last_modified"})
 _INT32 = 2**31  # the SDK refuses a larger int without a tag; a delay of 25 days in milliseconds is one
-_OWN_FORMS = frozenset({"predictions", "scores", "answers", "superseded"})
+_OWN_FORMS = frozenset({"predictions", "scores", "answers", "shadow", "superseded"})
 _ROW_ONLY = frozenset({"notify_due"})  # changes while the result, and so the sidecar, stays
 _SCALARS = tuple(field.name for field in fields(Record) if field.name not in _OWN_FORMS)
 _FLAGS = frozenset(field.name for field in fields(Record) if field.default is False)
@@ -63,7 +63,7 @@ _SIDECAR_START = re.compile(rb'\{\s*"schema_version"\s*:')  # as ``to_sidecar`` 
 # What values of unexpected types raise while they are read.
 _DEFECTS = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 _READABLE_VERSIONS = frozenset({1, SCHEMA_VERSION})
-_NOT_SHOWN = frozenset({"scores", "answers", "superseded", "shared", "notify_due"})
+_NOT_SHOWN = frozenset({"scores", "answers", "shadow", "superseded", "shared", "notify_due"})
 
 COLUMNS = tuple(
     "top_k" if field.name == "predictions" else field.name for field in fields(Record) if field.name not in _NOT_SHOWN
@@ -86,6 +86,8 @@ def to_entity(record: Record) -> dict[str, Any]:
         entity["top_k"] = _bounded_json(_predictions_json(record.predictions))
     if record.answers:
         entity["answers"] = _bounded_json([_answer_json(answer) for answer in record.answers])
+    if record.shadow and (text := _bounded_json([_answer_json(record.shadow)])) != "[]":
+        entity["shadow"] = text[1:-1]
     if record.superseded:
         entity["superseded"] = _bounded_json(record.superseded)
     return entity
@@ -100,7 +102,7 @@ def from_entity(entity: Mapping[str, Any]) -> Record:
     try:
         values = {name: _value(entity.get(name)) for name in _SCALARS}
         lists = (json.loads(entity.get(name, "[]")) for name in ("top_k", "answers", "superseded"))
-        record = _restored(values, *lists)
+        record = _restored(values, *lists, shadow=json.loads(entity.get("shadow", "null")))
         address = keys.image_keys(record.container, record.blob_name)
     except _DEFECTS as error:
         raise ValueError(f"not a row of this app: {error}") from error
@@ -140,9 +142,9 @@ def to_sidecar(record: Record) -> bytes:
     document["top_k"] = json.dumps(predictions, ensure_ascii=False) if predictions else None
     document["predictions"] = predictions
     if record.answers:
-        document["answers"] = [
-            _answer_json(answer) | {"predictions": _predictions_json(answer.predictions)} for answer in record.answers
-        ]
+        document["answers"] = [_full_answer_json(answer) for answer in record.answers]
+    if record.shadow:
+        document["shadow"] = _full_answer_json(record.shadow)
     if record.superseded:
         document["superseded"] = record.superseded
     if not record.shared:
@@ -168,7 +170,8 @@ def from_sidecar(content: bytes) -> Record:
         for name in _TIMES:
             values[name] = datetime.fromisoformat(values[name]) if values[name] else None
         lists = (document["predictions"], document.get("answers", ()), document.get("superseded", ()))
-        record = replace(_restored(values, *lists), scores=score_vector.from_json(document.get("scores")))
+        restored = _restored(values, *lists, shadow=document.get("shadow"))
+        record = replace(restored, scores=score_vector.from_json(document.get("scores")))
         version = document["schema_version"]
     except _DEFECTS as error:
         raise ValueError(f"not a sidecar: {error}") from error
@@ -198,7 +201,7 @@ def _scalars(record: Record) -> dict[str, Any]:
     return values | {"status": str(record.status)}
 
 
-def _restored(values: dict[str, Any], predictions: Any, answers: Any, superseded: Any) -> Record:
+def _restored(values: dict[str, Any], predictions: Any, answers: Any, superseded: Any, *, shadow: Any) -> Record:
     """Build a record from written values, each of which is checked.
 
     Raises:
@@ -210,6 +213,7 @@ def _restored(values: dict[str, Any], predictions: Any, answers: Any, superseded
         **given,
         predictions=tuple(map(_prediction, predictions)),
         answers=tuple(map(_answer, answers)),
+        shadow=None if shadow is None else _answer(shadow),
         superseded=tuple(keys.RowKeys(_text(partition), _text(row)) for partition, row in superseded),
     )
 
@@ -264,6 +268,10 @@ def _answer_json(answer: Answer) -> dict[str, Any]:
         "label_index": answer.label_index,
         "score": answer.score,
     }
+
+
+def _full_answer_json(answer: Answer) -> dict[str, Any]:
+    return _answer_json(answer) | {"predictions": _predictions_json(answer.predictions)}
 
 
 def _answer(written: Mapping[str, Any]) -> Answer:

@@ -20,7 +20,7 @@ from inference.limits import Limits
 from inference.resources.admission import Admission
 from inference.resources.cpus import usable_cpus
 from inference.resources.memory import budget_bytes, return_freed_memory
-from storage.models.hot_swap import hot_swap_model
+from storage.models.hot_swap import HotSwapModel
 from storage.results.transactions import BatchedResults
 from tools.account import no_container, open_account
 from tools.backfill import facts, queue
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         load = partial(
             classifier.load, top_k=settings.top_k, min_score=settings.min_score, limits=limits, admission=admission
         )
-        models = hot_swap_model(settings, opened.clients.blobs, load)
+        models = HotSwapModel.from_settings(settings, opened.clients.blobs, load)
         model = models.current()
         stores = replace(opened.stores, admit=admission.reserve_content, is_current_model=models.is_current)
         account = replace(opened, stores=stores)

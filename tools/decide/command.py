@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from inference import classifier
 from inference.predictions import DECISION_FILE
-from storage.models.hot_swap import hot_swap_model
+from storage.models.hot_swap import HotSwapModel
 from storage.query.stored_rows import stored_rows
 from tools.account import open_account
 from tools.decide.decisions import Counts, Decisions, Left
@@ -91,7 +91,7 @@ def _decisions(account: Account, file: Path | None) -> tuple[Decisions, str | No
     """
     settings = account.settings
     load = partial(classifier.load, top_k=settings.top_k, min_score=settings.min_score)
-    model = hot_swap_model(settings, account.clients.blobs, load).current()
+    model = HotSwapModel.from_settings(settings, account.clients.blobs, load).current()
     of_app = model.decision.version if model.decision else None
     rules = model.decision if file is None else classifier.read_rules(file, model.spec)
     return Decisions(model.model.version, rules, settings.min_score), of_app

@@ -31,7 +31,7 @@ from tools.doctor.deployment import (
     check_settings,
 )
 from tools.doctor.findings import Level, problem
-from tools.doctor.models import check_decision, check_model
+from tools.doctor.models import check_candidate, check_decision, check_model
 from tools.doctor.probe import probe
 from tools.doctor.shared_access_signature import check_sas
 from tools.failures.first_request import FirstRequestSession
@@ -104,6 +104,7 @@ def _findings(args: argparse.Namespace) -> Iterator[Finding]:
         if model:
             yield from check_decision(account.settings, account.clients, model)
             yield from check_labels(account.settings.notify_labels, model)
+        yield from check_candidate(account.settings, account.clients)
         if args.probe:
             yield from probe(account, model.model.version if model else None, args.wait)
 

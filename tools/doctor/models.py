@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from inference import classifier
 from inference.errors import ClassificationError
-from storage.models.hot_swap import hot_swap_model
+from storage.models.hot_swap import HotSwapModel
 from storage.query.plan import Filter
 from storage.query.query import Query
 from storage.results.record import Status
@@ -27,7 +27,7 @@ def check_model(settings: Settings, clients: Clients) -> tuple[Finding, classifi
     setting = "MODEL_BLOB" if settings.model_blobs else "MODEL_DIR"
     start = time.perf_counter()
     try:
-        model = hot_swap_model(settings, clients.blobs, classifier.load).current()
+        model = HotSwapModel.from_settings(settings, clients.blobs, classifier.load).current()
     except ClassificationError as error:
         name = f"{setting} with DECISION_BLOB" if settings.decision_blob else setting
         return problem("model", f"{name} cannot be used: {error}"), None
@@ -44,6 +44,20 @@ def check_model(settings: Settings, clients: Clients) -> tuple[Finding, classifi
         ),
         model,
     )
+
+
+def check_candidate(settings: Settings, clients: Clients) -> Iterator[Finding]:
+    """Load the candidate that answers beside the model, where the settings name one."""
+    trial = settings.with_candidate()
+    if trial is None:
+        return
+    try:
+        candidate = HotSwapModel.from_settings(trial, clients.blobs, classifier.load).current().model
+    except ClassificationError as error:
+        yield warning("candidate", f"The candidate cannot be used, so none answers: {error}")
+        return
+    share = f"{settings.shadow_share:.4g} of the images"
+    yield ok("candidate", f"{candidate.name}, version {candidate.version} works; it answers {share} beside the model.")
 
 
 def check_decision(settings: Settings, clients: Clients, model: classifier.Classifier) -> Iterator[Finding]:

@@ -58,6 +58,11 @@ def test_two_places_for_the_model_are_one_too_many() -> None:
         ("MODEL_REFRESH_SECONDS", "-1"),
         ("MODEL_REFRESH_SECONDS", "soon"),
         ("MODEL_REFRESH_SECONDS", "604801"),
+        ("SHADOW_MODEL_BLOB", "https://photos.blob.core.windows.net/models/birds?sig=hunter2"),
+        ("SHADOW_SHARE", "1.1"),
+        ("SHADOW_SHARE", "-0.1"),
+        ("SHADOW_SHARE", "nan"),
+        ("SHADOW_SHARE", "half"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_name(name: str, value: str) -> None:
@@ -68,5 +73,23 @@ def test_a_wrong_setting_is_refused_by_name(name: str, value: str) -> None:
 
 @pytest.mark.parametrize("container", ["incoming", "results"])
 def test_a_model_among_images_or_results_is_refused(container: str) -> None:
-    with pytest.raises(SettingsError, match="MODEL_BLOB lies in INCOMING_CONTAINER or RESULTS_CONTAINER"):
-        settings(MODEL_BLOB=f"{container}/model")
+    for name in ("MODEL_BLOB", "SHADOW_MODEL_BLOB"):
+        with pytest.raises(SettingsError, match=f"^{name} lies in INCOMING_CONTAINER or RESULTS_CONTAINER"):
+            settings(**{name: f"{container}/model"})
+
+
+def test_a_candidate_takes_the_place_of_the_model() -> None:
+    assert settings().with_candidate() is None
+    assert settings(SHADOW_SHARE="1").with_candidate() is None
+    assert settings(SHADOW_MODEL_DIR="/models/new", SHADOW_SHARE="0").with_candidate() is None
+    trial = settings(SHADOW_MODEL_DIR="/models/new", MODEL_BLOB="models/birds", DECISION_BLOB="rules/decision.json")
+    assert trial.shadow_share == 0.1
+    made = trial.with_candidate()
+    assert made is not None
+    assert (made.model_dirs, made.model_blobs) == ((Path("/models/new").resolve(),), ())
+    assert made.decision_blob == trial.decision_blob
+    made = settings(SHADOW_MODEL_BLOB="models/new").with_candidate()
+    assert made is not None
+    assert (made.model_dirs, made.model_blobs) == ((), (BlobFolder("models", "new"),))
+    with pytest.raises(SettingsError, match="SHADOW_MODEL_DIR and SHADOW_MODEL_BLOB both name a candidate"):
+        settings(SHADOW_MODEL_DIR="/models/new", SHADOW_MODEL_BLOB="models/new")

@@ -11,12 +11,14 @@ import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import UpdateMode
 
+from inference.predictions import Answer, ModelIdentity
 from storage import keys, tables
 from storage.blobs import SourceBlobs, UnreadBlobError
 from storage.clients import connect
 from storage.connection import Connection
 from storage.pipeline.classify_blob import classify_blob
 from storage.pipeline.retries import give_up
+from storage.pipeline.shadow import Shadow
 from storage.pipeline.stores import Stores
 from storage.reconcile import bucket_hashes, reconcile
 from storage.reconcile.findings import Summary
@@ -30,6 +32,7 @@ from tests.storage.conftest import MAX_BYTES
 from tests.storage.samples import AWKWARD_NAMES, MODEL, SCORES, FixedClassifier, record
 
 if TYPE_CHECKING:
+    from inference.predictions import Classification
     from storage.pipeline.messages import Request
     from tests.storage.conftest import Account
 
@@ -122,6 +125,36 @@ def test_a_classified_container_costs_five_reads_and_no_write(account: Account, 
     assert scene.reconcile(prune=True) == (found(5), [])
     assert {request.split()[0] for request in sent} == {"GET"}
     assert len(sent) == 5  # blobs, rows, rows again, sidecars, index
+
+
+@pytest.mark.parametrize("keep_scores", [True, False])
+def test_answers_of_further_models_cost_no_read(
+    account: Account, sent: list[str], azurite: Any, *, keep_scores: bool
+) -> None:
+    """The row has their labels and not their predictions."""
+
+    class Two(FixedClassifier):
+        def classify(self, content: bytes) -> Classification:
+            given = super().classify(content)
+            answer = Answer(MODEL, given.label, given.label_index, given.score, given.predictions)
+            return replace(given, answers=(answer, answer))
+
+    scene = Scene(account, [])
+    candidate = FixedClassifier("dog", ModelIdentity("candidate", "1"))
+    shadow = Shadow(lambda: candidate, 1)
+    scene.stores = Stores(account.source, account.results, keep_scores=keep_scores, shadow=shadow)
+    for name in IMAGES:
+        account.upload(name, name.encode())
+        scene.classify_blob(name, Two())
+    watched = account.over(connect(Connection("ImageStorage", azurite.connection_string)))
+    sent.clear()
+    scene.stores = Stores(watched.source, watched.results)
+    assert scene.reconcile(prune=True) == (found(5), [])
+    assert [request.split()[0] for request in sent] == ["GET"] * 5
+    assert scene.record("a.jpg").shadow == Answer(candidate.model, "dog", 0, 0.75, ())
+    scene.sidecar_blob("a.jpg").delete_blob()
+    assert scene.reconcile()[0]["repaired"] == 1
+    assert scene.sidecar("a.jpg") == scene.record("a.jpg")
 
 
 def test_an_account_without_containers_and_tables_is_empty_and_stays_so(account: Account) -> None:

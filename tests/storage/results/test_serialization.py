@@ -48,6 +48,7 @@ raced = record(
 )
 BIRDS = Answer(ModelIdentity("birds", "1" * 12), "wren", 3, 0.875, (Prediction("wren", 3, 0.875),))
 UNSURE = Answer(ModelIdentity("bats", "2" * 12), "unknown", None, 0.25, (Prediction("noctule", 0, 0.25),))
+on_trial = record(shadow=BIRDS)
 two_models = record(model="birds+bats", answers=(BIRDS, UNSURE))
 damaged = record(damaged=True, decoded_fraction=0.375, color_profile="Display P3", md5_mismatch=True)
 captured = record(
@@ -374,6 +375,35 @@ def test_a_row_of_another_program_is_skipped_with_a_warning(
     assert from_any_entity({**columns, "PartitionKey": partition_key, "RowKey": row_key}) is None
     (message,) = caplog.messages
     assert message.startswith("row_unreadable partition_key='incoming' row_key='a.jpg' error=")
+
+
+class TestTheAnswerOfACandidate:
+    def test_a_sidecar_holds_its_predictions_and_a_row_does_not(self) -> None:
+        document = json.loads(to_sidecar(on_trial))
+        _VALIDATOR.validate(document)
+        assert document["shadow"]["predictions"] == [{"label": "wren", "label_index": 3, "score": 0.875}]
+        assert json.loads(to_entity(on_trial)["shadow"]) == {
+            **{"model": "birds", "model_version": "1" * 12, "label": "wren", "label_index": 3, "score": 0.875}
+        }
+        row, sidecar = from_entity(to_entity(on_trial)), from_sidecar(to_sidecar(on_trial))
+        assert sidecar == on_trial
+        assert row == replace(on_trial, shadow=BIRDS._replace(predictions=()))
+        assert same_outcome(sidecar, row)
+        _VALIDATOR.validate(json.loads(to_sidecar(row)))  # what reconcile writes for a lost sidecar
+
+    def test_without_one_nothing_is_added(self) -> None:
+        assert "shadow" not in to_entity(record())
+        assert "shadow" not in json.loads(to_sidecar(record()))
+        assert from_sidecar(to_sidecar(record())).shadow is None
+
+    @pytest.mark.parametrize("text", [DEEP, "[1]", "[[]]", '{"label": 1}', "{}", "nonsense", "1e999", "7"])
+    def test_an_edited_one_is_refused_with_one_class(self, text: str) -> None:
+        with pytest.raises(ValueError):
+            from_entity({**to_entity(on_trial), "shadow": text})
+
+    def test_one_that_no_column_holds_is_left_out_of_the_row(self) -> None:
+        """A candidate must not keep a row from being written."""
+        assert "shadow" not in to_entity(record(shadow=BIRDS._replace(label="w" * MAX_TEXT_UNITS)))
 
 
 class TestAnswersOfSeveralModels:

@@ -367,6 +367,19 @@ def test_a_model_that_cannot_be_used_is_a_problem(
     assert str(tmp_path) in text
 
 
+def test_a_candidate_is_loaded_and_a_broken_one_is_a_warning(
+    account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SHADOW_MODEL_DIR", str(APP_ROOT / "models" / "shapes"))
+    (text,) = sentences(findings(capsys), "ok", "candidate")
+    assert text.startswith("shapes, version ")
+    assert text.endswith(" works; it answers 0.1 of the images beside the model.")
+    monkeypatch.setenv("SHADOW_MODEL_DIR", str(tmp_path))
+    (text,) = sentences(findings(capsys), "warning", "candidate")
+    assert text.startswith("The candidate cannot be used, so none answers: ")
+    assert str(tmp_path) in text
+
+
 class TestTheFolder:
     def test_packages_that_differ_from_what_is_deployed(self, tmp_path: Path) -> None:
         requirements = tmp_path / "requirements.txt"

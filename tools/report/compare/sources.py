@@ -1,4 +1,4 @@
-"""Finds the answers to compare: of several models in one row, or of the rows of two tables."""
+"""Finds the answers to compare: of several models or a candidate in one row, or of the rows of two tables."""
 
 from __future__ import annotations
 
@@ -42,11 +42,13 @@ class Pair(NamedTuple):
 
 
 def of_answers(rows: Iterable[ReviewedRow]) -> Iterator[Pair]:
-    """Pair the first model's answer in a row with that of each other model in it."""
+    """Pair the first model's answer in a row with that of each other model, and the row's with that of a candidate."""
     for row in rows:
         answers = [Side(each.model, each.label, each.score) for each in row.record.answers]
         for other in answers[1:]:
             yield Pair(row, answers[0], other)
+        if shadow := row.record.shadow:
+            yield Pair(row, _side(row.record), Side(shadow.model, shadow.label, shadow.score))
 
 
 def of_tables(rows: Iterable[ReviewedRow], tables: TableServiceClient, other_table: str) -> Iterator[Pair]:

@@ -87,6 +87,16 @@ def test_each_further_model_is_compared_with_the_first() -> None:
     assert [(dict(each.other), each.agreed) for each in found] == [({NEW: 1}, 1), ({THIRD: 1}, 0)]
 
 
+def test_a_candidate_is_compared_with_the_row() -> None:
+    decided = outcome("a", label="vulpes", score=0.8, shadow=answer(NEW, "fox"))
+    several = outcome("b", answers=(answer(OLD, "fox"), answer(THIRD, "dog")), shadow=answer(NEW, "fox"))
+    pairs = list(of_answers([ReviewedRow(decided), ReviewedRow(several), ReviewedRow(outcome("c"))]))
+    assert [(pair.first.label, pair.other.model, pair.other.label) for pair in pairs] == [
+        *(("vulpes", NEW, "fox"), ("fox", THIRD, "dog"), ("fox", NEW, "fox")),
+    ]
+    assert [(dict(each.other), each.agreed) for each in compare(pairs)] == [({NEW: 2}, 1), ({THIRD: 1}, 0)]
+
+
 def test_the_command_compares_two_tables(
     empty_account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
