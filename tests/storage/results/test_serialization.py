@@ -383,7 +383,11 @@ class TestTheAnswerOfACandidate:
         _VALIDATOR.validate(document)
         assert document["shadow"]["predictions"] == [{"label": "wren", "label_index": 3, "score": 0.875}]
         assert json.loads(to_entity(on_trial)["shadow"]) == {
-            **{"model": "birds", "model_version": "1" * 12, "label": "wren", "label_index": 3, "score": 0.875}
+            "model": "birds",
+            "model_version": "1" * 12,
+            "label": "wren",
+            "label_index": 3,
+            "score": 0.875,
         }
         row, sidecar = from_entity(to_entity(on_trial)), from_sidecar(to_sidecar(on_trial))
         assert sidecar == on_trial
