@@ -53,8 +53,8 @@ param shadowModelDir string = ''
 @description('container/prefix of the candidate in the image account, instead of shadowModelDir.')
 param shadowModelBlob string = ''
 
-@description('The share of the images that the candidate answers, 0 to 1. Empty is 0.1.')
-param shadowShare string = ''
+@description('The share of the images that the candidate answers, 0 to 1.')
+param shadowShare string = '0.1'
 
 @minValue(1)
 @maxValue(1000)

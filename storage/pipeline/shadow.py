@@ -1,7 +1,7 @@
 """A candidate on trial, which answers a share of the images beside the model (``docs/adr/0035-candidates.md``).
 
-Its answer is kept beside the result and changes nothing else. Whatever goes wrong with it costs that answer, and one
-line in the log for each version of the candidate.
+Its answer is kept beside the result and changes nothing else. A fault costs that answer, and one line in the log for
+each version of the candidate.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Shadow:
             started = self._clock()
             answer = _answer(candidate.classify(content), image)
             seconds = self._clock() - started
-        except Exception as error:  # noqa: BLE001 - a trial must not cost a result, whatever the candidate does
+        except Exception as error:  # noqa: BLE001 - no fault of a candidate may cost a result
             if not isinstance(error, PermanentError):  # that one concerns this image alone
                 self._paused_until = self._clock() + PAUSE_SECONDS
             if self._is_news("failed", version):

@@ -1,4 +1,4 @@
-"""A candidate on trial: nothing waits for it, and what is wrong with it is logged once."""
+"""A candidate on trial: nothing waits for it, and each fault of it is logged once."""
 
 from __future__ import annotations
 
