@@ -63,7 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="",
         metavar="TABLE",
-        help="compare the models of an app with several, or the results with those in another results table",
+        help="compare several models or a candidate of the app, or its results with those in another results table",
     )
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("report.html"), metavar="FILE", help="write to FILE (report.html)"
