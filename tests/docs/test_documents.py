@@ -142,6 +142,13 @@ def test_commands_in_a_document_are_accepted(document: str) -> None:
     assert [text for text in map(complaint, commands(document)) if text] == []
 
 
+@pytest.mark.parametrize("document", [name for name in documents() if name != "CHANGELOG.md"])
+def test_a_document_has_each_section_once(document: str) -> None:
+    sections = re.findall(r"^## .+$", FENCE.sub("", read(document)), re.MULTILINE)
+
+    assert len(sections) == len(set(sections))
+
+
 def test_the_readme_leads_to_every_document() -> None:
     one_click = {target.partition("#")[0] for target in LINK.findall(read("README.md"))}
     decisions = {f"docs/adr/{target}" for target in LINK.findall(read("docs/adr/README.md"))}
