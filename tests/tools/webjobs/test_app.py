@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
 
 from storage.pipeline import messages
 from storage.pipeline.queue import RequestQueue
@@ -19,7 +21,29 @@ from tools.sample_photos.samples import render_samples
 from tools.webjobs.events import CREATED, DELETED, blob_event
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.tools.webjobs.conftest import Accounts
     from tools.webjobs.app_host import AppHost
+
+
+class Webhook(NamedTuple):
+    """An app whose uploads arrive as events, and its storage."""
+
+    lab: Lab
+    app: AppHost
+
+
+@pytest.fixture(scope="module")
+def webhook(
+    program: Path, worker_python: Path, accounts: Accounts, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Webhook]:
+    """One app for a module: each test has blobs of its own names, and a host and its worker take seconds to start."""
+    lab = Lab(program, worker_python, accounts.pair(), tmp_path_factory.mktemp("webhook"))
+    with lab.app(BLOB_TRIGGER_SOURCE="EventGrid") as app:
+        yield Webhook(lab, app)
+    lab.clients.close()
 
 
 def endings(app: AppHost) -> list[Any]:
@@ -51,43 +75,54 @@ class TestUploads:
 
 
 class TestEventGrid:
-    def test_each_event_ends_in_the_row_that_is_promised(self, lab: Lab) -> None:
+    def test_each_event_ends_in_the_row_that_is_promised(self, webhook: Webhook) -> None:
+        lab, app = webhook
         lab.upload("new.jpg", photo())
         lab.upload("twice.jpg", photo())
         lab.upload("still there.jpg", photo())
         neighbour = lab.clients.blobs.create_container("neighbour")
         neighbour.upload_blob("theirs.jpg", photo())
-        with lab.app(BLOB_TRIGGER_SOURCE="EventGrid") as app:
-            reply = app.deliver(
-                [{**event(lab, "new.jpg"), "data": {"validationCode": "code-1"}}], event_type="SubscriptionValidation"
-            )
-            assert (reply.status, json.loads(reply.body)) == (200, {"validationResponse": "code-1"})
-            events = [
-                event(lab, "new.jpg"),
-                event(lab, "twice.jpg"),
-                event(lab, "twice.jpg"),
-                event(lab, "still there.jpg", kind=DELETED),
-                event(lab, "gone.jpg"),
-                event(lab, "theirs.jpg", container="neighbour"),
-            ]
-            assert app.deliver(events).status == 202
-            rows = lab.wait_for_rows("new.jpg", "twice.jpg", "still there.jpg")
-            until(lambda: lab.waiting(INTERNAL_QUEUE) == 0)
-            until(lambda: "open" not in endings(app))
-        assert {name: str(row.status) for name, row in rows.items()} == dict.fromkeys(
-            ("new.jpg", "twice.jpg", "still there.jpg"), "classified"
+        reply = app.deliver(
+            [{**event(lab, "new.jpg"), "data": {"validationCode": "code-1"}}], event_type="SubscriptionValidation"
         )
+        assert (reply.status, json.loads(reply.body)) == (200, {"validationResponse": "code-1"})
+        events = [
+            event(lab, "new.jpg"),
+            event(lab, "twice.jpg"),
+            event(lab, "twice.jpg"),
+            event(lab, "still there.jpg", kind=DELETED),
+            event(lab, "gone.jpg"),
+            event(lab, "theirs.jpg", container="neighbour"),
+        ]
+        assert app.deliver(events).status == 202
+        names = ("new.jpg", "twice.jpg", "still there.jpg")
+        rows = lab.wait_for_rows(*names)
+        until(lambda: lab.waiting(INTERNAL_QUEUE) == 0)
+        until(lambda: "open" not in endings(app))
+        assert {name: str(rows[name].status) for name in names} == dict.fromkeys(names, "classified")
+        assert not {"gone.jpg", "theirs.jpg"} & set(lab.rows())
         assert "event_ignored" in app.worker_log
         assert set(endings(app)) == {None}
 
-    def test_the_webhook_fails_at_the_event_of_a_renamed_file(self, lab: Lab) -> None:
+    def test_the_webhook_fails_at_the_event_of_a_renamed_file(self, webhook: Webhook) -> None:
         """So the subscription leaves ``BlobRenamed`` out, and ``reconcile`` finds such files (ADR 23)."""
+        lab, app = webhook
         lab.upload("renamed.jpg", photo())
         renamed = event(lab, "renamed.jpg", kind="Microsoft.Storage.BlobRenamed")
         url = renamed["data"].pop("url")
         renamed["data"] |= {"api": "RenameFile", "sourceUrl": url.replace("renamed", "earlier"), "destinationUrl": url}
-        with lab.app(BLOB_TRIGGER_SOURCE="EventGrid") as app:
-            assert app.deliver([renamed]).status == 500
+        assert app.deliver([renamed]).status == 500
+
+
+class TestQueues:
+    def test_messages_of_classify_requests(self, webhook: Webhook) -> None:
+        lab, _ = webhook
+        names = ("asked for.jpg", "other/asked for.jpg")
+        for name in names:
+            lab.upload(name, photo())
+        RequestQueue(lab.clients).send(messages.Request("incoming", names))
+        rows = lab.wait_for_rows(*names)
+        assert {str(rows[name].status) for name in names} == {"classified"}
 
 
 class TestTrouble:
@@ -99,13 +134,3 @@ class TestTrouble:
         assert str(rows["slow.jpg"].status) == "classified"
         assert app.worker_starts == 2
         assert "Timeout value of 00:00:20" in app.host.log
-
-
-class TestQueues:
-    def test_messages_of_classify_requests(self, lab: Lab) -> None:
-        lab.upload("asked for.jpg", photo())
-        lab.upload("other/asked for.jpg", photo())
-        with lab.app(BLOB_TRIGGER_SOURCE="EventGrid"):
-            RequestQueue(lab.clients).send(messages.Request("incoming", ("asked for.jpg", "other/asked for.jpg")))
-            rows = lab.wait_for_rows("asked for.jpg", "other/asked for.jpg")
-        assert {str(row.status) for row in rows.values()} == {"classified"}
