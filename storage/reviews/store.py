@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self
@@ -21,7 +21,7 @@ from azure.data.tables import UpdateMode
 from inference.errors import TransientError
 from storage.errors import translate_errors
 from storage.keys import content_prefix, review_keys
-from storage.reviews.review import from_any_entity, to_entity
+from storage.reviews.review import Sample, from_any_entity, to_entity
 from storage.tables import Span, TableReader
 
 if TYPE_CHECKING:
@@ -111,8 +111,14 @@ class ReviewStore:
         self._create_table()
         for _ in range(_TRIES):
             existing = list(self._pool.map(lambda item: self._existing(*item), batch))
-            changes = [_change(review, found.own) for (_, review), found in zip(batch, existing, strict=True)]
-            if self._write(list(_operations(batch, existing, changes))):
+            kept = [
+                (content, _kept(review, found.own)) for (content, review), found in zip(batch, existing, strict=True)
+            ]
+            changes = [
+                _change(review, after, found.own)
+                for (_, review), (_, after), found in zip(batch, kept, existing, strict=True)
+            ]
+            if self._write(list(_operations(kept, existing, changes))):
                 return [
                     Written(content, review, change, tuple(found.others))
                     for (content, review), change, found in zip(batch, changes, existing, strict=True)
@@ -172,16 +178,29 @@ def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield from (of_folder[start : start + BATCH] for start in range(0, len(of_folder), BATCH))
 
 
-def _change(review: Review, own: Review | None) -> Change:
+def _kept(review: Review, own: Review | None) -> Review:
+    """The later of a reviewer's two reviews of one content, drawn at random if either was drawn for the same answer.
+
+    People look again at the doubtful photos. If that took those out of the random sample, the others would be too good.
+    """
+    if own is None:
+        return review
+    later = review if review.reviewed_at > own.reviewed_at else own
+    of_same_answer = (review.label, review.model_version) == (own.label, own.model_version)
+    drawn = of_same_answer and Sample.RANDOM in (review.sample, own.sample)
+    return replace(later, sample=Sample.RANDOM) if drawn else later
+
+
+def _change(review: Review, kept: Review, own: Review | None) -> Change:
     if own is None:
         return Change.ADDED
-    if review.is_same_as(own):
-        return Change.UNCHANGED
-    return Change.REPLACED if review.reviewed_at > own.reviewed_at else Change.OUTDATED
+    if not kept.is_same_as(own):
+        return Change.REPLACED
+    return Change.UNCHANGED if replace(review, sample=own.sample).is_same_as(own) else Change.OUTDATED
 
 
-def _operations(batch: Sequence[Item], existing: Sequence[_Existing], changes: Sequence[Change]) -> Iterator[Any]:
-    for item, found, change in zip(batch, existing, changes, strict=True):
+def _operations(kept: Sequence[Item], existing: Sequence[_Existing], changes: Sequence[Change]) -> Iterator[Any]:
+    for item, found, change in zip(kept, existing, changes, strict=True):
         if change not in (Change.ADDED, Change.REPLACED):
             continue
         if found.etag:

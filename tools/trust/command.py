@@ -85,8 +85,8 @@ def run(args: argparse.Namespace) -> int:
         print_trust(model, findings, trust, args.precision)
     if findings is not None and not stated:
         _message(_no_sample(findings, args.precision))
-    if args.write_decision is not None and trust is not None:
-        return 0 if stated and _write(args.write_decision, trust, args.precision) else 1
+    if args.write_decision is not None:
+        return 0 if trust is not None and stated and _write(args.write_decision, trust, args.precision) else 1
     return 0 if stated or findings is None else 1
 
 

@@ -161,6 +161,22 @@ def test_the_newest_review_decides_and_the_draw_puts_a_photo_into_the_sample(tru
     assert (found["reviewed"], found["right"]) == (20, 15)
 
 
+@pytest.mark.parametrize("step", [1, -1])
+def test_a_second_look_at_chosen_photos_leaves_the_random_sample_whole(trusting: Trusting, step: int) -> None:
+    fox = trusting.rows("fox", 50)
+    looks: list[tuple[list[Record], str, dict[str, Any]]] = [
+        (fox[:15], "", {}),
+        (fox[15:20], "owl", {}),
+        (fox[15:20], "badger", {"sample": Sample.CHOSEN, "reviewed_at": NOON + timedelta(hours=2)}),
+    ]
+    for records, answer, changes in looks[::step]:
+        trusting.review(records, answer, **changes)
+    found = trusting.run()["labels"]
+    assert (found["fox"]["reviewed"], found["fox"]["right"]) == (20, 15)
+    assert "badger" in found
+    assert "owl" not in found
+
+
 def test_photos_of_another_model_are_left_out_by_name(trusting: Trusting) -> None:
     trusting.review(trusting.rows("fox", 80)[:60])
     trusting.rows("fox", 20, model_version="older")
@@ -227,9 +243,10 @@ def test_photos_classified_after_the_reviews_are_named(trusting: Trusting) -> No
     assert "30 photos were classified after the day of the newest review" in trusting.text()
 
 
-def test_an_empty_table_is_no_error_and_creates_nothing(trusting: Trusting) -> None:
+def test_an_empty_table_is_no_error_and_creates_nothing(trusting: Trusting, tmp_path: Path) -> None:
     assert trusting.run()["overall"] is None
     assert "has no rows" in trusting.err
+    assert trusting.run("--write-decision", str(tmp_path / "decision.json"), code=1)["overall"] is None
     settings = trusting.account.settings
     tables = {each.name for each in trusting.account.clients.tables.list_tables()}
     assert tables.isdisjoint({settings.results_table, settings.reviews_table})
