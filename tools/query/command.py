@@ -25,7 +25,7 @@ from tools.query.names import nothing_matches, understood
 from tools.query.output import FORMATS
 from tools.query.progress import RowProgress
 from tools.query.reviews import add_review_filters, reviewed_query
-from tools.query.similar import add_similarity, added_column, equal_images, similar_images
+from tools.query.similar import WithoutHash, add_similarity, added_column, equal_images, similar_images
 from tools.terminal import fitted
 
 if TYPE_CHECKING:
@@ -85,16 +85,19 @@ def run(args: argparse.Namespace) -> int:
         settings = account.settings
         row_filter = understood(read_filter(args, settings.incoming_container), account)
         query = reviewed_query(account, row_filter, args.selection, verify=args.verify)
+        without_hash = WithoutHash()
         complete = True
         if args.events:
             count = _answer_events(query, args)
         elif args.count:
-            count = _count(account, query, args)
+            count = _count(account, query, args, without_hash)
             _print_count(count, args)
         else:
-            count, complete = _print_rows(account, query, args)
+            count, complete = _print_rows(account, query, args, without_hash)
         if not count:
             _print_message(nothing_matches(account, row_filter))
+        if without_hash.message:
+            _print_message(without_hash.message)
     if args.explain:
         explained = {
             "kind": str(query.kind),
@@ -108,7 +111,9 @@ def run(args: argparse.Namespace) -> int:
     return 0 if complete else 1
 
 
-def _print_rows(account: Account, query: ReviewedQuery, args: argparse.Namespace) -> tuple[int, bool]:
+def _print_rows(
+    account: Account, query: ReviewedQuery, args: argparse.Namespace, without_hash: WithoutHash
+) -> tuple[int, bool]:
     """Print the rows, and download their images if requested; return their number, and whether all images are there."""
     output = FORMATS[args.format](added_column(args))
     count = 0
@@ -118,8 +123,9 @@ def _print_rows(account: Account, query: ReviewedQuery, args: argparse.Namespace
             downloads = stack.enter_context(
                 Downloads(account.clients.blobs, account.stores.source, args.download, _print_message)
             )
+        rows = _rows(account, query, args, without_hash)
         output.begin()
-        for row, added in _rows(account, query, args):
+        for row, added in rows:
             output.show(row, added)
             count += 1
             if downloads:
@@ -151,19 +157,21 @@ def _print_count(count: int, args: argparse.Namespace) -> None:
     print(json.dumps({"count": count}) if args.format == "jsonl" else count, flush=True)
 
 
-def _count(account: Account, query: ReviewedQuery, args: argparse.Namespace) -> int:
+def _count(account: Account, query: ReviewedQuery, args: argparse.Namespace, without_hash: WithoutHash) -> int:
     if added_column(args) or args.selection:
-        return sum(1 for _ in _rows(account, query, args))
+        return sum(1 for _ in _rows(account, query, args, without_hash))
     return query.query.count(args.limit)
 
 
-def _rows(account: Account, query: ReviewedQuery, args: argparse.Namespace) -> Iterator[tuple[ReviewedRow, int | None]]:
+def _rows(
+    account: Account, query: ReviewedQuery, args: argparse.Namespace, without_hash: WithoutHash
+) -> Iterator[tuple[ReviewedRow, int | None]]:
     """The rows to print, each with the value of the column that --duplicates or --like adds."""
     found: Iterable[tuple[Record, int]]
     if args.duplicates:
-        found = equal_images(query.query)
+        found = equal_images(query.query, without_hash)
     elif args.like is not None:
-        found = similar_images(account, query.query, args.like, args.within)
+        found = similar_images(account, query.query, args.like, args.within, without_hash)
     else:
         return ((row, None) for row in query.rows(args.limit))
     records, values = tee(found)

@@ -15,11 +15,12 @@ from inference.phash import phash
 from storage.query.plan import Filter
 from storage.query.query import Query
 from storage.query.similar import MAX_DISTANCE, groups_of_equal_content, similar_pictures
+from storage.results.record import Status
 from tools.query.names import inside_container
 from tools.terminal import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from storage.results.record import Record
     from tools.account import Account
@@ -56,20 +57,60 @@ def added_column(args: argparse.Namespace) -> str | None:
     return None if args.like is None else "distance"
 
 
-def equal_images(query: Query) -> Iterator[tuple[Record, int]]:
+class WithoutHash:
+    """Counts the classified images that cannot be compared: an earlier version of the app kept no hash of them."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def counted(self, records: Iterable[Record], column: str) -> Iterator[Record]:
+        """Yield the rows; the count begins anew.
+
+        Args:
+            records: The rows.
+            column: That of the hash: ``content_md5``, or ``phash``, which damaged pictures never have.
+        """
+        self._count = 0
+        for record in records:
+            is_complete = column == "content_md5" or not record.damaged
+            if record.status is Status.CLASSIFIED and is_complete and getattr(record, column) is None:
+                self._count += 1
+            yield record
+
+    @property
+    def message(self) -> str | None:
+        """A sentence about these images; ``None`` where there is none."""
+        if not self._count:
+            return None
+        subject = "1 image was" if self._count == 1 else f"{self._count:,} images were"
+        return (
+            f"{subject} not compared: the row has no hash, because an earlier version of the app wrote it. "
+            "`python -m tools backfill --force` classifies images again."
+        )
+
+
+def equal_images(query: Query, without_hash: WithoutHash) -> Iterator[tuple[Record, int]]:
     """Yield the rows of each content that several images have, with the number of the group, from 1."""
-    for number, group in enumerate(groups_of_equal_content(query.records), 1):
+
+    def records() -> Iterator[Record]:
+        return without_hash.counted(query.records(), "content_md5")
+
+    for number, group in enumerate(groups_of_equal_content(records), 1):
         for record in group:
             yield record, number
 
 
-def similar_images(account: Account, query: Query, image: str, within: int | None) -> list[tuple[Record, int]]:
+def similar_images(
+    account: Account, query: Query, image: str, within: int | None, without_hash: WithoutHash
+) -> list[tuple[Record, int]]:
     """Return the rows whose picture looks like an image, with the distance in bits, nearest first.
 
     Raises:
         ConfigurationError: The image has no perceptual hash.
     """
-    return similar_pictures(query.records(), _hash_of(account, image), _WITHIN if within is None else within)
+    asked = _hash_of(account, image)
+    records = without_hash.counted(query.records(), "phash")
+    return similar_pictures(records, asked, _WITHIN if within is None else within)
 
 
 def _hash_of(account: Account, image: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from azure.data.tables import UpdateMode
 from PIL import Image as Pictures
 
 from inference import classifier
@@ -79,3 +80,22 @@ def test_equal_and_similar_images_are_found(
     assert "neither an image with a row" in capsys.readouterr().err
     assert main(["query", "--within", "3"]) == 2
     assert "add --like" in capsys.readouterr().err
+
+
+def test_images_whose_rows_have_no_hash_are_counted(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows of an earlier version have neither hash: without a word, an answer would seem complete."""
+    table = account.clients.tables.get_table_client(account.settings.results_table)
+    for entity in list(table.query_entities("blob_name eq 'b/copy.jpg' or blob_name eq 'other.jpg'")):
+        for column in ("content_md5", "phash"):
+            entity.pop(column)
+        table.update_entity(entity, mode=UpdateMode.REPLACE)
+
+    assert main(["query", "--duplicates", "--count"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "0\n"
+    assert "2 images were not compared" in err
+    assert "backfill --force" in err
+    assert main(["query", "--like", "fox.jpg", "--json"]) == 0
+    assert "2 images were not compared" in capsys.readouterr().err
+    assert main(["query", "--like", "missing.jpg"]) == 2
+    assert capsys.readouterr().out == "", "an answer that cannot be given has no header"
