@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,14 @@ def test_the_page_shows_differing_images_with_their_pictures() -> None:
     assert "<span>deleted</span>" in section
     assert "c.jpg" not in section
     assert '<section id="reviewed"' not in page_about(records)
+
+
+def test_the_links_at_the_top_are_in_the_order_of_the_sections() -> None:
+    page = page_about([outcome(name) for name in ("a.jpg", "b.jpg")], reviews=reviews_of)
+    navigation, _, content = page[page.index("<nav") :].partition("</nav>")
+    links = re.findall(r'href="#([a-z]+)"', navigation)
+    assert links == re.findall(r'<section id="([a-z]+)"', content)
+    assert {"reviewed", "weeks"} <= set(links)
 
 
 def test_the_command_joins_the_imported_reviews(
