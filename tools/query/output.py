@@ -165,6 +165,11 @@ def spreadsheet_cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
+def without_apostrophe(text: str) -> str:
+    """The text that ``spreadsheet_cell`` was given."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+
+
 def set_csv_encoding() -> None:
     """Let stdout take CSV: UTF-8, and no line end but those of the CSV writer."""
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -8,6 +8,7 @@ of the photos; coordinates that are not given are those of the first photo with 
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from inference.errors import ConfigurationError
 from storage.keys import folder_of
 from tools.export.formats.camtrap_dp import terms
 from tools.export.formats.camtrap_dp.zones import parse_zone, written, zoned
+from tools.query.output import spreadsheet_cell, without_apostrophe
 from tools.terminal import printable
 
 if TYPE_CHECKING:
@@ -152,7 +154,9 @@ class Deployments:
                 lines = csv.DictWriter(file, [*_OWN_COLUMNS, *terms.DEPLOYMENTS])
                 lines.writeheader()
                 for folder, deployment in sorted(self._by_folder.items()):
-                    lines.writerow({"folder": folder, "timezone": str(deployment.zone or ""), **deployment.row()})
+                    names = {"folder": folder, "deploymentID": deployment.identifier}
+                    safe_names = {name: spreadsheet_cell(cell) for name, cell in names.items()}
+                    lines.writerow({"timezone": str(deployment.zone or ""), **deployment.row(), **safe_names})
         return f"{template}, and give that file as --deployments"
 
 
@@ -173,7 +177,8 @@ def read_deployments(path: Path, zone: tzinfo | None) -> tuple[dict[str, Deploym
         columns = list(cells)
         where = f"{path.name}, line {number}"
         for name in ("folder", "deploymentID"):
-            if name not in cells or (name == "deploymentID" and not cells[name]):
+            cells[name] = without_apostrophe(cells[name]) if name in cells else ""
+            if name not in columns or (name == "deploymentID" and not cells[name]):
                 raise ConfigurationError(f"{where}: {name} is missing.")
         try:
             own_zone = parse_zone(cells["timezone"]) if cells.get("timezone") else zone
@@ -197,7 +202,8 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         text = path.read_text(encoding="utf-8-sig")
         header = text.partition("\n")[0]
         delimiter = max(",;\t", key=header.count)
-        reader = csv.DictReader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
+        # Not splitlines(): a folder may hold a character, such as U+2028, that ends a line there and not in CSV.
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         for cells in reader:
             yield reader.line_num, {str(name).strip(): str(cell or "").strip() for name, cell in cells.items() if name}
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -234,6 +234,23 @@ def test_no_coordinate_is_invented_and_a_file_to_fill_in_is_written(tmp_path: Pa
     assert {*map(tuple, spatial["coordinates"][0])} == {(4.25, 50.7), (4.25, 52.5), (13.25, 50.7), (13.25, 52.5)}
 
 
+def test_the_file_to_fill_in_is_safe_in_a_spreadsheet_and_comes_back(tmp_path: Path) -> None:
+    """Its folders are names of uploads: one may begin like a formula, or hold a character that ends lines elsewhere."""
+    folders = ["=cmd|' -C calc'!A0", "@a", "'quoted", "line\u2028separator\x0cfeed", 'a "b", c']
+    rows = [photo(f"{folder}/1.jpg", latitude=None) for folder in folders]
+    with pytest.raises(ConfigurationError, match="fill in latitude"):
+        package(tmp_path, rows)
+    template = tmp_path / "package-deployments.csv"
+    lines = table(template)
+    assert not [cell for line in lines for cell in line.values() if cell.startswith(("=", "@"))]
+    with template.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, lines[0])
+        writer.writeheader()
+        writer.writerows({**line, "latitude": "52.5", "longitude": "13.25"} for line in lines)
+    found = package(tmp_path, rows, deployments=template)
+    assert {each["deploymentID"] for each in found["deployments"]} == set(folders)
+
+
 def without_line(path: Path, number: int) -> Path:
     lines = path.read_text(encoding="utf-8").splitlines()
     path.write_text("\n".join([*lines[:number], *lines[number + 1 :]]), encoding="utf-8")
