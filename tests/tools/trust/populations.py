@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,12 @@ class Images:
 
     scores: NDArray[np.float64]
     truth: NDArray[np.int64]
+
+    @cached_property
+    def bands(self) -> list[NDArray[np.intp]]:
+        """Positions of the images of each band."""
+        band = np.searchsorted(BAND_EDGES, self.scores, side="right")
+        return [np.flatnonzero(band == each) for each in range(4)]
 
 
 class Population:
@@ -66,13 +73,12 @@ class Population:
         tally._reviewed.clear()
         tally._answers.clear()
         for label, images in self.images.items():
-            bands = np.searchsorted(BAND_EDGES, images.scores, side="right")
-            for band in range(4):
-                members = np.flatnonzero(bands == band)
-                share = 1 / 4 if even else len(members) / len(bands)
+            for members in images.bands:
+                share = 1 / 4 if even else len(members) / len(images.scores)
                 size = min(len(members), int(np.ceil(per_label[label] * share)))
-                for each in rng.choice(members, size, replace=False):
-                    tally.add_review(Review(label, float(images.scores[each]), self.names[images.truth[each]]))
+                drawn = rng.choice(members, size, replace=False)
+                for score, truth in zip(images.scores[drawn].tolist(), images.truth[drawn].tolist(), strict=True):
+                    tally.add_review(Review(label, score, self.names[truth]))
 
 
 def population(
