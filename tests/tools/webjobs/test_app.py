@@ -75,6 +75,8 @@ class TestUploads:
 
 
 class TestEventGrid:
+    """In one class, which ``--dist loadscope`` gives to one process, so that they share the app."""
+
     def test_each_event_ends_in_the_row_that_is_promised(self, webhook: Webhook) -> None:
         lab, app = webhook
         lab.upload("new.jpg", photo())
@@ -113,8 +115,6 @@ class TestEventGrid:
         renamed["data"] |= {"api": "RenameFile", "sourceUrl": url.replace("renamed", "earlier"), "destinationUrl": url}
         assert app.deliver([renamed]).status == 500
 
-
-class TestQueues:
     def test_messages_of_classify_requests(self, webhook: Webhook) -> None:
         lab, _ = webhook
         names = ("asked for.jpg", "other/asked for.jpg")
