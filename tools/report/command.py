@@ -6,6 +6,7 @@ shows thumbnails of up to 10,000 of them, sampled evenly per label, and states w
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from tools.account import open_account
 from tools.query.filters import add_filters, read_filter
 from tools.query.names import nothing_matches, understood
 from tools.query.reviews import add_review_filters, reviewed_query
-from tools.report.compare.comparison import compare
+from tools.report.compare.comparison import Comparison, compare
 from tools.report.compare.section import with_pictures
 from tools.report.compare.sources import check_table, of_answers, of_tables
 from tools.report.drift.section import ChangePhotos, drift
@@ -68,6 +69,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("report.html"), metavar="FILE", help="write to FILE (report.html)"
     )
+    parser.add_argument("--json", action="store_true", help="print the summary as a JSON line")
     parser.epilog = (
         "examples:\n"
         "  python -m tools report --since 7d -o week.html\n"
@@ -110,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
                 if row.record.status is Status.CLASSIFIED:
                     changes.add(row.record)
         weeks = drift(tally, changes, _pictures(account, changes.records()))
-        compared = None
+        compared, comparisons = None, list[Comparison]()
         if args.compare is not None:
             comparisons = compare(_pairs(account, query_filter, args, progress))
             showing = {pair.row.record.image: pair.row.record for each in comparisons for pair in each.differing}
@@ -121,6 +123,11 @@ def run(args: argparse.Namespace) -> int:
         file.write_text(report.render(thumbnails), encoding="utf-8")
         size = file.stat().st_size
     missing = Counter(str(each) for each in thumbnails if isinstance(each, MissingThumbnail))
+    if args.json:
+        numbers = {"images": summary.images, "pictures": len(thumbnails), "without_thumbnail": dict(missing)}
+        models = None if args.compare is None else [comparison.to_json() for comparison in comparisons]
+        print(json.dumps({"event": "summary", "path": str(args.output), **numbers, "bytes": size, "compared": models}))
+        return 0
     reasons = ", ".join(f"{number:,} {reason}" for reason, number in missing.most_common())
     without = f", {missing.total():,} without a thumbnail ({reasons})" if missing else ""
     console.print(
@@ -152,7 +159,11 @@ def _in_words(query_filter: Filter, selection: Selection | None) -> list[str]:
         "score from": None if query_filter.min_score is None else f"{query_filter.min_score:g}",
         "since": query_filter.since and f"{query_filter.since:%Y-%m-%d %H:%M}",
         "before": query_filter.until and f"{query_filter.until:%Y-%m-%d %H:%M}",
+        "captured since": query_filter.taken_since and f"{query_filter.taken_since:%Y-%m-%d %H:%M}",
+        "captured before": query_filter.taken_until and f"{query_filter.taken_until:%Y-%m-%d %H:%M}",
+        "camera": query_filter.camera,
         "status": query_filter.status,
+        "reason": query_filter.reason,
         "model": query_filter.model,
     }
     words = [f"{name} {value}" for name, value in conditions.items() if value is not None]

@@ -34,7 +34,7 @@ def read_export(
             all are by one person.
 
     Raises:
-        ConfigurationError: The annotations are by several people.
+        ConfigurationError: The annotations are by several people, or none is by ``annotator``.
     """
     found = [(place, task, annotation) for place, task in enumerate(tasks, 1) for annotation in _annotations(task)]
     people = {_person(annotation) for _, _, annotation in found if annotation is not None}
@@ -44,6 +44,10 @@ def read_export(
             f"These annotations are by several people ({names:.200}): import the file once for each, with --annotator "
             "and --by."
         )
+    submitted = [annotation for _, _, annotation in found if annotation is not None]
+    if annotator is not None and submitted and not any(annotator in _names(each) for each in submitted):
+        names = ", ".join(sorted(printable(person) for person in people))
+        raise ConfigurationError(f"No annotation is by {printable(annotator):.80}, but by {names:.200}.")
     for place, task, annotation in found:
         if annotation is not None and annotator is not None and annotator not in _names(annotation):
             continue

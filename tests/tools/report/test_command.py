@@ -126,6 +126,30 @@ def test_the_filters_of_query_apply_and_the_page_states_them(account: Account, t
     assert re.search(r"Only folder a, label dog, since 20\d\d-\d\d-\d\d \d\d:\d\d\.", path.read_text(encoding="utf-8"))
 
 
+def test_the_page_states_filters_of_capture_and_reason(account: Account, tmp_path: Path) -> None:
+    path = tmp_path / "few.html"
+    filters = ("--taken-since", "2026-01-02", "--taken-until", "2026-02-03", "--camera", "<b>X", "--reason", "empty")
+    assert main(["report", *filters, "-o", str(path)]) == 0
+    words = "Only captured since 2026-01-02 00:00, captured before 2026-02-03 00:00, camera &lt;b&gt;X, reason empty."
+    assert words in path.read_text(encoding="utf-8")
+
+
+def test_the_summary_as_json(account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    classified(account, "a.jpg", photo("red"))
+    classified(account, "b.jpg", b"no picture")
+    path = tmp_path / "report.html"
+    assert main(["report", "--json", "-o", str(path)]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "event": "summary",
+        "path": str(path),
+        "images": 2,
+        "pictures": 2,
+        "without_thumbnail": {"undecodable": 1},
+        "bytes": path.stat().st_size,
+        "compared": None,
+    }
+
+
 def test_an_empty_account_is_a_page_and_nothing_is_created(account: Account, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     assert main(["report", "-o", str(path)]) == 0

@@ -88,6 +88,8 @@ def test_of_several_people_each_is_imported_by_name(importing: Importing) -> Non
     both = task(importing.container, annotation("dog"), annotation("cat", completed_by=bob))
     assert imported(importing, both, code=2) == {}
     assert "by several people (10, bob@example.org)" in importing.err
+    assert imported(importing, both, options=("--annotator", "12"), code=2) == {}
+    assert "No annotation is by 12, but by 10, bob@example.org." in importing.err
     assert imported(importing, both, options=("--annotator", "10"))["added"] == 1
     summary = imported(importing, both, options=("--annotator", "bob@example.org"), by="Bob")
     assert summary == {"reviews": 1, "added": 1, "disputed": 1, "without_row": 1}

@@ -9,7 +9,7 @@ import heapq
 import math
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,6 +88,15 @@ class Comparison:
             self.other_right += 1
         else:
             self.neither_right += 1
+
+    def to_json(self) -> dict[str, Any]:
+        """The models, by images, and the numbers."""
+        numbers = ("images", "agreed", "reviewed", "both_right", "first_right", "other_right", "neither_right")
+        return {
+            "first": [f"{model.name} {model.version}" for model, _ in self.first.most_common()],
+            "other": [f"{model.name} {model.version}" for model, _ in self.other.most_common()],
+            **{name: getattr(self, name) for name in numbers},
+        }
 
     @property
     def differing(self) -> list[Pair]:

@@ -143,7 +143,11 @@ def test_the_command_compares_the_models_of_an_app(
     corrections.write_text(json.dumps({"version": 1, "container": container, "reviews": [entry]}))
     assert main(["review", "import", str(corrections), "--by", "Ana"]) == 0
     target = tmp_path / "report.html"
-    assert main(["report", "--compare", "-o", str(target)]) == 0
+    capsys.readouterr()
+    assert main(["report", "--compare", "--json", "-o", str(target)]) == 0
+    (compared,) = json.loads(capsys.readouterr().out)["compared"]
+    assert (compared["first"], compared["other"]) == ([f"{OLD.name} {OLD.version}"], [f"{NEW.name} {NEW.version}"])
+    assert (compared["images"], compared["agreed"], compared["other_right"]) == (1, 0, 1)
     page = target.read_text(encoding="utf-8")
     assert "the first is right on 0, the other on 1, neither on 0" in page
     capsys.readouterr()
