@@ -77,7 +77,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Where -o names a folder of --since-last, a run without that option writes every day again.\n"
         "Ctrl+C leaves an earlier export as it was, or nothing; folders of --since-last and imagefolder keep\n"
         "the complete files, and the next run goes on.\n"
-        "Exit 0: done, also without a row. 1: an image could not be copied. 2: misuse.\n\n"
+        "Exit 0: done, also without a row. 1: an image could not be copied. 2: misuse, or camtrap-dp without a\n"
+        "time, a place or a zone that it needs.\n\n"
         "examples:\n"
         "  python -m tools export --format xlsx -o week.xlsx --since 7d\n"
         "  python -m tools export --format parquet -o results --since-last\n"
@@ -113,6 +114,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _destination(chosen: Format, target: Path, args: argparse.Namespace) -> AbstractContextManager[Path]:
     if chosen.continues(args):
+        if target.exists() and not target.is_dir():
+            raise ConfigurationError(f"{target} is a file: give the name of a folder.")
         return nullcontext(target)
     return complete_folder(target, chosen.contents) if chosen.contents else complete_file(target)
 

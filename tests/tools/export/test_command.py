@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -180,3 +181,28 @@ def test_a_run_that_is_stopped_leaves_the_earlier_file(name: str, code: int, tmp
     assert target.read_text() == "earlier"
     is_removed = signal.Signals[name] is signal.SIGINT
     assert names(tmp_path) == (["all.csv"] if is_removed else [".all.csv.partial", "all.csv"])
+
+
+@pytest.mark.parametrize(
+    "options", [["imagefolder"], ["imagefolder", "--list"], ["parquet", "--since-last"]], ids=" ".join
+)
+def test_a_file_where_a_folder_belongs_is_misuse(
+    options: list[str], rows: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "notes.txt"
+    target.write_text("mine")
+    assert main(["export", "-o", str(target), "--format", *options]) == 2
+    assert f"{target} is a file" in capsys.readouterr().err
+    assert target.read_text() == "mine"
+
+
+def test_the_columns_of_a_file_are_those_that_the_documents_name() -> None:
+    table = (ROOT / "docs/results.md").read_text(encoding="utf-8").partition("## Capture facts")[0]
+    of_the_row = {name for line in table.splitlines() if line.startswith("| `") for name in words(line.split("|")[1])}
+    sentence = (ROOT / "docs/exports.md").read_text(encoding="utf-8").partition("except `answers`")[2]
+    left_out = {"answers", *words(sentence.partition("(")[0])}
+    assert of_the_row - left_out == set(COLUMNS)
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"`(\w+)`", text)
