@@ -30,7 +30,8 @@ LONGEST = (
         "tools/devhost/test_host.py",
         "tools/chaos",
     ),
-    *("deploy/test_secrets.py", "test_end_to_end.py", "tools/bench", "inference/decoding", "storage/reconcile"),
+    *("storage/results/test_commit_interleavings.py", "inference/decoding", "deploy/test_secrets.py"),
+    *("test_end_to_end.py", "tools/bench", "storage/reconcile", "tools/trust", "tools/test_demo.py"),
 )
 
 # How long an example takes says how busy the machine is.
