@@ -171,8 +171,7 @@ def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
     for content, review in items:
         address = review_keys(*content, review.reviewed_by)
         before = latest.get(address)
-        if before is None or review.reviewed_at >= before[1].reviewed_at:
-            latest[address] = content, review
+        latest[address] = content, review if before is None else _kept(before[1], review)
     for _, group in groupby(sorted(latest), key=lambda address: address.partition_key):
         of_folder = [latest[address] for address in group]
         yield from (of_folder[start : start + BATCH] for start in range(0, len(of_folder), BATCH))

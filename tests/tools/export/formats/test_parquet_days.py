@@ -12,6 +12,7 @@ import pytest
 
 from inference.errors import ConfigurationError
 from storage.query.plan import Filter
+from storage.results.record import Status
 from storage.reviews.join import ReviewedRow
 from tests.storage.samples import record, review
 from tools.export.formats import parquet_days
@@ -157,6 +158,20 @@ def test_a_new_decision_is_applied_to_every_day(table: Table, tmp_path: Path) ->
     assert days(tmp_path) == {9: {"a": "dog", "b": "dog"}, 8: {"c": "dog"}, 0: {"d": "dog"}}
     run(tmp_path, table)
     assert table.read == ["d"]
+
+
+def test_a_decision_that_is_withdrawn_is_gone_from_every_day(table: Table, tmp_path: Path) -> None:
+    """``decide`` without rules gives the model's labels back, and leaves no version in the rows."""
+    table.rows = {name: replace(row, label="dog", decision_version="0d") for name, row in table.rows.items()}
+    table.put("empty", 0, status=Status.REJECTED, label=None, score=None)  # never has a version
+    run(tmp_path, table)
+    run(tmp_path, table)
+    assert sorted(table.read) == ["d", "empty"]
+    table.rows = {
+        name: replace(row, label=row.label and "cat", decision_version=None) for name, row in table.rows.items()
+    }
+    run(tmp_path, table)
+    assert days(tmp_path) == {9: {"a": "cat", "b": "cat"}, 8: {"c": "cat"}, 0: {"d": "cat", "empty": None}}
 
 
 def test_a_run_that_stops_is_repeated(table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
