@@ -177,6 +177,14 @@ def test_a_second_look_at_chosen_photos_leaves_the_random_sample_whole(trusting:
     assert "owl" not in found
 
 
+def test_of_two_looks_in_one_file_the_later_counts_and_the_photo_stays_in_the_sample(trusting: Trusting) -> None:
+    content = content_of(trusting.rows("fox", 1)[0])
+    drawn = Review(reviewed_label="owl", reviewed_by="Ana", reviewed_at=NOON, label="fox", sample=Sample.RANDOM)
+    chosen = replace(drawn, reviewed_label="badger", reviewed_at=NOON + timedelta(hours=1), sample=Sample.CHOSEN)
+    for looks in ((drawn, chosen), (chosen, drawn)):
+        assert list(batches((content, look) for look in looks)) == [[(content, replace(chosen, sample=Sample.RANDOM))]]
+
+
 def test_photos_of_another_model_are_left_out_by_name(trusting: Trusting) -> None:
     trusting.review(trusting.rows("fox", 80)[:60])
     trusting.rows("fox", 20, model_version="older")

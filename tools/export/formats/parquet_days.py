@@ -12,7 +12,7 @@ alone, or, as after a random sample, all from the first to the last.
 
 A row that changes without being classified again (``backfill --facts``) or is removed (``reconcile --prune``) changes
 no later day. A run that reads everything takes that in. Such a run happens by itself where the columns, or the version
-of the decision, are no longer those of the last run.
+of the decision, are no longer those of the last run: a row of the days that are read has a version that was not there.
 
 Each file is replaced at once, and new days are written before old rows are removed: a reader may meanwhile see an image
 twice, never miss one. A run that is stopped is repeated by the next.
@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from inference.errors import ConfigurationError
-from storage.results.record import Record
+from storage.results.record import Record, Status
 from storage.reviews.columns import ROW_COLUMNS
 from tools.export.destination import complete_file
 from tools.export.formats.parquet_file import libraries
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from storage.reviews.join import ReviewedRow
 
 STATE = "_export.json"
+_MODEL = ""  # among the versions of decisions: the label is the model's, as after `decide` without rules
 LATENESS = timedelta(days=2)
 _MAX_SINGLE_DAYS = 10  # each is a query of its own, which reads the reviews once more
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)  # a filter by time brings the rows of each day together
@@ -177,8 +178,8 @@ class _Run:
     def _kept(self, rows: Iterable[ReviewedRow]) -> Iterator[ReviewedRow]:
         for row in rows:
             record = row.record
-            decision = record.decision_version
-            if decision is not None:
+            if record.status is Status.CLASSIFIED:
+                decision = record.decision_version or _MODEL
                 if self._known is not None and decision not in self._known:
                     raise _NewDecisionError
                 self.decisions.add(decision)
