@@ -106,14 +106,14 @@ class Deployments:
                 deployment = Deployment(_identifier(folder), self._zone)
                 self._by_folder[folder] = self._by_identifier[deployment.identifier] = deployment
             return self._by_folder[folder]
-        above = folder.rstrip("/")
+        above = folder.rstrip("/").strip()  # cells are read without the spaces around them
         while above not in self._by_folder:
             if not above:
                 raise ConfigurationError(
                     f"No row of --deployments covers the folder {printable(folder) or '(top)'}: add a row for it, or "
                     "select other images."
                 )
-            above = above.rpartition("/")[0]
+            above = above.rpartition("/")[0].rstrip()
         return self._by_folder[above]
 
     def named(self, identifier: str) -> Deployment:

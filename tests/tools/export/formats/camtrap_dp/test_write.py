@@ -236,7 +236,7 @@ def test_no_coordinate_is_invented_and_a_file_to_fill_in_is_written(tmp_path: Pa
 
 def test_the_file_to_fill_in_is_safe_in_a_spreadsheet_and_comes_back(tmp_path: Path) -> None:
     """Its folders are names of uploads: one may begin like a formula, or hold a character that ends lines elsewhere."""
-    folders = ["=cmd|' -C calc'!A0", "@a", "'quoted", "line\u2028separator\x0cfeed", 'a "b", c']
+    folders = ["=cmd|' -C calc'!A0", "@a", "'quoted", "line\u2028separator\x0cfeed", 'a "b", c', " spaces around "]
     rows = [photo(f"{folder}/1.jpg", latitude=None) for folder in folders]
     with pytest.raises(ConfigurationError, match="fill in latitude"):
         package(tmp_path, rows)
@@ -248,7 +248,7 @@ def test_the_file_to_fill_in_is_safe_in_a_spreadsheet_and_comes_back(tmp_path: P
         writer.writeheader()
         writer.writerows({**line, "latitude": "52.5", "longitude": "13.25"} for line in lines)
     found = package(tmp_path, rows, deployments=template)
-    assert {each["deploymentID"] for each in found["deployments"]} == set(folders)
+    assert {each["deploymentID"] for each in found["deployments"]} == {folder.strip() for folder in folders}
 
 
 def without_line(path: Path, number: int) -> Path:
