@@ -24,7 +24,7 @@ from tools.account import open_account
 from tools.query.filters import add_filters, read_filter
 from tools.query.names import nothing_matches, understood
 from tools.query.reviews import add_review_filters, reviewed_query
-from tools.report.compare.comparison import Comparison, compare
+from tools.report.compare.comparison import compare
 from tools.report.compare.section import with_pictures
 from tools.report.compare.sources import check_table, of_answers, of_tables
 from tools.report.drift.section import ChangePhotos, drift
@@ -39,12 +39,13 @@ from tools.report.thumbnails import MissingThumbnail, ThumbnailSize, open_thumbn
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from storage.query.plan import Filter
     from storage.results.record import Image, Record
+    from storage.reviews.join import ReviewedRow
     from tools.account import Account
-    from tools.report.compare.sources import Pair
+    from tools.report.drift.section import Drift
 
 
 _SELECTIONS = {
@@ -88,13 +89,19 @@ def run(args: argparse.Namespace) -> int:
             check_table(account.clients.tables, args.compare, account.settings.results_table)
         summary, sample, reviewed, tally = Summary(), EvenSample(MAX_IMAGES, by_label), ReviewSums(), Tally()
         reading = progress.add_task("Reading rows", total=None)
-        for row in reviewed_query(account, query_filter, args.selection).rows():
-            summary.add(row.record)
-            reviewed.add(row)
-            if row.record.status is Status.CLASSIFIED:
-                sample.add(row.record)
-                tally.add(row.record)
-            progress.advance(reading)
+
+        def rows() -> Iterator[ReviewedRow]:
+            for row in reviewed_query(account, query_filter, args.selection).rows():
+                summary.add(row.record)
+                reviewed.add(row)
+                if row.record.status is Status.CLASSIFIED:
+                    sample.add(row.record)
+                    tally.add(row.record)
+                progress.advance(reading)
+                yield row
+
+        tables = account.clients.tables
+        comparisons = compare(of_tables(rows(), tables, args.compare) if args.compare else of_answers(rows()))
         progress.update(reading, total=summary.images)
         if not summary.images:
             console.print(nothing_matches(account, query_filter), soft_wrap=True)
@@ -104,17 +111,10 @@ def run(args: argparse.Namespace) -> int:
         thumbnails = list(progress.track(made, description="Making thumbnails", total=len(gallery.records)))
         differing = [row.record for row in reviewed.differing]
         reviewed.pictures = list(map(data_uri, open_thumbnailer(account, _OF_EXAMPLES).thumbnails(differing)))
-        changes = ChangePhotos(tally)
-        if changes.found:
-            for row in progress.track(
-                reviewed_query(account, query_filter, args.selection).rows(), description="Weeks"
-            ):
-                if row.record.status is Status.CLASSIFIED:
-                    changes.add(row.record)
-        weeks = drift(tally, changes, _pictures(account, changes.records()))
-        compared, comparisons = None, list[Comparison]()
+        again = reviewed_query(account, query_filter, args.selection).rows()
+        weeks = _weeks(account, tally, progress.track(again, description="Weeks"))
+        compared = None
         if args.compare is not None:
-            comparisons = compare(_pairs(account, query_filter, args, progress))
             showing = {pair.row.record.image: pair.row.record for each in comparisons for pair in each.differing}
             compared = with_pictures(comparisons, _pictures(account, list(showing.values())))
         words = _in_words(query_filter, args.selection)
@@ -138,16 +138,20 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _weeks(account: Account, tally: Tally, rows: Iterable[ReviewedRow]) -> Drift:
+    """The section about weeks; the rows are read again only where a change needs photos."""
+    changes = ChangePhotos(tally)
+    if changes.found:
+        for row in rows:
+            if row.record.status is Status.CLASSIFIED:
+                changes.add(row.record)
+    return drift(tally, changes, _pictures(account, changes.records()))
+
+
 def _pictures(account: Account, records: Sequence[Record]) -> dict[Image, str]:
     """The picture of each record as a data URI, or the reason that there is none."""
     thumbnails = open_thumbnailer(account, _OF_EXAMPLES).thumbnails(records)
     return {record.image: data_uri(each) for record, each in zip(records, thumbnails, strict=True)}
-
-
-def _pairs(account: Account, query_filter: Filter, args: argparse.Namespace, progress: Progress) -> Iterator[Pair]:
-    """The answers to compare, from another pass over the rows."""
-    rows = progress.track(reviewed_query(account, query_filter, args.selection).rows(), description="Comparing")
-    return of_tables(rows, account.clients.tables, args.compare) if args.compare else of_answers(rows)
 
 
 def _in_words(query_filter: Filter, selection: Selection | None) -> list[str]:

@@ -44,11 +44,6 @@ class Example:
     row: ReviewedRow
     picture: str
 
-    @property
-    def has_picture(self) -> bool:
-        """Whether ``picture`` is one."""
-        return isinstance(self.picture, Markup)
-
 
 @dataclass(slots=True)
 class ReviewSums:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from markupsafe import Markup
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -19,7 +17,6 @@ class Example(NamedTuple):
 
     pair: Pair
     picture: str
-    has_picture: bool
 
 
 class Compared(NamedTuple):
@@ -34,10 +31,7 @@ def with_pictures(comparisons: Sequence[Comparison], pictures: Mapping[Image, st
     return [
         Compared(
             each,
-            [
-                Example(pair, pictures[pair.row.record.image], isinstance(pictures[pair.row.record.image], Markup))
-                for pair in each.differing
-            ],
+            [Example(pair, pictures[pair.row.record.image]) for pair in each.differing],
         )
         for each in comparisons
     ]

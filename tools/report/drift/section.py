@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup
-
 from inference.predictions import UNKNOWN
 from storage.query.events import camera_of
 from tools.report.drift.significance import CHANCE, MAX_WEEKS, MIN_BURSTS, MIN_WEEKS, changes
@@ -35,11 +33,6 @@ class Photo:
 
     record: Record
     picture: str
-
-    @property
-    def has_picture(self) -> bool:
-        """Whether ``picture`` is one."""
-        return isinstance(self.picture, Markup)
 
 
 @dataclass(frozen=True, slots=True)
