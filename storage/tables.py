@@ -158,3 +158,8 @@ class TableReader:
             terms.append(self._condition.text)
             values |= self._condition.values
         return " and ".join(terms), values
+
+
+def entity_etag(entity: Mapping[str, Any]) -> str:
+    """The ETag of an entity that a read returned."""
+    return str(entity.metadata["etag"])  # type: ignore[attr-defined] # the SDK returns a TableEntity, which has it

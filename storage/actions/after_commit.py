@@ -68,7 +68,8 @@ class Actions:
         try:
             tags.write(record, tag_count=tag_count)
         except ClassificationError as error:
-            logger.error("image_not_tagged image=%s error=%s", json.dumps(str(record.image)), error)  # noqa: TRY400
+            image = json.dumps(str(record.image))
+            logger.error("image_not_tagged image=%s error=%s", image, error)  # noqa: TRY400 - it is the explanation
 
 
 def chosen_actions(settings: Settings, clients: Clients) -> Actions:

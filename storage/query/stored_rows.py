@@ -13,7 +13,7 @@ from storage.query.condition import condition
 from storage.query.plan import Filter, plan
 from storage.results.serialization import from_any_entity
 from storage.results.store import Stored
-from storage.tables import TableReader
+from storage.tables import TableReader, entity_etag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,4 +41,4 @@ def stored_rows(tables: TableServiceClient, table: str, row_filter: Filter) -> I
         for entity in chain.from_iterable(rows.pages(span)):
             record = from_any_entity(entity) if row_filter.matches(entity) else None
             if record is not None:
-                yield Stored(record, str(entity.metadata["etag"]))  # type: ignore[attr-defined]
+                yield Stored(record, entity_etag(entity))

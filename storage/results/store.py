@@ -28,7 +28,7 @@ from storage.refusals import ARCHIVED_CODES
 from storage.results import sidecar_digest
 from storage.results.record import IndexRow
 from storage.results.serialization import from_any_entity, from_sidecar, to_entity, to_sidecar
-from storage.tables import TableReader
+from storage.tables import TableReader, entity_etag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -99,7 +99,7 @@ class Results:
                 entity = self._rows.get_entity(address.partition_key, address.row_key)
             except ResourceNotFoundError:
                 return None
-        return Stored(from_any_entity(entity), str(entity.metadata["etag"]))
+        return Stored(from_any_entity(entity), entity_etag(entity))
 
     def write_row(self, record: Record, replaced: Stored | None) -> None:
         """Commit: insert the row, or replace exactly the one that was read.

@@ -22,10 +22,10 @@ from inference.errors import TransientError
 from storage.errors import translate_errors
 from storage.keys import content_prefix, review_keys
 from storage.reviews.review import Sample, from_any_entity, to_entity
-from storage.tables import Span, TableReader
+from storage.tables import Span, TableReader, entity_etag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
 
     from azure.data.tables import TableServiceClient
@@ -142,7 +142,7 @@ class ReviewStore:
             for entity in page:
                 read = from_any_entity(entity)
                 if entity["RowKey"] == own_keys.row_key:
-                    found.etag = _etag_of(entity)
+                    found.etag = entity_etag(entity)
                     found.own = read and read[1]
                 elif read is not None and read[0] == content:
                     found.others.append(read[1])
@@ -207,7 +207,3 @@ def _operations(kept: Sequence[Item], existing: Sequence[_Existing], changes: Se
             yield "update", to_entity(*item), {"mode": UpdateMode.REPLACE, **condition}
         else:
             yield "create", to_entity(*item)
-
-
-def _etag_of(entity: Mapping[str, Any]) -> str:
-    return str(entity.metadata["etag"])  # type: ignore[attr-defined]
